@@ -1,6 +1,6 @@
-"""The WhatsApp channel: webhooks in, Graph calls out, and nothing kept in between."""
+"""The WhatsApp channel: incoming webhooks, outgoing Graph API calls, and no stored state."""
 
 import os
 
-# Before grpc is loaded: its core writes lines of its own to the log. What it has to say is in the errors of calls.
+# Before grpc is loaded, because its core writes to the log by itself. The errors of calls contain the same information.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

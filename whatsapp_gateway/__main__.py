@@ -1,4 +1,4 @@
-"""python -m whatsapp_gateway: serve until SIGTERM or SIGINT, then finish what is in hand; a second ends it."""
+"""python -m whatsapp_gateway: serve until SIGTERM or SIGINT, then finish open work; a second signal ends it."""
 
 import asyncio
 import logging
@@ -22,11 +22,11 @@ logger = logging.getLogger("whatsapp_gateway")
 BAD_SETTINGS: Final = 2
 _INTERRUPTED: Final = 130
 SHUTDOWN_SECONDS: Final = 10
-"""For webhooks under way, which end by themselves before."""
+"""For webhooks in progress; their own limit is shorter."""
 
 
 class CannotStart(Exception):
-    """A port in use, a proxy that cannot be used: it says which."""
+    """A port in use, or an unusable proxy: the text names it."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Builds the gateway once, from its settings, and starts and ends what runs beside the webhook."""
+"""Builds the gateway once, from its settings, and starts and ends its background tasks."""
 
 import logging
 import os
@@ -39,14 +39,14 @@ from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 logger = logging.getLogger(__name__)
 
 ACCEPT_SECONDS = 8.0
-"""For all of a webhook; WhatsApp waits longer, and then delivers again."""
+"""For a whole webhook; WhatsApp waits longer, and then redelivers it."""
 READY_SECONDS = 2.0
 
 
 async def build_app(
     settings: Settings, *, accept_seconds: float = ACCEPT_SECONDS, now: Callable[[], float] = time.monotonic
 ) -> web.Application:
-    """The gateway as an aiohttp application, complete; await it in the loop that will run it."""
+    """The complete gateway as an aiohttp application; await it in the loop that will run it."""
     metrics, proxies = Metrics(), Proxies(os.environ)
     channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
     kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
@@ -126,7 +126,7 @@ def _add_probes(app: web.Application, kernel: KernelClient) -> None:
     async def readyz(_: web.Request) -> web.Response:
         if await kernel.ready(READY_SECONDS):
             return web.Response(text="ok")
-        return web.Response(status=503, text="the kernel service does not serve")
+        return web.Response(status=503, text="the kernel service is not serving")
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
@@ -140,7 +140,7 @@ def _add_metrics(app: web.Application, metrics: Metrics) -> None:
 
 
 async def _metrics_apart(_: web.Application, *, address: Address, metrics: Metrics) -> AsyncIterator[None]:
-    """/metrics on a listener of its own, while the gateway runs. CannotListenError."""
+    """/metrics on a separate listener, while the gateway runs. Raises `CannotListenError`."""
     app = public_app()
     _add_metrics(app, metrics)
     async with http_served(app, "GATEWAY_METRICS_LISTEN", address) as port:

@@ -1,4 +1,4 @@
-"""How much the kernel service takes of each field (`bound.proto`): WhatsApp says no such thing of what it brings."""
+"""The kernel service's limits for each field (`bound.proto`). WhatsApp documents no limits for what it delivers."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from kernel.v1 import bound_pb2
 
 
 def cut(message: Message) -> bool:
-    """Cut off, in place, what is beyond its bound and may be cut. Whether the message keeps to its bounds then."""
+    """Truncate, in place, fields that exceed their bound and may be truncated. Returns whether all bounds are met."""
     fits = True
     for field, value in message.ListFields():
         bound = bound_of(field)
@@ -34,6 +34,6 @@ def _shortened(text: str, most: int) -> str:
 
 @cache
 def bound_of(field: FieldDescriptor) -> bound_pb2.Bound:
-    """Of a field of a request; each that has a text or several values has one."""
+    """The bound of a request field; each field with text or several values has one."""
     bound: bound_pb2.Bound = field.GetOptions().Extensions[bound_pb2.bound]
     return bound

@@ -29,7 +29,7 @@ def _numbers(value: object) -> object:
 
 
 def _secrets(value: object) -> object:
-    """Several with commas. ValueError without any of them in it."""
+    """A comma-separated list. The text of a `ValueError` contains none of the secrets."""
     if not isinstance(value, str):
         return value
     secrets = [secret.strip() for secret in value.split(",")]
@@ -59,18 +59,18 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    # First, since what is asked of the others depends on them.
+    # First, because the checks of the other settings depend on it.
     kernel_allow_insecure: bool = False
-    """Starts what is refused off this machine."""
+    """Allows settings that are unsafe beyond this machine."""
     gateway_listen: Annotated[Address, NoDecode, BeforeValidator(Address.parse)] = Field(
         Address("127.0.0.1", 8080), validate_default=False
     )
 
     gateway_watchdog_seconds: Annotated[float, Field(ge=0)] = 10
-    """An event loop that has not run for so long ends the process; 0: never."""
+    """If the event loop does not run for this time, the process ends; 0: never."""
 
     gateway_metrics_listen: Annotated[Address | None, NoDecode, BeforeValidator(_optional_address)] = None
-    """Where /metrics is served, and nowhere else; unset: beside the webhook."""
+    """The only address that serves /metrics; unset: the webhook's address."""
 
     kernel_tls_ca: Annotated[Path, AfterValidator(_authority)] | None = None
     """The certificate authority of the kernel service, in PEM; unset: plain text."""
@@ -79,20 +79,20 @@ class Settings(BaseSettings):
 
     whatsapp_access_token: Secret
     whatsapp_app_secret: Annotated[tuple[Secret, ...], NoDecode, BeforeValidator(_secrets)]
-    """A webhook is WhatsApp's if it is signed with any of them: two while the secret is being rotated."""
+    """A webhook is accepted if it is signed with any of these secrets: two while the secret is being rotated."""
     whatsapp_verify_token: Secret
     whatsapp_phone_number_id: Annotated[tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)]
     whatsapp_api_base_url: Url = "https://graph.facebook.com"
     whatsapp_api_version: Annotated[str, StringConstraints(pattern=r"^v[0-9]+\.[0-9]+$")] = "v26.0"
     whatsapp_chat_url: Url = "https://wa.me"
-    """Where browsers open a chat: `<url>/<phone>?text=…`."""
+    """The URL with which browsers open a chat: `<url>/<phone>?text=…`."""
     whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80
-    """In and out, of each number and by this gateway alone; 0: not watched."""
+    """Incoming and outgoing messages of each number, by this gateway alone; 0: unlimited."""
 
     whatsapp_template: (
         Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?$")] | None
     ) = None
-    """`name:language`; sent to people whose 24-hour window is closed while something waits for them."""
+    """`name:language`; sent to people whose 24-hour window is closed while a reply waits for them."""
 
     @field_validator("kernel_address")
     @classmethod
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
 
     @property
     def template(self) -> Template | None:
-        """None: such people are not written to."""
+        """None: those people get no message."""
         if self.whatsapp_template is None:
             return None
         name, _, language = self.whatsapp_template.partition(":")
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
 
 
 def problems(error: ValidationError) -> list[str]:
-    """One line per bad setting: its name as it stands in the environment, and what to do. Never its value."""
+    """One line per bad setting: its environment variable, and how to fix it. Never its value."""
     lines = []
     for each in error.errors(include_input=False, include_url=False):
         name = str(each["loc"][0]).upper() if each["loc"] else "settings"

@@ -1,6 +1,6 @@
-"""Settings that are good enough for this machine alone. They are refused once another machine may reach the gateway.
+"""Settings that are safe only on this machine. They are rejected once another machine can reach the gateway.
 
-Each check raises a ValueError whose text follows the setting's name: the reason, and what to do. `info` holds the
+Each check raises a `ValueError` whose text follows the setting's name: the reason, and the fix. `info` holds the
 settings that were read before.
 """
 
@@ -17,29 +17,29 @@ _LISTENS: Final = ("gateway_listen", "gateway_metrics_listen")
 
 
 def check_address(address: str, info: ValidationInfo) -> None:
-    """With a certificate that cannot be read the way is meant to be private, and that setting is named."""
+    """An unreadable certificate still means that TLS is intended, and that setting is reported."""
     is_plain = "kernel_tls_ca" in info.data and info.data["kernel_tls_ca"] is None
     if is_plain and not keeps_to_loopback(address) and not _is_allowed(info):
         raise ValueError(
-            "leads to another machine without TLS, where people's words and KERNEL_TOKEN can be read on their way: set "
+            "leads to another machine without TLS, so messages and KERNEL_TOKEN could be read in transit: set "
             f"KERNEL_TLS_CA, and KERNEL_TLS_CERT and KERNEL_TLS_KEY of the kernel service. {OTHERWISE}"
         )
 
 
 def check_kernel_token(token: str, info: ValidationInfo) -> None:
-    """It is used where the kernel service is, so that matters as well."""
+    """The token is used at the kernel service, so the service's address matters as well."""
     away = "" if _is_allowed(info) or keeps_to_loopback(info.data.get("kernel_address", "unix:")) else "KERNEL_ADDRESS"
     refuse(weak_token(token), _exposed(info) or away, NEW_TOKEN)
 
 
 def check_app_secrets(secrets: Sequence[str], info: ValidationInfo) -> None:
-    """Whoever knows one signs webhooks as WhatsApp does."""
+    """Any holder of a secret can sign webhooks as WhatsApp does."""
     weak = next(filter(None, map(weak_token, secrets)), "")
     refuse(weak, _exposed(info), "set the app's own, from Meta's app dashboard, App settings > Basic")
 
 
 def check_published(secret: str, info: ValidationInfo) -> None:
-    """Of WhatsApp's making, or a word that Meta alone is to present: only the emulators' are known to be wrong."""
+    """WhatsApp issues these secrets, or only Meta presents them. Only the emulators' values are known to be wrong."""
     refuse(published(secret), _exposed(info), "set your own")
 
 

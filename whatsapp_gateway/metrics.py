@@ -8,7 +8,7 @@ logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Counters of one gateway, in a registry of their own."""
+    """Counters of one gateway, in its own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -27,7 +27,7 @@ class Metrics:
         self.parts = self._counter("parts", "Parts of replies, by outcome", "outcome")
         self.graph_errors = self._counter("graph_errors", "Errors of the Graph API", "code")
         self.operator_errors = self._counter(
-            "graph_operator_errors", "Errors of the Graph API that an operator must look at", "code"
+            "graph_operator_errors", "Errors of the Graph API that need an operator", "code"
         )
         self.typing = self._counter("typing", "Read receipts with typing: shown, failed, dropped", "outcome")
         self.templates = self._counter("templates", "Templates to people whose 24-hour window is closed", "outcome")

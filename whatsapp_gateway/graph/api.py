@@ -1,4 +1,4 @@
-"""The client of the Graph API: messages, uploads and typing. Only this room speaks it."""
+"""The client of the Graph API: messages, uploads and typing. Only this package uses its wire format."""
 
 import io
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ READ_SECONDS: Final = 10
 SEND_SECONDS: Final = 15
 _GATEWAY_FAULTS: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 _OF_THE_MESSAGE: Final = frozenset(Remedy) - {Remedy.RETRY, Remedy.OPEN_CIRCUIT}
-"""Errors of the message itself: WhatsApp has accepted the number."""
+"""Errors of the message itself: WhatsApp accepted the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The message was not sent, or the file not accepted. wait: retry after so many seconds; 0: as the remedy says."""
+    """The message was not sent, or the file not accepted. wait: seconds until a retry; 0: as the remedy says."""
 
     code: str
     remedy: Remedy
@@ -50,7 +50,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Whether the message was sent is unknown: the Graph API has no idempotency key."""
+    """It is unknown whether the message was sent: the Graph API has no idempotency key."""
 
     code: str
 
@@ -77,7 +77,7 @@ class GraphApi:
         self._bearer = {"Authorization": f"Bearer {token}"}
 
     async def send(self, number: str, body: Mapping[str, Any], timeout: float) -> Sent | Refused | Ambiguous:
-        """Send one message from a number in its turn, within `timeout` seconds. Never raises."""
+        """Send one message from a number when its turn comes, within `timeout` seconds. Never raises."""
         remaining = await self._pacing.wait_turn(number, timeout)
         if remaining is None:
             return Refused("paced", Remedy.RETRY)
@@ -98,7 +98,7 @@ class GraphApi:
         return result
 
     async def upload(self, number: str, file: File, data: bytes, timeout: float) -> Uploaded | Refused:
-        """Upload a file, to be sent from a number, within `timeout` seconds. Never raises."""
+        """Upload a file for sending from a number, within `timeout` seconds. Never raises."""
         if left := self._circuit_breaker.seconds_open(number):
             return _circuit_open(left)
         form = aiohttp.FormData({"messaging_product": "whatsapp", "type": upload_type(file)})
@@ -113,7 +113,7 @@ class GraphApi:
         return result
 
     async def show_typing(self, number: str, message_id: str) -> bool:
-        """Mark a message as read and show "typing…" for 25 s or until an answer. Whether it was shown."""
+        """Mark a message as read and show "typing…" for 25 s or until an answer. Returns whether it was shown."""
         body = {"status": "read", "message_id": message_id, "typing_indicator": {"type": "text"}}
         try:
             status, _ = await self._post_message(number, body, READ_SECONDS)
@@ -156,7 +156,7 @@ def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
     if status < HTTPStatus.MULTIPLE_CHOICES:
         wamid = _wamid(answer)
         return Sent(wamid) if wamid else Ambiguous("answer_unreadable")
-    # The error is a proxy's: the Graph API may have accepted the message.
+    # The error comes from a proxy: the Graph API may have accepted the message.
     if _number_in_error(answer, "code") is None and status in _GATEWAY_FAULTS:
         return Ambiguous(f"http_{status}")
     return _refused(status, answer)

@@ -9,14 +9,14 @@ from typing import Final
 
 
 class Remedy(Enum):
-    """What is to be done about a refused send."""
+    """The remedy for a rejected send."""
 
     RETRY = auto()
     """A transient error: send again."""
     BACK_OFF = auto()
     """Too many messages to this one person: send again, to them alone with exponential backoff."""
     OPEN_CIRCUIT = auto()
-    """The number or the business account may not send to anybody: an operator must act, then it is sent."""
+    """The number or the business account may not send at all: an operator must act, then it is sent."""
     HOLD_PERSON = auto()
     """As OPEN_CIRCUIT, for people of one country only."""
     WAIT_FOR_WINDOW = auto()
@@ -28,9 +28,9 @@ class Remedy(Enum):
 
 
 RATE_LIMIT_CODES: Final = frozenset({4, 80007, 130429})
-"""The number, or the whole account, sent more than is allowed."""
+"""The number, or the whole account, exceeded its rate."""
 _NO_SUCH_NUMBER: Final = (100, 33)
-"""Code and subcode: the phone number id is wrong, or the token may not use it. Nothing is wrong with the message."""
+"""Code and subcode: the phone number id is wrong, or the token may not use it. The message itself is valid."""
 
 _TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _NO_ACCESS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -51,9 +51,9 @@ _REMEDIES: Final = {
 
 
 def remedy_for(code: int | None, status: int, subcode: int | None = None) -> Remedy:
-    """The remedy for an error code, or for the HTTP status where the code is unknown or missing (None).
+    """The remedy for an error code, or for the HTTP status if the code is unknown or missing (None).
 
-    An answer without a code is not the Graph API's: a proxy's, or that of a wrong address. It is retried, or an
+    An answer without a code does not come from the Graph API, but from a proxy or a wrong address. It is retried, or an
     operator is alerted, and no message is lost.
     """
     if (code, subcode) == _NO_SUCH_NUMBER:

@@ -1,4 +1,4 @@
-"""As what WhatsApp sends a file, and which files it takes at all.
+"""The kind of message in which WhatsApp sends a file, and the files that it supports.
 
 Types and sizes: developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
@@ -35,22 +35,22 @@ _AS_TEXT: Final = frozenset({"application/json", "application/xml"})
 
 
 def kind_of(file: File) -> str:
-    """`image`, `audio`, `video` or `document`; empty: WhatsApp does not take it."""
+    """`image`, `audio`, `video` or `document`; empty: WhatsApp does not support it."""
     kind = _KINDS.get(upload_type(file), "")
     return kind if kind and file.size <= MOST_BYTES[kind] else ""
 
 
 def upload_type(file: File) -> str:
-    """The type that it is uploaded as: of texts WhatsApp knows the plain one alone, and the name tells more."""
+    """The upload type. WhatsApp supports plain text as the only text type; the name tells the real one."""
     mime_type = _plain(file.mime_type)
     return "text/plain" if mime_type.startswith("text/") or mime_type in _AS_TEXT else mime_type
 
 
 def shown_name(file: File) -> str:
-    """What the person sees it called."""
+    """The file name that the person sees."""
     return file.filename or f"file{mimetypes.guess_extension(_plain(file.mime_type)) or ''}"
 
 
 def _plain(mime_type: str) -> str:
-    """Without parameters, as in `audio/ogg; codecs=opus`: WhatsApp's list of what it takes has none."""
+    """Without parameters, as in `audio/ogg; codecs=opus`: WhatsApp's list of supported types has none."""
     return mime_type.partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""Downloads of files from WhatsApp: the URL of a file, and its bytes. Only WhatsApp's own hosts are asked.
+"""Downloads of files from WhatsApp: the URL of a file, and its bytes. Requests go only to WhatsApp's own hosts.
 
 Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
@@ -36,16 +36,16 @@ class MediaError(Exception):
         self.code = code
         self.retryable = retryable
         self.alert = alert
-        """An operator must act: our token is refused."""
+        """An operator must act: our token is rejected."""
 
 
 class DownloadUrlExpiredError(Exception):
-    """The URL no longer leads to the file; a new one may be had by the file's id."""
+    """The URL has expired; the file's id gives a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaDownload:
-    """The URL of a file, good for some minutes. size 0, sha256 empty: not known."""
+    """The URL of a file, valid for some minutes. size 0, sha256 empty: unknown."""
 
     url: str
     mime_type: str
@@ -66,7 +66,7 @@ class GraphMedia:
         self._bearer = {"Authorization": f"Bearer {token}"}
 
     async def find(self, media_id: str) -> MediaDownload:
-        """MediaError."""
+        """Raises `MediaError`."""
         if not is_media_id(media_id):
             raise MediaError("reference_refused")
         try:
@@ -88,7 +88,7 @@ class GraphMedia:
 
     @asynccontextmanager
     async def open(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes in pieces of PIECE_BYTES at most. AddressLapsedError, MediaError."""
+        """The bytes in pieces of PIECE_BYTES at most. Raises `DownloadUrlExpiredError`, `MediaError`."""
         try:
             async with self._follow(_url(url)) as response:
                 if response.status in {401, 403, 404, 410}:
@@ -102,7 +102,7 @@ class GraphMedia:
 
     @asynccontextmanager
     async def _follow(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The first answer that is no redirect; each hop is checked."""
+        """The first answer that is not a redirect; each hop is checked."""
         for _ in range(_MOST_HOPS):
             if not self._hosts.may_lead_to(url):
                 raise MediaError("address_refused")

@@ -1,7 +1,7 @@
-"""Where files of WhatsApp's may lie: a list of hosts. Nothing is read from any other, whoever names it.
+"""An allowlist of hosts for WhatsApp's files. No other host is contacted.
 
-An address comes from WhatsApp's answer, or from a redirect: whoever gets one in could have us read what only this
-machine reaches, or be sent the access token.
+A URL comes from WhatsApp's answer, or from a redirect. An attacker who controls one could make us read internal
+addresses, or send them the access token.
 """
 
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ _HTTPS_PORT: Final = 443
 
 
 class MediaHosts:
-    """WhatsApp's own hosts, by https on its usual port, and whatever is served where the API is (an emulator)."""
+    """WhatsApp's own hosts, by https on the default port, and the API's origin (an emulator)."""
 
     def __init__(self, base_url: str) -> None:
         self._api = URL(base_url).origin()
@@ -33,14 +33,14 @@ class MediaHosts:
 
 
 def is_of_whatsapp(host: str) -> bool:
-    """Whether Meta owns the name, in lower case; an address by numbers is none."""
+    """Whether Meta owns the name, in lower case; a numeric address is never Meta's."""
     return host in _HOSTS or host.endswith(_DOMAINS)
 
 
 class PublicResolver(AbstractResolver):
-    """Finds hosts as usual, but hosts of WhatsApp's only at public addresses: a forged DNS leads to nobody inside.
+    """Resolves hosts as usual, but WhatsApp's hosts only to public addresses, so that forged DNS cannot lead inside.
 
-    The host of `api_url` is where the operator says, and so is a proxy.
+    The operator chooses the host of `api_url` and the proxy, so those are exempt.
     """
 
     def __init__(self, api_url: str, resolver: AbstractResolver | None = None) -> None:
@@ -48,7 +48,7 @@ class PublicResolver(AbstractResolver):
         self._resolver = resolver or DefaultResolver()
 
     async def resolve(self, host: str, port: int = 0, family: AddressFamily = AF_INET) -> list[ResolveResult]:
-        """OSError: it has no such address."""
+        """Raises `OSError` if there is no allowed address."""
         found = await self._resolver.resolve(host, port, family)
         if host == self._api_host or not is_of_whatsapp(host.lower()):
             return found

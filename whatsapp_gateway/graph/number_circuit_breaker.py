@@ -9,8 +9,9 @@ from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
 from whatsapp_gateway.metrics import Metrics
 
 TRIAL_SECONDS: Final = 15.0
-"""How long other messages wait for the result of the trial. WhatsApp mostly accepts a message first, and refuses it by
-a status that comes meanwhile."""
+"""How long other messages wait for the result of the trial. WhatsApp usually accepts a message first, and rejects it by
+a status that arrives in this time.
+"""
 _NEEDS_OPERATOR: Final = frozenset({Remedy.OPEN_CIRCUIT, Remedy.HOLD_PERSON})
 
 
@@ -58,7 +59,7 @@ class NumberCircuitBreaker:
             self._circuits[number] = _OpenCircuit(self._now() + CIRCUIT_OPEN_SECONDS)
 
     def record_success(self, number: str) -> None:
-        """WhatsApp accepted a message of this number, or refused it for itself alone.
+        """WhatsApp accepted a message of this number, or rejected it for a reason of the message itself.
 
         A message from before the circuit opened proves nothing.
         """

@@ -1,4 +1,4 @@
-"""The send rate of each of our numbers: a token bucket, since WhatsApp refuses messages beyond its limit.
+"""The send rate of each of our numbers: a token bucket, because WhatsApp rejects messages beyond its limit.
 
 Throughput: developers.facebook.com/documentation/business-messaging/whatsapp/throughput
 """
@@ -11,21 +11,21 @@ from typing import Final
 BURST_SECONDS: Final = 1.0
 """How much unused rate a number may use later."""
 PAUSE_SECONDS: Final = 1.0
-"""How long a number pauses after WhatsApp said that it was too fast."""
+"""How long a number pauses after WhatsApp reported that it was too fast."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """free_at: when the next message may go if none had been saved up, on the loop's clock."""
+    """free_at: when the next message could go if no rate had been saved, on the loop's clock."""
 
     free_at: float
 
 
 class Pacing:
-    """per_second messages for each number, those that come in included, as WhatsApp counts; 0: no limit.
+    """per_second messages for each number, including incoming ones, as WhatsApp counts them; 0: no limit.
 
-    People who wait are served in turn. Each person has one message under way at a time, so that a long answer to
-    one takes every second slot at most as soon as anybody else waits.
+    Waiting people are served in turn. Each person has one message in progress at a time. So a long answer takes at most
+    every second slot while another person waits.
     """
 
     def __init__(
@@ -41,29 +41,29 @@ class Pacing:
         self._buckets: dict[str, _Bucket] = {}
 
     async def wait_turn(self, number: str, timeout: float) -> float | None:
-        """Wait for the number's next slot. The seconds that are left of the timeout; None: it is too short."""
+        """Wait for the number's next slot. Returns the remaining seconds of the timeout; None: it is too short."""
         if not self._cost:
             return timeout
         now, bucket = self._now(), self._bucket(number)
         wait = max(bucket.free_at - now, 0.0)
         if wait >= timeout:
             return None
-        # The slot is taken before the wait, so that the next caller comes after this one.
+        # Reserve the slot before the wait, so that the next caller gets a later one.
         bucket.free_at += self._cost
         if wait:
             await self._sleep(wait)
-        # A process that was stopped meanwhile has waited for longer than it meant to.
+        # If the process was suspended meanwhile, the wait took longer than planned.
         left = timeout - max(wait, self._now() - now)
         return left if left > 0 else None
 
     def received(self, number: str) -> None:
-        """An incoming message counts, and cannot wait. A flood of them delays answers by PAUSE_SECONDS at most."""
+        """An incoming message counts, but cannot wait. A flood of them delays answers by PAUSE_SECONDS at most."""
         if self._cost:
             bucket = self._bucket(number)
             bucket.free_at = max(bucket.free_at, min(bucket.free_at + self._cost, self._now() + PAUSE_SECONDS))
 
     def pause(self, number: str) -> None:
-        """WhatsApp said that the number was too fast."""
+        """WhatsApp reported that the number was too fast."""
         if self._cost:
             bucket = self._bucket(number)
             bucket.free_at = max(bucket.free_at, self._now() + PAUSE_SECONDS)

@@ -1,7 +1,8 @@
-"""The proxy on the way out, if the environment names one.
+"""The outbound proxy, if the environment names one.
 
 `https_proxy` or `http_proxy` by the scheme of the address, else `all_proxy`, and none for a host in `no_proxy`. aiohttp
-would look it up for each request, in a thread and in files (`trust_env`): 0.5 ms of CPU. Here it is once for a host.
+would look it up for each request, in a thread and in files (`trust_env`): 0.5 ms of CPU. Here it is looked up once per
+host.
 """
 
 import logging
@@ -17,7 +18,7 @@ _SCHEMES: Final = ("https", "http", "all")
 
 
 class Proxies:
-    """ValueError, without its value, for a proxy that cannot be used. `environ` is read once; lower case wins."""
+    """Raises `ValueError`, without the value, for an unusable proxy. `environ` is read once; lower case wins."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._proxies = {scheme: proxy for scheme in _SCHEMES if (proxy := _proxy(environ, f"{scheme}_proxy"))}
@@ -34,7 +35,7 @@ class Proxies:
         return self._known[origin]
 
     def log_proxy_of(self, url: URL) -> None:
-        """Log the proxy that this address is reached through, without user and password."""
+        """Log the proxy for this address, without user and password."""
         if proxy := self.of(url):
             logger.info("%s is reached through the proxy %s:%s", url.host, proxy.host, proxy.port)
 
@@ -46,7 +47,7 @@ class Proxies:
 
 
 _MOST_KNOWN: Final = 1000
-"""Files lie on many hosts."""
+"""Files are on many hosts."""
 
 
 def _setting(environ: Mapping[str, str], name: str) -> str:
@@ -63,7 +64,9 @@ def _proxy(environ: Mapping[str, str], name: str) -> URL | None:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"{name} must be a proxy of the form http://host:port, with user:password@ if it asks")
+        raise ValueError(
+            f"{name} must be a proxy of the form http://host:port, with user:password@ if it requires them"
+        )
     return proxy
 
 

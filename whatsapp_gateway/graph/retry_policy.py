@@ -1,4 +1,4 @@
-"""The outcome and the retry delay of a part that WhatsApp refused, in the answer to the send or later in a status."""
+"""The outcome and the retry delay of a part that WhatsApp rejected, in the answer to the send or later in a status."""
 
 from http import HTTPStatus
 from typing import Final
@@ -15,7 +15,7 @@ _OUTCOMES: Final = {
     Remedy.OPEN_CIRCUIT: DeliveryOutcome.RETRY,
     Remedy.HOLD_PERSON: DeliveryOutcome.RETRY,
     Remedy.WAIT_FOR_WINDOW: DeliveryOutcome.WINDOW_CLOSED,
-    Remedy.REUPLOAD: DeliveryOutcome.FAILED,  # it was tried again before this
+    Remedy.REUPLOAD: DeliveryOutcome.FAILED,  # it was already retried before this
     Remedy.GIVE_UP: DeliveryOutcome.FAILED,
 }
 
@@ -26,7 +26,7 @@ def outcome_of(remedy: Remedy) -> DeliveryOutcome:
 
 
 def retry_delay(remedy: Remedy, backoff_count: int = 0) -> float:
-    """Seconds before the part is sent again, after so many BACK_OFFs; 0: the kernel service decides."""
+    """Seconds before the part is sent again, after `backoff_count` BACK_OFFs; 0: the kernel service decides."""
     if remedy in {Remedy.OPEN_CIRCUIT, Remedy.HOLD_PERSON}:
         return CIRCUIT_OPEN_SECONDS
     if remedy is Remedy.BACK_OFF:

@@ -1,8 +1,8 @@
-"""Webhook fields that tell of our account, numbers and templates: what an operator should hear, and nothing of people.
+"""Webhook fields about our account, numbers and templates: alerts for an operator, without personal data.
 
 Shapes: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference, a page for each field;
-`messaging_handovers` as docs.360dialog.com/docs/mba/webhooks describes it. Read leniently: Meta writes some values as
-a list or a number as well, and adds fields without notice.
+`messaging_handovers` as docs.360dialog.com/docs/mba/webhooks describes it. Parsing is lenient: Meta sends some values
+also as a list or a number, and adds fields without notice.
 """
 
 import hashlib
@@ -19,21 +19,21 @@ from whatsapp_gateway.model.updates import AccountEvent, Ignored
 _LONGEST: Final = 200
 _MOST_VALUES: Final = 20
 _DIGITS: Final = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
-"""What may be a phone number. Dates are shorter, or told by name."""
+"""Digits that may be a phone number. Dates are shorter, or recognised by their key."""
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.+Z-]{0,24})?|[0-9]{10}")
 _HELD_SECONDS: Final = 3600.0
-"""A chat that another holds is told of once in so long: each message there would be an alert."""
-_STANDBY: Final = "WhatsApp's Business Agent holds chats of number {number}: what people write there is not answered."
+"""A held chat is reported once per period: otherwise each message there would raise an alert."""
+_STANDBY: Final = "WhatsApp's Business Agent holds chats of number {number}: a message there is not answered."
 _HANDOVER: Final = "Chats of number {number} pass between us and WhatsApp's Business Agent{what}."
 _WHAT_TO_DO: Final = (
     " While it holds a chat, messages come as `standby` only. Switch it off for this number in WhatsApp Manager, or let"
-    " it hand over; whoever sends a message takes the chat."
+    " it hand over; the side that sends a message takes the chat."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """Paths to what is told, in order; values of the first of them that are no reason to call anybody; what to do."""
+    """Paths of the reported values, in order; values of the first path that need no alert; the advice."""
 
     told: tuple[str, ...]
     calm: frozenset[str] = frozenset()
@@ -80,25 +80,25 @@ FIELDS: Final = {
             "max_phone_numbers_per_business",
             "max_phone_numbers_per_waba",
         ),
-        advice="The limits of the account have changed",
+        advice="The account's limits have changed",
     ),
     "phone_number_quality_update": _Field(
         ("event", "old_limit", "current_limit", "max_daily_conversations_per_business"),
-        advice=f"{_MANAGER}, Phone numbers: low quality lowers the limits, and blocks a number in the end",
+        advice=f"{_MANAGER}, Phone numbers: low quality lowers the limits, and finally blocks a number",
     ),
     "phone_number_name_update": _Field(
         ("decision", "rejection_reason"), frozenset({"APPROVED"}), f"{_MANAGER}, Phone numbers"
     ),
-    "security": _Field(("event",), advice="If nobody of you has asked for it, secure the business account now"),
+    "security": _Field(("event",), advice="If none of your admins requested it, secure the business account now"),
     "message_template_status_update": _Field(
         ("event", *_TEMPLATE, "reason", "disable_info.disable_date", "other_info.title", "other_info.description"),
         frozenset({"APPROVED", "PENDING", "REINSTATED"}),
-        f"{_MANAGER}, Message templates: what is paused or rejected reaches nobody",
+        f"{_MANAGER}, Message templates: paused and rejected templates are not delivered",
     ),
     "message_template_quality_update": _Field(
         ("new_quality_score", "previous_quality_score", *_TEMPLATE),
         frozenset({"GREEN", "UNKNOWN"}),
-        f"{_MANAGER}, Message templates: a template of low quality is paused next",
+        f"{_MANAGER}, Message templates: a template of low quality may be paused soon",
     ),
     "template_category_update": _Field(
         ("new_category", "correct_category", "previous_category", *_TEMPLATE),
@@ -108,7 +108,7 @@ FIELDS: Final = {
 
 
 def read_account_event(change: Object, entry: Object, numbers: Collection[str]) -> AccountEvent | Ignored:
-    """What a change of any field but `messages` tells."""
+    """The event of a change of any field except `messages`."""
     field, value = text_in(change, "field"), object_in(change, "value")
     if field in _HELD:
         return _HELD[field](value, numbers)
@@ -118,14 +118,14 @@ def read_account_event(change: Object, entry: Object, numbers: Collection[str]) 
     told = [(path, text) for path in known.told if (text := ", ".join(_texts(value, path)))]
     if told and told[0][1] in known.calm:
         return Ignored("field")
-    said = ", ".join(f"{path.rpartition('.')[2]} {text}" for path, text in told) or "nothing that is known"
+    said = ", ".join(f"{path.rpartition('.')[2]} {text}" for path, text in told) or "no known value"
     account = _clean(text_in(entry, "id"), masked=False) or "?"
     key = _digest([account, entry.get("time"), field, value])
-    return AccountEvent(field, f"WhatsApp tells of account {account}: {field}: {said}. {known.advice}.", key)
+    return AccountEvent(field, f"WhatsApp reports about account {account}: {field}: {said}. {known.advice}.", key)
 
 
 def _standby(value: Object, numbers: Collection[str]) -> AccountEvent | Ignored:
-    """People's words stand here: nothing but our own number is read."""
+    """This field contains people's messages, so only our own number is read."""
     number = text_in(object_in(value, "metadata"), "phone_number_id")
     return _held("standby", number, _STANDBY.format(number=number or "?"), numbers)
 
@@ -169,7 +169,7 @@ def _texts(value: Object, path: str) -> Iterator[str]:
 
 
 def _clean(text: str, *, masked: bool = True) -> str:
-    """One line of at most so many characters, without what may be a phone number."""
+    """One line of limited length, without anything that may be a phone number."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: 2 * _LONGEST]).split())
     if masked and not _DATE.fullmatch(line):
         line = _DIGITS.sub("…", line)
@@ -179,6 +179,6 @@ def _clean(text: str, *, masked: bool = True) -> str:
 def _digest(parts: list[Any]) -> str:
     try:
         raw = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # what nests too deep for it, or holds a number of more than 64 bits
+    except TypeError:  # it nests too deep, or holds a number of more than 64 bits
         raw = repr(parts[:3]).encode()
     return hashlib.sha256(raw).hexdigest()

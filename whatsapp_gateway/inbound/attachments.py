@@ -1,4 +1,4 @@
-"""Files, places and address cards that a person sent."""
+"""Files, locations and contact cards that a person sent."""
 
 import math
 import re
@@ -16,7 +16,7 @@ _UNKNOWN_MIME: Final = "application/octet-stream"
 
 
 def read_media(message: Object) -> Media | None:
-    """A file, by its id at WhatsApp; None without one that can be asked for. An old name of voice notes is `voice`."""
+    """A file, by its id at WhatsApp; None without a valid id. `voice` is an old type name of voice messages."""
     kind = text_in(message, "type")
     file = object_in(message, kind)
     media_id = text_in(file, "id")
@@ -36,7 +36,7 @@ def read_media(message: Object) -> Media | None:
 
 
 def _filename(name: str) -> str:
-    """A name that is too long keeps its end, which tells what kind of file it is."""
+    """A name that is too long keeps its end, which tells the kind of file."""
     if len(name.encode()) <= MOST_NAME_BYTES:
         return name
     suffix = PurePosixPath(name).suffix.encode()[: MOST_NAME_BYTES // 2]
@@ -50,7 +50,7 @@ def _size(file: Object) -> int:
 
 
 def read_location(message: Object) -> Location | None:
-    """A place; None where its coordinates are none."""
+    """A location; None if its coordinates are invalid."""
     location = object_in(message, "location")
     latitude, longitude = _degrees(location, "latitude", 90), _degrees(location, "longitude", 180)
     if latitude is None or longitude is None:
@@ -64,7 +64,7 @@ def _degrees(location: Object, key: str, most: float) -> float | None:
 
 
 def read_contacts(message: Object) -> Contacts | None:
-    """Address cards; None if there is nothing on any of them."""
+    """Contact cards; None if all of them are empty."""
     cards = tuple(card for contact in objects_in(message, "contacts") if (card := _card(contact)) != Contact())
     return Contacts(cards) if cards else None
 

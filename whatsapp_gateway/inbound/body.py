@@ -1,4 +1,4 @@
-"""From the bytes of a webhook to its JSON."""
+"""Parses the body of a webhook as JSON."""
 
 import json
 import re
@@ -7,18 +7,20 @@ from typing import Any
 import orjson
 
 DEEPEST = 64
-"""No webhook of WhatsApp nests half as deep; what lies deeper is read as null."""
+"""No webhook of WhatsApp nests half as deep; deeper values are read as null."""
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]|[^"\[\]{}]+', re.DOTALL)
-"""A string that never ends is one as well, and nothing is looked at twice: else each of its quotes would be tried."""
+"""An unterminated string counts as a token as well, and nothing is scanned twice. Otherwise each of its quotes would be
+tried.
+"""
 
 
 def read_json(raw: bytes) -> Any:
-    """The JSON value. Raises ValueError if the body is none.
+    """The JSON value. Raises `ValueError` if the body is not JSON.
 
-    What a strict parser gives up on must not cost the good messages beside it: a name that was cut in the
-    middle of an emoji, or an item that nests without end. Such bodies are mended, since to refuse them is to
-    get them again for days.
+    Input that a strict parser rejects must not affect the valid messages next to it: a name that was cut in the middle
+    of an emoji, or an item with unbounded nesting. Such bodies are repaired, because WhatsApp redelivers a rejected
+    body for days.
     """
     try:
         return orjson.loads(raw)

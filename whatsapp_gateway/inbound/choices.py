@@ -1,4 +1,4 @@
-"""Choices taken and forms filled in: buttons, list rows, flows, orders."""
+"""Selected choices and submitted forms: buttons, list rows, flows, orders."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from whatsapp_gateway.model.updates import Choice, Unsupported
 
 
 def read_interactive(message: Object) -> Choice | Unsupported | None:
-    """A tapped button or list row, or a flow; `interactive` may be missing, with `errors` in its place."""
+    """A tapped button or list row, or a flow; `interactive` may be missing, with `errors` instead."""
     interactive = object_in(message, "interactive")
     kind = text_in(interactive, "type")
     reply = object_in(interactive, kind)
@@ -31,12 +31,12 @@ def _flow(reply: Object) -> Choice | None:
 
 
 def _as_object(written: str) -> str:
-    """The JSON of an object: what is none becomes the value of `response`."""
+    """The JSON of an object; any other value becomes the value of `response`."""
     try:
         value: Any = orjson.loads(written)
         return written if isinstance(value, dict) else orjson.dumps({"response": value}).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        # No JSON; or it nests so deep that it can be read but not be written again.
+        # Not JSON; or it nests so deep that it can be parsed but not serialised again.
         return orjson.dumps({"response": written}).decode()
 
 
@@ -49,7 +49,7 @@ def read_button(message: Object) -> Choice | None:
 
 
 def read_order(message: Object) -> Choice | None:
-    """A filled cart, as the form that it is; None without items, or if one nests deeper than can be written."""
+    """A submitted cart, as a form. None without items, or if one nests too deep to be serialised."""
     order = object_in(message, "order")
     items = objects_in(order, "product_items")
     if not items:

@@ -1,4 +1,4 @@
-"""What a message says, by its type. Whatever is unknown or unreadable is Unsupported: nobody goes unanswered.
+"""The content of a message, by its type. Unknown and unreadable content is `Unsupported`, so that it is still answered.
 
 Types: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
@@ -12,7 +12,7 @@ from whatsapp_gateway.inbound.fields import Object, error_code_in, object_in, te
 from whatsapp_gateway.model.updates import Content, Edit, Reaction, Revoke, Text, Unsupported
 
 _UNAVAILABLE: Final = "131060"
-"""WhatsApp had the message and could not pass it on, as with the first one after an advertisement."""
+"""WhatsApp received the message but could not deliver it, such as the first one after an advertisement."""
 
 
 def read_content(message: Object) -> Content:
@@ -29,7 +29,7 @@ def read_content(message: Object) -> Content:
 
 
 def _unsupported(kind: str, message: Object) -> Unsupported:
-    """By the word for what it was, if WhatsApp gives one."""
+    """By its type name, if WhatsApp gives one."""
     code = error_code_in(message)
     told = "unavailable" if code == _UNAVAILABLE else text_in(object_in(message, "unsupported"), "type")
     word = (told if kind == "unsupported" else kind) or kind

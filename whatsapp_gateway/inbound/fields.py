@@ -1,4 +1,4 @@
-"""Looks into JSON of which nothing is certain: each returns what has the right type, else nothing."""
+"""Reads untrusted JSON: each function returns a value of the right type, or an empty one."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ def object_in(owner: Any, key: str) -> Object:
 
 
 def objects_in(owner: Any, key: str) -> list[Object]:
-    """The objects of the list under a key; whatever else stands there is passed over."""
+    """The objects of the list under a key; other values are skipped."""
     value = owner.get(key) if isinstance(owner, dict) else None
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def number_in(owner: Any, key: str) -> float | None:
-    """The number under a key, also where it is written as a string."""
+    """The number under a key, also if it is written as a string."""
     value = owner.get(key) if isinstance(owner, dict) else None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -35,7 +35,7 @@ def number_in(owner: Any, key: str) -> float | None:
 
 
 def flag_in(owner: Any, key: str) -> bool:
-    """Whether the value under a key is true, and nothing else."""
+    """Whether the value under a key is exactly true."""
     return isinstance(owner, dict) and owner.get(key) is True
 
 

@@ -1,4 +1,4 @@
-"""Notices that WhatsApp gave a person another id. A new phone makes a new business-scoped id.
+"""Notices that WhatsApp gave a person another id. A new phone results in a new business-scoped id.
 
 Shape: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/system
 """
@@ -13,15 +13,15 @@ _CHANGES: Final = frozenset({"user_changed_user_id", "user_changed_number", "cus
 
 
 def read_identity_change(system: Object, old_phone: Any, wamid: str) -> IdentityChange | Ignored | Malformed:
-    """The change that a system message tells. Its `body` holds the person's own words and is never read.
+    """The change in a system message. Its `body` holds the person's own words and is never read.
 
-    The best id before is linked to the best one after. A notice that names none before says nothing that can
-    be trusted, and a number, which may pass to somebody else, never takes the place of an id for good: the new id
-    then starts anew with its first message.
+    The best old id is linked to the best new one. A notice without an old id is not trusted. A number may pass to
+    another person, so it never permanently replaces an id: then the new id starts as a new person with its first
+    message.
     """
     if text_in(system, "type") not in _CHANGES:
         return Ignored("system")
-    # With an id before at hand the sender says nothing more: webhooks were seen to bear the new one there.
+    # If the old id is known, `from` adds nothing: some webhooks contain the new id there.
     before = system.get("previous_user_id") or old_phone
     previous = read_ids(before, system.get("previous_parent_user_id"))
     current = read_ids(system.get("user_id"), system.get("parent_user_id"), _new_phone(system))
@@ -34,7 +34,7 @@ def read_identity_change(system: Object, old_phone: Any, wamid: str) -> Identity
 
 
 def _new_phone(system: Object) -> Any:
-    """Notices before v12 of the Graph API name it otherwise."""
+    """Notices before v12 of the Graph API use another name."""
     return system.get("wa_id") or system.get("new_wa_id")
 
 

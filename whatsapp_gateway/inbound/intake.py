@@ -1,4 +1,4 @@
-"""Passes the updates of a webhook to the kernel service, and tells whether all of them are durable."""
+"""Passes the updates of a webhook to the kernel service, and reports whether all of them are durable."""
 
 import asyncio
 import hashlib
@@ -45,7 +45,7 @@ _IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"
 class Intake:
     """Different people concurrently, each person's items in order across webhooks.
 
-    seconds bounds one webhook as a whole.
+    `seconds` limits one webhook as a whole.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Intake:
     async def take(self, updates: Iterable[Update]) -> bool:
         """Whether every valid update is durable now.
 
-        If not, the whole webhook must be delivered again; duplicates are recognised then.
+        If not, WhatsApp must redeliver the whole webhook; duplicates are recognised then.
         """
         items: list[InboundItem] = []
         statuses: list[Status] = []
@@ -109,7 +109,7 @@ class Intake:
 
     async def _pass_on_in_order(self, items: Sequence[InboundItem], deadline: float) -> bool:
         for item in items:
-            # A later item must not overtake one that has to be delivered again.
+            # A later item must not overtake one that will be redelivered.
             if not await self._pass_on(item, deadline):
                 return False
         return True
@@ -139,7 +139,7 @@ class Intake:
 
     def _linked(self, result: LinkResult) -> str:
         if result is LinkResult.KEPT_APART:
-            self._metrics.alert("kept_apart", "a person's old and new id both have connections: merge them by hand")
+            self._metrics.alert("kept_apart", "a person's old and new id both have connections: merge them manually")
         return result.value
 
     async def _report(self, statuses: Sequence[Status], deadline: float) -> bool:
@@ -165,7 +165,7 @@ class Intake:
         return self._upload_retries.classified(status)
 
     def _apply_status(self, status: Status) -> None:
-        """Mostly WhatsApp accepts a message first and refuses it in a status: treat that as an immediate refusal."""
+        """WhatsApp usually accepts a message first and rejects it in a status: treat that as an immediate rejection."""
         code = int(status.error_code) if _CODE.fullmatch(status.error_code) else None
         if code is None:
             return
@@ -173,7 +173,7 @@ class Intake:
             self._pacing.pause(status.number)
         remedy = remedy_of_status(status.error_code)
         self._circuit_breaker.record_refusal(status.number, status.error_code, remedy)
-        # A template of ours bears no callback id, and must not ask for another one.
+        # Our templates carry no callback id, and must not trigger another template.
         if remedy is Remedy.WAIT_FOR_WINDOW and status.callback_id:
             self._templates.window_closed(status.number, *status.user_ids)
 
@@ -183,7 +183,7 @@ class Intake:
             self._metrics.alert("not_linked", f"a person's new id was not linked to the old one: {refusal.reason}")
 
     def _quarantine(self, reason: str, wamid: str) -> None:
-        """Drop an item for good: count it, and log it by a digest, since a wamid holds the phone number."""
+        """Drop an item permanently: count it, and log it by a digest, since a wamid holds the phone number."""
         self._metrics.quarantined.labels(reason).inc()
         digest = hashlib.sha256(wamid.encode()).hexdigest()[:16] if wamid else "-"
         logger.warning("quarantined %s: %s", digest, reason)

@@ -30,7 +30,7 @@ def by_person(items: Sequence[InboundItem]) -> list[list[InboundItem]]:
 
 
 def ids_of(items: Sequence[InboundItem]) -> set[str]:
-    """Every id by which the items name a person."""
+    """Every id of a person in the items."""
     ids: set[str] = set()
     for item in items:
         if isinstance(item, IdentityChange):

@@ -16,8 +16,7 @@ class _Ticket:
 class KeyedQueue:
     """A queue of tickets for each key that is held or waited for.
 
-    A ticket is in the queues of all its keys at once, and waits only for tickets taken before it: so there is no
-    deadlock.
+    A ticket is in the queues of all its keys at once, and waits only for earlier tickets, so there is no deadlock.
     """
 
     def __init__(self) -> None:
@@ -28,9 +27,9 @@ class KeyedQueue:
 
     @asynccontextmanager
     async def turn(self, keys: Iterable[str], timeout: float) -> AsyncIterator[None]:
-        """Inside the block nobody else holds one of the keys. TimeoutError: the turn did not come in time.
+        """Inside the block no other task holds one of the keys. Raises `TimeoutError` if the turn did not come in time.
 
-        The ticket is taken when the block is entered, before anything is awaited.
+        The ticket is taken when the block is entered, before the first await.
         """
         ticket = _Ticket(frozenset(keys))
         for key in ticket.keys:

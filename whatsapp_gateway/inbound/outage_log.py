@@ -1,4 +1,4 @@
-"""An outage in the log: a line when it begins and one when it is over, however many webhooks it meets."""
+"""Logs an outage: one line when it begins and one when it ends, however many webhooks fail."""
 
 import logging
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 5.0
-"""Without a failure, before an outage counts as over: one that comes and goes is one."""
+"""An outage is over after this time without a failure, so an intermittent outage counts as one."""
 
 
 class OutageLog:
-    """Of the way from the webhook to the kernel service. now is a monotonic clock."""
+    """The path from the webhook to the kernel service. now is a monotonic clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -19,16 +19,18 @@ class OutageLog:
         self._failures = 0
 
     def failed(self) -> None:
-        """A webhook was answered 503: WhatsApp brings it again."""
+        """A webhook was answered 503: WhatsApp redelivers it."""
         self._last = self._now()
         if not self._failures:
             self._began = self._last
-            logger.warning("webhooks are answered 503, and come again: the kernel service does not take all of them")
+            logger.warning(
+                "webhooks are answered 503, and will be redelivered: the kernel service does not accept all of them"
+            )
         self._failures += 1
 
     def passed(self) -> None:
-        """A webhook was taken whole."""
+        """A webhook was accepted completely."""
         if self._failures and self._now() - self._last >= QUIET_SECONDS:
             lasted = self._last - self._began
-            logger.warning("webhooks are taken again: %d were answered 503 within %.0f s", self._failures, lasted)
+            logger.warning("webhooks are accepted again: %d were answered 503 within %.0f s", self._failures, lasted)
             self._failures = 0

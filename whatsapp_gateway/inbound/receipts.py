@@ -1,4 +1,4 @@
-"""Receipts on their way to the kernel service: those of several webhooks go in one call."""
+"""Batches receipts for the kernel service: those of several webhooks share one call."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.model.updates import Status
 
 GATHER_SECONDS: Final = 0.02
-"""How long the first waits for others. Each answer brings at least two receipts, and nobody waits for them."""
+"""How long the first receipt waits for others. Each answer brings at least two receipts, and none is urgent."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """What one webhook told, until when (the loop's time), and what becomes of it."""
+    """The statuses of one webhook, their deadline (the loop's time), and their result."""
 
     statuses: Sequence[Status]
     deadline: float
@@ -23,7 +23,7 @@ class _Part:
 
 
 class Receipts:
-    """Gathers them, and tells each webhook what became of its own."""
+    """Gathers receipts, and returns each webhook its own result."""
 
     def __init__(self, kernel: KernelClient, *, gather_seconds: float = GATHER_SECONDS) -> None:
         self._kernel = kernel
@@ -33,7 +33,7 @@ class Receipts:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def report(self, statuses: Sequence[Status], timeout: float) -> None:
-        """As KernelClient.report: once this returns they are durable; Refusal. At most MOST_AT_ONCE."""
+        """As `KernelClient.report`, with its errors: after the return they are durable. At most MOST_AT_ONCE."""
         loop = asyncio.get_running_loop()
         part = _Part(statuses, loop.time() + timeout, loop.create_future())
         if sum(len(other.statuses) for other in self._gathered) + len(statuses) > MOST_AT_ONCE:
@@ -57,7 +57,7 @@ class Receipts:
         except KernelCallError as refusal:
             if not refusal.final or len(parts) == 1:
                 return _tell(parts, refusal)
-            # One that the service will never take must not take its siblings with it.
+            # A receipt that the service never accepts must not fail the others.
             for part in parts:
                 await self._hand_over([part])
         except Exception as fault:  # noqa: BLE001 - the webhooks wait for an answer, whatever it was

@@ -1,11 +1,11 @@
-"""What led a person to write, and what they passed on: beside the content, and no words of their own."""
+"""The reason why a person wrote, and whether they forwarded the message: metadata beside the content."""
 
 from whatsapp_gateway.inbound.fields import Object, flag_in, object_in, text_in
 from whatsapp_gateway.model.updates import Referral
 
 
 def read_referral(message: Object) -> Referral | None:
-    """The advertisement or post that they tapped, or the product that they looked at."""
+    """The advertisement or post that they tapped, or the product that they viewed."""
     referral = object_in(message, "referral")
     if referral:
         return Referral(
@@ -20,6 +20,6 @@ def read_referral(message: Object) -> Referral | None:
 
 
 def is_forwarded(message: Object) -> bool:
-    """Whether somebody else wrote it and this person passed it on."""
+    """Whether another person wrote it and this person forwarded it."""
     context = object_in(message, "context")
     return flag_in(context, "forwarded") or flag_in(context, "frequently_forwarded")

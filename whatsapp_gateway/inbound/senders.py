@@ -1,4 +1,4 @@
-"""Who wrote a message: by ids that WhatsApp verifies, never by a name or a position."""
+"""Identifies a message's sender by ids that WhatsApp verifies, never by a name or a position."""
 
 import re
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ _PHONE = re.compile(r"\+?([0-9]{5,20})")
 
 @dataclass(slots=True)
 class Ids:
-    """The ids that one place of a webhook gives; empty: not given.
+    """The ids in one place of a webhook; empty: not given.
 
-    bsuid is a person's id within our business portfolio, parent the one within a family of portfolios, phone
-    a number that may pass to somebody else.
+    bsuid is a person's id within our business portfolio, parent the one within a family of portfolios, phone a number
+    that may pass to another person.
     """
 
     bsuid: str = field(default="", repr=False)
@@ -32,9 +32,9 @@ class Ids:
 
 
 def read_ids(*values: Any) -> Ids | None:
-    """The ids among these values, told apart by their form alone: some webhooks carry a BSUID in `from`.
+    """The ids among these values, distinguished only by their form: some webhooks carry a BSUID in `from`.
 
-    None if one is of no known form, or two of one kind differ.
+    None if one has an unknown form, or two of one kind differ.
     """
     ids = Ids()
     for value in values:
@@ -64,7 +64,7 @@ def _union(one: Ids, other: Ids) -> Ids:
 
 
 def read_contacts(contacts: Any) -> list[Ids]:
-    """The ids of each contact of a webhook; a contact of an odd shape tells nothing."""
+    """The ids of each contact of a webhook; a malformed contact has none."""
     if not isinstance(contacts, list):
         return []
     read = (
@@ -76,7 +76,7 @@ def read_contacts(contacts: Any) -> list[Ids]:
 
 
 def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Malformed:
-    """Who wrote. Malformed if nothing identifies them, or if the message and its contact disagree."""
+    """The sender. `Malformed` if no id identifies them, or if the message and its contact disagree."""
     ids = read_ids(message.get("from_user_id"), message.get("from_parent_user_id"), message.get("from"))
     if ids is None:
         return Malformed("sender_unreadable")
@@ -88,16 +88,16 @@ def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Ma
 
 
 def _contacts_of(ids: Ids, contacts: Iterable[Ids]) -> list[Ids]:
-    """Those of their BSUID, if there are any: one that merely shares their phone says nothing of them then.
+    """The contacts with the sender's BSUID, if there are any. Then one that only shares their phone does not count.
 
-    Whose id changed between two messages of a webhook has two contacts there, both with their phone.
+    If a person's id changed between two messages of a webhook, it has two contacts for them, both with their phone.
     """
     met = [contact for contact in contacts if contact.meets(ids)]
     return [contact for contact in met if ids.bsuid and contact.bsuid == ids.bsuid] or met
 
 
 def read_recipient(status: dict[str, Any]) -> tuple[str, ...]:
-    """Whom a status is about, by each id that it names, the key of the person first; empty if it does not say."""
+    """The recipient of a status, by each id in it, the person's key first; empty if it names none."""
     parent = status.get("parent_recipient_user_id") or status.get("recipient_parent_user_id")
     ids = read_ids(status.get("recipient_user_id"), parent, status.get("recipient_id"))
     sender = _sender(ids) if ids else None
@@ -106,7 +106,7 @@ def read_recipient(status: dict[str, Any]) -> tuple[str, ...]:
 
 def _sender(ids: Ids) -> Sender | Malformed:
     aliases = tuple(aliases_of(ids))
-    # A parent id recognises a person but cannot be written to: alone it is nobody.
+    # A parent id recognises a person but cannot be written to, so it does not suffice alone.
     if not (ids.bsuid or ids.phone):
         return Malformed("sender_missing")
     return Sender(aliases[0].user_id, aliases)

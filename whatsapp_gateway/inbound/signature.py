@@ -1,4 +1,4 @@
-"""Whether a webhook comes from WhatsApp."""
+"""Verifies that a webhook comes from WhatsApp."""
 
 import hmac
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ _PREFIX = b"sha256="
 def is_signed(raw: bytes, header: str | None, secrets: Iterable[bytes]) -> bool:
     """Whether X-Hub-Signature-256 is the HMAC-SHA256 of the body exactly as received, under any of the secrets.
 
-    All are tried, so that the time does not tell which one it was. Compared as bytes: hmac.compare_digest refuses a str
-    with anything but ASCII in it.
+    All secrets are tried, so that the time does not reveal which one matched. Compared as bytes: hmac.compare_digest
+    raises an error for a non-ASCII str.
     """
     if not header:
         return False

@@ -1,4 +1,4 @@
-"""From the JSON of a webhook to what it tells; an odd item never costs its good siblings.
+"""Converts the JSON of a webhook to updates. A malformed item never affects the valid items next to it.
 
 Shapes: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
@@ -26,9 +26,9 @@ _LONGEST_PHONE = 15
 
 
 def read_updates(body: Any, numbers: Collection[str]) -> Iterator[Update]:
-    """Everything that a webhook's JSON tells the owner of these phone number ids, in its order.
+    """All updates of a webhook for the owner of these phone number ids, in its order.
 
-    Never raises: what cannot be served comes as Malformed.
+    Never raises: an item that cannot be processed becomes `Malformed`.
     """
     for entry in _objects(body, "entry"):
         if isinstance(entry, Malformed):
@@ -39,7 +39,7 @@ def read_updates(body: Any, numbers: Collection[str]) -> Iterator[Update]:
 
 
 def _objects(owner: Any, key: str) -> Iterator[Object | Malformed]:
-    """The objects of the list under a key, and a Malformed for whatever is none."""
+    """The objects of the list under a key, and a `Malformed` for each other value."""
     items = owner.get(key) if isinstance(owner, dict) else None
     if not isinstance(items, list):
         yield Malformed(f"{key}_missing")
@@ -75,7 +75,7 @@ def _change(change: Object, entry: Object, numbers: Collection[str]) -> Iterator
 
 
 def _read(reader: Callable[[Object], Update], item: Object) -> Update:
-    """What a reader did not foresee is a fault of ours, and costs that item alone."""
+    """An unexpected exception of a reader is a bug, and affects only that item."""
     try:
         return reader(item)
     except Exception as fault:  # noqa: BLE001 - to fail the webhook would be to get all of it again for days
@@ -87,7 +87,7 @@ def _message(item: Object, number: str, phone: str, contacts: list[Ids]) -> Upda
     wamid = text_in(item, "id")
     if not wamid:
         return Malformed("id_missing")
-    # An assistant of one person that answers into a group tells others what is theirs.
+    # In a group, a personal assistant's answers would disclose the person's data to others.
     if item.get("group_id") is not None:
         return Malformed("group", wamid)
     if item.get("type") == "system":

@@ -1,4 +1,4 @@
-"""Parts whose status says that their file failed: each is sent once more, with the file uploaded again."""
+"""Parts whose status reports that their file failed: each is sent once more, with the file uploaded again."""
 
 from collections import OrderedDict
 from dataclasses import replace
@@ -18,7 +18,7 @@ class UploadRetries:
         self._retried: OrderedDict[str, None] = OrderedDict()
 
     def classified(self, status: Status) -> Status:
-        """The status, with `upload_again` set if its part is to be sent once more."""
+        """The status, with `upload_again` set if its part must be sent once more."""
         return replace(status, upload_again=_failed_for_file(status) and status.callback_id not in self._retried)
 
     def reported(self, status: Status) -> None:

@@ -19,15 +19,15 @@ PATH: Final = "/webhook"
 LARGEST_BODY: Final = 4 * 1024 * 1024
 """Bytes; WhatsApp sends up to 3 MB."""
 BODY_SECONDS: Final = 10.0
-"""For a body to come: until it is there nobody knows whether it is WhatsApp's."""
+"""The time limit for a body: until it is complete, its signature cannot be checked."""
 SMALL_BODY: Final = 64 * 1024
 """Bytes; nearly every webhook is smaller, and is read at once."""
 LARGE_AT_ONCE: Final = 16
-"""Bodies that may be larger are read so many at a time, which bounds what strangers make us hold."""
+"""Concurrent reads of larger bodies, which bounds the memory that unauthenticated clients can use."""
 
 
 class Webhook:
-    """Answers WhatsApp. An answer other than 200 makes it deliver the same again, for days."""
+    """Answers WhatsApp. After an answer other than 200, WhatsApp redelivers the webhook for days."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Webhook:
         return web.Response(text=challenge)
 
     async def receive(self, request: web.Request) -> web.Response:
-        """200: all durable or set aside; 503: bring it again; 400, 401, 408, 413: not WhatsApp's, or broken."""
+        """200: all durable or quarantined; 503: redeliver it; 400, 401, 408, 413: not from WhatsApp, or malformed."""
         try:
             status = await self._answer(request)
         except web.RequestPayloadError:
@@ -66,7 +66,7 @@ class Webhook:
         return web.Response(status=status)
 
     async def count(self, request: web.Request, response: web.StreamResponse) -> None:
-        """By the status of the answer, whoever gave it: aiohttp, a middleware, or this."""
+        """Counts by the status of the answer, from aiohttp, a middleware, or this class."""
         if request.path == PATH and request.method == hdrs.METH_POST:
             self._metrics.webhooks.labels(str(response.status)).inc()
 

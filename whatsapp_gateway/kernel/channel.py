@@ -1,4 +1,4 @@
-"""The one gRPC channel to the kernel service: people keep to a replica, a dead replica costs seconds."""
+"""The only gRPC channel to the kernel service: each person stays on one replica, and a dead replica costs seconds."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _SERVICE_CONFIG: Final = {
     ],
     "healthCheckConfig": {"serviceName": SERVICE},
     "methodConfig": [
-        # An upload that is refused midway must not be replayed by the library: it aborts the process at times (1.85).
+        # The library must not replay an upload that is rejected midway: this sometimes aborts the process (1.85).
         {"name": [{"service": SERVICE, "method": "UploadMedia"}], "waitForReady": True},
         {
             "name": [{"service": SERVICE}],
@@ -40,13 +40,14 @@ _SERVICE_CONFIG: Final = {
 _OPTIONS: Final = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.service_config_disable_resolution", 1),
-    ("grpc.enable_http_proxy", 0),  # http_proxy is for the vendors, and would take every call to this service too
+    # http_proxy is meant for the vendors, and would redirect every call to this service too
+    ("grpc.enable_http_proxy", 0),
     ("grpc.keepalive_time_ms", 3000),
     ("grpc.keepalive_timeout_ms", 2000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # A frozen peer is given up by this, not by keepalive_timeout_ms.
+    # This option drops a frozen peer; keepalive_timeout_ms does not.
     ("grpc.http2.ping_timeout_ms", 2000),
-    # Also the time to connect: at its default of 20 s a replica that vanished would stall its people.
+    # Also the time to connect: with the default of 20 s a replica that vanished would stall its people.
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),

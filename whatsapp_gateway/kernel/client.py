@@ -1,4 +1,4 @@
-"""The kernel service as the gateway uses it; with kernel_messages the only code that knows its wire."""
+"""The gateway's client of the kernel service. Only this module and kernel/messages.py use its wire format."""
 
 import asyncio
 import hashlib
@@ -36,16 +36,16 @@ CHANNEL: Final = "whatsapp"
 MOST_AT_ONCE: Final = 1000
 TYPING_INTERVAL_SECONDS: Final = 20
 """WhatsApp shows the indicator for 25 s."""
-"""Acknowledgements or receipts that one call may bear."""
+"""Acknowledgements or receipts per call."""
 
 _Metadata = tuple[tuple[str, str], ...]
 _Answer = TypeVar("_Answer")
 
 
 class KernelClient:
-    """Every call raises Refusal where the service does not do what is asked; timeouts are in seconds.
+    """Every call raises `KernelCallError` if the service rejects it; timeouts are in seconds.
 
-    now is the monotonic clock by which leases end here. chat_url is where WhatsApp opens chats in browsers.
+    now is the monotonic clock of the leases. chat_url is the URL with which browsers open WhatsApp chats.
     """
 
     def __init__(self, channel: grpc.aio.Channel, token: str, now: Callable[[], float], chat_url: str = "") -> None:
@@ -56,24 +56,24 @@ class KernelClient:
         self._chat_url = chat_url
 
     async def accept(self, message: say.Message, timeout: float) -> bool:
-        """Hand a message over; once this returns it is durable. Whether it had been before."""
+        """Submit a message; it is durable after the return. Returns whether it was durable before."""
         metadata = (*self._bearer, ("x-user-id", _hash(message.sender.user_id)))
         call = self._stub.HandleMessage(message_request(message, self._chat_url), timeout=timeout, metadata=metadata)
         return (await _answer(call)).duplicate
 
     async def link(self, change: say.IdentityChange, timeout: float) -> LinkResult:
-        """Tell that a person's id became another. What came of it."""
+        """Report that a person's id became another one. Returns the result."""
         request = identity_pb2.LinkIdentityRequest(previous=alias(change.previous), current=alias(change.current))
         try:
             answer = await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
         except KernelCallError as refusal:
-            # A service that lacks the call says so without a reason; to ask again for days would not help.
+            # A service without this RPC gives no reason. Retrying for days would not help.
             refusal.final |= refusal.reason == grpc.StatusCode.UNIMPLEMENTED.name
             raise
         return _LINKED.get(answer.outcome, LinkResult.UNKNOWN)
 
     async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
-        """Pass on what the network says of parts that were sent; at most MOST_AT_ONCE."""
+        """Report the network's statuses of sent parts, at most MOST_AT_ONCE."""
         request = outbox_pb2.ReportReceiptsRequest(receipts=[_receipt(status) for status in statuses])
         await _answer(self._stub.ReportReceipts(request, timeout=timeout, metadata=self._bearer))
 
@@ -81,7 +81,7 @@ class KernelClient:
     async def pull(
         self, numbers: Sequence[str], instance_id: str, max_in_flight: int
     ) -> AsyncIterator[AsyncIterator[Delivery | MediaWanted | Typing]]:
-        """What is to be done for these numbers, until the service drains or the block is left."""
+        """Items for these numbers, until the service drains or the block is left."""
         request = outbox_pb2.PullOutboxRequest(
             channel=CHANNEL,
             addresses=numbers,
@@ -107,12 +107,12 @@ class KernelClient:
         return [_RESULTS.get(result, AckResult.INVALID) for result in answer.results]
 
     async def give_back(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
-        """Whatever is leased to this process and not in hand (at most MOST_AT_ONCE) may go to others at once."""
+        """Release all leases of this process except those in progress (at most MOST_AT_ONCE)."""
         request = outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand)
         await _answer(self._stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
 
     async def upload(self, wanted: MediaWanted, place: MediaDownload, pieces: AsyncIterator[bytes]) -> None:
-        """Pass a file's bytes on as they come. What the pieces raise is raised here, and nothing is kept then."""
+        """Stream a file's bytes. An exception of the pieces is raised here, and then nothing is stored."""
         call = self._stub.UploadMedia(metadata=self._bearer)
         header = media_pb2.UploadMediaHeader(
             media_id=wanted.media_id,
@@ -127,7 +127,7 @@ class KernelClient:
                 await call.write(media_pb2.UploadMediaRequest(chunk=piece))
             await call.done_writing()
         except asyncio.InvalidStateError:
-            pass  # it was refused in mid-stream: the call says why
+            pass  # it was rejected in mid-stream: the call gives the reason
         except grpc.aio.AioRpcError as error:
             raise refusal_of(error) from None
         except BaseException:
@@ -136,7 +136,7 @@ class KernelClient:
         await _answer(call)
 
     async def download(self, ref: str, timeout: float) -> bytes:
-        """A reply's file, whole."""
+        """A reply's whole file."""
         call = self._stub.DownloadMedia(
             media_pb2.DownloadMediaRequest(media_ref=ref), timeout=timeout, metadata=self._bearer
         )
@@ -148,7 +148,9 @@ class KernelClient:
     async def fail_media(
         self, wanted: MediaWanted, outcome: DeliveryOutcome, error_code: str, retry_after: float, timeout: float
     ) -> None:
-        """Say that a file cannot be had now (RETRY) or ever (FAILED). retry_after 0: as the service sees fit."""
+        """Report that a file is unavailable for now (RETRY) or permanently (FAILED). retry_after 0: the service
+        decides.
+        """
         media = outbox_pb2.MediaAcknowledgement(media_id=wanted.media_id)
         _set_failure(media, outcome, error_code, retry_after)
         settled = outbox_pb2.Acknowledgement(lease_token=wanted.lease_token, media=media)
@@ -156,7 +158,7 @@ class KernelClient:
         await _answer(self._stub.AckOutbox(request, timeout=timeout, metadata=self._bearer))
 
     async def ready(self, timeout: float) -> bool:
-        """Whether a replica says that it serves."""
+        """Whether a replica reports that it is serving."""
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         try:
             answer = await self._health.Check(request, timeout=timeout)
@@ -173,7 +175,7 @@ async def _answer(call: Awaitable[_Answer]) -> _Answer:
 
 
 def _hash(user_id: str) -> str:
-    """Headers end up in the logs of proxies: a phone number does not belong there."""
+    """Proxies log headers, which must not contain a phone number."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:16]
 
 
@@ -210,7 +212,7 @@ def _set_failure(
     error_code: str,
     retry_after: float,
 ) -> None:
-    """retry_after 0: as the service sees fit."""
+    """retry_after 0: the service decides."""
     failure = getattr(settled, _FAILURES[outcome])
     failure.SetInParent()
     failure.error_code = error_code

@@ -1,4 +1,4 @@
-"""What a refusal of the kernel service means: bring it again, or set it aside."""
+"""Maps errors of the kernel service: retry the item, or quarantine it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from kernel.v1 import errors_pb2
 
 
 class KernelCallError(Exception):
-    """The kernel service did not take it; reason is an ErrorReason, else the name of the gRPC status.
+    """The kernel service did not accept the call. reason is an ErrorReason, else the name of the gRPC status.
 
-    final: to call again would not help. retry_after: seconds to wait at least before that; 0: as the caller sees fit.
+    final: a retry would not help. retry_after: the minimum wait in seconds before a retry; 0: the caller decides.
     """
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
@@ -23,13 +23,13 @@ class KernelCallError(Exception):
 
 
 def _is_retryable(reason: str) -> bool:
-    """As the contract's descriptor says."""
+    """By the contract's descriptor."""
     value = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{reason}")
     return value is None or bool(value.GetOptions().Extensions[errors_pb2.retryable])
 
 
 def refusal_of(error: grpc.aio.AioRpcError) -> KernelCallError:
-    """The refusal that a failed call means."""
+    """The error of a failed call."""
     info, delay = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     for detail in _details(error):
         _ = detail.Unpack(info) or detail.Unpack(delay)

@@ -1,4 +1,4 @@
-"""What people sent, as the kernel service takes it."""
+"""Converts people's messages to the contract."""
 
 from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
@@ -7,9 +7,9 @@ from whatsapp_gateway.model import updates as say
 
 
 def message_request(message: say.Message, chat_url: str = "") -> messages_pb2.HandleMessageRequest:
-    """The call that hands a message over. `<chat_url>/<phone>?text=…` opens a chat with a text typed in."""
+    """The request for a message. `<chat_url>/<phone>?text=…` opens a chat with a prefilled text."""
     payload = _payload(message.content)
-    if not cut(payload):  # refused, it would be brought again for days, and nobody answered
+    if not cut(payload):  # if rejected, it would be redelivered for days without an answer
         payload = messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind="text_too_long"))
     payload.quoted_message_id = message.quoted_id
     if not cut(payload):

@@ -1,4 +1,4 @@
-"""The callback id that Meta echoes with each status: which part of which reply a message is."""
+"""The callback id that Meta echoes with each status: it identifies the part of the reply."""
 
 import re
 from typing import Final, NamedTuple
@@ -18,6 +18,6 @@ class PartName(NamedTuple):
 
 
 def part_named(callback_id: str) -> PartName | None:
-    """None: it is none of ours."""
+    """None: not in our format."""
     found = _SHAPE.fullmatch(callback_id)
     return PartName(found[1], int(found[2]), int(found[3])) if found else None

@@ -1,4 +1,4 @@
-"""SHA-256 digests as WhatsApp writes them."""
+"""SHA-256 digests in WhatsApp's formats."""
 
 import base64
 import binascii
@@ -8,7 +8,7 @@ SHA256_BYTES: Final = 32
 
 
 def read_sha256(text: Any) -> bytes:
-    """The digest, which comes as base64 or as hex; empty if it is neither."""
+    """The digest, given as base64 or hex; empty if it is neither."""
     if not isinstance(text, str):
         return b""
     try:

@@ -1,4 +1,4 @@
-"""The ids of files at WhatsApp: they become part of an address, so they hold nothing that has a meaning there."""
+"""The ids of files at WhatsApp. They become part of a URL, so characters with a meaning in URLs are not allowed."""
 
 import re
 from typing import Final
@@ -7,5 +7,5 @@ _MEDIA_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
 
 
 def is_media_id(text: str) -> bool:
-    """Meta's are of digits, and its documents promise no form."""
+    """Meta's ids consist of digits today; its documentation promises no format."""
     return _MEDIA_ID.fullmatch(text) is not None

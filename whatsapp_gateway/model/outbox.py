@@ -7,9 +7,9 @@ from enum import Enum, auto
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link to offer as a button. Whoever holds it may use it: never logged.
+    """A link to offer as a button. It works for anyone who has it, so it is never logged.
 
-    minutes: for how long it was good when the reply was made; 0: for ever.
+    minutes: its lifetime when the reply was made; 0: unlimited.
     """
 
     url: str = field(repr=False)
@@ -19,7 +19,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class OfferedChoice:
-    """A choice to offer; its id comes back when it is taken."""
+    """A choice to offer; its id comes back when the person selects it."""
 
     id: str
     title: str
@@ -28,7 +28,7 @@ class OfferedChoice:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to send; ref is the kernel service's own name of it. size in bytes."""
+    """A file to send; ref is the kernel service's name for it. size in bytes."""
 
     ref: str
     mime_type: str
@@ -39,7 +39,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One thing to tell a person; text is CommonMark. answers_id is the message that it answers, if it answers one."""
+    """One message to a person; text is CommonMark. answers_id is the message that it answers, if any."""
 
     id: str
     text: str = field(default="", repr=False)
@@ -54,11 +54,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A leased reply: to whom, from which number, and how far it got under earlier leases.
+    """A leased reply: its recipient, our number, and its progress under earlier leases.
 
-    lease_ends is in seconds of this process's own monotonic clock. is_live tells whether a send may still begin: not
-    once the stream that brought the lease has ended. parts and split_version are as first acknowledged; 0 and empty:
-    not yet.
+    lease_ends: seconds of this process's own monotonic clock. is_live: whether a send may still begin, false once the
+    stream that brought the lease ends. parts, split_version: as first acknowledged; 0 and empty: not yet.
     """
 
     reply: Reply
@@ -74,7 +73,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """A message of a person is being answered: show the typing indicator."""
+    """A person's message is being answered: show the typing indicator."""
 
     number: str
     user_id: str = field(repr=False)
@@ -83,7 +82,7 @@ class Typing:
 
 @dataclass(frozen=True, slots=True)
 class MediaWanted:
-    """A file that a person sent is to be fetched, by the id that WhatsApp gave it."""
+    """A request to fetch a person's file, by the id that WhatsApp gave it."""
 
     media_id: str
     media_ref: str

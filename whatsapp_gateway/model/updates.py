@@ -6,7 +6,7 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """One id of a person, `whatsapp:<BSUID or number>`; strong ones never pass to somebody else."""
+    """One id of a person, `whatsapp:<BSUID or number>`; a strong id never passes to another person."""
 
     user_id: str = field(repr=False)
     strong: bool
@@ -14,7 +14,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who wrote: the key of the person and every id by which WhatsApp knows them now, the key among them."""
+    """The sender of a message: the person's key and all their current ids at WhatsApp, the key among them."""
 
     user_id: str = field(repr=False)
     aliases: tuple[Alias, ...]
@@ -27,7 +27,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tapped button or list row, or a form filled in: form_json is a JSON object, empty where it is none."""
+    """A tapped button or list row, or a submitted form. form_json is a JSON object, or empty if there is no form."""
 
     id: str
     title: str
@@ -39,8 +39,8 @@ class Choice:
 class Media:
     """A file, by its id at WhatsApp. kind is image, audio, video, document or sticker.
 
-    sha256 is 32 bytes, or empty where it is not known; size is in bytes, 0: not known. voice: recorded on the
-    spot, to be heard as speech.
+    sha256 is 32 bytes, or empty if unknown; size is in bytes, 0: unknown. voice: recorded as a voice message, to be
+    transcribed as speech.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class Contacts:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """An emoji put on a message; empty: taken off."""
+    """An emoji put on a message; empty: removed."""
 
     message_id: str = field(repr=False)
     emoji: str
@@ -99,7 +99,7 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """Content that cannot be passed on; the person is told so. kind is WhatsApp's word, at most 64 characters."""
+    """Content that cannot be passed on; the person is told so. kind is WhatsApp's type name, at most 64 characters."""
 
     kind: str
     detail: str = ""
@@ -110,7 +110,7 @@ Content = Text | Media | Location | Contacts | Choice | Reaction | Edit | Revoke
 
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """What led a person to write: an `ad`, a `post` or a `product` of a catalogue."""
+    """The reason why a person wrote: an `ad`, a `post` or a `product` of a catalogue."""
 
     kind: str
     headline: str = ""
@@ -122,7 +122,7 @@ class Referral:
 class Message:
     """One message of one person to one of our numbers. id is its wamid, sent_at in Unix seconds.
 
-    forwarded: somebody else wrote it. phone: our number as people dial it, its digits alone.
+    forwarded: another person wrote it. phone: our number in dialling form, digits only.
     """
 
     number: str
@@ -138,7 +138,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class IdentityChange:
-    """WhatsApp gave a person a new id. Known by the wamid of the notice."""
+    """WhatsApp gave a person a new id. Identified by the wamid of the notice."""
 
     id: str = field(repr=False)
     previous: Alias
@@ -158,8 +158,8 @@ class LinkResult(Enum):
 class Status:
     """The state of a part that we sent: sent, delivered, read, played or failed.
 
-    number is ours, user_ids are the person's, the best first; either may be empty. upload_again: it failed for its
-    file, for the first time. backoff_count: how often before it failed as too many messages to its person.
+    number is ours; user_ids are the person's, the best first; either may be empty. upload_again: it failed because of
+    its file, for the first time. backoff_count: earlier failures for too many messages to its person.
     """
 
     wamid: str = field(repr=False)
@@ -199,7 +199,7 @@ class AccountError:
 class AccountEvent:
     """An event of our account, numbers or templates; text is a sentence without personal data.
 
-    key: the same for the same event. repeat_seconds: how long events of this key are repeats; 0: for good.
+    key: equal for repeats of the same event. repeat_seconds: how long events of this key are repeats; 0: always.
     """
 
     field: str

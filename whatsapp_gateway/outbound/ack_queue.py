@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 CALL_SECONDS: Final = 5
 RETRY_SECONDS_AFTER_LEASE: Final = 600
-"""How long after its lease an acknowledgement is still retried that says that a part was or may have been sent."""
+"""How long after its lease an acknowledgement is still retried that reports a part as sent or possibly sent."""
 _BACKOFF: Final = wait_random_exponential(multiplier=0.1, max=5)
 _MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 
 
 class AckQueue:
-    """Acknowledgements that are ready together share one call. now is the monotonic clock by which leases end here."""
+    """Acknowledgements that are ready together share one call. now is the monotonic clock of the leases."""
 
     def __init__(self, kernel: KernelClient, metrics: Metrics, now: Callable[[], float]) -> None:
         self._kernel = kernel
@@ -43,7 +43,7 @@ class AckQueue:
         return set(self._unsettled)
 
     async def run(self) -> None:
-        """Send what is queued, for ever."""
+        """Send queued acknowledgements, for ever."""
         while True:
             batch = [await self._ready.get()]
             while len(batch) < MOST_AT_ONCE and not self._ready.empty():
@@ -51,13 +51,13 @@ class AckQueue:
             try:
                 await self._settle(batch)
                 self._unsettled -= Counter(ack.delivery.reply.id for ack in batch)
-            except Exception as fault:  # noqa: BLE001 - the next ones must go on; receipts settle these
+            except Exception as fault:  # noqa: BLE001 - the next ones must continue; receipts settle these
                 logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
             for _ in batch:
                 self._ready.task_done()
 
     async def flush(self) -> None:
-        """Return once everything queued is taken or given up."""
+        """Return once every queued acknowledgement is accepted or given up."""
         await self._ready.join()
 
     async def _settle(self, batch: Sequence[Ack]) -> None:
@@ -67,7 +67,7 @@ class AckQueue:
             await self._settle_one_by_one(batch, refusal)
 
     async def _until_taken(self, batch: Sequence[Ack]) -> None:
-        """KernelCallError: a final one."""
+        """Raises a final `KernelCallError`."""
         retryable = retry_if_exception(lambda error: isinstance(error, KernelCallError) and not error.final)
         async for attempt in AsyncRetrying(retry=retryable, wait=pause):
             with attempt:
@@ -109,7 +109,7 @@ class AckQueue:
 
 
 def pause(retry: RetryCallState) -> float:
-    """Seconds until the next try: no fewer than the service asked for."""
+    """Seconds until the next try, never less than the service requested."""
     error = retry.outcome.exception() if retry.outcome else None
     asked = error.retry_after if isinstance(error, KernelCallError) else 0.0
     return max(_BACKOFF(retry), asked)

@@ -14,12 +14,12 @@ from whatsapp_gateway.model.outbox import File
 from whatsapp_gateway.outbound.rendering import Body, in_words
 
 AT_ONCE: Final = 2
-"""Each file is whole in memory meanwhile: 16 MiB at most."""
+"""Each file is completely in memory meanwhile: 16 MiB at most."""
 _OF_THE_FILE: Final = frozenset({Remedy.REUPLOAD, Remedy.GIVE_UP})
 
 
 class FileSender:
-    """Keeps nothing: a part that is retried is uploaded again."""
+    """Stateless: a part that is retried is uploaded again."""
 
     def __init__(self, graph: GraphApi, kernel: KernelClient, metrics: Metrics) -> None:
         self._graph = graph

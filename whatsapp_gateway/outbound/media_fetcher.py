@@ -1,4 +1,4 @@
-"""Files that people sent: downloaded from WhatsApp when the kernel service wants them, and streamed to it."""
+"""Files that people sent: downloaded from WhatsApp at the kernel service's request, and streamed to it."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE: Final = 4
 """Each holds a few pieces of 64 KiB in memory; the others wait, and their leases are renewed."""
 FETCH_SECONDS: Final = 90.0
-"""As long as the kernel service waits. Its deadline is on another machine's clock and is not used."""
+"""The kernel service waits this long. Its deadline is on another machine's clock and is not used."""
 CALL_SECONDS: Final = 5.0
 RELEASE_SECONDS: Final = 0.1
 RETRY_AFTER_ACCESS_ERROR: Final = 30.0
@@ -29,11 +29,11 @@ class _Job:
     wanted: MediaWanted
     task: asyncio.Task[None]
     ending: bool = False
-    """Its result is known: a lease that comes now begins another fetch."""
+    """Its result is known: a new lease starts another fetch."""
 
 
 class MediaFetcher:
-    """One fetch for each wanted file, of at most `seconds`."""
+    """One fetch for each requested file, of at most `seconds`."""
 
     def __init__(
         self, graph: GraphMedia, kernel: KernelClient, metrics: Metrics, *, seconds: float = FETCH_SECONDS
@@ -46,7 +46,7 @@ class MediaFetcher:
         self._jobs: dict[str, _Job] = {}
 
     def take(self, wanted: MediaWanted) -> None:
-        """Fetch a file; returns at once. A fetch under way continues under the newer lease."""
+        """Fetch a file; returns at once. A fetch in progress continues under the newer lease."""
         if (job := self._jobs.get(wanted.media_id)) is not None and not job.ending:
             job.wanted = wanted
             return
@@ -59,7 +59,7 @@ class MediaFetcher:
             del self._jobs[media_id]
 
     async def stop(self) -> None:
-        """Cancel fetches under way, and release their leases so that others may have them at once."""
+        """Cancel the fetches in progress, and release their leases so that other processes can take them at once."""
         jobs, self._jobs = list(self._jobs.values()), {}
         for job in jobs:
             job.task.cancel()
@@ -109,7 +109,7 @@ class MediaFetcher:
 
     async def _pass_on(self, job: _Job) -> None:
         download = await self._graph.find(job.wanted.media_ref)
-        # WhatsApp keeps to its own limits, which go by how a file was sent and not by its type.
+        # WhatsApp's own limits depend on how a file was sent and not on its type.
         if download.size > job.wanted.max_bytes:
             raise MediaError("too_large")
         async with self._graph.open(download.url) as pieces:
@@ -122,19 +122,19 @@ class MediaFetcher:
         self._metrics.media.labels("retry" if error.retryable else "failed").inc()
         logger.warning("media %s cannot be fetched: %s", wanted.media_id, error.code)
         if error.alert:
-            self._metrics.alert("media", f"WhatsApp refuses to hand out files: error {error.code}")
+            self._metrics.alert("media", f"WhatsApp refuses to serve files: error {error.code}")
         outcome = DeliveryOutcome.RETRY if error.retryable else DeliveryOutcome.FAILED
         await self._settle(wanted, outcome, error.code, RETRY_AFTER_ACCESS_ERROR if error.alert else 0)
 
     async def _refused(self, wanted: MediaWanted, refusal: KernelCallError) -> None:
-        """A file that the kernel service refuses is final, unless the error is retryable."""
+        """A file that the kernel service rejects is final, unless the error is retryable."""
         self._metrics.kernel_errors.labels(refusal.reason).inc()
         self._metrics.media.labels("refused").inc()
         code = _PROBLEMS.get(refusal.reason, refusal.reason.lower())
         await self._settle(wanted, DeliveryOutcome.FAILED if refusal.final else DeliveryOutcome.RETRY, code)
 
     async def _settle(self, wanted: MediaWanted, outcome: DeliveryOutcome, code: str, seconds: float = 0) -> None:
-        """Best effort: without it the lease lapses, and the message waits until its deadline."""
+        """Best effort: without it the lease expires, and the message waits until its deadline."""
         try:
             await self._kernel.fail_media(wanted, outcome, code, seconds, CALL_SECONDS)
         except KernelCallError as refusal:
@@ -145,7 +145,7 @@ _PROBLEMS: Final = {"PAYLOAD_TOO_LARGE": "too_large", "FIELD_INVALID": "wrong_ty
 
 
 async def _checked(pieces: AsyncIterator[bytes], download: MediaDownload, most: int) -> AsyncIterator[bytes]:
-    """The same pieces. MediaError: they are too large, or not of the announced size or digest."""
+    """The same pieces. Raises `MediaError` if they exceed the limit, or the announced size or digest differs."""
     digest, size = hashlib.sha256(), 0
     async for piece in pieces:
         digest.update(piece)

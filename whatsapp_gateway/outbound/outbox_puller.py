@@ -1,4 +1,4 @@
-"""Pulls replies from the kernel service's outbox and has them sent, each person's in order."""
+"""Pulls replies from the kernel service's outbox and sends them, each person's in order."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 logger = logging.getLogger(__name__)
 
 MOST_IN_FLIGHT: Final = 100
-"""Replies leased at once, which bounds the sends under way; WhatsApp takes 80 messages a second."""
+"""Concurrently leased replies, which bounds the sends in progress; WhatsApp accepts 80 messages a second."""
 DRAIN_SECONDS: Final = 20
 RELEASE_SECONDS: Final = 2
 RELEASE_RETRY_SECONDS: Final = 30
@@ -34,7 +34,7 @@ _LONGEST_PAUSE: Final = 5.0
 
 
 class OutboxPuller:
-    """One stream, pulled again whenever it ends. now is the monotonic clock by which leases end here.
+    """One stream, which is reopened whenever it ends. now is the monotonic clock of the leases.
 
     instance_id is unique to this process: leases under it that the process does not know are released.
     """
@@ -67,13 +67,13 @@ class OutboxPuller:
         self._last_problem = ""
 
     def start(self) -> None:
-        """Begin to pull."""
+        """Start pulling."""
         self._stall_detector_task = asyncio.create_task(self._stall_detector.run())
         self._ack_task = asyncio.create_task(self._acks.run())
         self._pull_task = asyncio.create_task(self._pull_forever())
 
     async def stop(self) -> None:
-        """Stop pulling; finish and acknowledge the sends under way, for DRAIN_SECONDS at most; release the rest."""
+        """Stop pulling; finish and acknowledge the sends in progress, for DRAIN_SECONDS at most; release the rest."""
         await _cancel(self._pull_task)
         await self._media.stop()
         try:
@@ -82,8 +82,8 @@ class OutboxPuller:
                     await asyncio.wait(self._in_flight)
                 await self._acks.flush()
         except TimeoutError:
-            logger.warning("stopped with replies in flight; their leases will lapse")
-        with suppress(KernelCallError):  # then the leases end with the stream
+            logger.warning("stopped with replies in flight; their leases will expire")
+        with suppress(KernelCallError):  # otherwise the leases end with the stream
             await self._release_leases(RELEASE_SECONDS)
         await _cancel(self._stall_detector_task, self._ack_task, *self._in_flight)
 
@@ -95,7 +95,7 @@ class OutboxPuller:
             await asyncio.sleep(_FIRST_PAUSE)
 
     async def _pull(self) -> bool:
-        """Read one stream to its end. Whether it brought something, or lasted."""
+        """Read one stream to its end. Returns whether it brought an item, or lasted."""
         began = self._now()
         served = False
         stream = OutboxStream(self._stall_detector, self._now)
@@ -105,8 +105,8 @@ class OutboxPuller:
                 async for item in items:
                     served, self._last_problem = True, ""
                     if not stream.is_live():
-                        # The item may have waited in a buffer since before its lease lapsed, and so may the next ones.
-                        logger.warning("this process was stopped for a while: pulling anew")
+                        # The item may have been buffered since before its lease expired, and the next ones too.
+                        logger.warning("this process was suspended for a while: pulling again")
                         break
                     self._take(item, stream)
         except KernelCallError as refusal:
@@ -119,7 +119,7 @@ class OutboxPuller:
         return served or self._now() - began > _LONGEST_PAUSE
 
     def _log_once(self, problem: str) -> None:
-        """One log line per outage, not one a second."""
+        """One log line per outage instead of one per second."""
         if problem != self._last_problem:
             logger.warning("replies cannot be pulled: %s; still trying", problem)
         self._last_problem = problem
@@ -127,7 +127,7 @@ class OutboxPuller:
     async def _release_leases(self, timeout: float) -> None:
         """Release leases of this process that it does not know: they were lost with an earlier stream.
 
-        KernelCallError: the service is unavailable. After other errors the leases lapse by themselves.
+        `KernelCallError`: the service is unavailable. After other errors the leases expire by themselves.
         """
         in_hand = {delivery.reply.id for delivery in self._in_flight.values()} | self._acks.unsettled()
         if len(in_hand) > MOST_AT_ONCE:
@@ -153,8 +153,8 @@ class OutboxPuller:
         task.add_done_callback(self._done)
 
     async def _deliver_after(self, previous: asyncio.Task[None] | None, delivery: Delivery) -> None:
-        # The outbox leases a person's next reply once this one is settled; a lease that lapsed in mid-send is
-        # the exception.
+        # The outbox leases a person's next reply once this one is settled. A lease that expires during a send is the
+        # exception.
         if previous is not None:
             await asyncio.wait([previous])
         await self._typing.settle(delivery.number, delivery.user_id)

@@ -6,7 +6,7 @@ from whatsapp_gateway.outbound.stall_detector import StallDetector
 
 
 class OutboxStream:
-    """Live from its creation until it ends, or until this process was stopped for a while.
+    """Live from its creation until it ends, or until this process was suspended.
 
     The kernel service ends the leases of a broken stream, and waits only for calls that began before. now is the
     monotonic clock of the stall detector.

@@ -1,4 +1,4 @@
-"""A reply as the bodies of Graph messages, within WhatsApp's limits. Pure, and the same on every instance.
+"""Converts a reply to the bodies of Graph messages, within WhatsApp's limits. Pure, and the same on every instance.
 
 Limits: developers.facebook.com/documentation/business-messaging/whatsapp/messages
 """
@@ -29,7 +29,7 @@ URL: Final = 2000
 GOOD_FOR: Final = "Good for {minutes} minutes"
 OPEN: Final = "Open"
 CHOOSE: Final = "Choose"
-"""Where a reply has no words of its own, and WhatsApp wants some."""
+"""Used if a reply has no text, and WhatsApp requires one."""
 NOT_SENT: Final = "({name} cannot be sent on WhatsApp.)"
 
 _WEB: Final = re.compile(r"https?://[^\s/]+\S*")
@@ -41,7 +41,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SplitRule:
-    """How text becomes messages. A reply that was sent in part under one is not continued under another."""
+    """How text is split into messages. A reply that was partly sent under one rule is not continued under another."""
 
     block: Callable[[str], Any]
     to_blocks: Callable[[str], list[Any]]
@@ -50,7 +50,7 @@ class SplitRule:
     shortened: Callable[[str, int], str]
     length: Callable[[str], int]
     keeps_all: bool = True
-    """Whether what a title is too short for is said elsewhere."""
+    """Whether a title that is cut off is repeated in full elsewhere."""
 
 
 RULES: Final = {
@@ -69,9 +69,9 @@ RULES: Final = {
 
 
 def render(reply: Reply, version: str = SPLIT_VERSION) -> list[Body]:
-    """The messages that say it, in order, without recipient; empty if there is nothing to send.
+    """The messages of a reply, in order, without recipient; empty if there is nothing to send.
 
-    A file stands in them by its ref, until it is uploaded.
+    They reference a file by its ref until it is uploaded.
     """
     bodies = _Rendering(RULES[version]).spoken(reply)
     if reply.quoted_id and bodies:
@@ -85,7 +85,7 @@ def render(reply: Reply, version: str = SPLIT_VERSION) -> list[Body]:
 def recipient(user_id: str) -> Body | None:
     """The field that names a person; None if the id is not one of WhatsApp's.
 
-    A business-scoped id must never stand in `to`: WhatsApp would take the message and drop it unsaid.
+    A business-scoped id must never be in `to`: WhatsApp would accept the message and drop it silently.
     """
     if bsuid := _BSUID.fullmatch(user_id):
         return {"recipient_type": "individual", "recipient": bsuid[1]}
@@ -95,13 +95,13 @@ def recipient(user_id: str) -> Body | None:
 
 
 def file_in(body: Body, files: Sequence[File]) -> File | None:
-    """Which of these files a message bears; None: it is none of a file."""
+    """The file that a message carries; None: it carries none of these files."""
     ref = body[body["type"]].get("id")
     return next((file for file in files if file.ref == ref), None)
 
 
 def in_words(body: Body, file: File) -> Body:
-    """A message in place of one whose file WhatsApp does not take after all."""
+    """A text message instead of one whose file WhatsApp does not accept."""
     blocks = (body[body["type"]].get("caption", ""), as_text(NOT_SENT.format(name=shown_name(file))).text)
     sent = {name: value for name, value in body.items() if name not in {"type", body["type"]}}
     return sent | _text(GAP.join(filter(None, blocks)))
@@ -138,20 +138,20 @@ class _Rendering:
         texts, tail = self._rule.with_tail(blocks, TEXT, INTERACTIVE_TEXT)
         bodies = [_text(text) for text in texts]
         if link:
-            # With choices too, these keep the text that asks for them.
+            # With choices, they keep the text that introduces them.
             bodies.append(self._button_link(link, "" if choices else tail))
         if choices:
             bodies.append(self._choices(choices, tail))
         return bodies
 
     def _can_be_tapped(self, choices: Sequence[OfferedChoice]) -> bool:
-        """Whether WhatsApp takes them as buttons or rows; else they are lines of the text."""
+        """Whether they fit WhatsApp's buttons or rows; otherwise they become lines of the text."""
         ids = {offer.id for offer in choices}
         named = all(offer.title.strip() and 1 <= len(offer.id) <= ROW_ID for offer in choices)
         return len(choices) <= ROWS and len(ids) == len(choices) and named and all(map(self._is_said_whole, choices))
 
     def _is_said_whole(self, offer: OfferedChoice) -> bool:
-        """A row has room for all of it: a title that is too long becomes the description, if there is none."""
+        """A row has room for the whole choice: a title that is too long becomes the description, if there is none."""
         if not self._rule.keeps_all:
             return True
         described = offer.description or offer.title

@@ -21,19 +21,19 @@ from whatsapp_gateway.outbound.templates import WindowTemplates
 logger = logging.getLogger(__name__)
 
 MARGIN: Final = 10
-"""In the last seconds of a lease nothing is sent under it.
+"""No send starts in the last seconds of a lease.
 
-A lease is counted from its arrival. A slower connection is closed, and a process that was stopped for longer than the
-stall detector tolerates trusts none of its earlier streams.
+A lease is counted from its arrival. A slower connection is closed, and a process that was suspended for longer than the
+stall detector tolerates does not trust its earlier streams.
 """
 OTHER_RULE_SECONDS: Final = 60
 RELEASE_SECONDS: Final = 0.1
-"""The retry delay of parts that were not begun: another stream may take them."""
+"""The retry delay of parts that were not started: another stream may take them."""
 MOST_PARTS: Final = 100
 
 
 class ReplySender:
-    """now is the monotonic clock by which leases end here; templates are told of each closed window."""
+    """now is the monotonic clock of the leases; `templates` is notified of each closed window."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class ReplySender:
         self._part_backoff = part_backoff
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Send the parts that are not known to have been sent, in order, up to the first that fails.
+        """Send the parts that are not known to be sent, in order, up to the first failure.
 
-        No part is begun once its stream is not live: the rest is released.
+        No part is started once its stream is not live: the rest is released.
         """
         try:
             version, bodies = _rendered(delivery)
@@ -84,7 +84,7 @@ class ReplySender:
                 return
             if self._left(delivery) <= 0:
                 self._metrics.parts.labels("lapsed").inc()
-                logger.warning("lease of reply %s lapsed before part %d was sent", delivery.reply.id, part)
+                logger.warning("lease of reply %s expired before part %d was sent", delivery.reply.id, part)
                 return
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             result = await self._send(delivery, body | callback)
@@ -121,7 +121,7 @@ class ReplySender:
         return retry_delay(remedy, backoff_count)
 
     def _release(self, delivery: Delivery, part: int, parts: int, version: str) -> None:
-        """Give the lease back: this part and the following ones were not sent."""
+        """Release the lease: this part and the following ones were not sent."""
         logger.info("reply %s is released from part %d on: its stream has ended", delivery.reply.id, part)
         self._acks.put(
             Ack(
@@ -162,9 +162,9 @@ def _callback_id(delivery: Delivery, part: int, parts: int) -> str:
 
 
 def _rendered(delivery: Delivery) -> tuple[str, list[Body]]:
-    """The messages, by the rule under which the reply was begun; an empty version: none of ours.
+    """The messages, by the rule under which the reply was begun; an empty version: an unknown rule.
 
-    A status that came before any acknowledgement has named the parts, and not the rule.
+    A status that arrived before any acknowledgement named the parts, but not the rule.
     """
     versions = [delivery.split_version] if delivery.split_version else list(RULES)
     bodies: list[Body] = []

@@ -1,4 +1,4 @@
-"""Detects that this process was stopped for a while: by SIGSTOP, with its machine, or by a blocked event loop."""
+"""Detects that this process was suspended: by SIGSTOP, with its machine, or by a blocked event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from typing import Final
 
 BEAT_SECONDS: Final = 1.0
 STOPPED_SECONDS: Final = 5.0
-"""After so long without a beat the process counts as stopped."""
+"""After this time without a heartbeat the process counts as suspended."""
 
 
 class StallDetector:
-    """Beats while run() runs. now is a monotonic clock, which goes on while the process is stopped."""
+    """Beats while run() runs. now is a monotonic clock, which continues while the process is suspended."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -24,7 +24,7 @@ class StallDetector:
             await asyncio.sleep(BEAT_SECONDS)
 
     def stopped_since(self, moment: float) -> bool:
-        """Whether it was stopped at any time after that moment."""
+        """Whether it was suspended at any time after that moment."""
         self._beat()  # the process may have resumed just now, with this as its first step
         return self._resumed_at > moment
 

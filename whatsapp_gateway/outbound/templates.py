@@ -1,6 +1,6 @@
-"""What may be sent to somebody who has not written for 24 hours: a template that the business had approved.
+"""Messages to people who have not written for 24 hours: a template that Meta approved for the business.
 
-What was to be said stays where it is and follows once they write; the template asks them to.
+The waiting reply stays in the outbox and is sent once they write; the template asks them to.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.outbound.rendering import recipient
 
 REPEAT_SECONDS: Final = 24 * 3600.0
-"""One person is asked at most this often: templates are paid for, and more of them would be spam."""
+"""A person is asked at most this often: templates cost money, and more of them would be spam."""
 SEND_SECONDS: Final = 15.0
 MOST_REMEMBERED: Final = 100_000
 
@@ -24,16 +24,16 @@ _Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One without parameters. language is as `en_US`."""
+    """A template without parameters. language is as `en_US`."""
 
     name: str
     language: str
 
 
 class WindowTemplates:
-    """template None: nothing is sent, and people get what waits for them when they write by themselves.
+    """template None: nothing is sent, and people get waiting replies when they write by themselves.
 
-    now is a monotonic clock in seconds. Who was asked is remembered by this process alone.
+    now is a monotonic clock in seconds. Only this process remembers who was asked.
     """
 
     def __init__(self, graph: GraphApi, metrics: Metrics, template: Template | None, now: Callable[[], float]) -> None:
@@ -45,9 +45,9 @@ class WindowTemplates:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def window_closed(self, number: str, *user_ids: str) -> None:
-        """Something could not be told to a person, known by these ids, the best first: ask them to write.
+        """A reply could not be sent to a person, known by these ids, the best first: ask them to write.
 
-        In the background. By whichever of their ids they were asked, they are not asked again.
+        In the background. A person who was asked under any of their ids is not asked again.
         """
         to = recipient(user_ids[0]) if user_ids else None
         pairs = [(number, user_id) for user_id in user_ids]
@@ -60,7 +60,7 @@ class WindowTemplates:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Wait for what is being sent."""
+        """Wait for the sends in progress."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _asked_lately(self, pairs: Sequence[_Pair]) -> bool:
@@ -85,6 +85,6 @@ class WindowTemplates:
             self._metrics.templates.labels("sent").inc()
             return
         self._metrics.templates.labels("failed").inc()
-        # They may be asked again with the next thing that waits for them.
+        # They may be asked again with the next waiting reply.
         for pair in pairs:
             self._asked_at.pop(pair, None)

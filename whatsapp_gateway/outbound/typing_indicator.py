@@ -1,6 +1,6 @@
 """Read receipts and "typing…", one call of the Graph API for both, made in the background.
 
-The kernel service says when: as work on a message begins, and every TYPING_INTERVAL while it lasts.
+The kernel service requests them: when work on a message begins, and every TYPING_INTERVAL while it lasts.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from whatsapp_gateway.metrics import Metrics
 
 MOST_AT_ONCE: Final = 256
 LATE_SECONDS: Final = 1.0
-"""How long an answer waits for the call under way: WhatsApp would show the indicator after the answer for 25 s."""
+"""How long an answer waits for the call in progress: WhatsApp would show the indicator after the answer for 25 s."""
 
 
 class TypingIndicator:
-    """What would exceed MOST_AT_ONCE calls under way is dropped: a late indicator is of no use."""
+    """Requests beyond MOST_AT_ONCE concurrent calls are dropped: a late indicator is useless."""
 
     def __init__(self, graph: GraphApi, metrics: Metrics) -> None:
         self._graph = graph
@@ -23,7 +23,7 @@ class TypingIndicator:
         self._calls: dict[asyncio.Task[None], tuple[str, str]] = {}
 
     def show(self, number: str, user_id: str, message_id: str) -> None:
-        """Mark a message as read and show that it is being answered; not waited for."""
+        """Mark a message as read and show the indicator, without waiting for the result."""
         if len(self._calls) >= MOST_AT_ONCE:
             self._metrics.typing.labels("dropped").inc()
             return
@@ -32,7 +32,7 @@ class TypingIndicator:
         task.add_done_callback(self._calls.pop)
 
     async def settle(self, number: str, user_id: str) -> None:
-        """Before an answer: calls of this chat are through, or given up after LATE_SECONDS."""
+        """Before an answer: wait until calls of this chat are done, or give them up after LATE_SECONDS."""
         if not (calls := [task for task, chat in self._calls.items() if chat == (number, user_id)]):
             return
         _, late = await asyncio.wait(calls, timeout=LATE_SECONDS)
@@ -40,7 +40,7 @@ class TypingIndicator:
             task.cancel()
 
     async def close(self) -> None:
-        """Drop what is under way."""
+        """Cancel the calls in progress."""
         calls = list(self._calls)
         for task in calls:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What WhatsApp tells of the account: read from the shapes of its reference, and without anything of people."""
+"""Account events in webhooks: parsed from the shapes of Meta's reference, and without personal data."""
 
 import json
 import logging
@@ -91,7 +91,7 @@ def test_good_news_unknown_fields_and_the_numbers_of_others_call_nobody(field: s
         ({"event": "PARTNER_REMOVED", "disconnection_info": {"reason": "CHANGE_NUMBER"}}, "reason CHANGE_NUMBER"),
         ({"event": "A\nforged line \x1b[31m +49 151 1234567"}, "event A forged line [31m …"),
         ({"event": 5}, "event 5"),
-        ({"a_key": "of tomorrow"}, "nothing that is known"),
+        ({"a_key": "of tomorrow"}, "no known value"),
     ],
 )
 def test_other_shapes_of_an_account_update(value: Any, said: str) -> None:

@@ -134,7 +134,7 @@ OTHERS: dict[str, Update] = {
     "field_message_template_status_update": Ignored("field"),
     "field_account_update": AccountEvent(
         "account_update",
-        "WhatsApp tells of account 102290129340398: account_update: event DISABLED_UPDATE, waba_ban_state "
+        "WhatsApp reports about account 102290129340398: account_update: event DISABLED_UPDATE, waba_ban_state "
         "SCHEDULE_FOR_DISABLE, waba_ban_date 2026-01-01. See WhatsApp Manager, Account alerts; a ban or restriction "
         "can be appealed there.",
         "",

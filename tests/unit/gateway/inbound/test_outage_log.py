@@ -27,7 +27,7 @@ def test_many_failures_are_told_when_it_begins_and_counted_when_it_is_over(
     outage.passed()
     outage.passed()
     assert [record.getMessage() for record in caplog.records[1:]] == [
-        "webhooks are taken again: 500 were answered 503 within 50 s"
+        "webhooks are accepted again: 500 were answered 503 within 50 s"
     ]
 
 
