@@ -11,7 +11,8 @@ from checks.passage import Passage
 
 FILE = Path(__file__).parent / "language.toml"
 WORD = re.compile(r"\w+(?:['’]\w+)?")
-SENTENCE_END = re.compile(r"[.!?](?= [A-Z·])")
+SENTENCE_END = re.compile(r"[.!?]\**(?= \**[A-Z·])")
+MARKS = " \n-*"
 EXCLAMATION = re.compile(r"\w!(?=\s|$)")
 
 
@@ -86,6 +87,6 @@ def _statements(text: str) -> set[int]:
     starts, start = set(), 0
     for end in [*(match.end() for match in SENTENCE_END.finditer(text)), len(text)]:
         if not text[start:end].rstrip().endswith("?"):
-            starts.add(start + len(text[start:end]) - len(text[start:end].lstrip()))
+            starts.add(start + len(text[start:end]) - len(text[start:end].lstrip(MARKS)))
         start = end
     return starts

@@ -113,6 +113,7 @@ def test_a_long_sentence_is_found_and_two_short_ones_are_not() -> None:
     words = "word " * 20
     assert found(f'"""{words} and {words}."""') == [(1, "a sentence of 41 words")]
     assert found(f'"""{words}. And {words}."""') == []
+    assert found(f'"""**{words}.** And *{words}.* *And* {words}."""') == []
 
 
 def test_messages_do_not_exclaim() -> None:
