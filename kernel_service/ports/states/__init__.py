@@ -1,1 +1,1 @@
-"""The state machines: for each concern the one table of transitions, which code, SQL and documents take from here."""
+"""The state machines: one table of transitions for each concern, the source for code, SQL and documents."""

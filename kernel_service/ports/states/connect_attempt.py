@@ -13,17 +13,17 @@ _AT_THE_VENDOR: Final = (S.STARTED, *AWAITING_CODE)
 CONNECT_ATTEMPT: Final = StateMachine(
     S,
     (
-        Transition("a link is given out", (), S.OPEN),
+        Transition("a link is issued", (), S.OPEN),
         Transition("a browser claims the link", (S.OPEN,), S.CLAIMED),
         Transition("the browser is sent to the vendor", (S.CLAIMED,), S.STARTED),
         Transition("consent is given", (S.STARTED,), S.RETURNED),
-        Transition("the right code comes", (S.RETURNED,), S.COMPLETING),
+        Transition("the correct code arrives", (S.RETURNED,), S.COMPLETING),
         Transition("the account is proven", _AT_THE_VENDOR, S.CONNECTED),
         Transition("consent is refused", (S.STARTED,), S.DENIED),
-        Transition("its time is over", LIVE, S.LAPSED),
-        Transition("the code comes from somebody else", AWAITING_CODE, S.WRONG_PERSON),
+        Transition("its deadline passes", LIVE, S.LAPSED),
+        Transition("the code comes from another person", AWAITING_CODE, S.WRONG_PERSON),
         Transition("too many wrong codes", AWAITING_CODE, S.WRONG_CODES),
-        Transition("consent comes with another browser", (*_AT_THE_VENDOR, S.CONNECTED), S.WRONG_BROWSER),
+        Transition("consent comes from another browser", (*_AT_THE_VENDOR, S.CONNECTED), S.WRONG_BROWSER),
         Transition("replaced, removed, or refused by the vendor", LIVE, S.REMOVED),
     ),
 )

@@ -11,9 +11,9 @@ MEDIA: Final = StateMachine(
     S,
     (
         Transition("announced without its bytes", (), S.WANTED),
-        Transition("its bytes come along", (), S.STORED),
-        Transition("it is of no use", (), S.FAILED),
+        Transition("announced with its bytes", (), S.STORED),
+        Transition("it cannot be used", (), S.FAILED),
         Transition("the channel uploads it", (S.WANTED,), S.STORED),
-        Transition("it cannot be had, opened or kept", (S.WANTED, S.STORED), S.FAILED),
+        Transition("it cannot be fetched, opened or kept", (S.WANTED, S.STORED), S.FAILED),
     ),
 )

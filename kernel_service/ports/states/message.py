@@ -8,7 +8,7 @@ from kernel_service.ports.messages import MessageStatus as S
 from kernel_service.ports.states.state_machine import StateMachine, Transition
 
 OPEN: Final = (S.ACCEPTED, S.HELD)
-"""It waits to be answered."""
+"""States of a message that waits for its answer."""
 
 REQUEUED: Final = Transition("an operator requeues it", (S.DEAD_LETTERED,), S.ACCEPTED)
 
@@ -18,7 +18,7 @@ MESSAGE: Final = StateMachine(
         Transition("accepted", (), S.ACCEPTED),
         Transition("accepted after a later stop", (), S.STOPPED),
         Transition("its turn is held", (S.ACCEPTED,), S.HELD),
-        Transition("its turn goes on, or another takes it", (S.HELD,), S.ACCEPTED),
+        Transition("its turn resumes, or another takes it", (S.HELD,), S.ACCEPTED),
         Transition("its turn ends", OPEN, S.COMPLETED),
         Transition("answered together with a later one", OPEN, S.MERGED),
         Transition("the person says stop", OPEN, S.STOPPED),

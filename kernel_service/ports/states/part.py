@@ -1,4 +1,4 @@
-"""A part of a reply, as its channel's receipts tell of it."""
+"""A part of a reply, as its channel's receipts report it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kernel_service.ports.states.state_machine import StateMachine, Transition
 
 
 class PartState(StrEnum):
-    """In the order in which receipts move it: what is on a device was not refused, what was refused was taken."""
+    """In the order of receipts: a delivered part was not refused, and a refused part had been accepted."""
 
     UNREPORTED = ""
     """No receipt yet."""
@@ -26,7 +26,7 @@ PART: Final = StateMachine(
     S,
     (
         Transition("named for the first time", (), S.UNREPORTED),
-        Transition("the network takes it", (S.UNREPORTED,), S.SENT),
+        Transition("the network accepts it", (S.UNREPORTED,), S.SENT),
         Transition("the network refuses it", (S.UNREPORTED, S.SENT), S.FAILED),
         Transition("sent again", (S.FAILED,), S.UNREPORTED),
         Transition("on the device", (S.UNREPORTED, S.SENT, S.FAILED), S.DELIVERED),

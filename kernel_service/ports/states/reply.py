@@ -1,4 +1,4 @@
-"""A reply, from the turn that makes it to the word that it is sent."""
+"""A reply, from the turn that makes it to the receipt that it is sent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from kernel_service.ports.states.state_machine import StateMachine, Transition
 
 class ReplyState(StrEnum):
     INLINE = "inline"
-    """Returned to the caller that waited for it: the outbox has nothing to do with it."""
+    """Returned to the caller that waited for it, and not a part of the outbox."""
     PENDING = "pending"
     LEASED = "leased"
     IN_DOUBT = "in_doubt"
-    """Its lease ended without a word, or the channel does not know: it may have been sent."""
+    """Its lease ended without a receipt, or the channel does not know: it may have been sent."""
     HELD = "held"
-    """It cannot be sent now: the window is closed, nobody is there to send it to, or it cannot be read."""
+    """It cannot be sent now: the window is closed, it has no recipient, or it cannot be read."""
     SENT = "sent"
     FAILED = "failed"
 
@@ -25,10 +25,10 @@ S = ReplyState
 UNSETTLED: Final = (S.PENDING, S.LEASED, S.IN_DOUBT, S.HELD)
 ON_ITS_WAY: Final = (S.LEASED, S.IN_DOUBT)
 REOPENABLE: Final = (*ON_ITS_WAY, S.SENT)
-"""Sent again if a part fails. What is pending or held is sent again anyway; what has failed stays so."""
+"""Sent again if a part fails. A pending or held reply is sent again anyway; a failed one stays failed."""
 
-LAPSED: Final = Transition("its lease ends without a word, or the channel does not know", (S.LEASED,), S.IN_DOUBT)
-RELEASED: Final = Transition("the lease is given back", (S.LEASED,), S.PENDING)
+LAPSED: Final = Transition("its lease ends without a receipt, or the channel does not know", (S.LEASED,), S.IN_DOUBT)
+RELEASED: Final = Transition("the lease is released", (S.LEASED,), S.PENDING)
 DOUBT_OVER: Final = Transition("no receipt came within the grace", (S.IN_DOUBT,), S.PENDING)
 DOUBT_GIVEN_UP: Final = Transition("in doubt too often", (S.IN_DOUBT,), S.FAILED)
 WRITTEN_AGAIN: Final = Transition("the person writes, or can be reached again", (S.HELD,), S.PENDING)
@@ -39,7 +39,7 @@ REPLY: Final = StateMachine(
         Transition("a turn ends, its caller waits", (), S.INLINE),
         Transition("a turn ends, or a notice is made", (), S.PENDING),
         Transition("a channel pulls", (S.PENDING,), S.LEASED),
-        Transition("nobody to send it to", (S.PENDING,), S.HELD),
+        Transition("it has no recipient", (S.PENDING,), S.HELD),
         LAPSED,
         RELEASED,
         DOUBT_OVER,
@@ -47,8 +47,8 @@ REPLY: Final = StateMachine(
         WRITTEN_AGAIN,
         Transition("a part fails for now", REOPENABLE, S.PENDING),
         Transition("the window is closed", REOPENABLE, S.HELD),
-        Transition("the receipt says nothing of a part", REOPENABLE, S.IN_DOUBT),
+        Transition("the receipt omits a part", REOPENABLE, S.IN_DOUBT),
         Transition("all parts are sent", (*UNSETTLED, S.FAILED), S.SENT),
-        Transition("a part fails for good", (*UNSETTLED, S.SENT), S.FAILED),
+        Transition("a part fails permanently", (*UNSETTLED, S.SENT), S.FAILED),
     ),
 )

@@ -1,4 +1,4 @@
-"""States and the transitions between them: asked by the domain, compiled into SQL, drawn as a diagram."""
+"""States and their transitions: used by the domain, compiled into SQL, drawn as a diagram."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ S = TypeVar("S", bound=StrEnum)
 
 
 class ForbiddenTransitionError(Exception):
-    """A transition that its table lacks: a fault in the code. Its text names states alone."""
+    """A transition that is not in the table: a bug in the code. The text names only states."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition(Generic[S]):
-    """What `event` does: from any of `sources` to `target`. Without sources it creates."""
+    """An `event` that moves any of `sources` to `target`. Without sources it creates the object."""
 
     event: str
     sources: tuple[S, ...]
@@ -24,13 +24,13 @@ class Transition(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class StateMachine(Generic[S]):
-    """Staying in a state is no transition, and always allowed."""
+    """Staying in a state is not a transition, and is always allowed."""
 
     states: type[S]
     transitions: tuple[Transition[S], ...]
 
     def sources(self, target: S) -> list[str]:
-        """The stored values of the states that may become this one, for a statement's WHERE."""
+        """The stored values of the source states of this target, for a statement's WHERE."""
         found = {source: None for each in self.transitions if each.target is target for source in each.sources}
         return [state.value for state in self.states if state in found]
 
@@ -59,5 +59,5 @@ class StateMachine(Generic[S]):
 
 
 def _name(state: StrEnum) -> str:
-    """Not its value, which may be empty."""
+    """Its name, since its value may be empty."""
     return state.name.lower()
