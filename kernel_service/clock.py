@@ -39,7 +39,10 @@ class SteadyClock:
         self._wall_was, self._monotonic_was = wall(), monotonic()
         self._now = max(self._wall_was, min(newest, self._wall_was + MOST_AHEAD_SECONDS))
         if self._now > self._wall_was + _JUMP_SECONDS:
-            log.warning("the machine's clock is %.0f s behind what is stored: slowed", self._now - self._wall_was)
+            log.warning(
+                "the machine's clock is %.0f s behind the newest stored time: time runs slower",
+                self._now - self._wall_was,
+            )
 
     def __call__(self) -> float:
         wall, monotonic = self._wall(), self._monotonic()
@@ -48,7 +51,7 @@ class SteadyClock:
         self._wall_was, self._monotonic_was = wall, monotonic
         self._now = max(wall, self._now + SLOWED * passed)
         if set_back > _JUMP_SECONDS:
-            log.warning("the machine's clock was set back by %.0f s: slowed until it is there again", set_back)
+            log.warning("the machine's clock was set back by %.0f s: time runs slower until it catches up", set_back)
         return self._now
 
 

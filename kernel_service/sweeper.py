@@ -108,8 +108,8 @@ class Sweeper:
                 put_off = ""
             except KernelError as error:
                 if error.reason != put_off:
-                    log.warning("sweep put off reason=%s", error.reason)
+                    log.warning("sweep deferred reason=%s", error.reason)
                 put_off = error.reason
             except Exception:
-                log.exception("sweep broke")
+                log.exception("sweep failed")
             await asyncio.sleep(seconds)

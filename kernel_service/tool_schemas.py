@@ -114,7 +114,7 @@ def _within_bounds(schema: Any, detail: _Detail) -> dict[str, Any] | None:
 @lru_cache(maxsize=1000)
 def _tell(tool: str) -> None:
     """Log once for each tool."""
-    log.warning("a tool's schema is too large, so the model is told less of it tool=%s", tool)
+    log.warning("a tool's schema is too large, so details are left out tool=%s", tool)
 
 
 _BOUNDLESS: Final = 2**63

@@ -97,10 +97,10 @@ class KernelMap:
             self._retry_later(person_id)
         except KernelError as error:
             # An operator must act (an unknown key, a damaged value). Until then the sweeper retries from time to time.
-            log.error("person put off reason=%s person=%s", error.reason, person_id)  # noqa: TRY400
+            log.error("person deferred reason=%s person=%s", error.reason, person_id)  # noqa: TRY400
             self._kernels.pop(person_id, None)
         except Exception:
-            log.exception("turn broke person=%s", person_id)
+            log.exception("turn runner failed person=%s", person_id)
             self._retry_later(person_id)
         else:
             self._schedule(person_id, due)
@@ -222,4 +222,4 @@ class KernelMap:
             async with asyncio.timeout_at(ends):
                 await self._store.release_all(leases)
         except (StoreUnavailable, TimeoutError):
-            log.warning("leases not released, their epochs will be passed leases=%d", len(leases))
+            log.warning("leases not released: the next process raises their epochs leases=%d", len(leases))

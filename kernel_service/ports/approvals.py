@@ -163,7 +163,7 @@ class ApprovalDecision:
 class StandingPermission:
     """Of one person, for one tool with one account: the id of the connection; empty: the tool needs none.
 
-    `toolkit` is what the account's toolkit is called, `name` what the person calls the account: told, no part of it.
+    `toolkit` and `name` are the names of the account's toolkit and of the account. They are only shown.
     """
 
     tool: str

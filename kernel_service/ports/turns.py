@@ -149,7 +149,7 @@ NextTurn = Turn | float | Quarantined | None
 
 
 class TurnStore(Protocol):
-    """Turns as they are opened, journaled step by step, put off and ended."""
+    """Turns: opened, journaled step by step, held and ended."""
 
     async def next_turn(
         self, person_id: str, epoch: int, *, now: float, debounce: float, room: TurnPlacement = TurnPlacement.BESIDE

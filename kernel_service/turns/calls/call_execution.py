@@ -54,5 +54,5 @@ class CallExecution:
         except VendorUnavailable:
             return own_result("The service behind this tool does not respond right now. Nothing was done.")
         except Exception:
-            log.exception("tool broke tool=%s person=%s", call.name, self.person.id)
+            log.exception("tool failed tool=%s person=%s", call.name, self.person.id)
             return own_result("The tool failed." if tool.read_only else OUTCOME_UNKNOWN)

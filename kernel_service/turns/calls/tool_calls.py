@@ -52,7 +52,7 @@ class InDoubtError(Exception):
 
 @dataclass(slots=True)
 class ToolCalls:
-    """Makes the calls of one turn. `call_of` reads a call from the model's item; `tell` is told what happens."""
+    """Makes the calls of one turn. `call_of` reads a call from the model's item; `tell` receives the events."""
 
     tools: AvailableTools
     transcript: Transcript

@@ -126,7 +126,7 @@ class Transcript:
     # --- what goes to the person --------------------------------------------------------------------------------
 
     def has_something_for_the_person(self) -> bool:
-        """Whether the answer brings a button or a file, whatever the model says."""
+        """Whether the answer has a button or a file, even without words of the model."""
         return any(item.kind in FOR_THE_PERSON for item in _since_input(self.items))
 
     def links(self) -> list[Link]:

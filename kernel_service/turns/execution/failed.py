@@ -31,9 +31,9 @@ class FailedTurn:
             raise error
         turn = self.turn
         if isinstance(error, UnusableAnswerError):
-            log.warning("model answers nonsense turn=%s person=%s", turn.id, turn.person_id)
+            log.warning("model answer unusable turn=%s person=%s", turn.id, turn.person_id)
             await self.journal.fail("model_answers_nonsense")
         else:
-            log.error("turn broke turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
+            log.error("turn attempt failed turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
             await self.journal.fail("turn_broke")
         self.reports.count("broke")

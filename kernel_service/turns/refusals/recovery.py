@@ -94,7 +94,7 @@ class Recovery:
             return
         left_behind = self.window.drop_hidden()
         if left_behind:
-            log.warning("history left behind: the model refuses it")
+            log.warning("history dropped from the context: the model refuses it")
         if left_behind or self._smaller_on_trial:
             await self.journal.shrink()
         self._smaller_on_trial = False
