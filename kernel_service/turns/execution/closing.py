@@ -42,11 +42,12 @@ class TurnCloser:
     async def _finish(self, ending: Finished) -> None:
         replies = _prefaced(with_questions(list(ending.replies), ending.questions), ending.preface)
         replies = self.cap.kept(replies, fixed=ending.fixed)
+        self.live.complete(replies[0].text if replies else "")
         await self.journal.end(
             replies, ending.status,
             problem=ending.problem, fixed=ending.fixed, parked=ending.parked, questions=ending.questions,
         )  # fmt: skip
-        self.live.finish(replies[0].text if replies else "")
+        self.live.keep()
         for question in ending.questions:
             self.reports.happened(_approval_needed(question))
         self.reports.ended(ending.status)

@@ -62,9 +62,8 @@ class LiveAnswer:
         if self._text.start_over():
             self._progress.show(self._turn, self._text)
 
-    def finish(self, text: str) -> None:
-        """The turn has ended with this text as its first reply."""
-        self._final = True
+    def complete(self, text: str) -> None:
+        """Show the whole text of the first reply. Call before its commit, which a watcher may see at once."""
         shown = self._text.shown
         if not shown:
             return
@@ -72,6 +71,10 @@ class LiveAnswer:
             self._show(text[len(shown) :])
         else:
             self.void()
+
+    def keep(self) -> None:
+        """The turn has ended: the shown text is final."""
+        self._final = True
 
     def _show(self, text: str) -> None:
         self._text.add(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -227,6 +227,43 @@ def test_endless_white_space_ends_the_stream() -> None:
         showing.hear(" ")
     assert shown == ["a"]
     assert len(showing._withheld) <= MOST_WITHHELD + 1
+
+
+@pytest.mark.parametrize("text", ["a line\nand another", "a line\n\nhttps://evil.example/?mails=secret"])
+async def test_who_finds_in_the_store_that_the_turn_has_ended_has_the_whole_text(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """A repeated call may read of the end before the turn itself goes on."""
+    await scene.hear()
+    scene.look.result = OUTSIDE
+    scene.model.says = [calls("look"), says(text)]
+    end, seen = scene.store.turns.end, []
+    with scene.progress.watching(scene.seq) as watcher:
+
+        async def ended(*args: Any, **options: Any) -> None:
+            await end(*args, **options)
+            seen.append(on_screen(await read(watcher)))
+
+        monkeypatch.setattr(scene.store.turns, "end", ended)
+        await scene.run()
+    assert seen[0] in {"", (await scene.told())[0]}
+
+
+async def test_a_newcomer_at_the_very_end_takes_back_the_whole_text(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.hear(number=1)
+    kernel, end = await scene.activated(), scene.store.turns.end
+    scene.model.says = [says("To the first")]
+
+    async def ended(*args: Any, **options: Any) -> None:
+        await scene.hear(number=2)
+        await end(*args, **options)
+
+    monkeypatch.setattr(scene.store.turns, "end", ended)
+    with scene.progress.watching(scene.seq) as first:
+        await scene.run(kernel)
+        assert on_screen(await read(first)) == ""
 
 
 # --- readers ----------------------------------------------------------------------------------------------------------
