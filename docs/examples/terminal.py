@@ -12,7 +12,9 @@ import sys
 from typing import Any
 
 import grpc
-from kernel.v1 import kernel_pb2_grpc, messages_pb2
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from kernel.v1 import errors_pb2, kernel_pb2_grpc, messages_pb2
 
 ADDRESS = "127.0.0.1:50051"
 
@@ -28,6 +30,8 @@ class Answer:
         print(text, end="", flush=True)
 
     def reset(self) -> None:
+        if not self.text:
+            return
         # A terminal cannot erase lines that have scrolled away, so it marks them as void.
         print("\n[not part of the answer]" if "\n" in self.text else "\r\x1b[K", end="", flush=True)
         self.text = ""
@@ -46,9 +50,8 @@ class Answer:
                 print(f"[{reply.link.title}] {reply.link.url}")
 
 
-async def show(events: Any) -> None:
+async def show(events: Any, answer: Answer) -> None:
     """Print what the events of one message tell."""
-    answer = Answer()
     async for event in events:
         match event.WhichOneof("event"):
             case "text_delta":
@@ -59,6 +62,27 @@ async def show(events: Any) -> None:
                 print(f"[{event.tool_started.tool} …]")
             case "completed":
                 answer.complete(list(event.completed.replies))
+
+
+def retryable(error: grpc.aio.AioRpcError) -> bool:
+    """As the contract's descriptor says of the reason."""
+    status, info = rpc_status.from_call(error), error_details_pb2.ErrorInfo()
+    any(detail.Unpack(info) for detail in (status.details if status else ()))
+    reason = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{info.reason}")
+    return reason is None or bool(reason.GetOptions().Extensions[errors_pb2.retryable])
+
+
+async def ask(kernel: Any, request: messages_pb2.StreamMessageRequest, metadata: Any) -> None:
+    """Stream a message, and again if the stream breaks: by its id it is known as the same message."""
+    answer = Answer()
+    while True:
+        try:
+            return await show(kernel.StreamMessage(request, metadata=metadata), answer)
+        except grpc.aio.AioRpcError as error:
+            answer.reset()
+            if not retryable(error):
+                return print(error.details())
+            await asyncio.sleep(1)
 
 
 async def main() -> None:
@@ -74,7 +98,7 @@ async def main() -> None:
                 payload=messages_pb2.Payload(text=text),
                 reply_mode=messages_pb2.REPLY_MODE_INLINE,
             )
-            await show(kernel.StreamMessage(messages_pb2.StreamMessageRequest(message=message), metadata=metadata))
+            await ask(kernel, messages_pb2.StreamMessageRequest(message=message), metadata)
 
 
 if __name__ == "__main__":

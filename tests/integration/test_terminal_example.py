@@ -58,3 +58,27 @@ async def test_words_before_a_tool_are_taken_back_and_buttons_shown(tmp_path: Pa
         lines = [line.rpartition("\x1b[K")[2] for line in printed.decode().split("\n")]
         assert lines[:2] == ["[connect …]", "Tap the button."]
         assert any(line.startswith("[Connect Asana] http") for line in lines)
+
+
+async def test_a_kernel_that_restarts_in_mid_sentence_is_asked_again(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_channel_tokens=TOKENS) as world:
+        world.emulators.openai.script([STORY, "After the restart."])
+        world.emulators.openai.stall("Once upon")
+        process = await terminal(world)
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"a story\n")
+        await process.stdout.readexactly(len("Once upon"))
+        await world.stop_kernel()
+        await world.start_kernel()
+        printed, _ = await process.communicate(b"")
+        assert process.returncode == 0
+        assert printed.decode().rpartition("\x1b[K")[2] == "After the restart.\n"
+
+
+async def test_a_message_that_is_refused_says_why(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_channel_tokens=TOKENS, kernel_allowed_users="whatsapp:*") as world:
+        process = await terminal(world)
+        printed, _ = await process.communicate(b"hello\n")
+        assert process.returncode == 0
+        assert printed.decode() == "this user is not on the operator's allow-list\n"
