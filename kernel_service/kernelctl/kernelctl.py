@@ -87,7 +87,8 @@ def _person(who: str) -> admin_pb2.PersonRef:
 
 def paged(command: Callable[..., None]) -> Callable[..., None]:
     """A list command whose answer may contain a `next_page_token`."""
-    size = click.option("--page-size", default=100, show_default=True, help="At most 1000.")
+    rows = click.IntRange(1, 1000)
+    size = click.option("--page-size", type=rows, default=100, show_default=True, help="How many rows.")
     token = click.option("--page-token", default="", help="The next_page_token of the previous page.")
     return size(token(command))
 

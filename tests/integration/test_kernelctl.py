@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from click.testing import CliRunner, Result
 
 from kernel_service.kernelctl.kernelctl import main
@@ -45,3 +46,24 @@ async def test_the_admin_token_is_not_sent_to_another_machine_in_plain_text() ->
     assert told.exit_code == 2
     assert "KERNEL_TLS_CA" in told.stderr
     assert "KERNEL_ALLOW_INSECURE=true" in told.stderr
+
+
+@pytest.mark.parametrize("size", ["-1", "0", "1001", "many"])
+async def test_a_page_size_out_of_bounds_is_told_in_a_sentence(world: World, size: str) -> None:
+    refused = await ctl(world, "kernels", "--page-size", size)
+    assert refused.exit_code == 2
+    assert "'--page-size'" in refused.stderr
+
+
+async def test_pages_that_an_operator_turns_hold_every_row_once(world: World) -> None:
+    for number in range(5):
+        await world.tell("telegram:42", "hello", f"m{number}")
+    seen, token = [], ""
+    while True:
+        page = json.loads((await ctl(world, "turns", "telegram:42", "--page-size", "2", "--page-token", token)).stdout)
+        seen += [turn["id"] for turn in page["turns"]]
+        if not (token := page.get("next_page_token", "")):
+            break
+    assert len(seen) == len(set(seen)) == 5
+    other = await ctl(world, "replies", "telegram:42", "--page-token", "b3RoZXI")
+    assert "`page_token` is not from this list" in other.stderr
