@@ -8,7 +8,7 @@ LOCKS := requirements.txt requirements-dev.txt requirements-supply.txt requireme
 # One lock for every system and every Python that the project runs on.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
 	--python-version 3.11
-# What has no wheel is built by what the locks name, too: a build of its own would fetch whatever is newest.
+# A package without a wheel is built with locked build tools, too: an isolated build would fetch the newest ones.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation
 
 # Unit tests on emulated vendors, sockets, processes or a database.
@@ -20,7 +20,7 @@ WITH_SERVICES := composio connections models serving storage tools turns
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/runtime ## Set up and run both services on SQLite; emulators stand in for vendors without a key in .env
+run: .venv/runtime ## Set up and run both services on SQLite; emulators replace vendors without a key in .env
 	@$(BIN)/python -m deploy.run
 
 test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k outbox"
@@ -45,14 +45,14 @@ lint: .venv/development ## Check style, language, types, import arrows and the p
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/released.binpb
 
-fmt: .venv/development ## Format the code, and mend what can be mended by itself
+fmt: .venv/development ## Format the code, and apply the automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 hooks: .venv/development ## Check each commit before it is made, with pre-commit
 	$(BIN)/pre-commit install
 
-proto: .venv/development ## Generate protos/gen anew from the protos
+proto: .venv/development ## Generate protos/gen from the protos
 	$(BIN)/python protos/generate.py
 
 docs: .venv/development ## Write the generated parts of ARCHITECTURE.md and docs/layout.md
@@ -84,7 +84,7 @@ up: ## Build and start everything in containers on PostgreSQL; the demo if .env 
 down: ## End the containers; what they stored is kept
 	@deploy/compose.sh down
 
-# What is installed follows the locks: the marker is older than a changed lock. Nothing is installed whose hash they lack.
+# The environment follows the locks: a changed lock is newer than the marker. Files without a hash there are refused.
 .venv/runtime: requirements.txt requirements-build.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-// What a failed call means: its reason, and whether the same call may succeed later, as the contract's descriptor says.
+// The meaning of a failed call: its reason, and whether the same call may succeed later, as the contract's descriptor says.
 const grpc = require("@grpc/grpc-js");
 const protobuf = require("protobufjs");
 const descriptor = require("protobufjs/ext/descriptor");
