@@ -67,7 +67,7 @@ def deletions(world: World) -> list[Effect]:
     return made(world, "ASANA_DELETE_TASK")
 
 
-async def test_what_is_approved_is_done_exactly_so_once(world: World) -> None:
+async def test_an_approved_call_is_made_once_exactly_as_shown(world: World) -> None:
     alice = await connected(world, "Alice")
     [doomed, *others] = await tasks(world, alice)
     question = await asked(world, alice)
@@ -180,7 +180,7 @@ async def test_both_buttons_at_once(world: World) -> None:
     assert before - len(await tasks(world, alice)) == len(deletions(world)) == told.count("Done.")
 
 
-async def test_a_question_lapses(world: World) -> None:
+async def test_a_question_expires(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     world.wall = lambda: time.time() + 1800
@@ -196,7 +196,7 @@ async def test_stop_takes_the_question_back(world: World) -> None:
     assert deletions(world) == []
 
 
-async def test_the_same_asked_anew_has_one_question(world: World) -> None:
+async def test_the_same_request_again_has_one_question(world: World) -> None:
     alice = await connected(world, "Alice")
     first, second = await asked(world, alice), await asked(world, alice)
     assert (await tapped(alice, first, "Approve")).startswith("This approval is no longer valid")
@@ -218,7 +218,7 @@ async def test_the_calls_of_one_step_are_one_question(world: World) -> None:
     assert await tapped(alice, question, "Refuse all") == "You have already answered this, so I did nothing more."
 
 
-async def test_steps_of_one_turn_have_buttons_of_their_own(world: World) -> None:
+async def test_steps_of_one_turn_have_separate_buttons(world: World) -> None:
     alice = await connected(world, "Alice")
     gids = [task.gid for task in await tasks(world, alice)]
     steps: list[Turn] = [[ToolCall("ASANA_DELETE_TASK", {"task_gid": gid})] for gid in gids[:2]]
@@ -257,7 +257,7 @@ async def test_a_stranger_behind_a_long_letter_is_seen_before_the_button(world: 
     assert mail.detail["arguments"] == letter
 
 
-async def test_what_cannot_be_shown_is_not_asked(world: World) -> None:
+async def test_a_call_that_cannot_be_shown_is_not_asked_for(world: World) -> None:
     alice = await with_gmail(world)
     crowd = [f"person{number}@example.org" for number in range(80)]
     letter = {"recipient_email": crowd[0], "subject": "x", "body": "y", "cc": crowd}
@@ -296,7 +296,7 @@ async def test_an_approval_is_for_the_account_that_was_there_when_it_was_asked_f
     assert await tapped(alice, await asked(world, alice), "Approve") == "Done."
 
 
-async def test_whoever_watches_is_told_that_an_approval_is_needed(tmp_path: Path) -> None:
+async def test_a_watching_caller_is_told_that_an_approval_is_needed(tmp_path: Path) -> None:
     async with whole_world(tmp_path, kernel_approve_tools="disconnect,ASANA_*,!ASANA_DELETE_*") as world:
         world.emulators.openai.script([ToolCall("disconnect", {"toolkit": "asana"}), "May I?"])
         events = await watched(world, "disconnect asana")

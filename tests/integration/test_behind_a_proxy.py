@@ -147,7 +147,7 @@ async def test_plain_http_vendors_are_reached_by_their_whole_address(tmp_path: P
 
 
 @pytest.mark.parametrize("excepted", ["127.0.0.1", "localhost, 127.0.0.1", "*"])
-async def test_what_no_proxy_names_is_reached_directly(tmp_path: Path, excepted: str) -> None:
+async def test_hosts_in_no_proxy_are_reached_directly(tmp_path: Path, excepted: str) -> None:
     async with Emulators.start(KNOWN_AS) as emulators, HttpProxy({}).serving() as proxy:
         environment = {"http_proxy": proxy.url, "https_proxy": proxy.url, "no_proxy": excepted}
         direct = {

@@ -64,7 +64,7 @@ async def test_requests_that_people_stop_are_counted(tmp_path: Path, budget: int
 @pytest.mark.parametrize(
     ("status", "counted"), [(400, False), (429, False), (401, False), (503, False), (504, True), (408, True)]
 )
-async def test_what_the_vendor_refuses_is_free_and_what_it_gave_up_is_not(
+async def test_refused_requests_are_free_and_abandoned_ones_are_not(
     tmp_path: Path, status: int, *, counted: bool
 ) -> None:
     async with whole_world(tmp_path, kernel_daily_tokens_per_user=10**9, kernel_debounce_seconds=0) as world:

@@ -91,7 +91,7 @@ async def test_a_channel_that_has_all_its_calls_open_is_told_so_and_others_are_s
         assert (await world.stub.HandleMessage(saying("hello", 10), metadata=TOKEN)).replies
 
 
-async def test_calls_that_are_cancelled_give_their_places_back(tmp_path: Path) -> None:
+async def test_cancelled_calls_free_their_places(tmp_path: Path) -> None:
     async with small_world(tmp_path, kernel_channel_calls=2) as world:
         hold = world.emulators.openai.hold(matching(text="unanswered"))
         for turn in range(5):
@@ -112,7 +112,7 @@ async def test_calls_that_are_cancelled_give_their_places_back(tmp_path: Path) -
                     break
 
 
-async def test_a_channel_has_so_many_streams_and_one_that_ends_makes_room(tmp_path: Path) -> None:
+async def test_a_channel_has_a_limit_of_streams_and_an_ended_one_makes_room(tmp_path: Path) -> None:
     async with small_world(tmp_path, kernel_channel_pulls=3) as world:
         pulls = [pull_of(world, f"gateway-{number}") for number in range(6)]
         reading = [asyncio.ensure_future(refusal(pull.read())) for pull in pulls]
@@ -213,7 +213,7 @@ async def _bring(world: World, wanted: media_pb2.MediaWanted) -> None:
     assert (await call).size_bytes == len(BILL)
 
 
-async def test_an_upload_that_is_slow_but_goes_on_is_taken(tmp_path: Path) -> None:
+async def test_a_slow_but_steady_upload_is_accepted(tmp_path: Path) -> None:
     async with small_world(tmp_path, kernel_upload_idle_seconds=1) as world:
         pull, (wanted,) = await wanted_files(world, 1)
         call = await begun(world, wanted)
@@ -287,7 +287,7 @@ async def test_refused_tokens_are_counted_and_logged_now_and_then_without_their_
         "Basic x",
     ],
 )
-async def test_what_is_no_bearer_token(world: World, value: str) -> None:
+async def test_a_malformed_bearer_token_is_refused(world: World, value: str) -> None:
     call = world.stub.HandleMessage(saying("hello", 1), metadata=(("authorization", value),))
     assert (await refusal(call))[:2] == ("UNAUTHENTICATED", "TOKEN_INVALID")
 
@@ -307,7 +307,7 @@ async def test_health_is_open_and_bounded(world: World) -> None:
     assert "hello" in (await world.ask(world.phone("Alice"), "hello")).text
 
 
-async def test_a_request_that_is_refused_is_let_go_of_at_once(world: World) -> None:
+async def test_a_refused_request_is_released_at_once(world: World) -> None:
     """Without the collector, which seldom comes: what it would find are few objects, though large ones."""
     large = saying("x" * 600_000, 1)
     aliases = messages_pb2.HandleMessageRequest(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 
 
-async def test_what_waited_for_a_time_is_sent_at_that_time(
+async def test_a_scheduled_retry_is_sent_at_its_time(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = await told_to_wait(world, monkeypatch)
@@ -26,7 +26,7 @@ async def test_what_waited_for_a_time_is_sent_at_that_time(
     assert caplog.text.count("was set back by 3600 s") == 1
 
 
-async def test_so_it_is_after_a_restart(
+async def test_a_scheduled_retry_is_sent_at_its_time_after_a_restart(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = await told_to_wait(world, monkeypatch)

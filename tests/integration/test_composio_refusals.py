@@ -75,7 +75,7 @@ async def restart(world: World) -> None:
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(("path", "status", "body"), FAULTS)
-async def test_whatever_composio_answers_the_person_is_answered(
+async def test_the_person_is_answered_after_any_answer_of_composio(
     world: World, path: str, status: int, body: str | None
 ) -> None:
     alice = world.phone("Alice")
@@ -91,7 +91,7 @@ async def test_whatever_composio_answers_the_person_is_answered(
     assert "owner" in (await world.ask(alice, "list my tasks")).text
 
 
-async def test_tools_that_cannot_be_had_are_waited_for_a_moment_only(world: World) -> None:
+async def test_unavailable_tools_are_waited_for_only_a_moment(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     world.emulators.composio.fail(500, times=1000, match=matching(path="/tools"))
@@ -105,7 +105,7 @@ async def test_tools_that_cannot_be_had_are_waited_for_a_moment_only(world: Worl
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_tools_that_hang_hold_nobody_up_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_tools_do_not_delay_people_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     monkeypatch.setattr(Composio, "__init__", partialmethod(Composio.__init__, timeout=0.2))
@@ -116,7 +116,7 @@ async def test_tools_that_hang_hold_nobody_up_for_long(world: World, monkeypatch
 
 
 @pytest.mark.parametrize("ending", ["revoke", "expire", "disable"])
-async def test_an_account_that_composio_has_ended_is_connected_anew(world: World, ending: str) -> None:
+async def test_an_account_that_composio_ended_is_connected_again(world: World, ending: str) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     (session,) = world.emulators.composio.sessions
@@ -129,7 +129,7 @@ async def test_an_account_that_composio_has_ended_is_connected_anew(world: World
     assert "owner" in (await world.ask(alice, code)).text, "and goes on behind it"
 
 
-async def test_an_account_that_composio_has_no_more_is_noticed_when_a_call_fails(world: World) -> None:
+async def test_an_account_missing_at_composio_is_detected_when_a_call_fails(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     (session,) = world.emulators.composio.sessions
@@ -139,7 +139,7 @@ async def test_an_account_that_composio_has_no_more_is_noticed_when_a_call_fails
     assert (await world.ask(alice, "list my tasks")).link is not None
 
 
-async def test_a_session_that_composio_has_lost_is_made_anew(world: World) -> None:
+async def test_a_session_that_composio_lost_is_created_again(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     world.emulators.composio.fail(404, body=GONE, match=matching(path="/execute"))
@@ -151,7 +151,9 @@ async def test_a_session_that_composio_has_lost_is_made_anew(world: World) -> No
 
 
 @pytest.mark.parametrize("toolkits", ["asana,no_such_toolkit", "no_such_toolkit"])
-async def test_a_toolkit_that_composio_has_not(tmp_path: Path, toolkits: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_toolkit_that_composio_does_not_have_is_an_alert(
+    tmp_path: Path, toolkits: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with whole_world(tmp_path, kernel_toolkits=toolkits) as world:
         alice = world.phone("Alice")
         offer = await world.ask(alice, "connect my asana")

@@ -63,7 +63,7 @@ async def nothing_connected(world: World, *phones: Phone) -> None:
     assert world.emulators.effects.all("tool_execution") == []
 
 
-async def test_a_request_goes_on_once_its_account_is_connected(either: World) -> None:
+async def test_a_request_resumes_once_its_account_is_connected(either: World) -> None:
     alice = either.phone("Alice")
     link = await offered(either, alice)
     async with a_browser() as browser:
@@ -98,7 +98,7 @@ async def restart(world: World) -> None:
     await world.start_gateway()
 
 
-async def test_what_is_written_meanwhile_is_answered_too_in_order(either: World) -> None:
+async def test_messages_written_meanwhile_are_answered_in_order(either: World) -> None:
     alice = either.phone("Alice")
     async with a_browser() as browser:
         code = await browser.follow(await offered(either, alice))
@@ -114,7 +114,7 @@ async def test_what_is_written_meanwhile_is_answered_too_in_order(either: World)
 
 
 @pytest.mark.parametrize("where", ["at_the_vendor", "back_with_the_code"])
-async def test_another_wish_meanwhile_is_fulfilled_too_in_order(either: World, where: str) -> None:
+async def test_another_request_meanwhile_is_fulfilled_in_order(either: World, where: str) -> None:
     """It ends nothing: the person goes on where they are, and then both are done."""
     alice = either.phone("Alice")
     link = await offered(either, alice)
@@ -164,7 +164,7 @@ async def test_a_toolkit_is_called_what_people_call_it(world: World) -> None:
     assert (await world.ask(alice, code)).text.startswith("Google Calendar is connected.")
 
 
-async def test_a_channel_that_waits_for_its_answers_gets_what_went_on(either: World) -> None:
+async def test_an_inline_channel_gets_the_result_of_the_resumed_request(either: World) -> None:
     """INLINE, on a channel of another kind."""
     offer = await either.tell("telegram:42", f"create a task: {DEMO}", "m1")
     async with a_browser() as browser:
@@ -175,7 +175,7 @@ async def test_a_channel_that_waits_for_its_answers_gets_what_went_on(either: Wo
     assert (await either.tell("telegram:42", code, "m2")).replies == done.replies
 
 
-async def test_the_door_knows_how_to_get_back_to_any_chat(either: World) -> None:
+async def test_the_connect_pages_lead_back_to_any_chat(either: World) -> None:
     request = messages_pb2.HandleMessageRequest(
         user_id="telegram:42",
         message_id="m1",
@@ -270,7 +270,7 @@ async def test_previews_tabs_and_browsers(either: World) -> None:
         assert late.status == 404
 
 
-async def test_what_a_page_elsewhere_makes_a_browser_send_begins_nothing(either: World) -> None:
+async def test_a_cross_site_request_starts_nothing(either: World) -> None:
     alice = either.phone("Alice")
     link = await offered(either, alice)
     headers = {"Sec-Fetch-Site": "cross-site"}
@@ -301,7 +301,7 @@ async def test_no_page_lets_anything_out(either: World) -> None:
                 assert not phone or phone not in page + url
 
 
-async def test_who_asks_without_end_is_told_to_wait(either: World) -> None:
+async def test_a_person_who_asks_repeatedly_is_told_to_wait(either: World) -> None:
     link = await offered(either, either.phone("Alice"))
     async with aiohttp.ClientSession() as session:
         statuses = set()
@@ -325,7 +325,7 @@ async def test_a_flood_blocks_only_its_own_address(world: World) -> None:
     assert statuses == [200] * MOST_OF_ADDRESS.amount + [429, 200]
 
 
-async def test_who_finished_in_another_browser_is_told_how_to_go_on_and_does(world: World) -> None:
+async def test_a_person_who_finished_in_another_browser_is_told_how_to_continue(world: World) -> None:
     """The chat opens links inside an app, and the vendor wants a real browser."""
     alice = world.phone("Alice")
     link = await offered(world, alice)
@@ -347,7 +347,7 @@ async def test_who_finished_in_another_browser_is_told_how_to_go_on_and_does(wor
 # --- states -----------------------------------------------------------------------------------------------------
 
 
-async def test_consent_denied_is_told_in_the_chat_and_a_new_link_is_to_be_had(either: World) -> None:
+async def test_denied_consent_is_reported_in_the_chat_and_a_new_link_is_available(either: World) -> None:
     alice = either.phone("Alice")
     link = await offered(either, alice)
     async with a_browser() as browser:
@@ -377,7 +377,7 @@ async def test_a_person_who_lost_the_page_gets_a_new_link_on_request(either: Wor
     assert len(either.emulators.composio.accounts_of(await either.person_of(alice))) == 1
 
 
-async def test_a_link_by_rpc_takes_the_place_of_what_is_under_way(world: World) -> None:
+async def test_a_link_by_rpc_replaces_the_pending_one(world: World) -> None:
     alice = world.phone("Alice")
     link = await offered(world, alice, "connect my asana")
     request = connections_pb2.CreateConnectLinkRequest(user_id=f"whatsapp:{alice.user_id}", toolkit="asana")

@@ -71,7 +71,7 @@ async def test_a_page_that_the_person_asks_for_is_read(world: World) -> None:
     assert len(made(world, SCRAPE)) == 1
 
 
-async def test_a_page_asks_once_words_of_others_are_seen(world: World) -> None:
+async def test_a_page_asks_after_other_peoples_words_were_read(world: World) -> None:
     furnish(world)
     alice = await connected(world, "Alice")
     await connect(world, alice, "firecrawl")
@@ -105,7 +105,7 @@ async def test_the_operator_says_how_much_is_asked(
         assert bool((await world.ask(alice, "list my tasks")).choices) is asks_to_list
 
 
-async def test_a_task_for_somebody_else_asks(world: World) -> None:
+async def test_a_task_for_another_person_asks(world: World) -> None:
     alice = await connected(world, "Alice")
     task = {"name": "Call", "notes": "and tell bob%40example.org"}
     world.emulators.openai.script([ToolCall("ASANA_CREATE_TASK", task), "May I?"])

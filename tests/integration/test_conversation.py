@@ -119,7 +119,7 @@ async def test_a_restart_of_either_service_in_mid_conversation_is_not_noticed(wo
     assert written.ticks
 
 
-async def test_a_turn_cut_by_a_stop_goes_on_after_it(world: World) -> None:
+async def test_a_turn_cut_by_a_shutdown_resumes_after_it(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     hold = world.emulators.openai.hold()

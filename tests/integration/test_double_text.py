@@ -46,7 +46,7 @@ async def test_five_lines_of_a_burst_get_one_answer(tmp_path: Path) -> None:
         assert len(alice.received) == 2
 
 
-async def test_who_writes_on_while_the_model_thinks_gets_one_answer_to_all(world: World) -> None:
+async def test_messages_during_a_model_call_get_one_answer_together(world: World) -> None:
     alice = world.phone("Alice")
     hold = world.emulators.openai.hold()
     await alice.send("line 0")
@@ -63,7 +63,7 @@ async def test_who_writes_on_while_the_model_thinks_gets_one_answer_to_all(world
     assert [shown.count(f"line {number}") for number in range(5)] == [1] * 5
 
 
-async def test_operators_see_in_numbers_what_became_of_turns(world: World) -> None:
+async def test_metrics_count_the_outcomes_of_turns(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(400, times=1)
     await world.ask(alice, "the poison")
@@ -86,7 +86,7 @@ async def test_stop_is_obeyed(world: World) -> None:
     assert "story" not in str(world.emulators.openai.requests[-1].body)
 
 
-async def test_what_was_done_before_stop_is_known_and_what_follows_is_not_done(world: World) -> None:
+async def test_calls_before_stop_are_known_and_later_ones_not_made(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     person = await world.person_of(alice)
@@ -99,7 +99,7 @@ async def test_what_was_done_before_stop_is_known_and_what_follows_is_not_done(w
     assert [task.name for task in world.emulators.composio.tasks_of(person)].count("Call the bank") == 1
 
 
-async def test_who_watches_a_message_is_told_how_it_goes(world: World) -> None:
+async def test_a_watching_caller_sees_the_progress_of_a_message(world: World) -> None:
     hold = world.emulators.openai.hold()
     first = asyncio.create_task(
         watched(world, "connect my asana", "m1", lambda name: hold.release() if name == "merged" else None)

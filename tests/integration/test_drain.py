@@ -74,7 +74,7 @@ async def say(channel: grpc.aio.Channel, mode: messages_pb2.ReplyMode.ValueType)
     return answer
 
 
-async def test_a_turn_that_does_not_end_is_handed_back_and_answered_once(tmp_path: Path) -> None:
+async def test_an_unfinished_turn_is_released_and_answered_once(tmp_path: Path) -> None:
     async with Emulators.start() as emulators:
         service = Service(emulators, tmp_path, drain_seconds=0.5)
         hold = emulators.openai.hold()
@@ -92,7 +92,7 @@ async def test_a_turn_that_does_not_end_is_handed_back_and_answered_once(tmp_pat
         assert "message 1 of our chat" in answer.replies[0].text
 
 
-async def test_who_drains_says_so_takes_nothing_more_and_ends_at_a_second_signal(tmp_path: Path) -> None:
+async def test_a_draining_service_says_so_accepts_nothing_and_ends_at_a_second_signal(tmp_path: Path) -> None:
     async with Emulators.start() as emulators:
         service = Service(emulators, tmp_path, drain_seconds=60)
         hold = emulators.openai.hold()

@@ -79,7 +79,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize("name", HEARD)
-async def test_what_the_model_can_read_reaches_it(world: World, name: str) -> None:
+async def test_content_that_the_model_can_read_reaches_it(world: World, name: str) -> None:
     alice = world.phone("Alice")
     kind, content, beside = content_of(world, name)
     await alice.send_as(kind, content, **beside)
@@ -98,7 +98,7 @@ async def test_a_file_of_the_reference_reaches_the_model_whole(world: World, nam
 
 
 @pytest.mark.parametrize("name", TOLD)
-async def test_what_nobody_can_read_is_said_honestly(world: World, name: str) -> None:
+async def test_unreadable_content_is_reported_honestly(world: World, name: str) -> None:
     alice = world.phone("Alice")
     kind, content, beside = content_of(world, name)
     await alice.send_as(kind, content, **beside)
@@ -107,13 +107,13 @@ async def test_what_nobody_can_read_is_said_honestly(world: World, name: str) ->
 
 
 @pytest.mark.parametrize("kind", ["text", "reaction", "location", "revoke"])
-async def test_what_came_broken_is_said_too(world: World, kind: str) -> None:
+async def test_broken_content_is_reported_too(world: World, kind: str) -> None:
     alice = world.phone("Alice")
     await alice.send_as(kind, {"odd": True})
     assert (await alice.wait_for_message(timeout=20)).text == texts.attachments.unsupported(kind)
 
 
-async def test_a_text_that_is_too_long_is_said_and_not_lost(world: World) -> None:
+async def test_an_overlong_text_is_reported_and_not_lost(world: World) -> None:
     alice = world.phone("Alice")
     await alice.send("x" * 70_000)
     assert (await alice.wait_for_message(timeout=20)).text == texts.attachments.unsupported("text_too_long")
@@ -131,7 +131,7 @@ TOO_LONG = {
 
 
 @pytest.mark.parametrize("kind", TOO_LONG)
-async def test_what_is_too_long_to_read_is_cut_and_answered(world: World, kind: str) -> None:
+async def test_overlong_content_is_cut_and_answered(world: World, kind: str) -> None:
     alice = world.phone("Alice")
     await alice.send_as(kind, TOO_LONG[kind])
     assert await alice.wait_for_message(timeout=20)
@@ -140,7 +140,7 @@ async def test_what_is_too_long_to_read_is_cut_and_answered(world: World, kind: 
     assert "N" * 1025 not in asked
 
 
-async def test_a_reaction_and_a_revoke_are_no_reason_to_speak(world: World) -> None:
+async def test_a_reaction_and_a_revoke_get_no_answer(world: World) -> None:
     alice = world.phone("Alice")
     answer = await world.ask(alice, "hello")
     await alice.react_to(answer, "👍")

@@ -92,7 +92,7 @@ async def _one_by_one(world: World, user: str) -> list[Any]:
     return [await tell(world, user, number) for number in range(3)]
 
 
-async def test_one_person_s_own_limit_holds_up_nobody_else(tmp_path: Path) -> None:
+async def test_one_persons_limit_does_not_delay_others(tmp_path: Path) -> None:
     async with whole_world(tmp_path, kernel_model_per_minute_per_user=6) as world:
         flood = [asyncio.create_task(tell(world, "flood", number)) for number in range(4)]
         await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +105,7 @@ async def test_one_person_s_own_limit_holds_up_nobody_else(tmp_path: Path) -> No
             task.cancel()
 
 
-async def test_who_waits_long_is_told_by_the_outbox(tmp_path: Path) -> None:
+async def test_a_person_who_waits_long_is_told_through_the_outbox(tmp_path: Path) -> None:
     async with whole_world(tmp_path, kernel_model_per_minute=2) as world:
         assert "hello" in (await world.ask(world.phone("Alice"), "hello")).text
         inline = asyncio.create_task(tell(world, "cid", 0))  # half a minute, less what has passed
@@ -138,7 +138,7 @@ async def _first_pulled(world: World) -> str:
     return ""
 
 
-async def test_a_vendor_who_says_wait_is_left_alone_and_each_task_is_made_once(world: World) -> None:
+async def test_a_vendors_retry_time_is_respected_and_each_task_made_once(world: World) -> None:
     alice, bob = world.phone("Alice"), world.phone("Bob")
     for phone in (alice, bob):
         await _connect(world, phone)

@@ -108,7 +108,7 @@ async def test_a_service_that_is_stopped_is_killed_by_its_supervisor(tmp_path: P
 
 
 @pytest.mark.parametrize("module", ["kernel_service", "whatsapp_gateway"])
-async def test_a_service_that_was_stopped_for_a_while_goes_on(tmp_path: Path, module: str) -> None:
+async def test_a_service_that_was_stopped_for_a_while_continues(tmp_path: Path, module: str) -> None:
     environment = settings(tmp_path)
     listen = environment["GATEWAY_LISTEN" if module == "whatsapp_gateway" else "KERNEL_METRICS_LISTEN"]
     async with started(environment, module) as process, asyncio.timeout(SECONDS):

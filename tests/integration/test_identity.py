@@ -331,7 +331,7 @@ async def test_a_link_that_was_given_to_the_one_who_went_connects_the_one_who_st
 # --- who may, and what is refused -----------------------------------------------------------------------------------
 
 
-async def test_of_an_id_that_nobody_knows_nothing_follows(world: World) -> None:
+async def test_an_unknown_id_has_no_effect(world: World) -> None:
     assert await link(world, strong("telegram:old"), strong("telegram:new")) == UNKNOWN
     assert await world.kernel.store.people.bearer_of("telegram:new") is None
 
@@ -348,7 +348,7 @@ async def test_of_an_id_that_nobody_knows_nothing_follows(world: World) -> None:
         ("telegram:1", None, grpc.StatusCode.INVALID_ARGUMENT, "FIELD_REQUIRED"),
     ],
 )
-async def test_a_channel_speaks_of_its_own_ids_only(
+async def test_a_channel_may_name_only_its_own_ids(
     world: World, previous: str | None, current: str | None, code: grpc.StatusCode, reason: str
 ) -> None:
     request = identity_pb2.LinkIdentityRequest(
@@ -357,7 +357,7 @@ async def test_a_channel_speaks_of_its_own_ids_only(
     assert await refused(world.stub.LinkIdentity(request, metadata=bearer(TELEGRAM_TOKEN))) == (code, reason)
 
 
-async def test_only_an_operator_merges_and_only_people_whom_there_are(world: World) -> None:
+async def test_only_an_operator_merges_and_only_known_people(world: World) -> None:
     await world.tell("telegram:old", "hello", "m1")
     person = (await kernel(world, user_id="telegram:old")).person_id
     assert await refused(merge(world, person, "p_nobody")) == (grpc.StatusCode.NOT_FOUND, "PERSON_NOT_FOUND")

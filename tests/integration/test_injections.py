@@ -95,7 +95,7 @@ def test_there_are_forty_and_the_documents_show_them_all() -> None:
     assert table() in SECURITY.read_text(), "put tests.integration.injections.table() into docs/security.md"
 
 
-async def test_what_the_person_approves_is_done_exactly_so_and_nothing_else(world: World) -> None:
+async def test_only_the_approved_call_is_made_exactly_as_shown(world: World) -> None:
     alice = await person_with_accounts(world, "Alice")
     body = next(one for one in INJECTIONS["tools"] if one.way == "the body of a mail")
     world.emulators.openai.obey()
@@ -110,7 +110,7 @@ async def test_what_the_person_approves_is_done_exactly_so_and_nothing_else(worl
     assert TASK.shown not in str(await state(world, alice))
 
 
-async def test_what_is_noted_never_comes_back_as_the_persons_words(world: World) -> None:
+async def test_a_note_never_comes_back_as_the_persons_words(world: World) -> None:
     alice = await person_with_accounts(world, "Alice")
     noted = next(one for one in INJECTIONS["memory"] if one.way == "a note for after a connection")
     await noted.plant(world, alice, noted.orders)

@@ -145,7 +145,7 @@ async def test_malformed_messages(world: World, request_: dict[str, Any], reason
     assert await refused(call) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
 
 
-async def test_what_is_too_long_is_refused_with_the_field_and_its_limit(world: World) -> None:
+async def test_an_overlong_field_is_refused_with_its_name_and_limit(world: World) -> None:
     choice = messages_pb2.Choice(id="x" * 1025, title="Yes")
     request = messages_pb2.HandleMessageRequest(
         user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(choice=choice)

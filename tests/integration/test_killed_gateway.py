@@ -225,7 +225,7 @@ def assert_answered(scene: Scene, phones: list[Phone], messages: int, *, by: flo
     assert max(at for at, _, _ in scene.sends) <= by
 
 
-async def test_what_it_had_in_hand_arrives_in_time_in_order_and_once(scene: Scene) -> None:
+async def test_replies_in_progress_arrive_in_time_in_order_and_once(scene: Scene) -> None:
     gateway = await scene.start()
     phones = people(scene.world)
     await scene.write(phones, 1)
@@ -258,7 +258,7 @@ async def test_five_crashes_one_after_the_other(scene: Scene) -> None:
     assert_answered(scene, phones, 5, by=killed_at + WANTED_SECONDS)
 
 
-async def test_of_two_that_share_a_channel_one_goes_on_with_what_the_dead_one_had(scene: Scene) -> None:
+async def test_one_of_two_gateways_takes_over_the_replies_of_the_dead_one(scene: Scene) -> None:
     await scene.start()
     other = await scene.start(beside=True)
     phones = people(scene.world)
@@ -271,7 +271,7 @@ async def test_of_two_that_share_a_channel_one_goes_on_with_what_the_dead_one_ha
     assert_answered(scene, phones, 1, by=WANTED_SECONDS)
 
 
-async def test_one_that_lives_sends_nothing_twice_when_its_connection_breaks(scene: Scene) -> None:
+async def test_a_gateway_with_a_broken_connection_sends_nothing_twice(scene: Scene) -> None:
     cable = await scene.start_behind_a_cable()
     phones = people(scene.world)
     await scene.write(phones, 1)
@@ -285,7 +285,7 @@ async def test_one_that_lives_sends_nothing_twice_when_its_connection_breaks(sce
     assert_answered(scene, phones, 2, by=2 * AWAY_SECONDS)
 
 
-async def test_what_it_had_not_begun_when_its_connection_broke_goes_on_at_once(scene: Scene) -> None:
+async def test_unstarted_replies_resume_at_once_after_a_broken_connection(scene: Scene) -> None:
     cable = await scene.start_behind_a_cable()
     phone = scene.world.phone("p1")
     await phone.send("load long p1m1")

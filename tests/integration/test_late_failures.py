@@ -60,7 +60,7 @@ async def test_a_reply_too_late_for_the_window_waits_until_the_person_writes(wor
     assert "still there?" in second.text
 
 
-async def test_an_operator_sees_the_part_and_the_code_of_what_failed_for_good(world: World) -> None:
+async def test_an_operator_sees_the_part_and_the_code_of_a_permanent_failure(world: World) -> None:
     alice = await answered_and_failed(world, 131026)
     await until(world, alice, "REPLY_STATE_FAILED")
     reply = await shown(world, alice)

@@ -63,7 +63,9 @@ async def test_it_is_sent_once_the_kernel_service_is_back(world: World) -> None:
     assert received(world, answer) == CHART
 
 
-async def test_what_failed_for_its_file_afterwards_is_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reply_that_failed_later_for_its_file_is_sent_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(delivery, "_backoff", lambda _: 0.0)
     alice = world.phone("Alice")
     statuses = world.emulators.whatsapp.statuses
@@ -98,7 +100,7 @@ async def test_a_caller_who_waits_fetches_the_file(world: World) -> None:
     assert (again.duplicate, list(again.replies[0].media)) == (True, [bill, archive])
 
 
-async def test_nobody_else_fetches_it(world: World) -> None:
+async def test_no_other_caller_fetches_the_file(world: World) -> None:
     answer = await world.tell("telegram:7", "use draw_chart", "m1")
     (chart,) = answer.replies[0].media
     assert b"".join(await download(world, chart)) == CHART

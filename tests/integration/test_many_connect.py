@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PEOPLE = 25
 
 
-async def test_each_is_answered_once_with_what_waited_and_nobody_on_a_thread(world: World) -> None:
+async def test_each_waiting_request_is_answered_once_without_a_thread(world: World) -> None:
     crowd = await connect_at_once(world, PEOPLE)
     assert [f"Demo {number}" in answer for number, answer in enumerate(crowd.answers)] == [True] * PEOPLE
     assert crowd.tasks == [1] * PEOPLE

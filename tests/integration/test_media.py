@@ -103,7 +103,9 @@ async def test_a_pdf_is_read(world: World) -> None:
         (("image", b"no picture", "image/png"), unopened("image", "wrong_type")),
     ],
 )
-async def test_what_cannot_be_opened_is_said(world: World, file: tuple[str, bytes, str], sentence: str) -> None:
+async def test_a_file_that_cannot_be_opened_is_reported(
+    world: World, file: tuple[str, bytes, str], sentence: str
+) -> None:
     answer = await send(world, world.phone("Alice"), *file)
     assert answer.text == sentence
     assert world.emulators.effects.all("model_call") == []
@@ -116,7 +118,7 @@ async def test_a_pdf_that_opens_by_itself_is_read_though_it_is_encrypted(world: 
     assert digest(data) in answer.text
 
 
-async def test_what_the_model_cannot_open_is_told_with_the_question_answered(world: World) -> None:
+async def test_a_file_that_the_model_cannot_open_is_reported_and_the_question_answered(world: World) -> None:
     alice = world.phone("Alice")
     answer = await send(world, alice, "image", JPEG, "image/jpeg", caption="Who is this?")
     assert digest(JPEG) in answer.text
@@ -142,7 +144,7 @@ async def test_a_file_that_is_gone_at_whatsapp(world: World) -> None:
 
 
 @pytest.mark.parametrize("way", ["leads_to", "moved_to"])
-async def test_whatever_address_a_file_is_said_to_have_the_token_goes_nowhere_else(world: World, way: str) -> None:
+async def test_the_token_is_never_sent_to_a_forged_file_address(world: World, way: str) -> None:
     asked: list[str] = []
 
     async def serve(request: web.BaseRequest) -> web.Response:
@@ -160,7 +162,7 @@ async def test_whatever_address_a_file_is_said_to_have_the_token_goes_nowhere_el
     assert digest(png()) in answer.text
 
 
-async def test_an_address_that_has_lapsed_is_asked_for_again(world: World) -> None:
+async def test_an_expired_address_is_requested_again(world: World) -> None:
     world.emulators.whatsapp.media.faults.fail(404, match=matching(path="/attachments/"))
     answer = await send(world, world.phone("Alice"), "image", png(), "image/png")
     assert digest(png()) in answer.text

@@ -43,7 +43,7 @@ def found(phone: Phone, text: bytes) -> list[bytes]:
     return [form for form in forms(phone) if form in text]
 
 
-async def test_the_forms_find_what_they_are_to_find(world: World) -> None:
+async def test_the_searched_forms_are_complete(world: World) -> None:
     alice = world.phone("Alice")
     message = await alice.send("hello")
     whole = base64.b64decode(message.id.removeprefix("wamid."))
@@ -127,7 +127,7 @@ async def test_no_number_is_in_a_metric_or_a_log(
     assert found(alice, (printed + logged).encode()) == []
 
 
-async def test_what_is_kept_is_still_found(world: World, alice: Phone) -> None:
+async def test_stored_messages_are_still_found(world: World, alice: Phone) -> None:
     """A message that comes again is known, though nothing on disk looks like its id."""
     turns = (await ctl(world, "turns", f"whatsapp:{alice.user_id}")).output
     for message in [each for each in alice.messages if each.mine]:

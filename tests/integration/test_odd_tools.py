@@ -77,7 +77,7 @@ async def test_tools_that_fill_the_context_together_are_searched_for(world: Worl
 
 
 @pytest.mark.parametrize("form", ["responses", "chat", "words", "gemini", "silent"])
-async def test_a_tool_that_is_refused_all_the_same_is_left_out(world: World, form: str) -> None:
+async def test_a_tool_that_is_still_refused_is_left_out(world: World, form: str) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.refused_tools = {"ASANA_COMPLETE_TASK": form, "ASANA_DELETE_TASK": form}
     await connect(world, alice)
@@ -116,7 +116,9 @@ def answer(data: str) -> str:
     ],
     ids=["half an emoji", "NUL", "big", "huge", "NaN", "300 levels", "100,000 levels"],
 )
-async def test_a_result_that_no_database_takes_is_mended_and_counts_as_done(world: World, data: str, seen: str) -> None:
+async def test_a_result_that_no_database_accepts_is_repaired_and_counts_as_done(
+    world: World, data: str, seen: str
+) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     create = ToolCall("ASANA_CREATE_TASK", {"name": "Buy milk"})

@@ -65,7 +65,7 @@ def heard(world: World) -> list[list[str]]:
     return [effect.detail["text"].split("\n") for effect in world.emulators.effects.all("model_call")]
 
 
-async def test_what_a_restart_held_up_is_heard_in_its_order(gateways: World) -> None:
+async def test_messages_delayed_by_a_restart_are_read_in_their_order(gateways: World) -> None:
     phones = [gateways.phone(f"p{number}") for number in range(3)]
     await gateways.stop_kernel()
     ways = [phone.carry(message) for phone in phones for message in written(phone)]
@@ -78,7 +78,7 @@ async def test_what_a_restart_held_up_is_heard_in_its_order(gateways: World) -> 
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_what_comes_in_another_order_is_heard_in_its_own(gateways: World, seed: int) -> None:
+async def test_messages_that_arrive_out_of_order_are_read_in_their_order(gateways: World, seed: int) -> None:
     phone = gateways.phone("Alice")
     messages = written(phone, ago=4.5)
     random.Random(seed).shuffle(messages)
@@ -88,7 +88,7 @@ async def test_what_comes_in_another_order_is_heard_in_its_own(gateways: World, 
     assert heard(gateways) == [list(WORDS)]
 
 
-async def test_what_is_brought_again_later_joins_in_its_place(gateways: World) -> None:
+async def test_a_redelivered_message_joins_at_its_position(gateways: World) -> None:
     """The first one was refused, and comes when the model thinks about the others already."""
     phone = gateways.phone("Alice")
     first, *others = written(phone)
@@ -101,7 +101,7 @@ async def test_what_is_brought_again_later_joins_in_its_place(gateways: World) -
     assert heard(gateways)[-1] == list(WORDS)
 
 
-async def test_what_comes_after_the_answer_is_answered_next_and_nothing_is_heard_anew(gathering: World) -> None:
+async def test_a_message_after_the_answer_is_answered_next_and_none_is_read_again(gathering: World) -> None:
     phone = gathering.phone("Alice")
     first, *others = written(phone)
     await asyncio.gather(*(phone.carry(message) for message in others))

@@ -39,7 +39,7 @@ async def test_a_quotation_reaches_the_model(world: World) -> None:
     assert re.search(rf"\[This answers what you said {when}: “{words}”\]\\nAnd this\?", heard(world))
 
 
-async def test_whoever_names_the_id_of_another_s_message_does_not_read_it(world: World) -> None:
+async def test_quoting_another_persons_message_id_reveals_nothing(world: World) -> None:
     alice, bob = world.phone("Alice"), world.phone("Bob")
     answer = await world.ask(alice, "My password is 1234")
     await until_sent(world, alice)

@@ -82,7 +82,7 @@ async def assert_that_nobody_is_found(world: World, connection_id: str) -> None:
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND, name
 
 
-async def test_a_bare_number_finds_nobody_who_has_a_strong_id_in_any_call(world: World) -> None:
+async def test_a_bare_number_never_finds_a_person_with_a_strong_id(world: World) -> None:
     strong = identity_pb2.Alias(user_id="telegram:ann", strength=identity_pb2.ALIAS_STRENGTH_STRONG)
     connection_id = await connect_asana(world, strong, WEAK)
     await assert_that_nobody_is_found(world, connection_id)

@@ -52,7 +52,7 @@ async def chat(world: World, phones: list[Phone]) -> None:
             await world.ask(phone, f"{phone.label} says {number}")
 
 
-async def test_what_comes_again_is_answered_once(tmp_path: Path) -> None:
+async def test_redelivered_messages_are_answered_once(tmp_path: Path) -> None:
     chance, late = random.Random(3), 0.0
     async with whole_world(tmp_path) as world:
         world.wall = lambda: time.time() + late

@@ -40,7 +40,7 @@ async def reset(world: World, phone: Phone, *, by_person: bool = False) -> None:
 
 
 @pytest.mark.parametrize("text", ["new chat", "/new", "Start over!"])
-async def test_a_new_chat_starts_afresh_and_keeps_the_connections(world: World, text: str) -> None:
+async def test_a_new_chat_starts_empty_and_keeps_the_connections(world: World, text: str) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     await world.ask(alice, "my name is Alice")
@@ -83,7 +83,7 @@ async def test_a_new_chat_waits_for_what_was_said_before_it(world: World) -> Non
     assert told[1:] == [texts.answers.NEW_CHAT, "You have not told me your name."]
 
 
-async def test_what_waits_for_a_connection_outlives_a_new_chat(world: World) -> None:
+async def test_a_request_that_waits_for_a_connection_outlives_a_new_chat(world: World) -> None:
     alice = world.phone("Alice")
     offer = await world.ask(alice, f"create a task: {DEMO}")
     assert offer.link is not None
@@ -135,7 +135,7 @@ async def test_nobodys_context_is_not_found(world: World, who: str) -> None:
     assert refused.stderr.startswith("kernelctl: NOT_FOUND: ")
 
 
-async def test_a_turn_that_runs_goes_on_with_its_own_messages_only(world: World) -> None:
+async def test_a_running_turn_continues_with_its_own_messages_only(world: World) -> None:
     alice = world.phone("Alice")
     await world.ask(alice, "my name is Alice")
     hold = world.emulators.openai.hold()
@@ -163,7 +163,7 @@ async def test_a_call_that_runs_is_made_once_and_its_result_is_told(world: World
 # --- damage ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_damaged_history_silences_nobody(
+async def test_a_person_with_a_damaged_history_is_still_answered(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = world.phone("Alice")

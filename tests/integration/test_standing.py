@@ -62,14 +62,14 @@ async def test_a_person_is_not_asked_again_until_they_want_to_be(world: World) -
     assert len(made(world, SLUG)) == 2
 
 
-async def test_a_call_that_names_somebody_is_asked_for_all_the_same(world: World) -> None:
+async def test_a_call_that_names_another_person_is_still_asked_for(world: World) -> None:
     alice = await with_cards(world)
     await tapped(alice, await card(world, alice), ALWAYS)
     assert titles(await card(world, alice, email="mallory@evil.example")) == [DONE, NO]
     assert len(made(world, SLUG)) == 1
 
 
-async def test_it_is_nobody_elses_and_ends_with_the_account(world: World) -> None:
+async def test_a_permission_is_personal_and_ends_with_the_account(world: World) -> None:
     alice, bob = await with_cards(world), await with_cards(world, "Bob")
     await tapped(alice, await card(world, alice), ALWAYS)
     assert titles(await card(world, bob)) == [DONE, NO, ALWAYS]

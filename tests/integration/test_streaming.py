@@ -93,7 +93,7 @@ async def test_words_are_shown_while_the_model_speaks(world: World) -> None:
     assert screen.names[-1] == "completed"
 
 
-async def test_a_turn_that_nobody_watches_is_not_streamed(world: World) -> None:
+async def test_an_unwatched_turn_is_not_streamed(world: World) -> None:
     await world.tell("telegram:42", "hello", "m1")
     assert "stream" not in world.emulators.openai.requests[-1].body
 
@@ -118,7 +118,7 @@ async def test_words_before_a_call_are_taken_back(world: World) -> None:
     assert screen.text == "Tap it." == screen.replies[0]
 
 
-async def test_a_newcomer_takes_back_what_the_first_message_was_told(world: World) -> None:
+async def test_a_joining_message_retracts_the_text_streamed_before(world: World) -> None:
     world.emulators.openai.script([STORY, "To both."])
     world.emulators.openai.stall("Once upon")
     async with watching(world, "first", "m1") as first:
@@ -148,7 +148,7 @@ async def test_an_answer_that_is_cut_off_ends_as_the_reply_does(world: World) ->
     assert screen.text.startswith(STORY)
 
 
-async def test_what_a_filter_took_is_taken_back(world: World) -> None:
+async def test_filtered_text_is_retracted(world: World) -> None:
     world.emulators.openai.script([Incomplete("Something ba", "content_filter"), "Something good."])
     async with watching(world, "a story") as screen:
         pass
@@ -167,7 +167,7 @@ async def test_two_people_see_their_own_words_alone(world: World) -> None:
         assert not any(other in text for text in screen.texts)
 
 
-async def test_who_asks_again_in_the_middle_sees_all_from_the_beginning(world: World) -> None:
+async def test_a_repeated_call_in_mid_stream_sees_all_from_the_beginning(world: World) -> None:
     world.emulators.openai.script([STORY])
     stall = world.emulators.openai.stall("Once upon")
     async with watching(world, "a story") as screen:
@@ -178,7 +178,7 @@ async def test_who_asks_again_in_the_middle_sees_all_from_the_beginning(world: W
     assert screen.text == again.text == STORY
 
 
-async def test_a_reader_who_reads_nothing_holds_nobody_up(world: World) -> None:
+async def test_a_reader_who_reads_nothing_delays_no_one(world: World) -> None:
     long = "word " * 8_000
     world.emulators.openai.script([long])
     screen = Screen(world, "a very long story", "m1")

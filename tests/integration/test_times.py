@@ -53,7 +53,7 @@ async def test_a_zone_that_a_channel_knows_is_kept(world: World) -> None:
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "x" * 10_000, "europe/vienna"])
-async def test_a_zone_that_is_none_loses_no_message(world: World, zone: str) -> None:
+async def test_an_invalid_zone_loses_no_message(world: World, zone: str) -> None:
     assert "hello" in await ask(world, "hello", zone)
     assert " UTC." in await ask(world, "what time is it", zone)
 
@@ -70,7 +70,7 @@ async def test_the_beginning_of_a_request_stays_byte_for_byte(world: World) -> N
         assert following["input"][: len(earlier["input"])] == earlier["input"]
 
 
-async def test_a_zone_is_stored_when_it_is_news(world: World) -> None:
+async def test_a_zone_is_stored_when_it_changes(world: World) -> None:
     kept: list[str] = []
     store: Any = world.kernel.store
     keep = store.people.keep_time_zone

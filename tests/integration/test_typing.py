@@ -69,7 +69,7 @@ async def test_it_comes_again_after_the_interval(world: World) -> None:
     stream.cancel()
 
 
-async def test_who_does_not_declare_it_gets_none(world: World) -> None:
+async def test_a_channel_that_does_not_declare_typing_gets_none(world: World) -> None:
     stream = pull(world, outbox_pb2.OUTBOX_ITEM_KIND_REPLY)
     await send(world, "hello", "m1")
     assert (await anext(aiter(stream))).WhichOneof("item") == "reply"

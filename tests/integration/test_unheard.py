@@ -64,7 +64,7 @@ async def test_a_note_and_three_texts_at_once(world: World) -> None:
     assert said.index("one") < said.index("two") < said.index("three")
 
 
-async def test_a_failure_that_lasts_is_not_waited_for_without_end(world: World) -> None:
+async def test_a_lasting_failure_is_not_waited_for_indefinitely(world: World) -> None:
     world.emulators.openai.fail(500, times=1000, match=HEARING)
     alice = world.phone("Alice")
     started = world.wall()
@@ -75,7 +75,7 @@ async def test_a_failure_that_lasts_is_not_waited_for_without_end(world: World) 
     assert "one" in (await told(alice, "one"))[-1]
 
 
-async def test_a_vendor_that_hangs_on_a_note_holds_up_nothing_for_long(
+async def test_a_vendor_that_hangs_on_a_note_causes_only_a_short_delay(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kernel_service.turns.files.transcription.LONGEST_WAIT_SECONDS", 0.5)

@@ -115,7 +115,7 @@ async def test_a_file_is_asked_for_brought_and_answered(channel: Channel) -> Non
     assert digest(BILL) in await channel.answer()
 
 
-async def test_again_is_no_harm(channel: Channel, world: World) -> None:
+async def test_a_repeated_upload_is_harmless(channel: Channel, world: World) -> None:
     hold = world.emulators.openai.hold()
     await channel.send("1")
     wanted = await channel.wanted()
@@ -135,7 +135,7 @@ async def test_wrong_bytes_may_be_brought_again(channel: Channel) -> None:
     assert digest(BILL) in await channel.answer()
 
 
-async def test_an_upload_that_is_cut_off_is_not_taken_for_whole(channel: Channel, world: World) -> None:
+async def test_an_upload_that_is_cut_off_is_not_complete(channel: Channel, world: World) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
     for pause in (0, 0.01, 0.1):
@@ -177,7 +177,7 @@ async def test_strangers_bring_nothing(channel: Channel) -> None:
     assert await refused(channel.upload(media_pb2.MediaWanted(lease_token="t"))) == "FIELD_REQUIRED"
 
 
-async def test_a_file_that_cannot_be_had(channel: Channel) -> None:
+async def test_an_unavailable_file_is_reported(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
     failed = outbox_pb2.DeliveryFailed(error_code="too_large")
@@ -213,7 +213,7 @@ async def test_a_channel_that_goes_away_holds_no_file_up(world: World) -> None:
         assert digest(BILL) in await channel.answer()
 
 
-async def test_who_takes_no_files_is_handed_none(world: World) -> None:
+async def test_a_channel_that_accepts_no_files_gets_none(world: World) -> None:
     async with pulling(world, kinds=[outbox_pb2.OUTBOX_ITEM_KIND_REPLY]) as channel:
         await channel.send("1")
         with pytest.raises(TimeoutError):

@@ -36,7 +36,7 @@ async def test_nonsense_from_the_model_is_asked_again(world: World) -> None:
     assert "hello" in answer.text
 
 
-async def test_a_message_that_the_model_refuses_for_good_is_told_and_spoils_nothing(world: World) -> None:
+async def test_a_permanently_refused_message_is_reported_and_spoils_nothing(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(400, times=1)
     failed = await world.ask(alice, "the poison")
@@ -46,7 +46,7 @@ async def test_a_message_that_the_model_refuses_for_good_is_told_and_spoils_noth
     assert "poison" not in str(world.emulators.openai.requests[-1].body)
 
 
-async def test_one_person_s_held_turn_does_not_hold_up_another(world: World) -> None:
+async def test_one_persons_held_turn_does_not_delay_another(world: World) -> None:
     alice, bob = world.phone("Alice"), world.phone("Bob")
     hold = world.emulators.openai.hold(lambda call: "slow question" in str(call.body))
     await alice.send("slow question")
@@ -99,7 +99,7 @@ async def test_a_spent_budget_is_told_without_the_model(tmp_path: Path) -> None:
         assert "hello" in (await world.ask(bob, "hello")).text
 
 
-async def test_whoever_is_not_on_the_list_is_not_served_nor_stored(tmp_path: Path) -> None:
+async def test_a_person_who_is_not_on_the_list_is_neither_served_nor_stored(tmp_path: Path) -> None:
     async with whole_world(tmp_path, kernel_allowed_users="telegram:*") as world:
         alice = world.phone("Alice")
         await alice.send("hello")  # taken, so that it is not delivered for a week

@@ -11,7 +11,7 @@ from whatsapp_gateway.inbound.account_events import FIELDS
 ALL = [*FIELDS, "standby", "messaging_handovers"]
 
 
-async def test_each_is_one_alert_and_a_redelivery_is_none(
+async def test_each_event_is_one_alert_and_a_redelivery_none(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
@@ -25,6 +25,6 @@ async def test_each_is_one_alert_and_a_redelivery_is_none(
     assert kernel.messages == []
 
 
-async def test_an_unknown_field_is_counted_and_calls_nobody(gateway: Gateway, emulators: Emulators) -> None:
+async def test_an_unknown_field_is_counted_without_an_alert(gateway: Gateway, emulators: Emulators) -> None:
     await emulators.whatsapp.tell_account("flows", {"event": "FLOW_STATUS_CHANGE"})
     assert await gateway.count('ignored_total{kind="field"}') == 1

@@ -29,7 +29,7 @@ async def test_the_template_asks_the_person_to_write(
     assert sorted(failed) == ["rp_0/1/1", "rp_1/1/1", "rp_2/1/1"]
 
 
-async def test_a_window_that_is_refused_at_once_counts_alike(
+async def test_a_window_refused_at_once_counts_the_same(
     start_gateway: Start, kernel: FakeKernel, emulators: Emulators, alice: Phone
 ) -> None:
     await start_gateway(whatsapp_template="come_back:en_US")

@@ -24,9 +24,7 @@ def contact(**ids: str) -> dict[str, Any]:
     return {"profile": {"name": "Sam"}} | ids
 
 
-async def test_contacts_in_any_order_and_equal_names_give_nobody_another_s_words(
-    gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_contacts_in_any_order_and_equal_names_never_mix_people(gateway: Gateway, kernel: FakeKernel) -> None:
     contacts = [contact(wa_id="15550002", user_id=BOB), contact(wa_id="15550001", user_id=ALICE)]
     for order in (contacts, contacts[::-1]):
         messages = [text("", f"from {who}", f"wamid.{who}", **{"from": who}) for who in ("15550001", "15550002")]
@@ -35,7 +33,7 @@ async def test_contacts_in_any_order_and_equal_names_give_nobody_another_s_words
     assert kernel.texts_of(f"whatsapp:{BOB}") == ["from 15550002"]
 
 
-async def test_what_was_said_under_both_ids_of_a_changed_person_comes_from_the_one_that_each_names(
+async def test_messages_under_both_ids_of_a_changed_person_keep_their_own_sender(
     gateway: Gateway, kernel: FakeKernel
 ) -> None:
     contacts = [contact(wa_id="15550001", user_id=who) for who in ("US.O", "US.N")]
@@ -61,7 +59,7 @@ async def test_a_person_without_a_phone_is_known_by_a_business_scoped_id(gateway
         (text(ALICE, "hi", "wamid.x", group_id="g"), "group"),
     ],
 )
-async def test_a_sender_who_is_not_certain_is_set_aside_once_and_for_all(
+async def test_a_message_with_an_uncertain_sender_is_dropped_permanently(
     gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture, message: dict[str, Any], reason: str
 ) -> None:
     others = contact(wa_id="15550001", user_id=BOB)
@@ -143,7 +141,7 @@ async def test_a_change_of_identity_is_linked(
         notice("US.N", type="user_changed_number", wa_id="15550002"),
     ],
 )
-async def test_a_change_that_cannot_be_trusted_links_nobody_and_is_counted(
+async def test_an_untrusted_change_links_no_one_and_is_counted(
     gateway: Gateway, kernel: FakeKernel, told: dict[str, Any]
 ) -> None:
     assert await gateway.post(webhook(told)) == 200
@@ -151,7 +149,7 @@ async def test_a_change_that_cannot_be_trusted_links_nobody_and_is_counted(
     assert await gateway.count('ignored_total{kind="system_unlinked"}') == 1
 
 
-async def test_a_change_is_linked_before_what_is_said_under_the_new_id_and_after_a_refusal_again(
+async def test_a_change_is_linked_before_messages_under_the_new_id_and_retried_after_a_refusal(
     gateway: Gateway, kernel: FakeKernel
 ) -> None:
     told = notice(type="user_changed_user_id", user_id="US.N", previous_user_id="US.O")
@@ -169,9 +167,7 @@ def became(before: str, after: str) -> dict[str, Any]:
     return notice(type="user_changed_user_id", user_id=after, previous_user_id=before)
 
 
-async def test_changes_of_one_person_are_told_in_their_order_and_none_overtakes_one_that_must_come_again(
-    gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_changes_of_one_person_stay_in_order_also_after_a_retry(gateway: Gateway, kernel: FakeKernel) -> None:
     kernel.gates["LinkIdentity"] = asyncio.Event()
     said = [text(who, "hi", f"wamid.{who}") for who in ("US.A", "US.B", "US.C", "US.X")]
     posting = asyncio.create_task(gateway.post(webhook(became("US.A", "US.B"), became("US.B", "US.C"), *said)))
@@ -199,7 +195,7 @@ async def test_two_people_who_stay_apart_are_an_alert(
     assert "alert: a person's old and new id" in caplog.text
 
 
-async def test_a_fault_of_the_account_that_a_status_tells_is_an_alert_too(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_an_account_fault_in_a_status_is_an_alert_too(gateway: Gateway, kernel: FakeKernel) -> None:
     failures = [131042, 131026, 131000, "131031", "x", "²", True, None]
     statuses = [{"id": f"wamid.{code}", "status": "failed", "errors": [{"code": code}]} for code in failures]
     assert await gateway.post(webhook(statuses=statuses)) == 200

@@ -52,7 +52,7 @@ async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
     return phone
 
 
-async def test_frozen_in_mid_reply_it_sends_no_more_of_it(
+async def test_a_gateway_frozen_in_mid_reply_sends_no_further_part(
     alice: Phone, kernel: FakeKernel, emulators: Emulators, machine: Machine
 ) -> None:
     hold = emulators.whatsapp.graph.before.hold()
@@ -68,7 +68,7 @@ async def test_frozen_in_mid_reply_it_sends_no_more_of_it(
     assert [effect.key for effect in sends(emulators)] == ["rp_1/1/3", "rp_2/1/1"]
 
 
-async def test_what_waited_in_the_line_of_a_frozen_gateway_is_not_sent(
+async def test_replies_queued_in_a_frozen_gateway_are_not_sent(
     alice: Phone, kernel: FakeKernel, emulators: Emulators, machine: Machine
 ) -> None:
     machine.frozen += 60
@@ -96,7 +96,7 @@ async def test_under_a_lease_that_is_nearly_over_nothing_is_sent(
     assert len(sends(emulators)) == 1
 
 
-async def test_at_its_end_it_gives_back_once_all_is_settled(
+async def test_at_its_end_it_releases_leases_once_all_is_settled(
     alice: Phone, kernel: FakeKernel, emulators: Emulators, gateway: Gateway
 ) -> None:
     hold = emulators.whatsapp.graph.before.hold()
@@ -110,7 +110,7 @@ async def test_at_its_end_it_gives_back_once_all_is_settled(
     assert (last.instance_id, list(last.in_hand)) == (kernel.pulls[0].instance_id, [])
 
 
-async def test_what_it_could_not_settle_at_its_end_it_does_not_give_back(
+async def test_at_its_end_it_keeps_the_leases_of_unsettled_replies(
     alice: Phone, kernel: FakeKernel, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox_puller, "DRAIN_SECONDS", 0.2)
@@ -121,7 +121,7 @@ async def test_what_it_could_not_settle_at_its_end_it_does_not_give_back(
     assert list(kernel.releases[-1].in_hand) == ["rp_1"]
 
 
-async def test_before_it_pulls_anew_it_gives_back_what_was_lost_with_the_stream(
+async def test_before_it_pulls_again_it_releases_leases_lost_with_the_stream(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     hold = emulators.whatsapp.graph.before.hold()
@@ -137,7 +137,7 @@ async def test_before_it_pulls_anew_it_gives_back_what_was_lost_with_the_stream(
     hold.release()
 
 
-async def test_a_service_that_knows_no_release_is_pulled_from_all_the_same(alice: Phone, kernel: FakeKernel) -> None:
+async def test_a_service_without_release_is_still_pulled_from(alice: Phone, kernel: FakeKernel) -> None:
     kernel.refusals["ReleaseLeases"] = lambda _: (code_pb2.UNIMPLEMENTED, "")
     kernel.end_stream()
     await kernel.until(lambda: len(kernel.pulls) == 2)
@@ -145,7 +145,7 @@ async def test_a_service_that_knows_no_release_is_pulled_from_all_the_same(alice
     assert (await alice.wait_for_message()).text == "hello"
 
 
-async def test_a_later_failure_slows_one_person_down_as_one_at_once_does(
+async def test_a_later_failure_slows_one_person_down_like_an_immediate_one(
     alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     emulators.whatsapp.fail_next(131056)
@@ -169,7 +169,7 @@ async def test_a_later_failure_slows_one_person_down_as_one_at_once_does(
         (999999, ("failed", 0)),
     ],
 )
-async def test_a_later_failure_is_told_with_what_follows(
+async def test_a_later_failure_is_reported_with_its_consequence(
     gateway: Gateway, kernel: FakeKernel, code: int, follows: tuple[str, int]
 ) -> None:
     status = {"id": "wamid.1", "status": "failed", "timestamp": "1", "errors": [{"code": code}]}

@@ -33,7 +33,7 @@ async def acknowledged(kernel: FakeKernel) -> tuple[Any, str, float]:
     return ack.outcome, ack.error_code, ack.retry_after
 
 
-async def test_a_file_is_passed_on_whole(gateway: Gateway, kernel: FakeKernel, emulators: Emulators) -> None:
+async def test_a_file_is_passed_on_completely(gateway: Gateway, kernel: FakeKernel, emulators: Emulators) -> None:
     file = keep(emulators)
     kernel.want(file.id)
     await kernel.until(lambda: kernel.uploads)
@@ -48,7 +48,7 @@ async def test_a_file_is_passed_on_whole(gateway: Gateway, kernel: FakeKernel, e
 
 
 @pytest.mark.parametrize("written", ["hex", "base64"])
-async def test_the_digest_counts_in_both_writings(
+async def test_the_digest_is_checked_in_both_encodings(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, monkeypatch: pytest.MonkeyPatch, written: str
 ) -> None:
     digest = hashlib.sha256(b"another").digest()
@@ -75,7 +75,7 @@ class Digest(bytes):
         return self.told
 
 
-async def test_the_webhooks_digest_counts_where_graph_gives_none(
+async def test_the_webhooks_digest_is_checked_if_graph_gives_none(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MediaFile, "digest", property(lambda _: Digest("")))
@@ -93,7 +93,7 @@ async def test_a_picture_that_was_sent_as_a_document_may_be_as_large_as_one(
 
 
 @pytest.mark.parametrize("mime_type", ["image/png", "application/pdf"])
-async def test_what_is_too_large_is_not_even_fetched(
+async def test_a_file_that_is_too_large_is_not_fetched(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, mime_type: str
 ) -> None:
     kernel.want(keep(emulators, bytes(1_000_001), mime_type).id, max_bytes=1_000_000)
@@ -101,12 +101,12 @@ async def test_what_is_too_large_is_not_even_fetched(
     assert emulators.effects.all("media_downloaded") == []
 
 
-async def test_an_id_that_has_lapsed(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_an_expired_id_fails_the_file(gateway: Gateway, kernel: FakeKernel) -> None:
     kernel.want("1234567890123456")
     assert (await acknowledged(kernel))[:2] == ("failed", "expired")
 
 
-async def test_an_address_that_has_lapsed_is_asked_for_once_more(
+async def test_an_expired_address_is_requested_once_more(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     emulators.whatsapp.media.faults.fail(401, match=matching(path="/attachments/"))
@@ -114,7 +114,9 @@ async def test_an_address_that_has_lapsed_is_asked_for_once_more(
     await kernel.until(lambda: kernel.uploads)
 
 
-async def test_an_address_that_leads_nowhere(gateway: Gateway, kernel: FakeKernel, emulators: Emulators) -> None:
+async def test_an_unreachable_address_fails_the_file(
+    gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
     emulators.whatsapp.media.faults.fail(404, times=2, match=matching(path="/attachments/"))
     kernel.want(keep(emulators).id)
     assert (await acknowledged(kernel))[:2] == ("failed", "expired")
@@ -125,7 +127,7 @@ async def test_an_address_that_leads_nowhere(gateway: Gateway, kernel: FakeKerne
     [(500, "http_500"), (503, "http_503"), (0, "unreachable"), (429, "http_429"), (408, "http_408")],
 )
 @pytest.mark.parametrize("path", ["/media/", "/attachments/"])
-async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
+async def test_a_transient_fault_is_retried_by_the_kernels_clock(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, *, path: str, status: int, code: str
 ) -> None:
     emulators.whatsapp.media.faults.fail(status, times=9, match=matching(path=path))
@@ -133,7 +135,7 @@ async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
     assert await acknowledged(kernel) == ("retry", code, 0)
 
 
-async def test_a_token_that_is_refused_calls_an_operator(
+async def test_a_refused_token_is_an_alert(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = '{"error": {"message": "Invalid OAuth access token", "code": 190}}'
@@ -152,7 +154,7 @@ async def test_a_token_that_is_refused_calls_an_operator(
         (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE", "retry", "store_unavailable"),
     ],
 )
-async def test_what_the_kernel_service_does_not_take(
+async def test_a_file_that_the_kernel_service_refuses_fails(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, *, status: int, reason: str, outcome: Any, code: str
 ) -> None:
     kernel.refusals["UploadMedia"] = lambda _: (status, reason)
@@ -160,16 +162,14 @@ async def test_what_the_kernel_service_does_not_take(
     assert (await acknowledged(kernel))[:2] == (outcome, code)
 
 
-async def test_an_upload_that_is_cut_off_is_tried_again(
-    gateway: Gateway, kernel: FakeKernel, emulators: Emulators
-) -> None:
+async def test_an_upload_that_is_cut_off_is_retried(gateway: Gateway, kernel: FakeKernel, emulators: Emulators) -> None:
     kernel.cuts_uploads = True
     kernel.want(keep(emulators, bytes(900_000)).id)
     assert (await acknowledged(kernel))[0] == "retry"
     assert kernel.calls.count("UploadMedia") == 1, "replayed by the library, it aborts the process at times"
 
 
-async def test_a_fetch_that_takes_too_long_is_let_go() -> None:
+async def test_a_fetch_that_takes_too_long_is_cancelled() -> None:
     class Silent(GraphMedia):
         async def find(self, media_id: str) -> MediaDownload:
             await asyncio.Event().wait()
@@ -186,7 +186,7 @@ async def test_a_fetch_that_takes_too_long_is_let_go() -> None:
     assert media._jobs["m_1"].wanted.lease_token == "lease-2"
 
 
-async def test_few_at_a_time_and_the_newest_lease_counts(
+async def test_few_files_are_fetched_at_once_and_the_newest_lease_counts(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     hold = emulators.whatsapp.media.faults.hold(matching(path="/attachments/"))
@@ -204,7 +204,7 @@ async def test_few_at_a_time_and_the_newest_lease_counts(
     assert len(emulators.effects.all("media_downloaded")) == 10
 
 
-async def test_a_gateway_that_ends_hands_its_files_back(
+async def test_a_gateway_that_ends_releases_its_files(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     hold = emulators.whatsapp.media.faults.hold(matching(path="/attachments/"))

@@ -43,7 +43,7 @@ def environment(emulators: Emulators) -> Environment:
     return build
 
 
-async def test_sigterm_finishes_and_settles_what_is_in_hand(
+async def test_sigterm_finishes_and_settles_replies_in_progress(
     environment: Environment, running_kernel: Running, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     alice = emulators.whatsapp.add_phone("Alice")

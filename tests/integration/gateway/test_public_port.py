@@ -21,7 +21,7 @@ SECRET = "nonce-that-nobody-may-read"
 
 
 @pytest.mark.parametrize("packed", PACKED.values(), ids=PACKED)
-async def test_a_packed_body_is_refused_signed_or_not(
+async def test_a_compressed_body_is_refused_signed_or_not(
     gateway: Gateway, kernel: FakeKernel, packed: dict[str, str]
 ) -> None:
     assert await gateway.post_raw(BOMB, packed) == 415
@@ -31,7 +31,7 @@ async def test_a_packed_body_is_refused_signed_or_not(
 
 
 @pytest.mark.parametrize("path", ["/webhook", "/healthz", "/readyz", "/metrics", "/nowhere"])
-async def test_on_no_page_and_by_no_method(gateway: Gateway, path: str) -> None:
+async def test_no_page_and_no_method_accepts_a_compressed_body(gateway: Gateway, path: str) -> None:
     url = URL(gateway.webhook_url).with_path(path)
     async with aiohttp.ClientSession() as session:
         for method in ("GET", "POST", "PUT", "DELETE"):
@@ -39,12 +39,12 @@ async def test_on_no_page_and_by_no_method(gateway: Gateway, path: str) -> None:
                 assert answer.status == 415
 
 
-async def test_the_signature_is_of_the_bytes_as_they_came(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_the_signature_covers_the_received_bytes(gateway: Gateway, kernel: FakeKernel) -> None:
     assert await gateway.post_raw(MESSAGE, {"Content-Encoding": "identity"} | sign(MESSAGE)) == 200
     assert kernel.texts_of("whatsapp:US.1001") == ["hi"]
 
 
-async def test_a_body_without_end_is_cut_off(gateway: Gateway) -> None:
+async def test_an_endless_body_is_cut_off(gateway: Gateway) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b" " * 65_536
@@ -97,7 +97,7 @@ async def sent(gateway: Gateway, raw: str, *, reads: bool) -> bytes:
 
 
 @pytest.mark.parametrize("raw", [*ABORTED.values(), *MALFORMED.values()], ids=[*ABORTED, *MALFORMED])
-async def test_what_breaks_off_or_is_broken_leaves_one_line_without_anything_of_it(
+async def test_a_broken_request_leaves_one_line_without_its_content(
     gateway: Gateway, caplog: pytest.LogCaptureFixture, raw: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -120,7 +120,7 @@ async def test_a_flood_of_broken_requests_leaves_few_lines(gateway: Gateway, cap
 # --- a listener of its own ------------------------------------------------------------------------------------------
 
 
-async def test_metrics_on_a_listener_of_their_own_are_on_no_other(start_gateway: Start) -> None:
+async def test_metrics_on_a_separate_listener_are_on_no_other(start_gateway: Start) -> None:
     port = free_port()
     gateway: Gateway = await start_gateway(gateway_metrics_listen=f"127.0.0.1:{port}")
     await gateway.post_raw(MESSAGE, {})

@@ -35,7 +35,7 @@ def sends(emulators: Emulators) -> list[Effect]:
     return emulators.effects.all("graph_send")
 
 
-async def test_the_stream_says_what_this_gateway_serves(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_the_stream_names_what_this_gateway_serves(gateway: Gateway, kernel: FakeKernel) -> None:
     (pull,) = kernel.pulls
     assert (pull.channel, list(pull.addresses)) == ("whatsapp", [NUMBER])
     assert list(pull.kinds) == [
@@ -76,7 +76,7 @@ WORDS = (
 
 
 @pytest.mark.parametrize("words", WORDS)
-async def test_words_arrive_on_the_phone_as_they_are(words: str, alice: Phone, kernel: FakeKernel) -> None:
+async def test_texts_arrive_on_the_phone_unchanged(words: str, alice: Phone, kernel: FakeKernel) -> None:
     kernel.lease(words, user_id=key(alice))
     assert (await alice.wait_for_message()).text == words
 
@@ -126,7 +126,7 @@ async def test_a_long_reply_leaves_in_parts_and_order(alice: Phone, kernel: Fake
     assert [(ack.part.part, ack.part.parts) for ack in kernel.acks] == [(1, 3), (2, 3), (3, 3)]
 
 
-async def test_parts_that_were_sent_under_an_earlier_lease_are_left_out(alice: Phone, kernel: FakeKernel) -> None:
+async def test_parts_sent_under_an_earlier_lease_are_skipped(alice: Phone, kernel: FakeKernel) -> None:
     kernel.lease(
         LONG, user_id=key(alice), split=outbox_pb2.ReplySplit(sent_parts=[1, 3], parts=3, version=SPLIT_VERSION)
     )
@@ -135,7 +135,7 @@ async def test_parts_that_were_sent_under_an_earlier_lease_are_left_out(alice: P
     assert [ack.part.part for ack in kernel.acks] == [2]
 
 
-async def test_a_reply_begun_by_another_rule_is_left_to_others(
+async def test_a_reply_split_by_another_rule_is_left_to_others(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     kernel.lease(LONG, user_id=key(alice), split=outbox_pb2.ReplySplit(sent_parts=[1], parts=4, version="0"))
@@ -146,7 +146,7 @@ async def test_a_reply_begun_by_another_rule_is_left_to_others(
     assert sends(emulators) == []
 
 
-async def test_a_lapsed_lease_sends_nothing(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
+async def test_an_expired_lease_sends_nothing(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     kernel.lease("too late", user_id=key(alice), seconds=1, id="rp_late")
     kernel.lease("in time", user_id=key(alice), id="rp_2")
     assert (await alice.wait_for_message()).text == "in time"
@@ -271,7 +271,7 @@ async def test_an_answer_that_does_not_come_in_time_is_unknown(
 
 
 @pytest.mark.parametrize("user_id", ["telegram:42", "whatsapp:Ann", "whatsapp:"])
-async def test_what_cannot_be_sent_fails_for_good(
+async def test_a_reply_that_cannot_be_sent_fails_permanently(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, user_id: str
 ) -> None:
     kernel.lease("hi", user_id=user_id)
@@ -321,9 +321,7 @@ async def test_acknowledgements_that_are_ready_together_go_together(alice: Phone
     assert len(kernel.ack_calls) <= 2
 
 
-async def test_one_person_held_up_does_not_hold_up_another(
-    alice: Phone, kernel: FakeKernel, emulators: Emulators
-) -> None:
+async def test_a_delayed_person_does_not_delay_another(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     bob = emulators.whatsapp.add_phone("Bob")
     await bob.send("hi")
     hold = emulators.whatsapp.graph.before.hold(lambda call: call.person == alice.user_id)
@@ -372,7 +370,7 @@ async def test_the_answer_ends_the_typing_that_came_right_before_it(
     assert alice.typing_until == 0
 
 
-async def test_stopping_finishes_and_settles_what_is_in_hand(
+async def test_stopping_finishes_and_settles_replies_in_progress(
     alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     hold = emulators.whatsapp.graph.before.hold()
@@ -384,7 +382,7 @@ async def test_stopping_finishes_and_settles_what_is_in_hand(
     assert [ack.part.part for ack in kernel.acks] == [1, 2, 3]
 
 
-async def test_stopping_answers_the_webhooks_under_way(alice: Phone, gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_stopping_answers_the_webhooks_in_progress(alice: Phone, gateway: Gateway, kernel: FakeKernel) -> None:
     kernel.gates["HandleMessage"] = asyncio.Event()
     already = kernel.calls.count("HandleMessage")
     delivery = asyncio.create_task(alice.send("last words"))

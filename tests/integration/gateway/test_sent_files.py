@@ -52,7 +52,7 @@ def refusal(code: int) -> dict[str, Any]:
     return {"status": error.status, "body": json.dumps(error.body())}
 
 
-async def test_a_picture_bears_the_words(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
+async def test_a_picture_has_the_words_as_caption(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     tell(
         kernel,
         alice,
@@ -65,7 +65,7 @@ async def test_a_picture_bears_the_words(alice: Phone, kernel: FakeKernel, emula
     assert alice.received[0].quotes == alice.messages[0].id
 
 
-async def test_each_kind_as_what_it_is(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
+async def test_each_file_is_sent_as_its_kind(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     files = [
         kernel.file(BILL, "application/pdf", "bill.pdf"),
         kernel.file(b"a,b", "text/csv", "table.csv"),
@@ -91,7 +91,7 @@ async def test_each_kind_as_what_it_is(alice: Phone, kernel: FakeKernel, emulato
     assert uploaded[5:] == ["audio/ogg", "text/plain"]
 
 
-async def test_words_that_no_caption_holds_go_before_it(alice: Phone, kernel: FakeKernel) -> None:
+async def test_words_too_long_for_a_caption_are_sent_before_the_file(alice: Phone, kernel: FakeKernel) -> None:
     tell(kernel, alice, kernel.file(CHART, "image/png"), text="x" * 1025)
     await acknowledged(kernel, 2)
     assert [message.kind for message in alice.received] == ["text", "image"]
@@ -104,7 +104,7 @@ async def test_words_that_no_caption_holds_go_before_it(alice: Phone, kernel: Fa
 @pytest.mark.parametrize(
     ("mime_type", "size"), [("application/zip", 3), ("image/gif", 3), ("image/png", 5 * 1024 * 1024 + 1)]
 )
-async def test_what_whatsapp_does_not_take_is_said(
+async def test_a_file_that_whatsapp_refuses_is_named_in_words(
     alice: Phone, kernel: FakeKernel, emulators: Emulators, mime_type: str, size: int
 ) -> None:
     tell(kernel, alice, kernel.file(bytes(size), mime_type, "all.bin"))
@@ -146,7 +146,7 @@ async def test_a_status_that_says_so_has_it_uploaded_again_once(
     assert outcomes == ["retry", "failed"]
 
 
-async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
+async def test_a_transient_fault_is_retried_by_the_kernels_clock(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     emulators.whatsapp.media.faults.fail(503, match=UPLOADS)
@@ -158,7 +158,7 @@ async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
     assert alice.received == []
 
 
-async def test_bytes_that_came_damaged_are_not_sent(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
+async def test_damaged_bytes_are_not_sent(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     file = kernel.file(CHART, "image/png")
     kernel.files[file.media_ref] = CHART[:-1]
     tell(kernel, alice, file)
@@ -166,7 +166,7 @@ async def test_bytes_that_came_damaged_are_not_sent(alice: Phone, kernel: FakeKe
     assert emulators.effects.all("media_uploaded") == []
 
 
-async def test_a_token_that_is_refused_calls_an_operator(
+async def test_a_refused_token_is_an_alert(
     alice: Phone, kernel: FakeKernel, emulators: Emulators, caplog: pytest.LogCaptureFixture
 ) -> None:
     emulators.whatsapp.media.faults.fail(**refusal(190), match=UPLOADS)
@@ -176,7 +176,7 @@ async def test_a_token_that_is_refused_calls_an_operator(
     assert "alert:" in caplog.text
 
 
-async def test_a_file_that_is_gone_is_said(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
+async def test_a_missing_file_is_named_in_words(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     kernel.refusals["DownloadMedia"] = lambda _: (code_pb2.NOT_FOUND, "MEDIA_NOT_FOUND")
     tell(kernel, alice, kernel.file(CHART, "image/png", "chart.png"))
     assert await acknowledged(kernel) == [("sent", "")]

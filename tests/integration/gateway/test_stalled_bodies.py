@@ -46,7 +46,7 @@ async def test_without_a_signature_the_body_is_not_waited_for(gateway: Gateway, 
 
 
 @pytest.mark.parametrize("header", ["Content-Encoding: gzip", f"Content-Length: {10**15}", "Content-Length: -1"])
-async def test_what_cannot_be_taken_is_not_waited_for(gateway: Gateway, stall: Stall, header: str) -> None:
+async def test_an_unacceptable_body_is_not_waited_for(gateway: Gateway, stall: Stall, header: str) -> None:
     length = () if "Length" in header else (LARGE,)
     assert await answer(await stall(gateway, SIGNED, header, *length)) in {400, 413, 415}
 
@@ -61,7 +61,7 @@ async def test_a_body_that_does_not_come_is_given_up(
 
 
 @pytest.mark.parametrize("length", [LARGE, "Transfer-Encoding: chunked"])
-async def test_few_that_may_be_large_are_read_at_once_and_small_ones_do_not_wait_for_them(
+async def test_few_large_bodies_are_read_at_once_and_small_ones_do_not_wait(
     start_gateway: Start, kernel: FakeKernel, stall: Stall, monkeypatch: pytest.MonkeyPatch, length: str
 ) -> None:
     monkeypatch.setattr(door, "LARGE_AT_ONCE", 1)

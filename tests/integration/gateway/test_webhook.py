@@ -64,9 +64,7 @@ async def test_while_the_app_secret_is_rotated_either_signs(
     assert [message.message_id for message in kernel.messages] == ["wamid.1"]
 
 
-async def test_a_batch_of_many_people_is_taken_whole_and_each_ones_order_kept(
-    gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_a_batch_of_many_people_is_accepted_in_each_persons_order(gateway: Gateway, kernel: FakeKernel) -> None:
     people = [f"US.{number}" for number in range(2000, 2200)]
     messages = [text(who, str(turn), f"wamid.{who}.{turn}") for turn in range(3) for who in people]
     kernel.gates["HandleMessage"] = asyncio.Event()
@@ -78,7 +76,7 @@ async def test_a_batch_of_many_people_is_taken_whole_and_each_ones_order_kept(
     assert all(kernel.texts_of(f"whatsapp:{who}") == ["0", "1", "2"] for who in people)
 
 
-async def test_what_was_not_taken_is_brought_again_and_what_was_is_not_doubled(
+async def test_unaccepted_messages_are_delivered_again_and_accepted_ones_not_duplicated(
     gateway: Gateway, kernel: FakeKernel
 ) -> None:
     batch = webhook(
@@ -110,7 +108,7 @@ async def test_what_was_not_taken_is_brought_again_and_what_was_is_not_doubled(
         (code_pb2.FAILED_PRECONDITION, "IDENTITY_CONFLICT"),
     ],
 )
-async def test_a_final_refusal_is_set_aside_and_its_siblings_go_on(
+async def test_a_message_with_a_final_refusal_is_dropped_and_its_siblings_accepted(
     gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture, code: int, reason: str
 ) -> None:
     kernel.refusals["HandleMessage"] = lambda request: (
@@ -125,7 +123,7 @@ async def test_a_final_refusal_is_set_aside_and_its_siblings_go_on(
         assert private not in caplog.text
 
 
-async def test_a_kernel_that_is_away_is_waited_for_and_then_the_webhook_refused(
+async def test_a_webhook_waits_for_an_unavailable_kernel_and_is_then_refused(
     start_gateway: Start, running_kernel: Running, kernel: FakeKernel
 ) -> None:
     gateway = await start_gateway(accept_seconds=1)
@@ -170,7 +168,7 @@ async def test_statuses_that_cannot_be_reported_are_asked_for_again(gateway: Gat
     assert [receipt.outcome for receipt in kernel.receipts] == ["read"]
 
 
-async def test_a_message_that_is_refused_holds_no_status_up(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_a_refused_message_does_not_delay_statuses(gateway: Gateway, kernel: FakeKernel) -> None:
     kernel.refusals["HandleMessage"] = lambda _: (code_pb2.RESOURCE_EXHAUSTED, "TOO_MANY_PENDING")
     batch = webhook(text(ALICE, "hi", "wamid.1"), statuses=[{"id": "wamid.r", "status": "read"}])
     assert await gateway.post(batch) == 503
@@ -180,7 +178,7 @@ async def test_a_message_that_is_refused_holds_no_status_up(gateway: Gateway, ke
     assert kernel.texts_of(f"whatsapp:{ALICE}") == ["hi"]
 
 
-async def test_more_statuses_than_one_call_may_bear(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_more_statuses_than_fit_in_one_call_are_split(gateway: Gateway, kernel: FakeKernel) -> None:
     statuses = [{"id": f"wamid.{number}", "status": "sent"} for number in range(2500)]
     assert await gateway.post(webhook(statuses=statuses)) == 200
     assert [receipt.channel_message_id for receipt in kernel.receipts] == [status["id"] for status in statuses]
@@ -206,7 +204,7 @@ async def test_a_service_that_cannot_link_yet_gets_the_rest_and_an_alert(
     assert "alert: a person's new id was not linked" in caplog.text
 
 
-async def test_three_megabytes_are_taken_and_five_refused(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_three_megabytes_are_accepted_and_five_refused(gateway: Gateway, kernel: FakeKernel) -> None:
     padding = [{"id": f"wamid.{number}", "status": "warning", "x": "y" * 1000} for number in range(3000)]
     big = encode(webhook(text(ALICE, "hi", "wamid.1"), statuses=padding))
     assert len(big) > 3_000_000
@@ -219,7 +217,7 @@ async def test_three_megabytes_are_taken_and_five_refused(gateway: Gateway, kern
     "raw",
     [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"]" * 9, b'{"a": NaN}', b'"' * 99, b"{}}", b'{"a": 1e9999}{'],
 )
-async def test_what_is_not_json_is_a_bad_request(gateway: Gateway, kernel: FakeKernel, raw: bytes) -> None:
+async def test_a_body_that_is_not_json_is_a_bad_request(gateway: Gateway, kernel: FakeKernel, raw: bytes) -> None:
     assert await gateway.post(raw) == 400
     assert kernel.messages == []
 
@@ -251,7 +249,7 @@ async def test_odd_items_do_not_cost_their_siblings(gateway: Gateway, kernel: Fa
     assert [message.payload.text for message in kernel.messages] == ["one", "two"]
 
 
-async def test_json_of_another_shape_is_taken_and_dropped(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_json_of_another_shape_is_accepted_and_dropped(gateway: Gateway, kernel: FakeKernel) -> None:
     bodies: list[object] = [
         [],
         "x",
@@ -293,7 +291,7 @@ async def test_an_unsigned_body_is_not_even_read(gateway: Gateway, kernel: FakeK
     assert kernel.messages == []
 
 
-async def test_the_signature_is_over_the_bytes_as_they_came(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_the_signature_is_checked_against_the_received_bytes(gateway: Gateway, kernel: FakeKernel) -> None:
     raw = b" " + encode(webhook(text(ALICE, "me@x", "wamid.1"))).replace(b"@", b"\\u0040")
     assert await gateway.post_raw(raw, sign(json.dumps(json.loads(raw)).encode())) == 401
     assert await gateway.post_raw(raw, sign(raw)) == 200
@@ -301,7 +299,7 @@ async def test_the_signature_is_over_the_bytes_as_they_came(gateway: Gateway, ke
     assert SECRET not in str(kernel.metadata)
 
 
-async def test_a_foreign_number_is_set_aside(gateway: Gateway, kernel: FakeKernel) -> None:
+async def test_a_message_to_a_foreign_number_is_dropped(gateway: Gateway, kernel: FakeKernel) -> None:
     assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"), number="999")) == 200
     assert kernel.messages == []
     assert await gateway.count('quarantined_total{reason="number_foreign"}') == 1
@@ -334,7 +332,7 @@ async def test_a_read_receipt_that_fails_is_counted_only(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "nonsense"])
-async def test_a_body_that_is_not_encoded_as_it_says_is_no_fault_of_ours(
+async def test_a_body_with_a_wrong_charset_is_not_an_internal_error(
     gateway: Gateway, kernel: FakeKernel, encoding: str
 ) -> None:
     raw = encode(webhook(text(ALICE, "hi", "wamid.1")))
@@ -342,9 +340,7 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_no_fault_of_ours(
     assert 200 <= status < 500
 
 
-async def test_copies_of_webhooks_at_once_are_one_after_the_other_for_each_person(
-    gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_concurrent_copies_of_webhooks_are_serialised_per_person(gateway: Gateway, kernel: FakeKernel) -> None:
     """As a restart of the service releases them: all are held, and all are let go together."""
     kernel.gates["HandleMessage"] = asyncio.Event()
     bodies = [webhook(text(who, "hi", f"wamid.{who}")) for who in (ALICE, BOB) for _ in range(5)]

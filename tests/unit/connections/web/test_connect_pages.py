@@ -214,7 +214,7 @@ async def test_what_is_not_signed_counts(front: Front) -> None:
 
 
 @pytest.mark.parametrize("packed", PACKED.values(), ids=PACKED)
-async def test_a_packed_body_is_refused_signed_or_not(world: World, front: Front, packed: dict[str, str]) -> None:
+async def test_a_compressed_body_is_refused_signed_or_not(world: World, front: Front, packed: dict[str, str]) -> None:
     for headers in ({}, signed(BOMB, world.clock.now)):
         status = await front.status("POST", "/connect/events", SOMEBODY, BOMB, **packed, **headers)
         assert status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
