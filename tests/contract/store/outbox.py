@@ -1,4 +1,4 @@
-"""What the outbox's tests say again and again: people who write, notices, acknowledgements, receipts."""
+"""Steps that the outbox's tests repeat: people who write, notices, acknowledgements, receipts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FOREVER = 1e9
 
 
 class Chat:
-    """One person's chat with the store behind it. `user_id` is a strong id unless `aliases` say more.
+    """One person's chat and its store. `user_id` is a strong id unless `aliases` say otherwise.
 
-    `sent`: how many messages the person has written under other ids, so that the next is another one.
+    `sent`: how many messages the person has written under other ids, so that the next message is a new one.
     """
 
     def __init__(self, store: Store, user_id: str, *, address: str = ADDRESS, sent: int = 0) -> None:
@@ -34,7 +34,7 @@ class Chat:
         self._messages = sent
 
     async def write(self, *aliases: Alias, now: float = NOW) -> Chat:
-        """The person writes; from now on `person_id` is theirs."""
+        """The person writes; afterwards `person_id` is their id."""
         self._messages += 1
         message = Message(
             self.user_id,
@@ -72,7 +72,7 @@ async def pull(
 async def lapse(
     store: Store, *, now: float, longest_grace: float = FOREVER, grace: float = FOREVER, attended: float = 0
 ) -> int:
-    """`attended`: for so many seconds the channel has been pulling until now. By default no doubt ends."""
+    """`attended`: for how many seconds until now a consumer of the channel was connected. By default no doubt ends."""
     return await store.outbox.sweep(
         grace=grace, longest_grace=longest_grace, attended=[CHANNEL], seconds=attended, now=now
     )

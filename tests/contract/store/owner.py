@@ -1,4 +1,4 @@
-"""A process that owns a person's kernel, as the tests of the journal play it."""
+"""A process that owns a person's kernel, as played by the journal's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of linking and merging say again and again: people who write, connect, and have turns."""
+"""Steps that the tests of linking and merging repeat: people who write, connect, and have turns."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ async def write(
 
 
 async def person(store: Store, *ids: Alias, now: float = NOW) -> str:
-    """Somebody new, who has written once and was answered."""
+    """A new person, who has written once and was answered."""
     accepted = await write(store, *ids, now=now)
     await answer(store, accepted.person_id, now=now)
     return accepted.person_id
 
 
 async def answer(store: Store, person_id: str, text: str = "", *, now: float = NOW, **waits: Any) -> None:
-    """All that waits for an answer is answered in one turn; `text` leaves by the outbox."""
+    """Answer all waiting messages in one turn; `text` is sent by the outbox."""
     owner = await Owner.of(store, person_id)
     turn = await owner.open(now)
     items = [HistoryItem("input", {"said": message.payload.text}) for message in turn.messages]
@@ -77,7 +77,7 @@ async def connect(store: Store, person_id: str, status: ConnectionStatus = Conne
 
 
 def attempt(connection: Connection) -> ConnectAttempt:
-    """How far an attempt has come whose connection stands so."""
+    """The progress of an attempt whose connection has this status."""
     states = {
         ConnectionStatus.PENDING: ConnectAttemptState.STARTED,
         ConnectionStatus.UNCONFIRMED: ConnectAttemptState.RETURNED,
@@ -96,12 +96,12 @@ def attempt(connection: Connection) -> ConnectAttempt:
 
 
 async def history(store: Store, person_id: str) -> list[Any]:
-    """What was said, by both, oldest first."""
+    """The messages of both sides, oldest first."""
     return [item.data["said"] for item in (await store.kernels.activate(person_id, owner="reader")).history]
 
 
 async def recipients(store: Store, *, now: float = NOW) -> list[tuple[str, str]]:
-    """To whom what is pending goes now."""
+    """The current recipients of pending replies."""
     leases = await store.outbox.lease("test", [], limit=100, seconds=30, now=now)
     return [(lease.reply.reply.text, lease.user_id) for lease in leases]
 

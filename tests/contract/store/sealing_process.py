@@ -1,4 +1,4 @@
-"""A process that seals the message ids of an earlier release, a row at a time, and says so: to be killed in between."""
+"""A process that seals the message ids of an earlier release, a row at a time, and reports each; the test kills it."""
 
 from __future__ import annotations
 

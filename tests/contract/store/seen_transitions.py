@@ -1,4 +1,4 @@
-"""Every transition that a real database makes, noted by triggers: no statement can go past them."""
+"""Every transition that a real database makes, recorded by triggers, which no statement can bypass."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _POSTGRESQL: Final = (
 
 
 async def watch(store: Store) -> None:
-    """From now on every transition of the store is noted."""
+    """Start recording every transition of the store."""
     await store.engine.write(_install)
 
 
@@ -49,7 +49,7 @@ def _install(tx: Tx) -> None:
 
 
 async def check_transitions(store: Store) -> dict[str, set[tuple[str, str]]]:
-    """By table what was seen. AssertionError if a table of transitions lacks one of them."""
+    """The recorded transitions by table. Raises `AssertionError` if a transition table lacks one of them."""
     rows = await store.engine.read(
         lambda tx: tx.execute(text("SELECT DISTINCT of_table, source, target FROM seen_transition")).all()
     )

@@ -1,4 +1,4 @@
-"""What people are asked: kept with the end of the turn, sealed, and decided once, by one turn, in time."""
+"""Requested approvals: stored at the end of the turn, sealed, and decided once, by one turn, before they expire."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def approval(name: str = "ap_1", **arguments: Any) -> Approval:
 
 
 async def end(owner: Owner, turn: Turn, *asked: Approval, now: float = NOW) -> None:
-    """Each is asked for by a question of its own."""
+    """Each is requested by a separate question."""
     await put(owner, turn, *(ApprovalPrompt((one,), "") for one in asked), now=now)
 
 
@@ -63,25 +63,25 @@ async def tapping(store: Store, owner: Owner, button: ApprovalButton, name: str 
 async def tapped(
     store: Store, owner: Owner, button: ApprovalButton, name: str = "t1", at: float = NOW + 1
 ) -> ApprovalDecision:
-    """As a whole turn."""
+    """In a complete turn."""
     turn = await tapping(store, owner, button, name)
     decision = await store.approvals.decide(turn, owner.epoch, button, at=at)
     await owner.end(turn)
     return decision
 
 
-async def test_the_button_that_approves_gives_back_exactly_what_was_asked(store: Store) -> None:
+async def test_the_approving_button_returns_exactly_the_requested_call(store: Store) -> None:
     owner = await ask(store, approval())
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (approval(),))
 
 
-async def test_the_account_that_it_is_for_is_kept_with_it(store: Store) -> None:
+async def test_the_account_is_stored_with_the_question(store: Store) -> None:
     asked = replace(approval(), account="cn_1")
     owner = await ask(store, asked)
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (asked,))
 
 
-async def test_a_question_of_before_accounts_were_kept_is_for_none(store: Store) -> None:
+async def test_a_question_of_an_earlier_release_has_no_account(store: Store) -> None:
     owner = await ask(store, replace(approval(), account="cn_1"))
 
     def as_before(tx: Tx) -> None:
@@ -93,7 +93,7 @@ async def test_a_question_of_before_accounts_were_kept_is_for_none(store: Store)
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (approval(),))
 
 
-async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(store: Store) -> None:
+async def test_a_button_counts_once_and_its_turn_repeats_the_decision(store: Store) -> None:
     owner = await ask(store, approval())
     turn = await tapping(store, owner, NO)
     for at in (NOW + 1, NOW + 1e6):
@@ -103,7 +103,7 @@ async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(s
         assert await tapped(store, owner, button, name) == ApprovalDecision(DecisionOutcome.USED)
 
 
-async def test_of_two_turns_at_once_one_decides(store: Store) -> None:
+async def test_of_two_concurrent_turns_one_decides(store: Store) -> None:
     owner = await ask(store, approval())
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
@@ -111,14 +111,14 @@ async def test_of_two_turns_at_once_one_decides(store: Store) -> None:
     assert sorted(decision.outcome for decision in decided) == [DecisionOutcome.APPROVED, *[DecisionOutcome.USED] * 9]
 
 
-async def test_a_tap_counts_by_when_it_came(store: Store) -> None:
+async def test_a_tap_counts_by_its_arrival_time(store: Store) -> None:
     owner = await ask(store, approval(), approval("ap_2", x=1))
     assert (await tapped(store, owner, YES, at=NOW + 59)).outcome is DecisionOutcome.APPROVED
     late = await tapped(store, owner, ApprovalButton("ap_2", ApprovalButtonKind.YES), "t2", at=NOW + 60)
     assert late == ApprovalDecision(DecisionOutcome.LAPSED)
 
 
-async def test_nobody_else_approves(store: Store) -> None:
+async def test_another_person_cannot_approve(store: Store) -> None:
     await ask(store, approval())
     bob = await own(store, await say(store, "b1", "test:bob"))
     await bob.end(await bob.open())
@@ -129,7 +129,7 @@ async def test_nobody_else_approves(store: Store) -> None:
         )
 
 
-async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
+async def test_a_former_owner_cannot_decide(store: Store) -> None:
     owner = await ask(store, approval())
     turn = await tapping(store, owner, YES)
     later = await own(store, owner.person_id, "two")
@@ -138,14 +138,14 @@ async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
     assert (await store.approvals.decide(turn, later.epoch, YES, at=NOW)).outcome is DecisionOutcome.APPROVED
 
 
-async def test_stop_takes_back_what_is_open(store: Store) -> None:
+async def test_stop_withdraws_open_questions(store: Store) -> None:
     owner = await ask(store, approval())
     await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.WITHDRAWN)
 
 
-async def test_the_same_call_asked_anew_has_one_question(store: Store) -> None:
+async def test_a_repeated_request_of_a_call_has_one_question(store: Store) -> None:
     owner = await ask(store, approval(a=1, b=2), approval("ap_2", a=2))
     await ask(store, approval("ap_3", b=2, a=1), name="m2")
     owner = await own(store, owner.person_id)
@@ -166,7 +166,7 @@ async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: Store)
 
 
 @pytest.mark.parametrize("changed", [{"tool": "DELETE"}, {"digest": b"x"}])
-async def test_what_is_not_what_was_asked_is_not_approved(store: Store, changed: dict[str, Any]) -> None:
+async def test_a_changed_call_is_not_approved(store: Store, changed: dict[str, Any]) -> None:
     owner = await ask(store, approval())
 
     def change(tx: Tx) -> None:
@@ -186,7 +186,7 @@ async def test_arguments_are_sealed(store: Store) -> None:
     assert SECRET.encode() not in sealed
 
 
-async def test_a_question_goes_with_its_person_when_people_are_merged(store: Store) -> None:
+async def test_a_merge_moves_a_question_with_its_person(store: Store) -> None:
     ann = await own(store, await say(store, "m0", now=NOW - 9))
     await ann.end(await ann.open())
     await ask(store, approval(), user="test:newer")
@@ -199,7 +199,7 @@ async def test_a_question_goes_with_its_person_when_people_are_merged(store: Sto
     )
 
 
-async def test_questions_have_their_time(store: Store) -> None:
+async def test_questions_expire(store: Store) -> None:
     await ask(store, approval())
 
     def count(tx: Tx) -> int:
@@ -232,7 +232,7 @@ async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: S
     assert await tapped(store, owner, yes, "t2") == ApprovalDecision(DecisionOutcome.USED)
 
 
-async def test_a_call_of_a_question_has_no_button_of_its_own(store: Store) -> None:
+async def test_a_call_within_a_question_has_no_separate_button(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     assert await tapped(store, owner, ApprovalButton("ap_2", ApprovalButtonKind.YES)) == ApprovalDecision(
         DecisionOutcome.UNKNOWN
@@ -240,8 +240,8 @@ async def test_a_call_of_a_question_has_no_button_of_its_own(store: Store) -> No
     assert (await tapped(store, owner, YES, "t2")).outcome is DecisionOutcome.APPROVED
 
 
-async def test_a_call_asked_anew_takes_its_whole_question_back(store: Store) -> None:
-    """The button of the earlier one would do it twice, or less than it showed."""
+async def test_a_call_requested_again_withdraws_its_whole_previous_question(store: Store) -> None:
+    """The earlier button would run the call twice, or less than the question showed."""
     owner = await ask_all(store, bundle("ap_1", "ap_2"), bundle("ap_3"))
     again = ApprovalPrompt((replace(approval("ap_4"), arguments={"to": "ap_2"}),), "")
     await ask_all(store, again, name="m2")
@@ -256,7 +256,7 @@ def _execute(tx: Tx, statement: Any) -> None:
 
 
 @pytest.mark.parametrize("lost", ["ap_1", "ap_2", "ap_3"])
-async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing(store: Store, lost: str) -> None:
+async def test_a_question_with_a_missing_or_damaged_call_approves_nothing(store: Store, lost: str) -> None:
     changes: tuple[Any, ...] = (delete(schema.approval), update(schema.approval).values(digest=b"x"))
     for number, change in enumerate(changes):
         names = [f"{name}_{number}" for name in ("ap_1", "ap_2", "ap_3")]
@@ -267,7 +267,7 @@ async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing
         assert decision == ApprovalDecision(DecisionOutcome.UNKNOWN)
 
 
-async def test_of_two_turns_at_once_one_decides_on_all(store: Store) -> None:
+async def test_of_two_concurrent_turns_one_decides_on_all_calls(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
@@ -275,7 +275,7 @@ async def test_of_two_turns_at_once_one_decides_on_all(store: Store) -> None:
     assert sorted(decision.outcome for decision in decided) == [DecisionOutcome.APPROVED, *[DecisionOutcome.USED] * 9]
 
 
-async def test_stop_takes_a_whole_question_back(store: Store) -> None:
+async def test_stop_withdraws_a_whole_question(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())

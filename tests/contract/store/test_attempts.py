@@ -1,4 +1,4 @@
-"""Failures and crashes: what they cost, when a turn is split, when a message becomes a dead letter."""
+"""Failures and crashes: their cost, when a turn is split, when a message becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ async def test_a_failure_costs_an_attempt_and_waits(store: Store) -> None:
         assert await owner.ask(NOW + failed) == NOW + failed + 1
 
 
-async def test_only_a_process_that_is_gone_has_crashed(store: Store) -> None:
+async def test_only_an_ended_process_counts_as_crashed(store: Store) -> None:
     person = await say(store, "m1")
     one = await own(store, person, "one")
     await one.open()
-    assert (await (await own(store, person, "one")).open()).crash_count == 0  # the same, after its store was away
+    # the same process, after an outage of its store
+    assert (await (await own(store, person, "one")).open()).crash_count == 0
     two = await own(store, person, "two")
     turn = await two.open()
     assert turn.crash_count == 1
-    await store.turns.requeue(turn, two.epoch)  # it ended in order
+    await store.turns.requeue(turn, two.epoch)  # it ended regularly
     assert (await (await own(store, person, "three")).open()).crash_count == 1
 
 
-async def test_progress_forgives(store: Store) -> None:
+async def test_progress_resets_the_counts(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two", "three"):
         owner = await own(store, person, name)
@@ -54,17 +55,17 @@ async def test_progress_forgives(store: Store) -> None:
     assert (again.attempt_count, again.crash_count) == (0, 0)
 
 
-async def test_from_two_crashes_on_a_turn_is_quarantined(store: Store) -> None:
+async def test_a_turn_is_quarantined_after_two_crashes(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
     three = await own(store, person, "three")
     assert await three.ask(room=TurnPlacement.BESIDE) == Quarantined(crash_count=2, crashes_alone=0)
-    assert await three.ask(room=TurnPlacement.BESIDE) == Quarantined(2, 0)  # to be asked costs nothing
+    assert await three.ask(room=TurnPlacement.BESIDE) == Quarantined(2, 0)  # the check costs nothing
     assert (await three.open()).crash_count == 2
 
 
-async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: Store) -> None:
+async def test_only_a_crash_of_a_turn_that_ran_alone_counts_as_alone(store: Store) -> None:
     person = await say(store, "m1")
     found = []
     for name, room in (
@@ -79,7 +80,7 @@ async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: 
     assert found == [(0, 0), (1, 0), (2, 0), (3, 1)]
 
 
-async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: Store) -> None:
+async def test_a_turn_that_got_company_did_not_crash_alone(store: Store) -> None:
     person = await say(store, "m1")
     one = await own(store, person, "one")
     turn = await one.ask(room=TurnPlacement.BESIDE)
@@ -95,7 +96,7 @@ async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: Store) -
         await store.turns.end_isolation(turn, two.epoch)
 
 
-async def test_progress_forgives_crashes_alone(store: Store) -> None:
+async def test_progress_resets_crashes_alone(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).ask(room=TurnPlacement.ALONE)
@@ -106,7 +107,7 @@ async def test_progress_forgives_crashes_alone(store: Store) -> None:
     assert (await owner.open()).crashes_alone == 0
 
 
-async def test_who_says_stop_does_not_wait_for_a_room(store: Store) -> None:
+async def test_a_stopped_turn_does_not_wait_for_isolation(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
@@ -116,7 +117,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: Store) -> None:
     assert turn.stopped
 
 
-async def test_a_turn_put_back_waits_until_its_time(store: Store) -> None:
+async def test_a_requeued_turn_waits_until_its_time(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.turns.requeue(turn, owner.epoch, until=NOW + 75)
@@ -125,7 +126,7 @@ async def test_a_turn_put_back_waits_until_its_time(store: Store) -> None:
     assert (await owner.open(NOW + 75)).holds == 0
 
 
-async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: Store) -> None:
+async def test_a_split_turn_leaves_a_separate_turn_for_each_message(store: Store) -> None:
     for name in ("m1", "m2", "m3"):
         person = await say(store, name)
     owner = await own(store, person)
@@ -141,7 +142,7 @@ async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: Store) 
     assert alone == [["m1"], ["m2"], ["m3"]]
 
 
-async def test_a_message_given_up_is_a_dead_letter_and_leaves_the_history_whole(store: Store) -> None:
+async def test_a_message_given_up_becomes_a_dead_letter_and_leaves_the_history_as_a_whole(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -160,7 +161,7 @@ async def test_a_message_given_up_is_a_dead_letter_and_leaves_the_history_whole(
         await give_up(owner, turn)
 
 
-async def test_of_messages_given_up_together_each_is_a_letter_and_the_person_is_told_once(store: Store) -> None:
+async def test_messages_given_up_together_are_separate_letters_and_one_notice(store: Store) -> None:
     for name in ("m1", "m2"):
         person = await say(store, name)
     owner = await own(store, person)
@@ -183,7 +184,7 @@ async def test_a_requeued_letter_runs_again_alone_and_once(store: Store) -> None
     again = await owner.open()
     assert [one.message_id for one in again.messages] == ["m1"]
     await owner.end(again)
-    await store.admin.requeue(letter.id, now=NOW)  # it was answered: a late repeat changes nothing
+    await store.admin.requeue(letter.id, now=NOW)  # it was answered, so a late repeat changes nothing
     assert [one.message_id for one in (await owner.open()).messages] == ["m2"]
     with pytest.raises(NotFound):
         await store.admin.requeue("dl_nothing", now=NOW)

@@ -1,4 +1,4 @@
-"""Message ids that an earlier release kept in clear are sealed while the service runs, and found all along."""
+"""Message ids that an earlier release stored in clear are sealed while the service runs, and are found at any time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LATER = NOW + 60
 
 
 def wamid(name: str) -> str:
-    """As WhatsApp makes them: the number stands in it, in base64."""
+    """In WhatsApp's format: they contain the number, in base64."""
     return "wamid." + base64.b64encode(f"\x1c\x18\x0d{PHONE}\x15\x02{name}".encode()).decode()
 
 
@@ -74,7 +74,7 @@ async def reopened(store: Store, url: str, *key_ids: str) -> Store:
 
 
 async def aged(store: Store, url: str, *sent: str) -> Store:
-    """The store of this release, on what an earlier one left."""
+    """This release's store, on the database of an earlier release."""
     await store.engine.write(lambda tx: age(tx, map(wamid, sent)))
     assert in_clear(await dump(url))
     return await reopened(store, url)
@@ -96,9 +96,7 @@ async def rows(store: Store, table: str) -> list[Row[Any]]:
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-async def test_what_an_earlier_release_kept_is_found_before_and_after(
-    store: Store, database_url: str, *, sealed: bool
-) -> None:
+async def test_earlier_ids_are_found_before_and_after_sealing(store: Store, database_url: str, *, sealed: bool) -> None:
     first = await answered(store, "m1")
     [lease] = await pull(store)
     await ack(store, lease, channel_message_id=wamid("w1"))
@@ -129,7 +127,7 @@ async def test_what_an_earlier_release_kept_is_found_before_and_after(
         await store.close()
 
 
-async def test_nothing_is_left_in_clear(store: Store, database_url: str) -> None:
+async def test_no_id_is_left_in_clear(store: Store, database_url: str) -> None:
     for name in ("m1", "m2", "m3"):
         await answered(store, name)
         for lease in await pull(store):
@@ -141,7 +139,7 @@ async def test_nothing_is_left_in_clear(store: Store, database_url: str) -> None
     assert not in_clear(await dump(database_url))
 
 
-async def test_nothing_is_left_in_the_file_where_rows_were(sqlite_url: str) -> None:
+async def test_no_id_is_left_in_freed_space_of_the_file(sqlite_url: str) -> None:
     store = await open_store(sqlite_url, keys("test"))
     for number in range(60):
         await accept(store, said(f"m{number}", text="x" * 2_000, user=f"user {number}"))
@@ -155,15 +153,13 @@ async def test_nothing_is_left_in_the_file_where_rows_were(sqlite_url: str) -> N
     try:
         assert in_clear(await dump(sqlite_url))
         await store.keys.seal_clear_ids()
-        assert not in_clear(await dump(sqlite_url))  # nor in the log beside it
+        assert not in_clear(await dump(sqlite_url))  # nor in the log next to it
         assert await store.keys.seal_clear_ids() == 0
     finally:
         await store.close()
 
 
-async def test_a_file_that_cannot_be_written_anew_is_tried_again(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_rewrite_of_the_file_is_retried(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await open_store(sqlite_url, keys("test"))
     await accept(store, said("m1"))
     await store.engine.write(age)
@@ -182,7 +178,7 @@ async def test_a_file_that_cannot_be_written_anew_is_tried_again(
         await store.close()
 
 
-async def test_nothing_is_left_in_what_the_planner_keeps(postgres_url: str) -> None:
+async def test_no_id_is_left_in_planner_statistics(postgres_url: str) -> None:
     store = await open_store(postgres_url, keys("test"))
     for number in range(20):
         await answered(store, f"m{number}")
@@ -207,7 +203,7 @@ async def _statistics(url: str) -> bytes:
     return repr(rows).encode()
 
 
-async def test_the_operator_is_told_what_else_to_do(
+async def test_the_operator_is_told_the_remaining_step(
     store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite, "VACUUM_BYTES", 1)
@@ -222,7 +218,7 @@ async def test_the_operator_is_told_what_else_to_do(
         await store.close()
 
 
-async def test_a_dead_letter_outlives_its_message_and_is_cleared_too(store: Store, database_url: str) -> None:
+async def test_a_dead_letter_that_outlives_its_message_is_sealed_too(store: Store, database_url: str) -> None:
     await answered(store, "m1")
     dead = await given_up(store, "m2")
     store = await aged(store, database_url)
@@ -236,7 +232,7 @@ async def test_a_dead_letter_outlives_its_message_and_is_cleared_too(store: Stor
         await store.close()
 
 
-async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: Store, database_url: str) -> None:
+async def test_a_receipt_before_its_row_is_digested_is_accepted(store: Store, database_url: str) -> None:
     accepted = await answered(store, "m1")
     [lease] = await pull(store)
     await ack(store, lease, channel_message_id=wamid("w1"))
@@ -247,13 +243,13 @@ async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: S
         [view], _ = await store.admin.replies(accepted.person_id, limit=9, before="")
         assert view.parts[0].receipt == ""  # it was another message's
         await receipt(store, reply_id, "delivered", channel_message_id=wamid("w1"))
-        await store.keys.seal_clear_ids()  # it is digested already, and stays so
+        await store.keys.seal_clear_ids()  # already digested, and stays so
         assert await receipt(store, "", "read", part=0, parts=0, channel_message_id=wamid("w1")) == 1
     finally:
         await store.close()
 
 
-async def test_what_is_killed_with_9_is_gone_on_from(store: Store, database_url: str) -> None:
+async def test_sealing_resumes_after_kill_9(store: Store, database_url: str) -> None:
     accepted = [await answered(store, f"m{number}") for number in range(30)]
     await store.engine.write(age)
     await store.close()
@@ -278,22 +274,22 @@ async def test_what_is_killed_with_9_is_gone_on_from(store: Store, database_url:
         await store.close()
 
 
-async def test_each_step_is_gone_on_from(store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_step_can_be_resumed(store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clear_ids, "STEP", 2)
     for number in range(7):
         await answered(store, f"m{number}")
     store = await aged(store, database_url)
     looked_at = 0
     try:
-        for number in range(7):  # each time some are in clear, and some are not
+        for number in range(7):  # each time some ids are in clear, and some are not
             looked_at += await store.engine.write_apart(clear_ids._step)
             assert (await accept(store, said(f"m{number}"))).duplicate
             assert not (await accept(store, said(f"new {number}"))).duplicate
             assert (await accept(store, said(f"new {number}"))).duplicate
             if number == 1:
-                store = await reopened(store, database_url)  # as far as it was committed
+                store = await reopened(store, database_url)  # up to the last commit
         looked_at += await store.keys.seal_clear_ids()
-        # Each once: the messages and the replies that were there, and the messages that came meanwhile.
+        # Each exactly once: the earlier messages and replies, and the messages that came meanwhile.
         assert looked_at == 7 + 7 + 7
         assert await rows(store, "backfill") == []
         assert all(row.sealed_id for row in await rows(store, "message"))
@@ -301,7 +297,7 @@ async def test_each_step_is_gone_on_from(store: Store, database_url: str, monkey
         await store.close()
 
 
-async def test_who_is_merged_meanwhile_keeps_what_they_wrote(store: Store, database_url: str) -> None:
+async def test_a_person_merged_meanwhile_keeps_their_messages(store: Store, database_url: str) -> None:
     ann, bob = await answered(store, "m1"), await answered(store, "m2", user="bob")
     store = await aged(store, database_url)
     try:
@@ -318,7 +314,7 @@ async def test_who_is_merged_meanwhile_keeps_what_they_wrote(store: Store, datab
         await store.close()
 
 
-async def test_a_person_whose_key_is_damaged_holds_up_nobody(store: Store, database_url: str) -> None:
+async def test_a_person_with_a_damaged_key_blocks_no_other(store: Store, database_url: str) -> None:
     ann = await answered(store, "m1")
     bob = await answered(store, "m2", user="bob")
 
@@ -337,13 +333,13 @@ async def test_a_person_whose_key_is_damaged_holds_up_nobody(store: Store, datab
         await store.close()
 
 
-async def test_a_new_database_has_nothing_to_seal(store: Store) -> None:
+async def test_a_new_database_has_no_ids_to_seal(store: Store) -> None:
     await accept(store, said("m1"))
     assert await store.keys.seal_clear_ids() == 0
     assert not await store.engine.read(lambda tx: tx.digests.some_in_clear)
 
 
-async def test_ids_are_kept_once_and_sealed(store: Store, database_url: str) -> None:
+async def test_ids_are_stored_once_and_sealed(store: Store, database_url: str) -> None:
     await answered(store, "m1")
     [lease] = await pull(store)
     await ack(store, lease, channel_message_id=wamid("w1"))
@@ -354,7 +350,7 @@ async def test_ids_are_kept_once_and_sealed(store: Store, database_url: str) -> 
         assert row.message_id.startswith("hmac:")
 
 
-async def test_a_channel_that_sends_what_looks_like_a_digest_gains_nothing(store: Store) -> None:
+async def test_a_message_id_in_the_form_of_a_digest_has_no_effect(store: Store) -> None:
     first = await accept(store, said("m1"))
     [row] = await rows(store, "message")
     copied = await accept(store, Message(f"{CHANNEL}:ann", row.message_id, Payload(Text("m1")), address=ADDRESS))

@@ -1,4 +1,4 @@
-"""Each step of connecting is taken once, and what waits for it goes on once. On every engine."""
+"""Each step of connecting is taken once, and the requests that wait for it resume once. On every engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def made(store: Store, person_id: str, status: ConnectionStatus) -> Connec
 
 
 async def park(store: Store, *parked: ParkedRequest, now: float = NOW) -> str:
-    """A turn of Anna's that leaves this to be done; returns Anna."""
+    """A turn of Anna's that parks this request; returns Anna."""
     accepted = await write(store, ANNA, now=now)
     owner = await Owner.of(store, accepted.person_id)
     turn = await owner.open(now)
@@ -64,7 +64,7 @@ async def test_an_attempt_is_found_by_each_of_its_secrets(store: Store) -> None:
         assert await store.connect_attempts.find(key, digest("another")) is None
 
 
-async def test_of_many_at_once_one_takes_the_step(store: Store) -> None:
+async def test_of_many_concurrent_callers_one_takes_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     steps = [
@@ -77,7 +77,7 @@ async def test_of_many_at_once_one_takes_the_step(store: Store) -> None:
     assert await store.connect_attempts.find(ConnectAttemptKey.DOOR, started.door_digest) == steps[taken.index(True)]
 
 
-async def test_the_connection_goes_with_the_step(store: Store) -> None:
+async def test_the_connection_changes_with_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     barred = replace(started.connection, status=ConnectionStatus.EXPIRED, link="", remove_due=True)
@@ -88,7 +88,7 @@ async def test_the_connection_goes_with_the_step(store: Store) -> None:
     assert await store.connect_attempts.live(anna) == []
 
 
-async def test_what_its_person_is_told_goes_with_the_step(store: Store) -> None:
+async def test_the_notice_is_stored_with_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     denied, notice = (
@@ -100,7 +100,7 @@ async def test_what_its_person_is_told_goes_with_the_step(store: Store) -> None:
     assert await recipients(store) == [("access was refused", ANNA.user_id)]
 
 
-async def test_those_of_a_browser_newest_first_and_only_under_way(store: Store) -> None:
+async def test_a_browsers_live_attempts_are_listed_newest_first(store: Store) -> None:
     anna = await person(store, ANNA)
     attempts = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
     mine = [replace(one, browser_digest=digest("browser")) for one in attempts]
@@ -113,7 +113,7 @@ async def test_those_of_a_browser_newest_first_and_only_under_way(store: Store) 
     assert await store.connect_attempts.in_browser(digest("elsewhere")) == []
 
 
-async def test_what_lapses(store: Store) -> None:
+async def test_expired_attempts_are_found(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     active = await made(store, anna, ConnectionStatus.ACTIVE)
@@ -129,7 +129,7 @@ async def test_what_lapses(store: Store) -> None:
     ("text", "seconds_left", "lapses"),
     [("BCDF-GHJK", 1, False), ("BCDF-GHJK", 0, True), ("is it connected?", 1, True)],
 )
-async def test_what_awaits_a_code_waits_for_one_that_came_in_time(
+async def test_an_attempt_that_awaits_a_code_stays_open_for_a_code_sent_in_time(
     store: Store, text: str, seconds_left: float, *, lapses: bool
 ) -> None:
     anna, other = await person(store, ANNA), await person(store, strong("other"))
@@ -150,7 +150,7 @@ async def test_what_awaits_a_code_waits_for_one_that_came_in_time(
     assert set(await store.connect_attempts.lapsing(now=late + 60, limit=9)) == always | {back.connection.id}
 
 
-async def test_what_lapses_page_by_page(store: Store) -> None:
+async def test_expired_attempts_are_listed_page_by_page(store: Store) -> None:
     anna = await person(store, ANNA)
     made_here = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
     first, second, third = sorted(one.connection.id for one in made_here)
@@ -159,7 +159,7 @@ async def test_what_lapses_page_by_page(store: Store) -> None:
     assert await store.connect_attempts.lapsing(now=late, after=second, limit=2) == [third]
 
 
-async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: Store) -> None:
+async def test_wrong_codes_are_counted_on_attempts_that_await_a_code(store: Store) -> None:
     anna, other = await person(store, ANNA), await person(store, strong("other"))
     await made(store, anna, ConnectionStatus.PENDING)
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
@@ -168,10 +168,10 @@ async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: Store) -> 
         assert await store.connect_attempts.count_wrong_code(anna) == [replace(back, wrong_codes=count)]
 
 
-# --- what waits -------------------------------------------------------------------------------------------------
+# --- parked requests --------------------------------------------------------------------------------------------
 
 
-async def test_what_waited_goes_on_once_in_its_order(store: Store) -> None:
+async def test_parked_requests_resume_once_in_their_order(store: Store) -> None:
     await park(store, ParkedRequest("asana", "first"), now=NOW)
     anna = await park(store, ParkedRequest("asana", "second"), ParkedRequest("gmail", "a mail"), now=NOW + 1)
     assert await confirmed(store, anna, now=NOW + 2)
@@ -181,7 +181,7 @@ async def test_what_waited_goes_on_once_in_its_order(store: Store) -> None:
     assert await remaining(store, anna, SEQ) == ["first", "second"]
 
 
-async def test_asked_for_again_it_is_still_one(store: Store) -> None:
+async def test_a_repeated_request_is_parked_once(store: Store) -> None:
     await park(store, ParkedRequest("asana", "Prepare  the demo"))
     anna = await park(store, ParkedRequest("asana", "prepare the demo"))
     await confirmed(store, anna)
@@ -189,7 +189,7 @@ async def test_asked_for_again_it_is_still_one(store: Store) -> None:
 
 
 @pytest.mark.parametrize("toolkits", [("gmail", "asana"), ("asana", "gmail")])
-async def test_the_same_for_two_toolkits_waits_for_both(store: Store, toolkits: tuple[str, str]) -> None:
+async def test_the_same_request_for_two_toolkits_waits_for_both(store: Store, toolkits: tuple[str, str]) -> None:
     anna = await park(store, *(ParkedRequest(toolkit, "tell Bob of the task") for toolkit in toolkits))
     await confirmed(store, anna)
     assert await remaining(store, anna, SEQ) == []
@@ -214,7 +214,7 @@ async def test_a_step_not_taken_resumes_nothing(store: Store) -> None:
     assert sorted(resumed) == [[], ["first"]]
 
 
-async def test_what_is_taken_back_or_long_ago_does_not_go_on(store: Store) -> None:
+async def test_withdrawn_and_old_requests_do_not_resume(store: Store) -> None:
     await park(store, ParkedRequest("asana", "long ago"))
     now = NOW + KEPT_SECONDS + 1
     anna = await park(store, ParkedRequest("asana", "taken back"), now=now)
@@ -223,7 +223,7 @@ async def test_what_is_taken_back_or_long_ago_does_not_go_on(store: Store) -> No
     assert await remaining(store, anna, SEQ) == []
 
 
-async def test_what_another_person_left_is_not_touched(store: Store) -> None:
+async def test_another_persons_requests_are_not_touched(store: Store) -> None:
     anna, other = await park(store, ParkedRequest("asana", "hers")), await person(store, strong("other"))
     await confirmed(store, other)
     assert await remaining(store, other, SEQ) == []

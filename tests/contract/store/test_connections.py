@@ -1,4 +1,4 @@
-"""Whose session and whose account it is. On every engine."""
+"""The owner of each session and of each account. On every engine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_person_starts_without_a_session(store: Store) -> None:
     assert await store.sessions.of_person("p_nobody") is None
 
 
-async def test_a_session_is_kept_for_its_person_alone(store: Store) -> None:
+async def test_a_session_is_stored_only_for_its_person(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     assert await store.sessions.keep(anna.person_id, "s1", "c") == "s1"
     assert await store.sessions.of_person(anna.person_id) == ("s1", "c")
@@ -56,7 +56,7 @@ async def test_the_first_session_of_a_configuration_stays(store: Store) -> None:
     assert await store.sessions.of_person(anna.person_id) == (kept[0], "c")
 
 
-async def test_a_session_of_another_configuration_takes_its_place(store: Store) -> None:
+async def test_a_session_of_another_configuration_replaces_it(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await store.sessions.keep(anna.person_id, "s1", "old")
     assert await store.sessions.keep(anna.person_id, "s2", "new") == "s2"
@@ -70,13 +70,13 @@ async def test_a_session_outlives_an_activation(store: Store) -> None:
     assert await store.sessions.of_person(anna.person_id) == ("s1", "c")
 
 
-async def test_nobodys_session_is_not_kept(store: Store) -> None:
+async def test_a_session_of_an_unknown_person_is_not_stored(store: Store) -> None:
     with pytest.raises(NotFound) as nobody:
         await store.sessions.keep("p_nobody", "s1", "c")
     assert nobody.value.reason == "PERSON_NOT_FOUND"
 
 
-async def test_connections_are_the_persons_own_oldest_first(store: Store) -> None:
+async def test_connections_are_listed_for_their_person_oldest_first(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     newer, older, his = asana(anna.person_id, 2), asana(anna.person_id, 1), asana(bruno.person_id, 3)
     for one in (newer, older, his):
@@ -112,8 +112,8 @@ async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: Store)
     assert list(await store.connections.to_remove(limit=9)) == []
 
 
-async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: Store) -> None:
-    """Somebody disconnects while the browser goes on to the vendor: the account came after it had looked."""
+async def test_barring_reports_the_account_at_that_time(store: Store) -> None:
+    """A person disconnects while the browser is at the vendor: the account arrived after the check."""
     anna = await Chat(store, "test:anna").write()
     looked_at = replace(asana(anna.person_id), account_id="", name="work")
     claimed = replace(attempt(looked_at), state=ConnectAttemptState.CLAIMED)
@@ -127,9 +127,7 @@ async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: Store
 
 
 @pytest.mark.parametrize(("account_id", "remove"), [("", True), ("ca_1", False)])
-async def test_nothing_is_to_be_removed_where_there_is_no_account(
-    store: Store, account_id: str, *, remove: bool
-) -> None:
+async def test_a_connection_without_an_account_needs_no_removal(store: Store, account_id: str, *, remove: bool) -> None:
     anna = await Chat(store, "test:anna").write()
     connection = replace(asana(anna.person_id), account_id=account_id)
     await store.connect_attempts.add(attempt(connection), now=NOW)
@@ -147,7 +145,7 @@ async def test_an_account_is_removed_page_by_page_and_without_its_persons_key(st
     assert [one.account_id for one in await store.connections.to_remove(after="cn_2", limit=2)] == ["ca_3"]
 
 
-async def test_how_a_chat_is_opened_is_what_its_channel_said_last(store: Store) -> None:
+async def test_a_chat_link_is_the_channels_latest(store: Store) -> None:
     for link in ("https://one.example/{text}", "https://two.example/{text}"):
         await store.chats.keep_link("test", "desk", link)
     await store.chats.keep_link("other", "desk", "https://three.example/{text}")

@@ -1,4 +1,4 @@
-"""Where what the model is shown begins: kept through restarts and merges; what is before it stays stored."""
+"""The start of the model's context: kept through restarts and merges; earlier items stay stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def said(text: str) -> HistoryItem:
 
 
 async def talk(store: Store, *texts: str, user_id: str = "test:ann", now: float = NOW) -> str:
-    """One turn each, of two items: `a` and `a!`."""
+    """One turn for each text, of two items: `a` and `a!`."""
     for text in texts:
         person_id = await say(store, text, user_id, now=now)
         owner = await own(store, person_id)
@@ -54,7 +54,7 @@ async def stored(store: Store, person_id: str) -> int:
 
 
 async def opened(store: Store, text: str) -> tuple[Owner, Turn]:
-    """A turn that is under way, and has journaled what it heard."""
+    """An open turn whose messages are journaled."""
     owner = await own(store, await say(store, text))
     turn = await owner.open()
     await owner.append(turn, heard(text))
@@ -73,7 +73,7 @@ async def test_a_reset_hides_what_is_stored_and_keeps_it(store: Store) -> None:
     assert await shown(store, ann) == ["c", "c!"]
 
 
-async def test_a_reset_twice_and_of_somebody_without_a_history_is_no_harm(store: Store) -> None:
+async def test_a_repeated_reset_and_one_without_a_history_do_no_harm(store: Store) -> None:
     ann = await say(store, "a")
     for _ in range(2):
         await store.context.reset(ann)
@@ -94,7 +94,7 @@ async def test_a_reset_survives_a_restart(database_url: str) -> None:
     await store.close()
 
 
-async def test_nobodys_context_is_not_found(store: Store) -> None:
+async def test_the_context_of_an_unknown_person_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.context.reset("p_nobody")
 
@@ -110,7 +110,7 @@ async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
     await store.close()
 
 
-async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store: Store) -> None:
+async def test_a_reset_shows_an_open_turn_only_its_own_items(store: Store) -> None:
     await talk(store, "a")
     owner, turn = await opened(store, "b")
     await owner.append(turn, said("c1"), started=CallRecord("c1", "tool", NOW))
@@ -120,7 +120,7 @@ async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store
     assert (again.id, [intent.call_id for intent in again.intents]) == (turn.id, ["c1"])
 
 
-async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: Store) -> None:
+async def test_a_reset_runs_a_turn_that_was_put_off_at_once(store: Store) -> None:
     owner, turn = await opened(store, "a")
     await store.turns.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke", now=NOW)
     turn = await owner.open(NOW + 600)
@@ -132,7 +132,7 @@ async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: Store) ->
     assert (again.id, again.attempt_count) == (turn.id, 0)
 
 
-async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) -> None:
+async def test_a_reset_of_a_damaged_history_opens_no_value(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store.engine.write(lambda tx: tx.execute(update(schema.item).values(data=b"damaged")))
     await store.context.reset(ann)
@@ -141,7 +141,7 @@ async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) 
     assert await shown(store, ann) == ["c", "c!"]
 
 
-async def test_new_items_are_shown_although_later_ones_than_the_start_were_deleted(store: Store) -> None:
+async def test_new_items_are_shown_although_items_after_the_start_were_deleted(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store.context.reset(ann)
     await store.engine.write(lambda tx: tx.execute(delete(schema.item)))
@@ -172,7 +172,7 @@ async def test_a_new_chat_counts_in_the_order_of_the_messages(store: Store) -> N
     assert seen == [(["a"], ["a"]), (["n"], []), (["b"], ["b"])]
 
 
-async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: Store) -> None:
+async def test_an_interrupted_new_chat_is_done_when_it_resumes(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
     turn = await (await own(store, ann)).open()
@@ -183,7 +183,7 @@ async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: St
     assert await shown(store, ann) == []
 
 
-async def test_whoever_starts_afresh_has_as_much_room_as_anybody(store: Store) -> None:
+async def test_a_new_chat_lifts_the_limit(store: Store) -> None:
     ann = await talk(store, "a")
     await store.context.shrink(ann, (await own(store, ann)).epoch, keep=2, tokens=1_000)
     assert (await store.kernels.activate(ann, owner="reader")).context_tokens == 1_000
@@ -204,7 +204,7 @@ async def test_a_former_owner_begins_no_new_chat(store: Store) -> None:
     assert await shown(store, ann) == ["a", "a!"]
 
 
-async def test_stop_takes_no_new_chat_back(store: Store) -> None:
+async def test_stop_does_not_withdraw_a_new_chat(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
     stopped = await store.inbox.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=100)
@@ -217,7 +217,7 @@ async def test_stop_takes_no_new_chat_back(store: Store) -> None:
     assert await shown(store, ann) == []
 
 
-async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: Store) -> None:
+async def test_a_new_chat_of_two_people_still_applies_after_their_merge(store: Store) -> None:
     ann, bob = await two(store)
     await new_chat(store)
     await store.merging.merge(ann, bob, now=NOW)
@@ -239,7 +239,7 @@ async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: Sto
         (7, ["a", "a!", "b", "b!", "c", "c!"]),
     ],
 )
-async def test_the_last_items_are_kept_for_good(store: Store, keep: int, left: list[str]) -> None:
+async def test_the_last_items_are_kept_permanently(store: Store, keep: int, left: list[str]) -> None:
     ann = await talk(store, "a", "b", "c")
     owner = await own(store, ann)
     await store.context.shrink(ann, owner.epoch, keep=keep)
@@ -257,7 +257,7 @@ async def test_superseded_items_are_not_counted(store: Store) -> None:
     assert await shown(store, owner.person_id) == ["b", "b!", "sorry"]
 
 
-async def test_what_was_hidden_is_never_shown_again(store: Store) -> None:
+async def test_hidden_items_are_never_shown_again(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store.context.reset(ann)
     await talk(store, "c")
@@ -265,7 +265,7 @@ async def test_what_was_hidden_is_never_shown_again(store: Store) -> None:
     assert await shown(store, ann) == ["c", "c!"]
 
 
-async def test_a_former_owner_shrinks_nothing(store: Store) -> None:
+async def test_a_former_owner_cannot_shrink_the_context(store: Store) -> None:
     ann = await talk(store, "a")
     old = await own(store, ann)
     await own(store, ann)
@@ -274,10 +274,10 @@ async def test_a_former_owner_shrinks_nothing(store: Store) -> None:
     assert await shown(store, ann) == ["a", "a!"]
 
 
-# --- people who become one ------------------------------------------------------------------------------------------
+# --- merged people --------------------------------------------------------------------------------------------------
 
 
-async def test_neither_shows_again_what_was_reset_before_they_were_one(store: Store) -> None:
+async def test_a_merge_shows_no_items_from_before_either_reset(store: Store) -> None:
     ann, bob = await two(store)
     for one in (ann, bob):
         await store.context.reset(one)
@@ -288,14 +288,14 @@ async def test_neither_shows_again_what_was_reset_before_they_were_one(store: St
     assert await stored(store, ann) == 8
 
 
-async def test_the_others_history_is_shown_if_only_one_was_reset(store: Store) -> None:
+async def test_a_merge_shows_the_history_of_the_person_without_a_reset(store: Store) -> None:
     ann, bob = await two(store)
     await store.context.reset(ann)
     await store.merging.merge(ann, bob, now=NOW)
     assert await shown(store, ann) == ["b", "b!"]
 
 
-async def test_a_reset_by_the_id_of_somebody_merged_is_of_the_one_who_stays(store: Store) -> None:
+async def test_a_reset_by_a_merged_persons_id_applies_to_the_remaining_person(store: Store) -> None:
     ann, bob = await two(store)
     await store.merging.merge(ann, bob, now=NOW)
     assert await store.context.reset(bob) == ann

@@ -1,4 +1,4 @@
-"""How much the model is shown, and whose reasoning: kept through restarts, evictions and merges."""
+"""The context's limit, and whose reasoning it contains: kept through restarts, evictions and merges."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_limit_is_kept_and_a_reset_lifts_it(database_url: str) -> None:
     await store.close()
 
 
-async def test_reasoning_is_disowned_by_its_origin_for_good(database_url: str) -> None:
+async def test_disowned_reasoning_of_an_origin_stays_disowned(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann = await talked(store)
     owner = await own(store, ann)
@@ -72,7 +72,7 @@ async def test_one_persons_reasoning_is_not_anothers(store: Store) -> None:
     assert [item.origin for item in await history(store, bob)] == ["", OWN, OTHER]
 
 
-async def test_who_has_lost_the_person_changes_nothing(store: Store) -> None:
+async def test_a_former_owner_changes_nothing(store: Store) -> None:
     ann = await talked(store)
     old = await own(store, ann)
     await own(store, ann, "another")
@@ -92,7 +92,7 @@ async def test_merged_people_stay_foreign_to_each_other(store: Store) -> None:
     assert origins == ["", OWN, OTHER, "", f"merged:{SEALED}{OWN}", f"merged:{OTHER}"]
 
 
-async def test_a_failed_attempt_is_paid_for(store: Store) -> None:
+async def test_a_failed_attempt_is_counted_as_usage(store: Store) -> None:
     ann = await say(store, "a")
     owner = await own(store, ann)
     turn = await owner.open()

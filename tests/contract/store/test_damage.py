@@ -1,4 +1,4 @@
-"""Rows that cannot be read any more: their person goes on without them, and nothing of theirs is done twice."""
+"""Rows that can no longer be read: their person continues without them, and no side effect is repeated."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def everything(store: Store) -> list[Any]:
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3, 4])
-async def test_a_turn_with_a_damaged_item_leaves_the_history_whole(
+async def test_a_turn_with_a_damaged_item_leaves_the_history_as_a_whole(
     store: Store, seq: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = HistoryItem("input", {"said": "before"}), HistoryItem("input", {"said": "after"})
@@ -57,7 +57,7 @@ async def test_a_turn_with_a_damaged_item_leaves_the_history_whole(
 
 
 @pytest.mark.parametrize("plain", ODD_PLAINTEXTS)
-async def test_an_item_that_opens_and_is_no_object_is_damaged(store: Store, plain: bytes) -> None:
+async def test_an_item_that_opens_but_is_not_an_object_is_damaged(store: Store, plain: bytes) -> None:
     ann = await turn_of(store, HELLO)
 
     def odd(tx: Tx) -> None:
@@ -68,7 +68,7 @@ async def test_an_item_that_opens_and_is_no_object_is_damaged(store: Store, plai
     assert await history(store, ann) == []
 
 
-async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: Store) -> None:
+async def test_an_open_turn_without_side_effects_restarts(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -79,7 +79,7 @@ async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: Stor
 
 
 @pytest.mark.parametrize("finished", [False, True])
-async def test_a_turn_under_way_that_may_have_changed_something_is_given_up(store: Store, *, finished: bool) -> None:
+async def test_an_open_turn_with_possible_side_effects_is_given_up(store: Store, *, finished: bool) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS, started=CallRecord("c1", "tool", NOW))
@@ -91,7 +91,7 @@ async def test_a_turn_under_way_that_may_have_changed_something_is_given_up(stor
     assert again.attempt_count > 1000
 
 
-async def test_others_turns_are_not_touched(store: Store) -> None:
+async def test_turns_of_others_are_not_touched(store: Store) -> None:
     bob = await own(store, await say(store, "m1", "test:bob"))
     turn = await bob.open()
     await bob.append(turn, HELLO, ASKS)
@@ -102,7 +102,7 @@ async def test_others_turns_are_not_touched(store: Store) -> None:
     assert await history(store, bob.person_id) == [HELLO, ASKS]
 
 
-async def test_a_damaged_message_is_asked_for_again(store: Store) -> None:
+async def test_a_damaged_message_is_requested_again(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await damage(store, schema.message.c.payload)
     turn = await owner.open()
@@ -129,7 +129,7 @@ async def test_a_button_of_a_damaged_question_does_nothing(store: Store) -> None
     assert decision.outcome is DecisionOutcome.UNKNOWN
 
 
-async def test_people_become_one_although_something_of_theirs_is_damaged(store: Store) -> None:
+async def test_people_with_damaged_values_can_be_merged(store: Store) -> None:
     ann = await turn_of(store, HELLO)
     bob = await own(store, await say(store, "b1", "test:bob", now=NOW + 1))
     await bob.end(await bob.open(NOW + 1), ASKS, FOUND)
@@ -142,7 +142,7 @@ async def test_people_become_one_although_something_of_theirs_is_damaged(store: 
     assert [one.payload for one in turn.messages] == [Payload(Unsupported("unavailable"))]
 
 
-async def test_an_account_is_known_although_its_name_is_damaged(store: Store) -> None:
+async def test_an_account_with_a_damaged_name_is_found(store: Store) -> None:
     ann = await turn_of(store, HELLO)
     made = await connect(store, ann)
     await damage(store, schema.connection.c.private)

@@ -30,7 +30,7 @@ async def test_a_receipt_settles_a_doubt(store: Store) -> None:
         [PartView(1, sent=True, receipt=PartState.SENT, error_code="")],
     )
     assert await pulled_texts(store) == ["next"]
-    assert await lapse(store, now=NOW + 9_999, attended=9_999, grace=1) == 1  # the next one's lease, nothing else
+    assert await lapse(store, now=NOW + 9_999, attended=9_999, grace=1) == 1  # only the next one's lease
 
 
 async def test_a_receipt_may_come_before_the_acknowledgement(store: Store) -> None:
@@ -77,7 +77,7 @@ async def test_a_repeated_receipt_changes_nothing(store: Store) -> None:
     assert await anna.view(reply_id) == before
 
 
-async def test_a_part_that_failed_fails_a_reply_that_is_not_settled(store: Store) -> None:
+async def test_a_failed_part_fails_an_unsettled_reply(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("refused")
     await anna.tell("next")
@@ -91,7 +91,7 @@ async def test_a_part_that_failed_fails_a_reply_that_is_not_settled(store: Store
     assert await pulled_texts(store) == ["next"]
 
 
-async def test_what_is_on_the_device_did_not_fail(store: Store) -> None:
+async def test_a_part_on_the_device_did_not_fail(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("hello")
     await pull(store)
@@ -113,7 +113,7 @@ async def test_a_part_is_found_by_the_channels_own_id(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("part", "parts"), [(0, 1), (2, 1), (1, 3), (3, 3), (101, 101)])
-async def test_a_receipt_of_a_part_that_cannot_be_counts_for_nothing(store: Store, part: int, parts: int) -> None:
+async def test_a_receipt_of_an_impossible_part_has_no_effect(store: Store, part: int, parts: int) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("long")
     [lease] = await pull(store)
@@ -123,7 +123,7 @@ async def test_a_receipt_of_a_part_that_cannot_be_counts_for_nothing(store: Stor
     assert await anna.view(reply_id) == before
 
 
-async def test_a_channel_reports_on_its_own_replies_only(store: Store) -> None:
+async def test_a_channel_reports_only_on_its_own_replies(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("hello")
     [lease] = await pull(store)

@@ -1,7 +1,7 @@
-"""A reply of which nobody knows whether it was sent: how long a receipt is waited for. On every engine.
+"""A reply in doubt: it is unknown whether it was sent. How long a receipt is awaited. On every engine.
 
-Each test says which of four bounds it rests on: the end of the lease, the grace (attended seconds), the time for which
-the channel was away, and the longest grace (attended seconds, whatever else).
+Each test names its bound: the end of the lease, the grace (connected seconds), the time for which the channel was away,
+or the longest grace (connected seconds, regardless of the others).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LAPSED = NOW + LEASE_SECONDS + 1
 
 
 async def doubtful(store: Store) -> Chat:
-    """Somebody whose only reply was leased and never acknowledged; in doubt since LAPSED."""
+    """A person whose only reply was leased and never acknowledged; in doubt since LAPSED."""
     anna = await Chat(store, "test:anna").write()
     await anna.tell("perhaps sent")
     await pull(store)
@@ -45,8 +45,8 @@ async def test_a_doubt_ends_after_the_grace_in_a_channel_without_any_receipts(st
     assert await pulled_texts(store, now=LAPSED + GRACE) == ["perhaps sent"]
 
 
-async def test_time_in_which_nobody_of_the_channel_pulls_is_no_evidence(store: Store) -> None:
-    """The grace: another channel's attendance does not count, however long."""
+async def test_time_without_a_connected_consumer_does_not_count(store: Store) -> None:
+    """The grace: the presence of another channel's consumers does not count, however long."""
     await doubtful(store)
     sweep_outbox = partial(store.outbox.sweep, grace=GRACE, longest_grace=LONGEST_GRACE, seconds=GRACE)
     for hours in range(1, 9):
@@ -55,7 +55,7 @@ async def test_time_in_which_nobody_of_the_channel_pulls_is_no_evidence(store: S
         assert await sweep_outbox(attended=[], now=later) == 0
 
 
-async def test_attendance_before_the_doubt_does_not_count(store: Store) -> None:
+async def test_presence_before_the_doubt_does_not_count(store: Store) -> None:
     """The grace, from the doubt on."""
     await (await Chat(store, "test:anna").write()).tell("perhaps sent")
     await pull(store)
@@ -66,15 +66,17 @@ async def test_attendance_before_the_doubt_does_not_count(store: Store) -> None:
     assert await sweep(store, LAPSED + GRACE, attended=1) == 1
 
 
-async def test_after_an_absence_it_is_waited_for_as_long_since_the_network_tries_later_and_later(store: Store) -> None:
-    """The absence: the receipt is on its way for as long again."""
+async def test_after_an_absence_the_wait_is_longer_because_the_network_retries_at_growing_intervals(
+    store: Store,
+) -> None:
+    """The absence: the receipt may take the same time again."""
     await doubtful(store)
     assert await sweep(store, LAPSED + 100, attended=0) == 0
     assert await sweep(store, LAPSED + 199, attended=99) == 0
     assert await sweep(store, LAPSED + 200, attended=1) == 1
 
 
-async def test_after_a_long_absence_it_is_not_waited_for_ever(store: Store) -> None:
+async def test_after_a_long_absence_the_wait_is_bounded(store: Store) -> None:
     """The longest grace."""
     await doubtful(store)
     back = LAPSED + 24 * 3600
@@ -83,8 +85,8 @@ async def test_after_a_long_absence_it_is_not_waited_for_ever(store: Store) -> N
     assert await sweep(store, back + LONGEST_GRACE, attended=1) == 1
 
 
-async def test_a_channel_that_comes_and_goes_all_the_time_is_not_waited_for_ever(store: Store) -> None:
-    """The longest grace: attendance adds up over breaks, however short each time."""
+async def test_a_channel_with_intermittent_presence_is_not_awaited_for_ever(store: Store) -> None:
+    """The longest grace: presence adds up over breaks, however short each period is."""
     await doubtful(store)
     rounds = int(LONGEST_GRACE / 10)
     ended = [await sweep(store, LAPSED + 35 * number, attended=10) for number in range(1, rounds + 1)]
@@ -100,7 +102,7 @@ async def test_a_receipt_settles_it_before_the_grace_is_over(store: Store) -> No
     assert (await anna.view(view.id)).state == "sent"
 
 
-async def test_an_unknown_outcome_is_a_doubt_from_then_on(store: Store) -> None:
+async def test_an_unknown_outcome_is_a_doubt_at_once(store: Store) -> None:
     """The time that the call may still take, longer here than the grace."""
     await (await Chat(store, "test:anna").write()).tell("perhaps sent")
     [lease] = await pull(store)
@@ -109,7 +111,7 @@ async def test_an_unknown_outcome_is_a_doubt_from_then_on(store: Store) -> None:
     assert await sweep(store, NOW + 2 + SENDING_SECONDS, attended=1) == 1
 
 
-async def test_an_unknown_outcome_late_in_a_lease_is_not_over_before_the_lease(store: Store) -> None:
+async def test_a_doubt_late_in_a_lease_lasts_until_the_lease_ends(store: Store) -> None:
     """The end of the lease."""
     await (await Chat(store, "test:anna").write()).tell("perhaps sent")
     [lease] = await pull(store)
@@ -118,7 +120,7 @@ async def test_an_unknown_outcome_late_in_a_lease_is_not_over_before_the_lease(s
     assert await lapse(store, now=lease.expires_at + 1, attended=1, grace=1) == 1
 
 
-async def test_a_second_doubt_has_a_grace_of_its_own(store: Store) -> None:
+async def test_a_second_doubt_has_a_separate_grace(store: Store) -> None:
     """The grace."""
     await doubtful(store)
     assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 1
@@ -128,7 +130,7 @@ async def test_a_second_doubt_has_a_grace_of_its_own(store: Store) -> None:
     assert await sweep(store, again + 1, attended=1) == 0
 
 
-async def test_what_was_sent_of_it_is_not_sent_again(store: Store) -> None:
+async def test_sent_parts_are_not_sent_again(store: Store) -> None:
     """The grace."""
     await (await Chat(store, "test:anna").write()).tell("long")
     [lease] = await pull(store)
@@ -139,8 +141,8 @@ async def test_what_was_sent_of_it_is_not_sent_again(store: Store) -> None:
     assert (again.reply.id, again.sent_parts) == (lease.reply.id, [1])
 
 
-async def test_later_replies_of_the_person_wait_until_it_is_settled_and_others_do_not(store: Store) -> None:
-    """None of the bounds: no time lets a reply overtake the one in doubt."""
+async def test_later_replies_of_the_person_wait_for_it_and_others_do_not(store: Store) -> None:
+    """None of the bounds: a reply never overtakes one in doubt."""
     anna = await doubtful(store)
     [view] = (await store.admin.replies(anna.person_id, limit=9, before=""))[0]
     await anna.tell("next")
@@ -150,7 +152,7 @@ async def test_later_replies_of_the_person_wait_until_it_is_settled_and_others_d
     assert await pulled_texts(store, now=LAPSED + 3601) == ["next"]
 
 
-async def test_later_replies_of_the_person_follow_the_one_that_is_sent_again(store: Store) -> None:
+async def test_later_replies_of_the_person_follow_the_resent_one(store: Store) -> None:
     """The grace."""
     anna = await doubtful(store)
     await anna.tell("next")
@@ -161,7 +163,7 @@ async def test_later_replies_of_the_person_follow_the_one_that_is_sent_again(sto
     assert await pulled_texts(store, now=LAPSED + GRACE) == ["next"]
 
 
-async def test_what_is_in_doubt_again_and_again_is_given_up_and_named(
+async def test_a_reply_in_doubt_too_often_is_given_up_and_logged(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     anna = await Chat(store, "test:anna").write()
@@ -180,7 +182,7 @@ async def test_what_is_in_doubt_again_and_again_is_given_up_and_named(
     assert f"reply {deadly} of {anna.person_id} is given up" in caplog.text
 
 
-# --- streams that break -----------------------------------------------------------------------------------------
+# --- broken streams -------------------------------------------------------------------------------------------------
 
 
 async def in_hand(store: Store) -> tuple[Chat, Lease]:
@@ -195,8 +197,8 @@ async def cut(store: Store, lease: Lease, until: float) -> None:
     await store.outbox.expire_leases([(lease.reply.id, lease.token)], until=until)
 
 
-async def test_a_lease_that_is_cut_ends_then(store: Store) -> None:
-    """The end of the lease, as it was cut; then the grace."""
+async def test_a_shortened_lease_ends_at_its_new_time(store: Store) -> None:
+    """The end of the lease, as it was shortened; then the grace."""
     anna, lease = await in_hand(store)
     await cut(store, lease, NOW + 20)
     assert await sweep(store, NOW + 20, attended=1) == 0
@@ -206,8 +208,8 @@ async def test_a_lease_that_is_cut_ends_then(store: Store) -> None:
     assert await pulled_texts(store, now=NOW + 21 + GRACE) == ["perhaps sent"]
 
 
-async def test_the_leases_of_a_stream_are_cut_together(store: Store) -> None:
-    """The end of the lease, as it was cut."""
+async def test_the_leases_of_a_stream_are_shortened_together(store: Store) -> None:
+    """The end of the lease, as it was shortened."""
     for name in ("anna", "bruno", "carla"):
         await (await Chat(store, f"test:{name}").write()).tell(f"to {name}")
     leases = await pull(store)
@@ -217,7 +219,7 @@ async def test_the_leases_of_a_stream_are_cut_together(store: Store) -> None:
     assert await sweep(store, LAPSED, attended=1) == 1
 
 
-async def test_a_cut_never_makes_a_lease_longer(store: Store) -> None:
+async def test_a_lease_is_never_extended_by_shortening(store: Store) -> None:
     """The end of the lease."""
     _, lease = await in_hand(store)
     await cut(store, lease, lease.expires_at + 99)
@@ -225,7 +227,7 @@ async def test_a_cut_never_makes_a_lease_longer(store: Store) -> None:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.RETRY, Outcome.FAILED])
-async def test_under_a_lease_that_was_cut_its_holder_is_heard_until_it_ends(store: Store, outcome: Outcome) -> None:
+async def test_the_holder_of_a_shortened_lease_can_settle_until_it_ends(store: Store, outcome: Outcome) -> None:
     anna, lease = await in_hand(store)
     await cut(store, lease, NOW + 20)
     assert await ack(store, lease, outcome, retry_after=0, now=NOW + 15) is AckResult.RECORDED
@@ -233,7 +235,7 @@ async def test_under_a_lease_that_was_cut_its_holder_is_heard_until_it_ends(stor
     assert (await anna.view(lease.reply.id)).state == after
 
 
-async def test_the_cut_of_an_earlier_lease_does_not_end_a_later_one(store: Store) -> None:
+async def test_shortening_an_earlier_lease_does_not_end_a_later_one(store: Store) -> None:
     _, first = await in_hand(store)
     await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     await pull(store)
@@ -242,8 +244,8 @@ async def test_the_cut_of_an_earlier_lease_does_not_end_a_later_one(store: Store
     assert await sweep(store, LAPSED, attended=1) == 1
 
 
-async def test_what_an_earlier_process_leased_ends_soon_doubts_included(store: Store) -> None:
-    """The end of the lease, as it was cut; then the grace."""
+async def test_leases_of_an_earlier_process_end_soon_including_doubts(store: Store) -> None:
+    """The end of the lease, as it was shortened; then the grace."""
     _, lease = await in_hand(store)
     await (await Chat(store, "test:bruno").write()).tell("unknown")
     [unknown] = await pull(store)

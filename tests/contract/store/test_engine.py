@@ -1,4 +1,4 @@
-"""What both engines promise: durable when answered, grouped without hurting siblings, sealed on disk."""
+"""The promises of both engines: durable once acknowledged, grouped without effects on other units, sealed on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, engine: str) -> str:
-    """Without the template: what a first start makes is part of these tests."""
+    """Without the template: the result of a first start is part of these tests."""
     url: str = request.getfixturevalue("sqlite_url" if engine == "sqlite" else "empty_postgres_url")
     return url
 
@@ -45,7 +45,7 @@ async def say(store: Store, user_id: str, words: str, message_id: str = "m1", *a
     return (await store.inbox.accept(message, now=NOW, max_pending=1000)).person_id
 
 
-async def test_what_was_answered_is_there_after_a_restart(database_url: str) -> None:
+async def test_acknowledged_writes_survive_a_restart(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     person = await say(store, "test:ann", "hello")
     epoch = (await store.kernels.activate(person, owner="one")).epoch
@@ -93,7 +93,7 @@ def count(tx: Tx) -> int:
     return int(tx.execute(select(func.count()).select_from(schema.person)).scalar_one())
 
 
-async def test_a_unit_that_fails_is_undone_alone(store: Store) -> None:
+async def test_a_failing_unit_is_rolled_back_alone(store: Store) -> None:
     names = [f"p{number}" for number in range(40)]
     names[7:7] = ["bad", "p1"]
     results = await asyncio.gather(
@@ -116,13 +116,13 @@ async def test_units_of_one_person_commit_in_order(store: Store) -> None:
     assert [one.seq for one in seqs] == sorted(one.seq for one in seqs)
 
 
-async def test_nobody_is_answered_after_the_end(store: Store) -> None:
+async def test_no_call_succeeds_after_the_close(store: Store) -> None:
     await store.close()
     with pytest.raises(StoreUnavailable):
         await say(store, "test:ann", "hello")
 
 
-async def test_what_people_say_is_not_on_disk(store: Store, database_url: str, engine: str) -> None:
+async def test_message_content_is_not_in_clear_on_disk(store: Store, database_url: str, engine: str) -> None:
     canaries = [f"canary-{n}-zebra" for n in range(7)]
     person = await say(store, f"test:{canaries[0]}", canaries[1], "m1", Alias(f"test:{canaries[2]}", strong=False))
     epoch = (await store.kernels.activate(person, owner="one")).epoch

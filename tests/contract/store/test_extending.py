@@ -1,4 +1,4 @@
-"""A process of a channel keeps leases that it still needs. On every engine."""
+"""A process of a channel extends the leases that it still needs. On every engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_an_extended_lease_outlasts_its_first_end(store: Store) -> None:
     assert await ack(store, lease, Outcome.RETRY, retry_after=0, now=MUCH_LATER) is AckResult.RECORDED
 
 
-async def test_it_ends_in_its_turn(store: Store) -> None:
+async def test_an_extended_lease_expires_too(store: Store) -> None:
     lease = await leased(store)
     await extend(store, (lease.reply.id, lease.token))
     assert await lapse(store, now=LATE + LEASE_SECONDS + 1) == 1
@@ -47,7 +47,7 @@ async def test_an_extension_never_shortens_a_lease(store: Store) -> None:
     assert await lapse(store, now=NOW + LEASE_SECONDS - 1) == 0
 
 
-async def test_each_lease_is_answered_for_in_order(store: Store) -> None:
+async def test_leases_are_reported_in_order(store: Store) -> None:
     lease = await leased(store)
     mine = lease.reply.id, lease.token
     assert await extend(store, ("rp_none", "t"), mine, (lease.reply.id, "another's"), mine) == [
@@ -62,13 +62,13 @@ async def test_each_lease_is_answered_for_in_order(store: Store) -> None:
 @pytest.mark.parametrize(
     "outcome", [Outcome.SENT, Outcome.RETRY, Outcome.FAILED, Outcome.WINDOW_CLOSED, Outcome.UNKNOWN]
 )
-async def test_what_was_settled_is_not_held_any_more(store: Store, outcome: Outcome) -> None:
+async def test_a_settled_reply_is_no_longer_leased(store: Store, outcome: Outcome) -> None:
     lease = await leased(store)
     await ack(store, lease, outcome)
     assert await extend(store, (lease.reply.id, lease.token)) == [False]
 
 
-async def test_a_lease_that_ended_or_was_given_back_is_not_revived(store: Store) -> None:
+async def test_an_expired_or_released_lease_is_not_revived(store: Store) -> None:
     lease = await leased(store)
     mine = lease.reply.id, lease.token
     assert await extend(store, mine, now=NOW + LEASE_SECONDS + 1) == [False]

@@ -1,4 +1,4 @@
-"""Histories past their time or their room, and people who never came back."""
+"""Histories past their retention or size limit, and people who never came back."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def rows(store: Store, person: str) -> dict[str, int]:
 
 
 async def settled(store: Store, *, now: float) -> None:
-    """What was told was sent; what a month keeps is gone a month later."""
+    """The replies were sent; rows with a month's retention are deleted a month later."""
     await store.engine.write(lambda tx: tx.execute(schema.reply.update().values(state="sent", settled_at=now)))
 
 
@@ -78,7 +78,7 @@ async def test_by_default_everything_is_kept(database_url: str) -> None:
         assert await said(store, ann) == ["one"]
 
 
-async def test_a_history_is_cut_by_days_and_before_a_turn(database_url: str) -> None:
+async def test_a_history_is_cut_by_days_and_between_turns(database_url: str) -> None:
     async with keeping(database_url, history_days=10) as store:
         for day in range(5):
             ann = await talk(store, "ann", f"day{day}", now=NOW + day * 4 * DAY)
@@ -119,7 +119,7 @@ async def test_a_history_is_cut_by_its_bytes_oldest_first(database_url: str) -> 
         assert len(await said(store, bob)) == 5
 
 
-async def test_who_never_came_back_is_forgotten_whole(database_url: str) -> None:
+async def test_a_person_who_never_came_back_is_deleted(database_url: str) -> None:
     async with keeping(database_url, inactive_days=60) as store:
         ann, bob = await talk(store, "ann", "one", now=NOW), await talk(store, "bob", "one", now=NOW + 50 * DAY)
         await settled(store, now=NOW)
@@ -134,7 +134,7 @@ async def test_who_never_came_back_is_forgotten_whole(database_url: str) -> None
 
 
 @pytest.mark.parametrize("what", ["account", "reply", "message", "merged"])
-async def test_of_whom_something_hangs_on_only_the_words_go(database_url: str, what: str) -> None:
+async def test_a_person_with_references_loses_only_the_messages(database_url: str, what: str) -> None:
     async with keeping(database_url, inactive_days=60) as store:
         ann = await talk(store, "ann", "one", now=NOW)
         await settled(store, now=NOW)
@@ -156,7 +156,7 @@ async def test_of_whom_something_hangs_on_only_the_words_go(database_url: str, w
             assert [each.status for each in await store.connections.of_person(ann)] == [ConnectionStatus.ACTIVE]
 
 
-async def test_a_long_history_goes_in_bounded_steps_and_a_long_turn_at_once(database_url: str) -> None:
+async def test_a_long_history_is_cut_in_bounded_steps_and_a_long_turn_at_once(database_url: str) -> None:
     async with keeping(database_url, history_days=10) as store:
         ann = await say(store, "many", "test:ann")
         for number, many in enumerate((700, 450, 450)):

@@ -1,4 +1,4 @@
-"""A process of a channel gives back what never reached it. On every engine."""
+"""A process of a channel releases leases that never reached it. On every engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def told(store: Store, *names: str) -> list[str]:
     return [await (await Chat(store, f"test:{name}").write()).tell(name) for name in names]
 
 
-async def test_what_never_arrived_is_leased_again_at_once(store: Store) -> None:
+async def test_leases_that_never_arrived_are_leased_again_at_once(store: Store) -> None:
     await told(store, "anna", "bruno")
     await pull(store)
     assert await pulled_texts(store) == []
@@ -29,7 +29,7 @@ async def test_what_never_arrived_is_leased_again_at_once(store: Store) -> None:
     assert await pulled_texts(store) == ["anna", "bruno"]
 
 
-async def test_what_is_in_hand_stays_leased(store: Store) -> None:
+async def test_a_lease_in_progress_stays_leased(store: Store) -> None:
     anna, _ = await told(store, "anna", "bruno")
     [in_hand, _] = await pull(store)
     assert await store.outbox.release_leases(CHANNEL, MINE, [anna]) == 1
@@ -37,7 +37,7 @@ async def test_what_is_in_hand_stays_leased(store: Store) -> None:
     assert await ack(store, in_hand, Outcome.RETRY, retry_after=0) is AckResult.RECORDED
 
 
-async def test_what_is_settled_or_in_doubt_is_not_given_back(store: Store) -> None:
+async def test_settled_replies_and_doubts_are_not_released(store: Store) -> None:
     await told(store, "anna", "bruno", "carla")
     first, second, _ = await pull(store)
     await ack(store, first)
@@ -47,7 +47,7 @@ async def test_what_is_settled_or_in_doubt_is_not_given_back(store: Store) -> No
     assert await pull(store, now=NOW + LEASE_SECONDS + 1) == []
 
 
-async def test_others_keep_theirs(store: Store) -> None:
+async def test_other_processes_keep_their_leases(store: Store) -> None:
     await told(store, "anna")
     await pull(store, instance="gateway-11")
     assert await store.outbox.release_leases(CHANNEL, MINE, []) == 0
@@ -55,7 +55,7 @@ async def test_others_keep_theirs(store: Store) -> None:
     assert await store.outbox.release_leases(CHANNEL, "gateway-11", []) == 1
 
 
-async def test_a_failure_that_comes_after_it_is_stale_and_a_success_counts(store: Store) -> None:
+async def test_after_the_release_a_failure_is_stale_and_a_success_counts(store: Store) -> None:
     await told(store, "anna")
     [lease] = await pull(store)
     await store.outbox.release_leases(CHANNEL, MINE, [])
@@ -64,7 +64,7 @@ async def test_a_failure_that_comes_after_it_is_stale_and_a_success_counts(store
     assert await pull(store) == []
 
 
-async def test_parts_that_were_sent_are_not_sent_again(store: Store) -> None:
+async def test_sent_parts_are_not_sent_again(store: Store) -> None:
     await told(store, "anna")
     [lease] = await pull(store)
     await ack(store, lease, part=1, parts=2)
@@ -73,10 +73,10 @@ async def test_parts_that_were_sent_are_not_sent_again(store: Store) -> None:
     assert again.sent_parts == [1]
 
 
-async def test_a_lease_that_is_being_made_is_made_before_it_and_given_back(store: Store) -> None:
+async def test_a_release_waits_for_a_lease_in_the_writers_queue(store: Store) -> None:
     await told(store, *(f"{number}" for number in range(20)))
     leasing = asyncio.ensure_future(pull(store))
-    await asyncio.sleep(0)  # it is on its way to the writer
+    await asyncio.sleep(0)  # it is in the writer's queue
     assert await store.outbox.release_leases(CHANNEL, MINE, []) == 20
     assert len(await leasing) == 20
     assert len(await pull(store, instance="gateway-2")) == 20

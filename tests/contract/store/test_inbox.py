@@ -1,4 +1,4 @@
-"""The inbox: each message once, each person their own, no more than the cap."""
+"""The inbox: each message once, separate people, and a cap on waiting messages."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ async def accept(store: Store, message: Message, *, now: float = NOW, cap: int =
     return await store.inbox.accept(message, now=now, max_pending=cap)
 
 
-async def test_a_message_is_kept_once(store: Store) -> None:
+async def test_a_message_is_stored_once(store: Store) -> None:
     first = await accept(store, said("test:ann", "m1"))
     again = await accept(store, said("test:ann", "m1"))
     assert (first.duplicate, first.status) == (False, MessageStatus.ACCEPTED)
     assert again == replace(first, duplicate=True)
 
 
-async def test_a_hundred_at_once_are_kept_once(store: Store) -> None:
+async def test_a_hundred_concurrent_repeats_are_stored_once(store: Store) -> None:
     accepted = await asyncio.gather(*(accept(store, said("test:ann", "m1")) for _ in range(100)))
     assert len({(one.person_id, one.seq) for one in accepted}) == 1
     assert sum(not one.duplicate for one in accepted) == 1
 
 
-async def test_one_person_is_made_of_ids_that_arrive_at_once_by_several_ways(store: Store) -> None:
+async def test_concurrent_messages_with_overlapping_ids_create_one_person(store: Store) -> None:
     shared = Alias("test:ann-parent")
     accepted = await asyncio.gather(
         *(accept(store, said(f"test:ann-{n}", "m1", aliases=(shared,)), cap=100) for n in range(20))
@@ -49,7 +49,7 @@ async def test_one_person_is_made_of_ids_that_arrive_at_once_by_several_ways(sto
     assert len({one.person_id for one in accepted}) == 1
 
 
-async def test_an_id_that_comes_again_with_other_words_is_refused(store: Store) -> None:
+async def test_a_reused_message_id_with_another_payload_is_rejected(store: Store) -> None:
     await accept(store, said("test:ann", "m1"))
     with pytest.raises(AlreadyExists) as refused:
         await accept(store, said("test:ann", "m1", "something else"))
@@ -59,7 +59,7 @@ async def test_an_id_that_comes_again_with_other_words_is_refused(store: Store) 
 @pytest.mark.parametrize(
     "other", [said("test:bob", "m1"), said("other:ann", "m1"), said("test:ann", "m1", address="desk 2")]
 )
-async def test_the_same_message_id_elsewhere_is_another_message(store: Store, other: Message) -> None:
+async def test_the_same_message_id_elsewhere_is_a_different_message(store: Store, other: Message) -> None:
     first = await accept(store, said("test:ann", "m1"))
     second = await accept(store, other)
     assert not second.duplicate
@@ -69,7 +69,7 @@ async def test_the_same_message_id_elsewhere_is_another_message(store: Store, ot
 ANN, PHONE = Alias("test:ann"), Alias("test:+1", strong=False)
 
 
-async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: Store) -> None:
+async def test_a_message_repeated_under_more_ids_is_stored_once(store: Store) -> None:
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     for _ in range(2):
         again = await accept(store, said("test:ann", "m1", aliases=(ANN, PHONE)), cap=1)
@@ -77,7 +77,7 @@ async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: Sto
     assert await store.people.bearer_of("test:ann") == first.person_id
 
 
-async def test_a_message_that_comes_again_under_the_id_that_took_the_place_of_the_first_is_kept_once(
+async def test_a_message_repeated_under_the_replacing_id_is_stored_once(
     store: Store,
 ) -> None:
     first = await accept(store, said("test:ann", "m1"))
@@ -86,7 +86,7 @@ async def test_a_message_that_comes_again_under_the_id_that_took_the_place_of_th
 
 
 @pytest.mark.parametrize("other", [{"words": "bye"}, {"address": "desk 2"}, {"message_id": "m2"}])
-async def test_under_another_id_of_the_person_something_else_is_another_message(
+async def test_another_payload_under_another_id_of_the_person_is_a_different_message(
     store: Store, other: dict[str, Any]
 ) -> None:
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
@@ -95,7 +95,7 @@ async def test_under_another_id_of_the_person_something_else_is_another_message(
     assert second.seq != first.seq
 
 
-async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one(store: Store) -> None:
+async def test_a_message_of_a_numbers_former_owner_is_no_repeat_for_the_next_one(store: Store) -> None:
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     await accept(store, said("test:ann", "m2", aliases=(ANN, PHONE)))
     bobs = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), PHONE)))
@@ -103,7 +103,7 @@ async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one
     assert not bobs.duplicate
 
 
-async def test_a_stop_that_comes_again_under_more_ids_takes_nothing_back(store: Store) -> None:
+async def test_a_stop_repeated_under_more_ids_withdraws_nothing(store: Store) -> None:
     await accept(store, said("test:+1", "m1", "stop", aliases=(PHONE,)))
     later = await accept(store, said("test:+1", "m2", aliases=(PHONE,)))
     again = await accept(store, said("test:ann", "m1", "stop", aliases=(ANN, PHONE)))
@@ -128,7 +128,7 @@ async def test_an_alias_leads_to_its_person(store: Store) -> None:
     assert await store.people.aliases_of(ann.person_id) == [Alias("test:ann"), Alias("test:ann-2"), phone]
 
 
-async def test_a_weak_id_passes_on_to_who_bears_it_now(store: Store) -> None:
+async def test_a_weak_id_moves_to_its_current_owner(store: Store) -> None:
     phone = Alias("test:+1", strong=False)
     ann = await accept(store, said("test:ann", "m1", aliases=(Alias("test:ann"), phone)))
     bob = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), phone)), now=NOW + 1)
@@ -138,7 +138,7 @@ async def test_a_weak_id_passes_on_to_who_bears_it_now(store: Store) -> None:
     assert await store.people.bearer_of("test:+1") == bob.person_id
 
 
-async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept(store: Store) -> None:
+async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_stored(store: Store) -> None:
     ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
     both = said("test:ann", "m2", aliases=(Alias("test:ann"), Alias("test:bob")))
     with pytest.raises(Conflict) as refused:
@@ -149,7 +149,7 @@ async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept
         assert waiting == [(own.seq, NOW)]
 
 
-async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: Store) -> None:
+async def test_the_cap_counts_waiting_messages_and_admits_duplicates(store: Store) -> None:
     for number in range(3):
         await accept(store, said("test:ann", f"m{number}"), cap=3)
     with pytest.raises(Exhausted) as refused:
@@ -159,7 +159,7 @@ async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: Stor
     assert not (await accept(store, said("test:bob", "m3"), cap=3)).duplicate
 
 
-async def test_a_message_shows_what_became_of_it(store: Store) -> None:
+async def test_a_message_shows_its_outcome(store: Store) -> None:
     first, last = [await accept(store, said("test:ann", name)) for name in ("m1", "m2")]
     person = first.person_id
     assert (await store.inbox.answer_of(person, last.seq)).status is MessageStatus.ACCEPTED
@@ -182,13 +182,13 @@ async def test_a_message_shows_what_became_of_it(store: Store) -> None:
     assert (again.duplicate, again.status, again.turn_id) == (True, MessageStatus.COMPLETED, turn.id)
 
 
-async def test_nobody_is_told_of_another_persons_message(store: Store) -> None:
+async def test_another_persons_message_is_not_found(store: Store) -> None:
     ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
     with pytest.raises(LookupError):
         await store.inbox.answer_of(bob.person_id, ann.seq)
 
 
-async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: Store) -> None:
+async def test_replies_for_the_outbox_are_not_returned_to_the_caller(store: Store) -> None:
     accepted = await accept(store, said("test:ann", "m1", reply_mode=ReplyMode.OUTBOX, address="desk"))
     epoch = (await store.kernels.activate(accepted.person_id, owner="one")).epoch
     turn = await store.turns.next_turn(accepted.person_id, epoch, now=NOW, debounce=0)

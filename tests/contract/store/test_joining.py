@@ -1,4 +1,4 @@
-"""Double text: before the first side effect what comes joins the turn that runs, after it waits for the next one."""
+"""Consecutive messages: before the first side effect they join the running turn; later ones wait for the next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def names(turn: Turn) -> list[str]:
     return [one.message_id for one in turn.messages]
 
 
-async def test_what_comes_before_the_first_side_effect_joins(store: Store) -> None:
+async def test_a_message_before_the_first_side_effect_joins(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     first = await owner.open()
@@ -30,18 +30,18 @@ async def test_what_comes_before_the_first_side_effect_joins(store: Store) -> No
         await store.turns.check_interrupts(first)
     joined = await owner.open()
     assert (joined.id, names(joined), joined.joins, joined.begun) == (first.id, ["m1", "m2"], 1, False)
-    # What was asked for one message alone is no part of the history any more.
+    # The model's output for the first message alone is no longer part of the history.
     assert (joined.dropped, await history(store, person)) == (3, [])
 
 
-async def test_an_end_sees_who_came_just_before_it(store: Store) -> None:
+async def test_an_end_detects_a_message_that_arrived_just_before_it(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
     await say(store, "m2")
     with pytest.raises(Newcomers):
         await owner.end(turn, HELLO)
-    assert await history(store, person) == []  # the end that was interrupted kept nothing
+    assert await history(store, person) == []  # the interrupted end stored nothing
     owner = await own(store, person)
     joined = await owner.open()
     await owner.end(joined, HELLO)
@@ -49,7 +49,7 @@ async def test_an_end_sees_who_came_just_before_it(store: Store) -> None:
     assert statuses == [MessageStatus.MERGED, MessageStatus.COMPLETED]
 
 
-async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: Store) -> None:
+async def test_an_intent_detects_a_message_that_arrived_just_before_it_and_closes_the_turn(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -69,7 +69,7 @@ async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: 
     assert names(await owner.open()) == ["m3"]
 
 
-async def test_a_failure_or_stop_is_not_put_off_by_newcomers(store: Store) -> None:
+async def test_a_failure_or_stop_is_not_delayed_by_joining_messages(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await say(store, "m2")
@@ -89,7 +89,7 @@ async def test_a_turn_is_joined_three_times_at_most(store: Store) -> None:
     assert names(await owner.open()) == ["m4"]
 
 
-async def test_newcomers_are_gathered_like_any_burst(store: Store) -> None:
+async def test_joining_messages_are_gathered_like_any_burst(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await owner.open()
     await say(store, "m2", now=NOW + 1)
@@ -102,7 +102,7 @@ async def test_newcomers_are_gathered_like_any_burst(store: Store) -> None:
 
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
-async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
+async def test_a_message_by_another_route_does_not_join_and_blocks_later_ones(
     store: Store, other: dict[str, Any]
 ) -> None:
     owner = await own(store, await say(store, "m1"))
@@ -118,7 +118,7 @@ async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
     assert order == [["m2"], ["m3"]]
 
 
-async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: Store) -> None:
+async def test_an_interrupted_turn_is_joined_by_messages_that_arrived_meanwhile(store: Store) -> None:
     person = await say(store, "m1")
     dead = await own(store, person)
     turn = await dead.open()
@@ -128,7 +128,7 @@ async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: Store
     assert (resumed.id, names(resumed), resumed.begun, resumed.crash_count) == (turn.id, ["m1", "m2"], False, 1)
 
 
-async def test_a_held_turn_is_joined_when_its_time_has_come(store: Store) -> None:
+async def test_a_held_turn_is_joined_when_it_runs_again(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.turns.hold(turn, owner.epoch, until=NOW + 30, problem="model_busy", notice=None, now=NOW)
@@ -138,8 +138,8 @@ async def test_a_held_turn_is_joined_when_its_time_has_come(store: Store) -> Non
     assert (joined.id, names(joined)) == (turn.id, ["m1", "m2"])
 
 
-async def test_what_begins_anew_anyhow_is_joined_any_number_of_times(store: Store) -> None:
-    """A crash, or a hold, has ended the attempt, and nothing was journaled: nobody is left behind."""
+async def test_a_turn_that_restarts_anyway_can_be_joined_any_number_of_times(store: Store) -> None:
+    """A crash, or a hold, has ended the attempt, and nothing was journaled: no message is left behind."""
     person = await say(store, "m0")
     for number in range(6):
         owner = await own(store, person, f"process {number}")
@@ -150,7 +150,7 @@ async def test_what_begins_anew_anyhow_is_joined_any_number_of_times(store: Stor
     assert (len((await owner.open()).messages), turn.joins) == (7, 0)
 
 
-async def test_what_was_journaled_is_superseded_three_times_at_most(store: Store) -> None:
+async def test_a_journal_is_superseded_three_times_at_most(store: Store) -> None:
     person = await say(store, "m0")
     for number in range(5):
         owner = await own(store, person, f"process {number}")

@@ -1,4 +1,4 @@
-"""The journal: turns in order, one owner at a time, nothing done twice and nothing lost after a crash."""
+"""The journal: turns in order, one owner at a time, no repeated side effect and no loss after a crash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
 
-async def test_epochs_only_grow(store: Store) -> None:
+async def test_epochs_only_increase(store: Store) -> None:
     person = await say(store, "m1")
     assert await store.kernels.epoch(person) == 0
     first = await store.kernels.activate(person, owner="one")
@@ -27,7 +27,7 @@ async def test_epochs_only_grow(store: Store) -> None:
     assert (first.epoch, second.epoch, await store.kernels.epoch(person)) == (1, 2, 2)
 
 
-async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_others_took(store: Store) -> None:
+async def test_all_leases_of_a_process_are_released_at_once_except_those_taken_by_others(store: Store) -> None:
     people = [await say(store, f"m{number}", user_id=f"test:{number}") for number in range(3)]
     held = {person: (await store.kernels.activate(person, owner="one")).epoch for person in people}
     await store.kernels.activate(people[1], owner="two")
@@ -39,7 +39,7 @@ async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_oth
     await store.kernels.release_all({})
 
 
-async def test_nobodys_kernel_is_not_found(store: Store) -> None:
+async def test_the_kernel_of_an_unknown_person_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.kernels.activate("p_nobody", owner="one")
     with pytest.raises(NotFound):
@@ -74,7 +74,7 @@ async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: Store
 
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
-async def test_a_turn_ends_where_the_way_changes(store: Store, other: dict[str, Any]) -> None:
+async def test_a_turn_ends_where_the_route_changes(store: Store, other: dict[str, Any]) -> None:
     for name, way in (("m1", {}), ("m2", {}), ("m3", other), ("m4", {})):
         person = await say(store, name, **way)
     owner, members = await own(store, person), []
@@ -85,7 +85,7 @@ async def test_a_turn_ends_where_the_way_changes(store: Store, other: dict[str, 
     assert members == [["m1", "m2"], ["m3"], ["m4"]]
 
 
-async def test_a_burst_is_waited_for_but_not_without_end(store: Store) -> None:
+async def test_a_burst_is_awaited_for_a_bounded_time(store: Store) -> None:
     owner = await own(store, await say(store, "m0", now=NOW))
     assert await owner.ask(NOW + 0.5, debounce=1) == NOW + 1
     for number in range(1, 6):
@@ -113,7 +113,7 @@ async def test_a_crash_loses_nothing(store: Store) -> None:
     assert resumed == expected
 
 
-async def test_a_finished_call_is_no_intent_any_more(store: Store) -> None:
+async def test_a_finished_call_is_no_longer_an_intent(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -139,7 +139,7 @@ async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: Store)
     assert (await store.inbox.answer_of(person, seq)).status is MessageStatus.ACCEPTED
 
 
-async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: Store) -> None:
+async def test_the_notice_of_a_hold_is_sent_by_the_outbox(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.turns.hold(turn, owner.epoch, until=NOW + 30, problem="x", notice=Reply("still trying"), now=NOW)
@@ -159,7 +159,7 @@ async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: Store) -> None:
         (TurnStatus.STOPPED, MessageStatus.STOPPED),
     ],
 )
-async def test_an_end_is_whole(store: Store, status: TurnStatus, member: MessageStatus) -> None:
+async def test_an_end_is_atomic(store: Store, status: TurnStatus, member: MessageStatus) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -179,7 +179,7 @@ async def test_an_end_is_whole(store: Store, status: TurnStatus, member: Message
     assert (await store.kernels.activate(person, owner="two")).history == [HELLO, ASKS, FOUND]
 
 
-async def test_history_is_in_order_over_turns_and_apart_between_people(store: Store) -> None:
+async def test_history_is_ordered_over_turns_and_separate_between_people(store: Store) -> None:
     expected: dict[str, list[HistoryItem]] = {}
     for number in range(3):
         for name in ("ann", "bob"):
@@ -233,7 +233,7 @@ async def test_turns_are_listed_newest_first_in_pages(store: Store) -> None:
     assert listed == ids
 
 
-async def test_a_turn_that_waits_for_its_turn_counts_no_hold_and_remembers_that_it_was_told(store: Store) -> None:
+async def test_a_turn_in_the_queue_counts_no_hold_and_remembers_its_notice(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     for until, notice in ((NOW + 5, None), (NOW + 30, Reply("busy")), (NOW + 60, None)):
         turn = await owner.open(until - 5)

@@ -1,4 +1,4 @@
-"""Ids that become others: the person stays who they are, and a stranger with their old number learns nothing."""
+"""Ids that are replaced: the person stays the same, and a stranger with their old number learns nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def notice(store: Store, person_id: str, text: str) -> None:
 # --- a strong id changes --------------------------------------------------------------------------------------------
 
 
-async def test_told_before_the_first_message_under_the_new_id(store: Store) -> None:
+async def test_reported_before_the_first_message_under_the_new_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     account = await connect(store, anna)
     assert await link(store, OLD, NEW) is LINKED
@@ -43,7 +43,7 @@ async def test_told_before_the_first_message_under_the_new_id(store: Store) -> N
     assert await history(store, anna) == ["hello", ""]
 
 
-async def test_told_after_the_first_message_under_the_new_id(store: Store) -> None:
+async def test_reported_after_the_first_message_under_the_new_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     account = await connect(store, anna)
     other = await write(store, NEW, SECOND_PHONE, text="it is me", now=NOW + 1)
@@ -58,7 +58,7 @@ async def test_told_after_the_first_message_under_the_new_id(store: Store) -> No
     assert await recipients(store, now=LATER) == [("both answered", NEW.user_id)]
 
 
-async def test_told_twice_and_more(store: Store) -> None:
+async def test_reported_repeatedly(store: Store) -> None:
     anna = await person(store, OLD)
     await write(store, NEW, now=NOW + 1)
     told = [await store.merging.link(OLD, NEW, now=LATER + n) for n in range(3)]
@@ -67,7 +67,7 @@ async def test_told_twice_and_more(store: Store) -> None:
     assert await store.people.bearer_of(OLD.user_id) == await store.people.bearer_of(NEW.user_id) == anna
 
 
-async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: Store) -> None:
+async def test_reported_by_twenty_callers_while_messages_arrive_under_both_ids(store: Store) -> None:
     anna = await person(store, OLD)
     writing = [write(store, one, now=LATER) for one in (OLD, NEW) * 10]
     telling = [link(store, OLD, NEW) for _ in range(20)]
@@ -77,7 +77,7 @@ async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: 
     assert len(waiting) == 20
 
 
-async def test_a_change_of_an_id_that_nobody_knows_changes_nothing_yet(store: Store) -> None:
+async def test_a_change_of_an_unknown_id_changes_nothing_yet(store: Store) -> None:
     assert await link(store, OLD, NEW) is UNKNOWN
     assert await store.people.bearer_of(NEW.user_id) is None
     stranger = await person(store, NEW)
@@ -92,7 +92,7 @@ async def test_an_id_that_becomes_itself_is_linked_already(store: Store) -> None
     assert await recipients(store) == [("news", OLD.user_id)]
 
 
-async def test_ids_of_another_scope_are_other_ids(store: Store) -> None:
+async def test_ids_of_another_scope_are_different_ids(store: Store) -> None:
     anna = await person(store, strong("US.1", "portfolio"))
     assert await link(store, OLD, NEW) is UNKNOWN
     assert await link(store, strong("US.1", "portfolio"), strong("US.2", "portfolio")) is LINKED
@@ -109,21 +109,21 @@ async def test_a_chain_of_changes_ends_at_the_same_person(store: Store) -> None:
     assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, third)} == {anna}
 
 
-async def test_there_and_back_again(store: Store) -> None:
+async def test_a_change_and_its_reversal(store: Store) -> None:
     anna = await person(store, OLD)
     await notice(store, anna, "news")
     assert [await link(store, OLD, NEW), await link(store, NEW, OLD), await link(store, OLD, NEW)] == [LINKED] * 3
-    assert await recipients(store) == [("news", OLD.user_id)]  # the third was the first, delivered again
+    assert await recipients(store) == [("news", OLD.user_id)]  # the third report was a repeat of the first
 
 
-async def test_an_older_person_of_the_new_id_is_the_one_who_stays(store: Store) -> None:
+async def test_an_older_person_of_the_new_id_remains(store: Store) -> None:
     first = await person(store, NEW)
     second = await person(store, OLD, now=NOW + 1)
     assert await link(store, OLD, NEW) is MERGED
     assert await store.people.surviving(second) == first
 
 
-# --- told before the change that made the previous id --------------------------------------------------------------
+# --- reported before the change that made the previous id ----------------------------------------------------------
 
 THIRD, FOURTH = strong("US.3"), strong("US.4")
 CHAIN = [(OLD, NEW), (NEW, THIRD), (THIRD, FOURTH)]
@@ -131,7 +131,7 @@ CHAIN = [(OLD, NEW), (NEW, THIRD), (THIRD, FOURTH)]
 
 @pytest.mark.parametrize("order", [*itertools.permutations(CHAIN)])
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_chain_told_in_any_order_ends_at_the_same_person(
+async def test_a_chain_reported_in_any_order_ends_at_the_same_person(
     store: Store, order: tuple[tuple[Alias, Alias], ...], times: int
 ) -> None:
     anna = await person(store, OLD, PHONE)
@@ -147,7 +147,7 @@ async def test_a_chain_told_in_any_order_ends_at_the_same_person(
     assert [await link(store, previous, current) for previous, current in order] == [LINKED] * 3
 
 
-async def test_told_too_early_and_after_the_first_message_under_the_last_id(store: Store) -> None:
+async def test_reported_too_early_and_after_the_first_message_under_the_last_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     account = await connect(store, anna)
     assert await link(store, NEW, THIRD) is UNKNOWN
@@ -159,7 +159,7 @@ async def test_told_too_early_and_after_the_first_message_under_the_last_id(stor
     assert (await store.merging.link(OLD, NEW, now=LATER)).then == ()
 
 
-async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: Store) -> None:
+async def test_reported_too_early_for_a_person_with_connections_is_kept_apart(store: Store) -> None:
     anna = await person(store, OLD)
     await link(store, NEW, THIRD)
     other = await person(store, THIRD, now=NOW + 1)
@@ -171,14 +171,14 @@ async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: 
     assert await link(store, NEW, THIRD) is KEPT_APART
 
 
-async def test_told_too_early_and_again_once_the_previous_id_has_written(store: Store) -> None:
+async def test_reported_too_early_and_again_after_a_message_under_the_previous_id(store: Store) -> None:
     assert await link(store, NEW, THIRD) is UNKNOWN
     anna = await person(store, NEW)
     assert [await link(store, NEW, THIRD) for _ in range(2)] == [LINKED] * 2
     assert await store.people.bearer_of(THIRD.user_id) == anna
 
 
-async def test_circles_that_were_told_too_early_come_to_an_end(store: Store) -> None:
+async def test_cycles_that_were_reported_too_early_terminate(store: Store) -> None:
     anna = await person(store, OLD)
     for previous, current in [(NEW, THIRD), (THIRD, NEW), (NEW, NEW), (THIRD, OLD)]:
         assert await link(store, previous, current) is UNKNOWN
@@ -186,7 +186,7 @@ async def test_circles_that_were_told_too_early_come_to_an_end(store: Store) -> 
     assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, THIRD)} == {anna}
 
 
-async def test_told_side_by_side(store: Store) -> None:
+async def test_reported_concurrently(store: Store) -> None:
     for run in range(10):
         ids = [strong(f"US.{run}.{number}") for number in range(4)]
         anna = await person(store, ids[0])
@@ -194,7 +194,7 @@ async def test_told_side_by_side(store: Store) -> None:
         assert await store.people.bearer_of(ids[3].user_id) == anna
 
 
-async def test_what_was_told_too_early_is_forgotten_like_the_rest(store: Store) -> None:
+async def test_early_reports_are_deleted_after_their_retention(store: Store) -> None:
     await link(store, NEW, THIRD)
     await store.retention.forget_old(now=LATER + 60 * DAY)
     anna = await person(store, OLD)
@@ -202,7 +202,7 @@ async def test_what_was_told_too_early_is_forgotten_like_the_rest(store: Store) 
     assert (await store.people.bearer_of(NEW.user_id), await store.people.bearer_of(THIRD.user_id)) == (anna, None)
 
 
-async def test_no_number_has_part_in_what_is_made_up_for(store: Store) -> None:
+async def test_early_reports_never_involve_numbers(store: Store) -> None:
     anna = await person(store, OLD)
     early = [(NEW, PHONE), (PHONE, SECOND_PHONE), (PHONE, THIRD), (NEW, Alias(SECOND_PHONE.user_id))]
     assert [await link(store, previous, current) for previous, current in early] == [UNKNOWN] * 4
@@ -214,7 +214,7 @@ async def test_no_number_has_part_in_what_is_made_up_for(store: Store) -> None:
     assert await recipients(store) == [("news for anna", NEW.user_id)]
 
 
-# --- where replies go -----------------------------------------------------------------------------------------------
+# --- recipients of replies -----------------------------------------------------------------------------------------
 
 
 async def test_a_pending_reply_follows_its_person_to_the_new_id(store: Store) -> None:
@@ -224,7 +224,7 @@ async def test_a_pending_reply_follows_its_person_to_the_new_id(store: Store) ->
     assert await recipients(store) == [("news", NEW.user_id)]
 
 
-async def test_a_number_that_was_written_under_does_not_outrank_the_new_id(store: Store) -> None:
+async def test_a_number_used_before_does_not_outrank_the_new_id(store: Store) -> None:
     anna = await person(store, PHONE)
     assert (await write(store, OLD, PHONE)).person_id == anna
     await notice(store, anna, "news")
@@ -254,7 +254,7 @@ async def test_a_reply_held_without_a_recipient_goes_to_the_new_id(store: Store)
     assert await recipients(store) == [("news", NEW.user_id)]
 
 
-# --- numbers that pass on -------------------------------------------------------------------------------------------
+# --- recycled numbers ----------------------------------------------------------------------------------------------
 
 
 async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_owner(store: Store) -> None:
@@ -269,7 +269,7 @@ async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_ow
     assert await recipients(store) == [("news for anna", NEW.user_id)]
 
 
-async def test_a_number_that_was_exchanged_finds_its_former_owner_no_more(store: Store) -> None:
+async def test_a_replaced_number_no_longer_identifies_its_former_owner(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, SECOND_PHONE) is LINKED
     assert await store.people.bearer_of(PHONE.user_id) is None
@@ -279,7 +279,7 @@ async def test_a_number_that_was_exchanged_finds_its_former_owner_no_more(store:
     assert await store.people.bearer_of(PHONE.user_id) == stranger
 
 
-async def test_the_notice_delivered_again_after_the_number_passed_on_does_not_merge_the_stranger(
+async def test_a_notice_repeated_after_the_number_was_recycled_does_not_merge_the_stranger(
     store: Store,
 ) -> None:
     anna = await person(store, PHONE)
@@ -290,7 +290,7 @@ async def test_the_notice_delivered_again_after_the_number_passed_on_does_not_me
     assert await store.people.bearer_of(SECOND_PHONE.user_id) == anna
 
 
-async def test_what_is_forgotten_is_another_change_in_the_same_words(store: Store) -> None:
+async def test_after_its_retention_a_notice_counts_as_new(store: Store) -> None:
     anna = await person(store, PHONE)
     await link(store, PHONE, SECOND_PHONE)
     stranger = await person(store, PHONE, now=LATER)
@@ -299,7 +299,7 @@ async def test_what_is_forgotten_is_another_change_in_the_same_words(store: Stor
     await store.retention.forget_old(now=LATER + 7 * DAY)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 7 * DAY) is LINKED
     assert await store.people.bearer_of(SECOND_PHONE.user_id) is None
-    for day in (25, 50):  # the stranger is not silent for so long that the number would pass on
+    for day in (25, 50):  # the stranger has not been silent long enough to lose the number
         assert (await write(store, PHONE, now=LATER + day * DAY)).person_id == stranger
     await store.retention.forget_old(now=LATER + 60 * DAY)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 60 * DAY) is LINKED
@@ -307,19 +307,19 @@ async def test_what_is_forgotten_is_another_change_in_the_same_words(store: Stor
     assert await store.people.bearer_of(third.user_id) == anna
 
 
-async def test_a_number_alone_never_tells_of_a_person_who_has_a_strong_id(store: Store) -> None:
+async def test_a_number_alone_never_affects_a_person_with_a_strong_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     assert await link(store, PHONE, NEW) is UNKNOWN
     assert (await write(store, NEW, now=LATER)).person_id != anna
 
 
-async def test_an_id_kept_as_weak_is_weak_even_when_told_as_strong(store: Store) -> None:
+async def test_an_id_stored_as_weak_stays_weak_although_reported_as_strong(store: Store) -> None:
     await person(store, OLD, PHONE)
     assert await link(store, Alias(PHONE.user_id), NEW) is UNKNOWN
-    assert await link(store, weak("US.1"), NEW) is LINKED  # told as weak, but they have no other strong one
+    assert await link(store, weak("US.1"), NEW) is LINKED  # reported as weak, but they have no other strong one
 
 
-async def test_a_number_never_takes_the_place_of_a_strong_id(store: Store) -> None:
+async def test_a_number_never_replaces_a_strong_id(store: Store) -> None:
     anna = await person(store, OLD)
     await notice(store, anna, "news for anna")
     assert [await link(store, OLD, PHONE) for _ in range(2)] == [UNKNOWN] * 2
@@ -327,26 +327,26 @@ async def test_a_number_never_takes_the_place_of_a_strong_id(store: Store) -> No
     assert await recipients(store) == [("news for anna", OLD.user_id)]
 
 
-async def test_a_person_known_by_number_alone_gets_a_strong_id(store: Store) -> None:
+async def test_a_person_known_only_by_number_gets_a_strong_id(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, NEW) is LINKED
     assert (await write(store, NEW, SECOND_PHONE, now=LATER)).person_id == anna
 
 
-async def test_a_number_passes_to_whom_it_is_told_of(store: Store) -> None:
+async def test_a_number_moves_to_the_person_in_the_report(store: Store) -> None:
     anna, bruno = await person(store, SECOND_PHONE), await person(store, NEW, PHONE)
     assert await link(store, SECOND_PHONE, PHONE) is LINKED
     assert await store.people.bearer_of(PHONE.user_id) == anna
     assert await store.people.aliases_of(bruno) == [NEW]
 
 
-async def test_of_two_people_known_by_number_alone_the_newer_is_merged(store: Store) -> None:
+async def test_of_two_people_known_only_by_number_the_newer_is_merged(store: Store) -> None:
     anna, newer = await person(store, PHONE), await person(store, SECOND_PHONE, now=NOW + 1)
     assert await link(store, PHONE, SECOND_PHONE) is MERGED
     assert await store.people.surviving(newer) == anna
 
 
-async def test_two_known_by_number_alone_who_both_have_connections_are_kept_apart_and_the_number_is_given_up(
+async def test_two_people_known_only_by_number_with_connections_are_kept_apart_and_the_number_is_given_up(
     store: Store,
 ) -> None:
     anna, other = await person(store, PHONE), await person(store, SECOND_PHONE, now=NOW + 1)
@@ -361,7 +361,7 @@ async def test_two_known_by_number_alone_who_both_have_connections_are_kept_apar
     assert await recipients(store) == [("news for anna", SECOND_PHONE.user_id)]
 
 
-async def test_a_change_that_was_not_believed_is_not_believed_of_the_numbers_next_owner(store: Store) -> None:
+async def test_a_rejected_change_stays_rejected_for_the_numbers_next_owner(store: Store) -> None:
     await person(store, OLD, PHONE)
     assert await link(store, PHONE, NEW) is UNKNOWN
     stranger = await person(store, PHONE, now=LATER)
@@ -388,7 +388,7 @@ async def test_two_people_with_connections_are_kept_apart(store: Store) -> None:
     assert await store.merging.kept_apart_pairs() == 1
 
 
-async def test_an_operator_merges_those_who_were_kept_apart(store: Store) -> None:
+async def test_an_operator_merges_people_who_were_kept_apart(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     for one in (anna, other):
         await connect(store, one)
@@ -400,7 +400,7 @@ async def test_an_operator_merges_those_who_were_kept_apart(store: Store) -> Non
 
 
 @pytest.mark.parametrize("status", [ConnectionStatus.PENDING, ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED])
-async def test_what_gives_no_access_keeps_nobody_apart(store: Store, status: ConnectionStatus) -> None:
+async def test_connections_without_access_keep_no_people_apart(store: Store, status: ConnectionStatus) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     await connect(store, anna)
     await connect(store, other, status)
@@ -408,7 +408,7 @@ async def test_what_gives_no_access_keeps_nobody_apart(store: Store, status: Con
     assert {one.holder for one in await store.connections.of_person(anna)} == {anna, other}
 
 
-async def test_the_newer_ones_connections_come_along_if_the_older_has_none(store: Store) -> None:
+async def test_the_newer_persons_connections_move_if_the_older_has_none(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     account = await connect(store, other)
     assert await link(store, OLD, NEW) is MERGED

@@ -1,4 +1,4 @@
-"""Files that tools made for a person: kept until their reply is settled, handed out to its channel. On every engine."""
+"""Files that tools made for a person: kept until their reply is settled, served to its channel. On every engine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def end(owner: Owner, turn: Turn, *files: ReplyFile) -> None:
 
 
 async def counted(store: Store, now: float) -> tuple[int, int]:
-    """Rows and chunks that are left by the sweep of that time."""
+    """Rows and chunks that are left by the sweep at that time."""
     while await store.media.sweep(now=now):
         pass
 
@@ -58,7 +58,7 @@ async def counted(store: Store, now: float) -> tuple[int, int]:
     return await store.engine.read(count)
 
 
-async def test_it_goes_with_its_reply_and_is_handed_out_to_its_channel(store: Store) -> None:
+async def test_a_file_is_attached_to_its_reply_and_served_to_its_channel(store: Store) -> None:
     owner, turn = await asked(store)
     file = await make(store, turn)
     with pytest.raises(NotFound):
@@ -73,7 +73,7 @@ async def test_it_goes_with_its_reply_and_is_handed_out_to_its_channel(store: St
     assert await store.media.lease("test", [], limit=10, seconds=30, now=NOW) == []
 
 
-async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: Store) -> None:
+async def test_a_file_stays_until_the_reply_is_settled_and_a_while_longer(store: Store) -> None:
     owner, turn = await asked(store)
     await end(owner, turn, await make(store, turn))
     assert await counted(store, LATER) == (1, 2)
@@ -87,7 +87,7 @@ async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: Sto
     assert await counted(store, LATER) == (0, 0)
 
 
-async def test_what_goes_with_no_reply_goes_with_its_turn(store: Store) -> None:
+async def test_an_unattached_file_is_deleted_with_its_turn(store: Store) -> None:
     owner, turn = await asked(store)
     await make(store, turn)
     assert await counted(store, LATER) == (1, 2)
@@ -95,7 +95,7 @@ async def test_what_goes_with_no_reply_goes_with_its_turn(store: Store) -> None:
     assert await counted(store, LATER) == (0, 0)
 
 
-async def test_a_caller_who_waits_has_a_while_to_fetch_it(store: Store) -> None:
+async def test_a_waiting_caller_has_some_time_to_fetch_it(store: Store) -> None:
     owner, turn = await asked(store, ReplyMode.INLINE)
     file = await make(store, turn)
     await end(owner, turn, file)
@@ -104,7 +104,7 @@ async def test_a_caller_who_waits_has_a_while_to_fetch_it(store: Store) -> None:
     assert await counted(store, LATER) == (0, 0)
 
 
-async def test_it_is_sealed_and_counts_into_what_a_person_may_have(store: Store) -> None:
+async def test_a_file_is_sealed_and_counts_towards_the_persons_quota(store: Store) -> None:
     _, turn = await asked(store)
     await make(store, turn)
 

@@ -1,4 +1,6 @@
-"""Files that people sent: wanted, leased, brought, failed, read, heard, swept; and the messages that wait for them."""
+"""Files that people sent: requested, leased, uploaded, failed, read, transcribed, swept; and the messages that wait for
+them.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,7 @@ async def sweep(store: Store) -> None:
 # --- at acceptance ----------------------------------------------------------------------------------------------------
 
 
-async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: Store) -> None:
+async def test_included_bytes_are_stored_separately_from_the_message(store: Store) -> None:
     data = b"\x89PNG\r\n\x1a\n" + bytes(3 * CHUNK_BYTES)
     person = await send(store, with_bytes(data))
     turn = await (await own(store, person)).open()
@@ -90,7 +92,7 @@ async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: Stor
     assert b"".join([await store.files.chunk(media_id, number) for number in range(4)]) == data
 
 
-async def test_what_is_stored_is_sealed(store: Store) -> None:
+async def test_stored_bytes_are_sealed(store: Store) -> None:
     await send(store, with_bytes(png() + b"SECRET"))
     await send(store, Payload(Document("text/plain", "diary.txt", media_ref="REF")), "m2")
 
@@ -101,7 +103,7 @@ async def test_what_is_stored_is_sealed(store: Store) -> None:
     assert not [word for word in ("SECRET", "REF", "diary") if word in stored]
 
 
-async def test_a_repeat_keeps_nothing_more(store: Store) -> None:
+async def test_a_repeat_stores_nothing_else(store: Store) -> None:
     await send(store, with_bytes(png()))
     await send(store, with_bytes(png()))
     assert await counted(store) == (1, 1)
@@ -118,9 +120,7 @@ async def test_a_repeat_keeps_nothing_more(store: Store) -> None:
         (Payload(Image("image/png", media_ref="r", size_bytes=11 * MIB)), FileProblem.TOO_LARGE),
     ],
 )
-async def test_what_is_known_to_be_no_use_is_not_waited_for(
-    store: Store, payload: Payload, problem: FileProblem
-) -> None:
+async def test_an_unusable_file_is_not_awaited(store: Store, payload: Payload, problem: FileProblem) -> None:
     turn = await (await own(store, await send(store, payload))).open()
     media_id = turn.messages[0].payload.media_id
     assert (await store.files.find([media_id]))[media_id].problem is problem
@@ -129,13 +129,13 @@ async def test_what_is_known_to_be_no_use_is_not_waited_for(
 
 
 @pytest.mark.parametrize("kind", [Video, Sticker, Document])
-async def test_what_cannot_be_opened_is_not_kept_at_all(store: Store, kind: type[File]) -> None:
+async def test_an_unsupported_file_is_not_stored(store: Store, kind: type[File]) -> None:
     turn = await (await own(store, await send(store, with_bytes(b"bytes", kind, "application/zip")))).open()
     assert turn.messages[0].payload == Payload(kind("application/zip"))
     assert await counted(store) == (0, 0)
 
 
-async def test_so_much_and_no_more(database_url: str) -> None:
+async def test_the_quota_is_enforced(database_url: str) -> None:
     store = await open_store(database_url, keys("test"), media_bytes=2 * CHUNK_BYTES)
     try:
         await send(store, with_bytes(png() + bytes(CHUNK_BYTES)))
@@ -158,7 +158,7 @@ async def test_a_turn_waits_for_its_file_and_no_longer_than_the_deadline(store: 
     assert isinstance(await owner.ask(NOW + WAIT_SECONDS), Turn)
 
 
-async def test_what_comes_after_a_file_waits_with_it_in_order(store: Store) -> None:
+async def test_messages_after_a_file_wait_with_it_in_order(store: Store) -> None:
     person = await send(store, WANTED)
     await send(store, Payload(Text("well?")), "m2", now=NOW + 1)
     owner = await own(store, person)
@@ -169,7 +169,7 @@ async def test_what_comes_after_a_file_waits_with_it_in_order(store: Store) -> N
     assert [each.message_id for each in turn.messages] == ["m1", "m2"]
 
 
-async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: Store) -> None:
+async def test_an_awaited_file_does_not_delay_the_running_turn(store: Store) -> None:
     person = await say(store, "m0", address="a", reply_mode=ReplyMode.OUTBOX)
     owner = await own(store, person)
     turn = await owner.open()
@@ -183,7 +183,7 @@ async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: Stor
     assert [each.message_id for each in (await owner.open()).messages] == ["m0", "m1"]
 
 
-async def test_stop_takes_back_what_waits_for_a_file(store: Store) -> None:
+async def test_stop_withdraws_a_message_that_waits_for_a_file(store: Store) -> None:
     owner = await own(store, await send(store, WANTED))
     await send(store, Payload(Text("stop")), "m2")
     turn = await owner.open()
@@ -196,7 +196,7 @@ async def test_stop_takes_back_what_waits_for_a_file(store: Store) -> None:
 # --- leases -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: Store) -> None:
+async def test_a_lease_names_the_file_and_is_exclusive(store: Store) -> None:
     digest = hashlib.sha256(b"x").digest()
     content = Payload(Image("image/jpeg", media_ref="ref-1", sha256=digest))
     await send(store, content)
@@ -208,7 +208,7 @@ async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: Store) -> N
     assert await lease(store, now=NOW + 29) == []
 
 
-async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(store: Store) -> None:
+async def test_an_expired_lease_is_renewed_and_the_old_token_is_void(store: Store) -> None:
     await send(store, WANTED)
     (first,) = await lease(store)
     upload = await store.media.begin_upload("test", first.media_id, first.token, now=NOW)
@@ -224,14 +224,14 @@ async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(s
     assert await store.files.chunk(second.media_id, 0) == b"new"
 
 
-async def test_what_no_channel_has_seen_is_leased_again_at_once(store: Store) -> None:
+async def test_a_lease_that_never_arrived_is_leased_again_at_once(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     await store.media.release([(wanted.media_id, wanted.token)])
     assert len(await lease(store)) == 1
 
 
-async def test_after_the_deadline_nobody_is_asked(store: Store) -> None:
+async def test_after_the_deadline_a_file_is_not_leased(store: Store) -> None:
     await send(store, WANTED)
     assert await lease(store, now=NOW + WAIT_SECONDS) == []
 
@@ -244,7 +244,7 @@ async def test_a_retry_is_leased_again_after_its_time(store: Store) -> None:
     assert len(await lease(store, now=NOW + 5)) == 1
 
 
-async def test_a_failure_lets_the_message_go(store: Store) -> None:
+async def test_a_failure_releases_the_message(store: Store) -> None:
     person = await send(store, WANTED)
     (wanted,) = await lease(store)
     assert await ack(store, wanted, Outcome.FAILED, error_code="expired") is AckResult.RECORDED
@@ -255,7 +255,7 @@ async def test_a_failure_lets_the_message_go(store: Store) -> None:
         await bring(store, wanted, b"late")
 
 
-async def test_strangers_settle_nothing(store: Store) -> None:
+async def test_other_channels_cannot_settle(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     (settled,) = await store.media.settle("other", [MediaAck(wanted.media_id, wanted.token, Outcome.FAILED)], now=NOW)
@@ -269,7 +269,7 @@ async def test_strangers_settle_nothing(store: Store) -> None:
 # --- the bytes --------------------------------------------------------------------------------------------------------
 
 
-async def test_an_upload_begins_anew_and_again_is_no_harm(store: Store) -> None:
+async def test_an_upload_can_restart_and_be_repeated(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     broken = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
@@ -282,7 +282,7 @@ async def test_an_upload_begins_anew_and_again_is_no_harm(store: Store) -> None:
     assert await counted(store) == (1, 2)
 
 
-async def test_a_transcript_is_kept_and_counted(store: Store) -> None:
+async def test_a_transcript_is_stored_and_counted(store: Store) -> None:
     content = with_bytes(b"OggS", Audio, "audio/ogg; codecs=opus")
     person = await send(store, content)
     turn = await (await own(store, person)).open()
@@ -293,7 +293,7 @@ async def test_a_transcript_is_kept_and_counted(store: Store) -> None:
     assert await store.spending.spent_today(person, now=NOW) == 5
 
 
-async def test_files_go_with_their_turn(store: Store) -> None:
+async def test_files_are_deleted_with_their_turn(store: Store) -> None:
     person = await send(store, with_bytes(pdf("x", filler=40 * CHUNK_BYTES), Document, "application/pdf"))
     owner = await own(store, person)
     turn = await owner.open()
@@ -314,8 +314,8 @@ async def test_a_split_turn_keeps_its_files(store: Store) -> None:
     assert await counted(store) == (2, 2)
 
 
-async def test_files_outlive_the_merging_of_their_person(store: Store) -> None:
-    """What they were sealed with stays the key of who was merged; the turn is of who stays."""
+async def test_files_survive_a_merge_of_their_person(store: Store) -> None:
+    """Their key stays the merged person's; the turn belongs to the remaining person."""
     older = await say(store, "m0", "test:old", now=NOW - 10, address="a", reply_mode=ReplyMode.OUTBOX)
     newer = await send(store, with_bytes(b"OggS", Audio, "audio/ogg"))
     await send(store, WANTED, "m2")
@@ -331,7 +331,7 @@ async def test_files_outlive_the_merging_of_their_person(store: Store) -> None:
     assert await store.spending.spent_today(older, now=NOW) == len(found)
 
 
-async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_waits_on(store: Store) -> None:
+async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_still_waits(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     await bring(store, wanted, b"locked", problem=FileProblem.LOCKED)
@@ -339,8 +339,8 @@ async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_waits_on(
     assert await counted(store) == (1, 0)
 
 
-async def test_messages_go_before_chunks(sqlite_url: str) -> None:
-    """However many chunks wait for the one writer, a message waits for those under way at most."""
+async def test_messages_take_precedence_over_chunks(sqlite_url: str) -> None:
+    """However many chunks wait for the one writer, a message waits at most for those in progress."""
     store = await open_store(sqlite_url, keys("test"))
     await send(store, WANTED)
     (wanted,) = await lease(store)

@@ -1,4 +1,4 @@
-"""Whose files there is room for: strangers take none from those who are known, however many come."""
+"""The quota for files: strangers cannot displace files of established people, however many strangers come."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KB = 1024
 PICTURE = png() + bytes(40 * KB)
 ROOM = 200 * KB
-"""For four pictures, and some more."""
+"""For four pictures, and a little more."""
 LONG_AGO = NOW - (STRANGER_DAYS + 1) * 86_400
 
 
@@ -49,7 +49,7 @@ async def send(store: Store, name: str, payload: Payload | None = None, *, now: 
 
 
 async def opened(store: Store, person: str) -> FileProblem:
-    """What the person's turn makes of their file."""
+    """How the person's turn sees their file."""
     turn = await (await own(store, person)).open(NOW + 100)
     media_id = turn.messages[-1].payload.media_id
     file = (await store.files.find([media_id]))[media_id]
@@ -57,7 +57,7 @@ async def opened(store: Store, person: str) -> FileProblem:
     return file.problem
 
 
-async def test_known_people_find_room_in_a_flood_of_strangers(store: Store) -> None:
+async def test_established_people_get_space_in_a_flood_of_strangers(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     bob = await greet(store, "bob")
     await connect(store, bob, ConnectionStatus.ACTIVE)
@@ -69,7 +69,7 @@ async def test_known_people_find_room_in_a_flood_of_strangers(store: Store) -> N
     ]  # fmt: skip
 
 
-async def test_a_stranger_takes_room_from_those_who_came_later_alone(store: Store) -> None:
+async def test_a_stranger_displaces_only_later_strangers(store: Store) -> None:
     await greet(store, "early", now=NOW - 1)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     for number in range(4, 50):
@@ -79,7 +79,7 @@ async def test_a_stranger_takes_room_from_those_who_came_later_alone(store: Stor
     assert [await opened(store, each) for each in (early, *strangers)] == [*[FileProblem.NONE] * 4, FileProblem.NO_ROOM]
 
 
-async def test_what_a_turn_is_at_stays(store: Store) -> None:
+async def test_a_file_that_a_turn_reads_stays(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     assert await opened(store, strangers[3]) is FileProblem.NONE
@@ -90,7 +90,7 @@ async def test_what_a_turn_is_at_stays(store: Store) -> None:
     assert (await store.files.find([media_id]))[media_id].problem is FileProblem.NONE
 
 
-async def test_nobody_takes_more_than_their_share(store: Store) -> None:
+async def test_a_person_cannot_exceed_their_share(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     for number in range(2):
         sent = Message("test:ann", f"m{number}", with_bytes(PICTURE), address="a", reply_mode=ReplyMode.OUTBOX)
@@ -99,7 +99,7 @@ async def test_nobody_takes_more_than_their_share(store: Store) -> None:
         await send(store, "ann")
 
 
-async def test_an_upload_finds_room_too_and_a_person_without_room_is_told_why(store: Store) -> None:
+async def test_an_upload_gets_space_too_and_a_person_without_space_is_told_why(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     await send(store, "ann", WANTED, now=NOW)
@@ -117,7 +117,7 @@ async def test_an_upload_finds_room_too_and_a_person_without_room_is_told_why(st
     assert (file.state, file.problem) == (MediaState.WANTED, FileProblem.NO_ROOM)
 
 
-async def test_what_was_taken_is_swept(store: Store) -> None:
+async def test_evicted_files_are_swept(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     for number in range(4):
         await send(store, f"s{number}", now=NOW + number)
