@@ -1,4 +1,4 @@
-"""A cable between two ends over TCP, which can be cut while both live."""
+"""A TCP relay between two ends, which can be cut while both run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Cable:
         return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def cut(self) -> None:
-        """Every connection is reset; new ones are made at once."""
+        """Reset every connection. New ones are possible at once."""
         for writer in self._writers:
             writer.transport.abort()
 

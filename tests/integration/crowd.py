@@ -1,4 +1,4 @@
-"""Many people who need an account at the same time: each writes, consents, sends their code, and is answered."""
+"""Many people need an account at the same time. Each writes, consents, sends their code, and is answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINUTE = 60.0
 
 @dataclass
 class Crowd:
-    """What came of it. `asked` are the moments of the requests to Composio, in seconds; `threads` the most at once."""
+    """The results. `asked` holds the times of the requests to Composio, in seconds; `threads` is their peak."""
 
     answers: list[str] = field(default_factory=list)
     tasks: list[int] = field(default_factory=list)
@@ -62,7 +62,7 @@ async def connect_at_once(world: World, people: int) -> Crowd:
 
 
 async def _connect(world: World, number: int) -> str:
-    """One person's way; the answer to their code."""
+    """Let one person connect. Returns the answer to their code."""
     user_id = f"telegram:{number}"
     offer = await _say(world, user_id, "m1", f"create a task: Demo {number}")
     async with a_browser(str(IPv4Address("198.18.0.0") + number)) as browser:

@@ -1,4 +1,4 @@
-"""Files as people send them, small enough to be told by their digest."""
+"""Small files that people send, identified by their digest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VOICE = b"OggS" + bytes(range(256)) * 40
 
 
 def png(shade: int = 7, side: int = 1) -> bytes:
-    """A grey square of so many pixels a side."""
+    """A grey square with sides of `side` pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -30,7 +30,7 @@ def png(shade: int = 7, side: int = 1) -> bytes:
 
 
 def pdf(line: str, *, password: str | None = None, filler: int = 0) -> bytes:
-    """A page with one line. `filler` bytes that do not compress make it larger; an empty password opens by itself."""
+    """A page with one line. `filler` incompressible bytes make it larger. An empty password needs no input."""
     writer = PdfWriter()
     page = writer.add_blank_page(200, 200)
     font = DictionaryObject({
@@ -55,12 +55,12 @@ def pdf(line: str, *, password: str | None = None, filler: int = 0) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """As the emulated model tells it."""
+    """The description by the emulated model."""
     return f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def shown(world: World) -> list[str]:
-    """The digests of all files that the emulated model was shown or heard, in order."""
+    """The digests of all files that the emulated model received, in order."""
     calls = world.emulators.effects.all("model_call")
     heard = [call.detail["sha256"] for call in world.emulators.effects.all("transcription")]
     return [*heard, *(file["sha256"] for call in calls for file in call.detail["files"])]

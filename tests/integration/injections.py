@@ -1,4 +1,4 @@
-"""The prompt injections that are tried on the product: what is asked for, and by which way it reaches the model.
+"""The prompt injections that are tried on the product: each order, and the way in which it reaches the model.
 
 docs/security.md shows them as a table (see table()).
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """`order` is what the obedient model makes of it, `shown` what the person has to see of it before it is done."""
+    """`order` is the instruction to the obedient model. `shown` is what the person must see before it is executed."""
 
     name: str
     order: str
@@ -65,7 +65,7 @@ LINK: Final = Attack(
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """`plant` has the attacks' orders come before the model; the model obeys by itself from then on."""
+    """`plant` brings the attacks' orders to the model, which then obeys them."""
 
     way: str
     plant: Plant
@@ -90,7 +90,7 @@ async def _forwarded_often(_: World, phone: Phone, orders: str) -> None:
 
 
 async def _quoted(world: World, phone: Phone, orders: str) -> None:
-    """What was passed on is out of the model's sight, but for what the person quotes of it."""
+    """The model does not see the forwarded message, except for the person's quotation of it."""
     world.emulators.openai.script(["I see."])
     passed_on = phone.compose("text", {"body": orders}, orders)
     passed_on.beside = PASSED_ON
@@ -203,7 +203,7 @@ def _task(task: Callable[[str], Task]) -> Plant:
 
 
 def _tool(slug: str, result: Callable[[str], dict[str, Any]], text: str, **arguments: str) -> Plant:
-    """By what a tool of another toolkit returns to a call that the person asked for."""
+    """In the output of another toolkit's tool, which the person asked for."""
 
     async def plant(world: World, phone: Phone, orders: str) -> None:
         toolkit = slug.partition("_")[0].lower()
@@ -272,7 +272,7 @@ async def _evicted(world: World, phone: Phone) -> None:
 
 
 async def _remaining(world: World, phone: Phone, orders: str) -> None:
-    """A mail has the model note it for when another account is connected."""
+    """A mail makes the model note the order for the time after another account is connected."""
     world.emulators.openai.obey(obeys=False)
     (await place_of(world, phone)).inbox.insert(0, replace(HARMLESS, body="connect something"))
     note = ToolCall("connect", {"toolkit": "hackernews2", "remaining": orders})
@@ -290,7 +290,7 @@ async def _remaining(world: World, phone: Phone, orders: str) -> None:
 
 
 async def _account_name(world: World, phone: Phone, orders: str) -> None:
-    """A name for a second account stands in the schema of each of its tools from then on: it holds no order."""
+    """The name of a second account is part of the schema of each of its tools. It must not contain an order."""
     world.emulators.openai.obey(obeys=False)
     world.emulators.openai.script(
         [ToolCall("connect", {"toolkit": "asana", "remaining": "", "account_name": orders}), "Please connect it."]
@@ -371,7 +371,7 @@ def _as_json(text: str) -> str:
 
 
 def table() -> str:
-    """As docs/security.md shows it."""
+    """The table of docs/security.md."""
     rows = [
         f"| {injection.way} | {attack.name} | {attack.outcome} |"
         for group in INJECTIONS.values()

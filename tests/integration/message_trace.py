@@ -73,7 +73,7 @@ class MessagePath:
 
 
 class Tracer:
-    """Sees what every thread enters that is started while it is installed."""
+    """Records the functions entered by every thread that starts while it is installed."""
 
     def __init__(self) -> None:
         self._trace: Trace | None = None
@@ -110,7 +110,7 @@ class Tracer:
 
 
 def _outermost(frame: FrameType) -> CodeType:
-    """Our function that all others on this stack were called by."""
+    """The outermost function of ours on this stack."""
     code, caller = frame.f_code, frame.f_back
     while caller is not None:
         if _is_ours(caller.f_code):
@@ -142,7 +142,7 @@ def _start(code: CodeType) -> int:
 
 
 async def trace_messages(folder: Path) -> list[Trace]:
-    """One trace for each of several new people who write."""
+    """Trace one message of each of several new people."""
     tracer = Tracer()
     an_hour = 3600.0
     with (
@@ -166,7 +166,7 @@ async def _trace_one(world: World, tracer: Tracer, label: str) -> Trace:
 
 
 async def _quiet(trace: Trace) -> None:
-    """Until the acknowledgement and the receipts have ended, too."""
+    """Wait until the acknowledgement and the receipts have ended, too."""
     entered = -1
     while entered != len(trace.calls):
         entered = len(trace.calls)
@@ -174,7 +174,7 @@ async def _quiet(trace: Trace) -> None:
 
 
 def path_of(traces: list[Trace]) -> MessagePath:
-    """What all traces have in common, in their average order."""
+    """The common part of all traces, in its average order."""
     common = set.intersection(*(set(trace.entered) for trace in traces))
     orders = [[function for function in trace.entered if function in common] for trace in traces]
     files: dict[str, list[Function]] = {
@@ -192,7 +192,7 @@ def path_of(traces: list[Trace]) -> MessagePath:
 
 
 def _average_order(orders: Iterable[Sequence[T]]) -> list[T]:
-    """The items of all orders, which are the same ones, by the average of their first positions."""
+    """The items, sorted by the average of their first positions. All orders have the same items."""
     positions: dict[T, int] = {}
     for order in orders:
         for position, item in enumerate(dict.fromkeys(order)):
@@ -228,7 +228,7 @@ def _line(name: str, purpose: str) -> str:
 
 
 def _purposes(file: Path) -> dict[str, str]:
-    """By qualified name, the first sentence of each docstring; the module's by the empty name."""
+    """The first sentence of each docstring, by qualified name. The module's has the empty name."""
     found: dict[str, str] = {}
 
     def note(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> None:

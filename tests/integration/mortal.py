@@ -1,4 +1,4 @@
-"""A gateway in this process that can die as one that is killed with -9 does: everything of it stops where it is."""
+"""A gateway in this process that can die as if killed with -9: all its work stops at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OWNER: contextvars.ContextVar[MortalGateway | None] = contextvars.ContextVar("o
 
 
 class MortalGateway:
-    """`runner` serves it. What it holds open is closed with the world, after the tests have looked."""
+    """`runner` serves it. Its open resources are closed with the world, after the assertions of the tests."""
 
     runner: web.AppRunner
 
@@ -27,7 +27,7 @@ class MortalGateway:
 
     @contextmanager
     def its_tasks(self) -> Iterator[None]:
-        """Whatever is started inside is its own, and what that starts in turn."""
+        """Tasks started inside the block belong to the gateway, and so do the tasks that they start."""
         asyncio.get_running_loop().set_task_factory(_task)
         token = _OWNER.set(self)
         try:
@@ -36,7 +36,7 @@ class MortalGateway:
             _OWNER.reset(token)
 
     async def die(self) -> None:
-        """Its calls are cut, its port is closed, and nobody is told: what the Graph API has in hand goes on there."""
+        """Cut its calls and close its port without notice. Requests that the Graph API has received continue there."""
         for site in list(self.runner.sites):
             await site.stop()
         for connection in self.runner.server.connections if self.runner.server else ():

@@ -1,4 +1,4 @@
-"""What deletes or reaches others waits for the person's button, over every wire; nothing else approves it."""
+"""A call that deletes data or reaches others waits for the person's button, over every wire. Nothing else approves."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def got(place: Workplace, arguments: dict[str, Any]) -> dict[str, Any]:
 async def test_a_title_is_asked_for_where_none_was_seen_and_its_absence_keeps_nothing_back(
     world: World, status: int
 ) -> None:
-    """The model may know an id from elsewhere: then a tool that only reads tells what it is."""
+    """The model may know an id from elsewhere. A read-only tool then gives the title."""
     gets = Tool("ASANA_GET_TASK", "asana", "Get a task", "Get a task.", READS, GID, ("task_gid",), got)
     world.emulators.composio.catalogue.add(Toolkit("asana", "Asana", "Tasks."), gets)
     alice = await connected(world, "Alice")

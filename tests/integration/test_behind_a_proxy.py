@@ -1,4 +1,4 @@
-"""Where the way out leads through a proxy: the vendors are reached through it, the pair itself meets directly."""
+"""With an outgoing proxy, vendors are reached through it, and the two services reach each other directly."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 async def converse(emulators: Emulators, pair: Pair) -> None:
-    """A message that takes the model and a tool, and its answer."""
+    """Write a message that needs the model and a tool, and wait for its answer."""
     emulators.whatsapp.webhooks.url = f"http://{pair.gateway}/webhook"
     alice = emulators.whatsapp.add_phone("Alice")
     await alice.send("connect my asana")

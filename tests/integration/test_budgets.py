@@ -1,4 +1,4 @@
-"""Budgets that hold, through the wire: stopped requests, a crowd at once, voice messages."""
+"""Budgets hold over the wire: for stopped requests, concurrent people and voice messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def spent_by_all(world: World) -> int:
 async def test_a_crowd_at_once_passes_a_common_budget_by_one_request_at_most(
     tmp_path: Path, database: dict[str, object]
 ) -> None:
-    """Each request costs some 1,000 tokens: all of the crowd together twenty times the budget."""
+    """Each request costs about 1,000 tokens. All of the crowd together cost twenty times the budget."""
     async with whole_world(tmp_path, kernel_daily_tokens=5_000, kernel_debounce_seconds=0, **database) as world:
         answers = await asyncio.gather(*(world.tell(f"telegram:{number}", "hello", "m") for number in range(100)))
         told = [answer.replies[0].text for answer in answers]
@@ -78,7 +78,7 @@ async def test_refused_requests_are_free_and_abandoned_ones_are_not(
 
 
 async def test_a_flood_of_wrong_codes_is_not_a_flood_of_replies(tmp_path: Path) -> None:
-    """With the settings that everybody has. Questions are answered all the same."""
+    """With the default settings. Questions are still answered."""
     async with whole_world(tmp_path) as world:
         told = [len((await world.tell("telegram:1", "BCDF-GHJK", f"m{number}")).replies) for number in range(120)]
         assert told == [1] * 100 + [0] * 20

@@ -1,4 +1,4 @@
-"""One channel takes all that it may have, stalls, or tries tokens: the others are served."""
+"""One channel uses its whole share, stalls, or guesses tokens: the others are served."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def small_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
 
 
 async def refusal(call: Any) -> tuple[str, str, float]:
-    """Status, reason, and in how many seconds to call again (0: not said)."""
+    """Status, reason, and the seconds until a retry (0: not given)."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
@@ -71,7 +71,7 @@ BUSY = ("RESOURCE_EXHAUSTED", "CHANNEL_BUSY", 1.0)
 STALLED = ("DEADLINE_EXCEEDED", "CALL_STALLED", 0.0)
 
 
-# --- as many as there may be -----------------------------------------------------------------------------------------
+# --- limits ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_channel_that_has_all_its_calls_open_is_told_so_and_others_are_served(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_a_channel_has_a_limit_of_streams_and_an_ended_one_makes_room(tmp_
 
 
 async def _pulled(world: World) -> bool:
-    """Whether there was room for a stream, which brought the answer then."""
+    """Whether there was room for a stream, which then delivered the answer."""
     try:
         return "hello" in (await pull_of(world, "gateway-5").read()).reply.reply.text
     except grpc.aio.AioRpcError as error:
@@ -153,11 +153,11 @@ async def test_receipts_by_the_thousand_let_others_write_in_between(world: World
     assert [answer.unknown for answer in await asyncio.gather(*flood)] == [1000] * 12
 
 
-# --- what stalls -----------------------------------------------------------------------------------------------------
+# --- stalls ----------------------------------------------------------------------------------------------------------
 
 
 async def wanted_files(world: World, count: int) -> tuple[Any, list[media_pb2.MediaWanted]]:
-    """A stream, and the files that it was asked for, each of a person of its own."""
+    """A stream, and the files that it was asked for, each of another person."""
     pull = pull_of(world, "one", kinds=KINDS)
     for number in range(count):
         payload = messages_pb2.Payload(
@@ -172,7 +172,7 @@ async def wanted_files(world: World, count: int) -> tuple[Any, list[media_pb2.Me
 
 
 async def begun(world: World, wanted: media_pb2.MediaWanted) -> Any:
-    """An upload that has brought 300 kB, and nothing since."""
+    """An upload that has sent 300 kB and then stalls."""
     call = world.stub.UploadMedia(metadata=TOKEN)
     header = media_pb2.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token)
     await call.write(media_pb2.UploadMediaRequest(header=header))
@@ -181,7 +181,7 @@ async def begun(world: World, wanted: media_pb2.MediaWanted) -> Any:
 
 
 async def kept_bytes(world: World) -> tuple[int, int]:
-    """What counts as kept of files, and the chunks that there are."""
+    """The counted bytes of files, and the number of chunks."""
 
     def count(tx: Tx) -> tuple[int, int]:
         sizes = tx.execute(select(media.c.size).where(media.c.state == "wanted")).scalars()
@@ -246,7 +246,7 @@ async def test_a_request_that_never_comes_ends(world: World, monkeypatch: pytest
     assert 'kernel_refused_calls_total{channel="telegram"}' not in await world.metrics()
 
 
-# --- who has no token ------------------------------------------------------------------------------------------------
+# --- missing tokens --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("metadata", [(), (("authorization", "Bearer wrong-token-wrong-token"),)])
@@ -308,7 +308,7 @@ async def test_health_is_open_and_bounded(world: World) -> None:
 
 
 async def test_a_refused_request_is_released_at_once(world: World) -> None:
-    """Without the collector, which seldom comes: what it would find are few objects, though large ones."""
+    """Without the garbage collector, which runs rarely: it would find only few objects, though large ones."""
     large = saying("x" * 600_000, 1)
     aliases = messages_pb2.HandleMessageRequest(
         user_id="telegram:1", message_id="1", aliases=[identity_pb2.Alias()] * 500_000

@@ -1,4 +1,4 @@
-"""The machine's clock jumps back by an hour: nobody waits for an hour that has been already."""
+"""The machine's clock jumps back by an hour. No reply waits for that hour again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_a_scheduled_retry_is_sent_at_its_time_after_a_restart(
 
 
 async def told_to_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> Phone:
-    """Somebody whose answer WhatsApp would not take yet."""
+    """A person whose answer WhatsApp has refused for the moment."""
     monkeypatch.setattr(delivery, "_backoff", lambda attempts: 1.0)
     alice = world.phone("Alice")
     world.emulators.whatsapp.fail_next(131000, match=lambda call: call.body.get("type") == "text")

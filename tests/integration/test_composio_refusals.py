@@ -1,4 +1,4 @@
-"""Composio that refuses, hangs or forgets: the person is answered, the next message is served, after a restart too."""
+"""Composio refuses, hangs or forgets: the person is answered, and so is the next message, also after a restart."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ FAULTS = [
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for tools that may be there in a moment: how long they do, the unit tests say."""
+    """Do not wait for tools: the unit tests cover the length of the wait."""
     monkeypatch.setattr("kernel_service.composio.client.PATIENCE_SECONDS", -1.0)
 
 
 async def restart(world: World) -> None:
-    """Nothing is known any more of toolkits' tools."""
+    """Forget the cached tools of toolkits."""
     await world.stop_kernel()
     await world.start_kernel()
 
@@ -126,7 +126,7 @@ async def test_an_account_that_composio_ended_is_connected_again(world: World, e
     assert offer.link is not None, "the request leads to a new link by itself"
     async with a_browser() as browser:
         code = await browser.follow(offer.link.url)
-    assert "owner" in (await world.ask(alice, code)).text, "and goes on behind it"
+    assert "owner" in (await world.ask(alice, code)).text, "and resumes after it"
 
 
 async def test_an_account_missing_at_composio_is_detected_when_a_call_fails(world: World) -> None:

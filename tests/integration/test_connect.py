@@ -1,4 +1,4 @@
-"""Connect and continue, over every wire: the link, the consent, the code, and the request that goes on by itself."""
+"""Connect and continue, over every wire: the link, the consent, the code, and the request that resumes by itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def either(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
 
 
 async def offered(world: World, phone: Phone, text: str = f"create a task: {DEMO}") -> str:
-    """The link that a wish is answered with."""
+    """The link in the answer to a request."""
     offer = await world.ask(phone, text)
     assert offer.link is not None
     return offer.link.url
@@ -54,7 +54,7 @@ async def tasks_named_demo(world: World, phone: Phone) -> int:
 
 
 async def nothing_connected(world: World, *phones: Phone) -> None:
-    """Nothing of anybody's can be used, here or at the vendor."""
+    """Assert that no person has a usable connection, here or at the vendor."""
     for phone in phones:
         person = await world.person_of(phone)
         assert await world.kernel.store.connect_attempts.resumed_by(person, 0) == []
@@ -115,7 +115,7 @@ async def test_messages_written_meanwhile_are_answered_in_order(either: World) -
 
 @pytest.mark.parametrize("where", ["at_the_vendor", "back_with_the_code"])
 async def test_another_request_meanwhile_is_fulfilled_in_order(either: World, where: str) -> None:
-    """It ends nothing: the person goes on where they are, and then both are done."""
+    """It does not end the attempt: the person continues it, and then both requests are done."""
     alice = either.phone("Alice")
     link = await offered(either, alice)
     async with a_browser() as browser:
@@ -159,13 +159,13 @@ async def test_a_toolkit_is_called_what_people_call_it(world: World) -> None:
         await browser.open(link)
         assert "This connects your Google Calendar" in browser.page
         await world.stop_kernel()
-        await world.start_kernel()  # what it remembers is what is stored
+        await world.start_kernel()  # it remembers only stored data
         code = await browser.follow(link)
     assert (await world.ask(alice, code)).text.startswith("Google Calendar is connected.")
 
 
 async def test_an_inline_channel_gets_the_result_of_the_resumed_request(either: World) -> None:
-    """INLINE, on a channel of another kind."""
+    """On an INLINE channel."""
     offer = await either.tell("telegram:42", f"create a task: {DEMO}", "m1")
     async with a_browser() as browser:
         code = await browser.follow(offer.replies[0].link.url)
@@ -217,13 +217,13 @@ async def test_the_vendors_own_link_passed_on_gives_the_attacker_nothing(either:
         assert not await hers.approve()
         await his.open(hers.url)
         assert not his.code
-    either.wall = lambda: time.time() + 3600  # the vendor's verifier does not say whose attempt it was: it lapses
+    either.wall = lambda: time.time() + 3600  # the vendor's verifier does not name the attempt, which expires
     await either.kernel.attempt_closer.sweep()
     await nothing_connected(either, mallory, victim)
 
 
 async def test_a_forged_verification_gives_the_attacker_nothing(either: World) -> None:
-    """Mallory starts, claims that consent was verified, and only then makes another person give it."""
+    """Mallory starts, claims that consent was verified, and only then makes another person consent."""
     mallory = either.phone("Mallory")
     link = await offered(either, mallory)
     async with a_browser() as his, a_browser() as hers:
@@ -247,7 +247,7 @@ async def test_previews_tabs_and_browsers(either: World) -> None:
         for method in ("GET", "HEAD", "GET"):
             async with previewer.request(method, link, headers={"User-Agent": "WhatsApp/2.0"}) as preview:
                 assert preview.status == 200
-        assert not either.emulators.composio.accounts_of(person), "a preview begins nothing"
+        assert not either.emulators.composio.accounts_of(person), "a preview starts nothing"
         for _ in range(10):
             await first.open(link)
         await first.to_consent(link)
@@ -326,7 +326,7 @@ async def test_a_flood_blocks_only_its_own_address(world: World) -> None:
 
 
 async def test_a_person_who_finished_in_another_browser_is_told_how_to_continue(world: World) -> None:
-    """The chat opens links inside an app, and the vendor wants a real browser."""
+    """The chat opens links inside an app, and the vendor needs a real browser."""
     alice = world.phone("Alice")
     link = await offered(world, alice)
     async with a_browser() as inside, a_browser() as outside:
@@ -340,7 +340,7 @@ async def test_a_person_who_finished_in_another_browser_is_told_how_to_continue(
         await nothing_connected(world, alice)
         assert 'write "connect Asana"' in (await alice.wait_for_message(timeout=20)).text
         again = await offered(world, alice, "connect Asana")
-        assert DEMO in (await world.ask(alice, await outside.follow(again))).text, "what waited is done"
+        assert DEMO in (await world.ask(alice, await outside.follow(again))).text, "the waiting request is done"
     assert await tasks_named_demo(world, alice) == 1
 
 
@@ -358,7 +358,7 @@ async def test_denied_consent_is_reported_in_the_chat_and_a_new_link_is_availabl
     again = await offered(either, alice, "connect my asana")
     assert again != link
     async with a_browser() as browser:
-        assert DEMO in (await either.ask(alice, await browser.follow(again))).text, "what waited still does"
+        assert DEMO in (await either.ask(alice, await browser.follow(again))).text, "the waiting request still resumes"
 
 
 async def test_a_person_who_lost_the_page_gets_a_new_link_on_request(either: World) -> None:
@@ -368,7 +368,7 @@ async def test_a_person_who_lost_the_page_gets_a_new_link_on_request(either: Wor
         code = await lost.follow(link)
     async with a_browser() as browser:
         await browser.open(await offered(either, alice, "connect my asana"))
-        assert browser.status == 409, "the same link, which another browser goes on with"
+        assert browser.status == 409, "the same link, which another browser has opened"
         new = await offered(either, alice, "a new link, please")
         assert new != link
         assert "no longer valid" in (await either.ask(alice, code)).text
@@ -385,7 +385,7 @@ async def test_a_link_by_rpc_replaces_the_pending_one(world: World) -> None:
     async def by_rpc() -> messages_pb2.Link:
         return (await world.stub.CreateConnectLink(request, metadata=bearer(WHATSAPP_TOKEN))).link
 
-    assert (await by_rpc()).url == link, "nobody has followed it yet"
+    assert (await by_rpc()).url == link, "it was not opened yet"
     async with a_browser() as browser:
         await browser.to_consent(link)
         new = await by_rpc()

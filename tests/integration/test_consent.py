@@ -1,4 +1,4 @@
-"""What asks the person first by default, over every wire, with toolkits whose hints are as Composio gives them."""
+"""The calls that need an approval by default, over every wire, with the hints of Composio's real toolkits."""
 
 from __future__ import annotations
 

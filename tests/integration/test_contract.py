@@ -1,4 +1,4 @@
-"""What the contract says of leases and of pages, over the wire."""
+"""The contract's rules for leases and pages, over the wire."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def connect(world: World, phone: Phone) -> str:
-    """Ask for Asana, follow the button, approve, send the code; the link."""
+    """Ask for Asana, follow the button, approve, and send the code. Returns the link."""
     offer = await world.ask(phone, "connect my asana")
     assert offer.link is not None
     async with a_browser() as browser:
@@ -112,7 +112,7 @@ async def test_a_restart_of_either_service_in_mid_conversation_is_not_noticed(wo
     await world.start_gateway()
     await world.ask(alice, "the weather is fine")
     await world.stop_kernel()
-    written = alice.write("what is my name")  # nobody takes it: WhatsApp delivers again
+    written = alice.write("what is my name")  # no gateway accepts it, so WhatsApp delivers it again
     await world.start_kernel()
     answer = await alice.wait_for_message(timeout=30)
     assert answer.text == "Your name is Alice."
@@ -142,10 +142,10 @@ async def test_operators_see_turns_and_replies_but_no_words(world: World) -> Non
         admin_pb2.ListTurnsRequest(person=world.ref(alice)), metadata=bearer(ADMIN_TOKEN)
     )
     assert [turn.status for turn in turns.turns] == [admin_pb2.TURN_STATUS_COMPLETED]
-    assert turns.turns[0].message_ids == ["1"]  # ours, since a number stands in the one that WhatsApp gave
+    assert turns.turns[0].message_ids == ["1"]  # our own id, because WhatsApp's contains a number
     assert turns.turns[0].usage.model_calls == 1
     request = admin_pb2.ListRepliesRequest(person=world.ref(alice))
-    while True:  # until the gateway has acknowledged and WhatsApp has told
+    while True:  # until the gateway has acknowledged and WhatsApp has reported
         replies = await world.admin.ListReplies(request, metadata=bearer(ADMIN_TOKEN))
         if [part.receipt for part in replies.replies[0].parts] == [admin_pb2.RECEIPT_STATE_DELIVERED]:
             break

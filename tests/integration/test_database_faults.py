@@ -1,4 +1,4 @@
-"""The database is full, locked or gone: nothing acknowledged is lost, the fault is named once, all goes on."""
+"""The database is full, locked or gone: nothing acknowledged is lost, the fault is logged once, and work resumes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 LINES_OF_A_FAULT = 6
-"""Those who write, those who read and the one who holds the lock each say when it begins and when it is over."""
+"""The writers, the readers and the holder of the lock each log the beginning and the end of the fault."""
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 8 MB."""
+    """A separate file system of 8 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
@@ -48,7 +48,7 @@ def postgres_of_its_own(tmp_path: Path) -> Iterator[str]:
 
 @contextmanager
 def full(disk: Path) -> Iterator[None]:
-    """All the room that is left is taken."""
+    """Fill all remaining space."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -62,7 +62,7 @@ def full(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Another program writes, and does not end."""
+    """Another program holds a write transaction open."""
     intruder = sqlite.connect(path)
     with intruder.connect() as connection, connection.execution_options(immediate=True).begin():
         yield
@@ -71,7 +71,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def gone(line: Line) -> Iterator[None]:
-    """The server does not answer, and no connection to it lives."""
+    """The server does not answer, and all its connections are cut."""
     line.down = True
     line.break_all()
     yield
@@ -79,7 +79,7 @@ def gone(line: Line) -> Iterator[None]:
 
 
 async def survives(world: World, fault: AbstractContextManager[None], log: pytest.LogCaptureFixture) -> None:
-    """Everybody is answered before and after, and what was written meanwhile once, as soon as the fault is over."""
+    """All are answered before and after the fault. Messages during it are answered once, as soon as it is over."""
     phones = [world.phone(f"p{number}") for number in range(3)]
     for phone in phones:
         await world.ask(phone, "before")

@@ -1,4 +1,4 @@
-"""Several messages at once, "stop", and what a caller who watches is told."""
+"""Several messages at once, "stop", and the progress that a watching caller sees."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def watched(world: World, text: str, message_id: str, then: Callable[[str], object] = str) -> list[str]:
-    """The names of a message's events, the words of the answer apart; each is handed to `then` as it comes."""
+    """The names of a message's events, without those of the answer's text. `then` gets each as it comes."""
     message = messages_pb2.HandleMessageRequest(
         user_id="telegram:42", message_id=message_id, payload=messages_pb2.Payload(text=text)
     )
@@ -57,7 +57,7 @@ async def test_messages_during_a_model_call_get_one_answer_together(world: World
     told = [await alice.wait_for_message(timeout=20)]
     while "line 4" not in told[-1].text:
         told.append(await alice.wait_for_message(timeout=20))
-    # Three times a turn is joined; a line that comes after that has the next one.
+    # A turn accepts three joining messages; the next turn handles later ones.
     shown = "\n".join(message.text for message in told)
     assert len(told) <= 2
     assert [shown.count(f"line {number}") for number in range(5)] == [1] * 5
@@ -110,7 +110,7 @@ async def test_a_watching_caller_sees_the_progress_of_a_message(world: World) ->
     told = await second
     assert told[0] == "accepted"
     assert told[-4:] == ["tool_started", "connect_needed", "tool_finished", "completed"]
-    assert await watched(world, "please", "m2") == ["accepted", "completed"]  # a repeat tells the end
+    assert await watched(world, "please", "m2") == ["accepted", "completed"]  # a repeated call gets the end
 
 
 async def test_an_operator_lets_a_dead_letter_run_again(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The kernel service as a process that is told to end: at once if it must, in order otherwise, and nothing is lost."""
+"""The kernel service as a process that is told to end: at once if necessary, otherwise in order. Nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a person sends on WhatsApp, they get an answer: from the model where it can read it, honest where not."""
+"""Every kind of content on WhatsApp gets an answer: from the model if it can read it, otherwise an honest sentence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FILES = {
 
 
 def content_of(world: World, name: str) -> tuple[str, Any, dict[str, Any]]:
-    """The kind and content of a payload of Meta's reference, and what stands beside them. Its file is there."""
+    """The kind and content of a payload of Meta's reference, and the fields next to them. Its file exists."""
     value = json.loads((PAYLOADS / f"{name}.json").read_text())["entry"][0]["changes"][0]["value"]
     (message,) = value["messages"]
     kind = message["type"]

@@ -1,4 +1,4 @@
-"""Little is allowed at the vendors: people are served in turn and told honestly, the rate is kept, nothing is lost."""
+"""With low vendor limits people are served in turn and informed honestly. The rate is kept, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from emulators.whatsapp.phones import Phone
 
 SLACK_SECONDS = 0.1
-"""A request may be on its way longer than the one before it."""
+"""A request may be in transit for longer than the one before it."""
 
 
 class Log:
-    """When each request came to a vendor, and whose it was; of those whose path ends so."""
+    """The time and the person of each request to a vendor whose path has the given end."""
 
     def __init__(self, vendor: Vendor, path: str = "") -> None:
         self.times: list[float] = []
@@ -47,13 +47,13 @@ class Log:
         return False
 
     async def until(self, many: int) -> None:
-        """So many have come."""
+        """Wait for this many requests."""
         while len(self.times) < many:
             self._came.clear()
             await self._came.wait()
 
     def kept(self, rate: Rate) -> bool:
-        """Whether no stretch of time has more requests than the rate and what was saved up allow."""
+        """Whether no interval has more requests than the rate and the saved-up burst allow."""
         return all(
             later - earlier >= (span * rate.interval) - rate.burst_seconds - SLACK_SECONDS
             for span in range(1, len(self.times))
@@ -62,7 +62,7 @@ class Log:
 
 
 async def tell(world: World, user: str, number: int) -> Any:
-    """A message that is answered for itself: no other came by the same way."""
+    """A message with a separate answer: no other message uses the same user id."""
     request = messages_pb2.HandleMessageRequest(
         user_id=f"telegram:{user}",
         message_id=f"m{number}",
@@ -76,7 +76,7 @@ async def test_a_flooder_and_two_people_are_served_in_turn(tmp_path: Path) -> No
     async with whole_world(tmp_path, kernel_model_per_minute=300, kernel_model_per_minute_per_user=0) as world:
         log = Log(world.emulators.openai)
         flood = [asyncio.create_task(tell(world, "flood", number)) for number in range(40)]
-        await log.until(25)  # what was saved up is gone
+        await log.until(25)  # the saved-up burst is used up
         flooder = log.people[0]
         both = await asyncio.gather(*(_one_by_one(world, user) for user in ("ann", "bob")))
         answers = [*both, await asyncio.gather(*flood)]
@@ -85,7 +85,7 @@ async def test_a_flooder_and_two_people_are_served_in_turn(tmp_path: Path) -> No
         assert len(log.times) == 46  # each was asked for once
         assert log.kept(Rate(300, BURST_SECONDS))
         places = [number for number, person in enumerate(log.people) if person != flooder]
-        assert places[-1] - places[0] <= 2 * len(places)  # one of the flooder's for each of somebody else's, at most
+        assert places[-1] - places[0] <= 2 * len(places)  # at most one of the flooder's for each of another person
 
 
 async def _one_by_one(world: World, user: str) -> list[Any]:
@@ -163,7 +163,7 @@ async def _connect(world: World, phone: Phone) -> None:
     await world.ask(phone, f"Connect {code}")
 
 
-# --- what was spent -------------------------------------------------------------------------------------------------
+# --- usage ----------------------------------------------------------------------------------------------------------
 
 
 async def test_an_operator_sees_what_was_spent(world: World) -> None:

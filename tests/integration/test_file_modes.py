@@ -1,4 +1,4 @@
-"""After a start nobody else on the machine reads what is stored, whatever the umask is and whoever opened it before."""
+"""After a start no other user of the machine can read the stored data, under any umask and earlier file modes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service that hangs ends, so that it is started anew: seen from within, and from without."""
+"""A hanging service ends, so that it is restarted: detected from inside and from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids and numbers change under people who talk, connect and wait: each stays the same, and nobody becomes another."""
+"""Ids and numbers change while people talk, connect and wait. Each stays the same person, and no two are mixed up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def link(
 
 
 async def becomes(world: World, old: Phone, new: Phone) -> Any:
-    """The network says that the one phone's id is the other's now."""
+    """Send the network's notice that the id of one phone is now that of the other."""
     previous, current = (strong(f"whatsapp:{phone.user_id}") for phone in (old, new))
     return await link(world, previous, current, WHATSAPP_TOKEN)
 
@@ -73,7 +73,7 @@ async def write(world: World, user_id: str, text: str, message_id: str, *aliases
 
 
 async def pull(world: World, count: int) -> list[tuple[str, str]]:
-    """The next replies of the other channel: to whom, and what."""
+    """The next replies of the other channel: addressee and text."""
     request = outbox_pb2.PullOutboxRequest(channel="telegram", instance_id="test")
     stream = world.stub.PullOutbox(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
     pulled: list[tuple[str, str]] = []
@@ -162,7 +162,7 @@ async def test_on_whatsapp_a_person_keeps_connections_and_the_next_owner_of_the_
 
 
 async def test_on_whatsapp_a_notice_that_names_the_number_alone_is_an_operators_to_believe(world: World) -> None:
-    """The number may be somebody else's by now: who is known by more than it starts anew."""
+    """The number may belong to another person by now, so a person who is known by more than it starts again."""
     whatsapp = world.emulators.whatsapp
     alice = whatsapp.add_phone("Alice", bsuid="US.1001", wa_id="15550101", name="Sam")
     await world.ask(alice, "my name is Alice")
@@ -181,7 +181,7 @@ async def test_a_turn_that_runs_for_the_new_id_is_answered_once_as_the_older_per
     asking = asyncio.create_task(world.tell("telegram:new", "what is my name", "m2"))
     await hold.reached.wait()
     assert await link(world, strong("telegram:old"), strong("telegram:new")) == MERGED
-    while len(world.emulators.openai.requests) < 3:  # asked anew, with the whole history
+    while len(world.emulators.openai.requests) < 3:  # asked again, with the whole history
         await asyncio.sleep(0)
     hold.release()
     answer = await asking
@@ -301,7 +301,7 @@ async def test_two_who_both_connected_are_kept_apart_until_an_operator_merges_th
 
 
 async def test_the_newer_ones_accounts_work_for_the_one_who_stays(world: World) -> None:
-    """The vendor lets an account be used in a session of its own person only."""
+    """The vendor allows an account only in sessions of the account's person."""
     old, new = world.phone("Alice"), world.phone("Alice’s new number")
     await world.ask(old, "hello")
     await connect(world, new)
@@ -328,7 +328,7 @@ async def test_a_link_that_was_given_to_the_one_who_went_connects_the_one_who_st
     assert listed.link is None
 
 
-# --- who may, and what is refused -----------------------------------------------------------------------------------
+# --- permissions and refusals ---------------------------------------------------------------------------------------
 
 
 async def test_an_unknown_id_has_no_effect(world: World) -> None:

@@ -1,7 +1,7 @@
-"""Prompt injections, on the default settings, with a model that obeys everything: the person decides, or nobody.
+"""Prompt injections with default settings and a model that obeys everything: only the person decides.
 
-Nothing leaves, nothing changes and no account is touched without a button that showed it; links that carry what was
-said are warned of; and nothing comes back as words that the person never said.
+No data leaves, nothing changes and no account is used without a button that showed the call. People are warned of
+links that contain their words. No text comes back as words that the person never said.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def person_with_accounts(world: World, label: str) -> Phone:
 
 
 async def state(world: World, phone: Phone) -> dict[str, Any]:
-    """All that an attack could change."""
+    """The whole state that an attack could change."""
     place, person = await place_of(world, phone), await world.person_of(phone)
     return {
         "tasks": [(task.gid, task.name, task.completed) for task in place.tasks if task.gid != "901"],
@@ -45,7 +45,7 @@ def _is_planted(arguments: str) -> bool:
 
 
 def said_as_the_persons(world: World, phone: Phone, text: str) -> bool:
-    """Whether the model was ever shown this text as words of the person that they never sent."""
+    """Whether the model ever got this text, which the person never sent, as words of the person."""
     mine = "\n".join(message.text for message in phone.messages if message.mine)
     shown = [item for call in world.emulators.openai.requests for item in (call.body or {}).get("input", [])]
     users = [str(item.get("content")) for item in shown if isinstance(item, dict) and item.get("role") == "user"]
@@ -53,7 +53,7 @@ def said_as_the_persons(world: World, phone: Phone, text: str) -> bool:
 
 
 async def heard(phone: Phone, since: int, wanted: list[str], way: str) -> str:
-    """What the person is told until all that is wanted is among it."""
+    """The messages to the person, up to the one that completes the wanted texts."""
     while True:
         told = "\n".join(one.text for one in phone.received[since:])
         if all(each in told for each in wanted):
@@ -120,7 +120,7 @@ async def test_a_note_never_comes_back_as_the_persons_words(world: World) -> Non
 
 
 async def test_ordinary_use_runs_without_questions_and_taint_passes(world: World) -> None:
-    """A list taints; three turns later the person's wish runs again as before."""
+    """A list taints the turns; three turns later the person's request runs again without a question."""
     alice = world.phone("Alice")
     offer = await world.ask(alice, 'create a task "Call the bank"')
     assert offer.link is not None

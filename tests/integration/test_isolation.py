@@ -24,7 +24,7 @@ DEEDS = ("say", "connect", "tasks", "recall", "evict")
 
 
 async def do(world: World, phone: Phone, deed: str, number: int) -> None:
-    """One deed of one person, and a look at whether the answer is theirs alone."""
+    """One random action of one person, and a check that the answer contains only their data."""
     if deed == "evict":
         if phone.messages:
             await world.evict(phone)
@@ -44,7 +44,7 @@ async def do(world: World, phone: Phone, deed: str, number: int) -> None:
 
 
 async def check(world: World, phones: list[Phone]) -> None:
-    """Every bubble, link and request against whose it may be."""
+    """Check the owner of every bubble, link and request."""
     composio = world.emulators.composio
     persons = {phone.label: await world.person_of(phone) for phone in phones if phone.messages}
     assert len(set(persons.values())) == len(persons)
@@ -90,7 +90,7 @@ def test_two_people_of_one_name(deeds: list[tuple[int, str]]) -> None:
 
 
 async def test_two_hundred_people_of_one_name(world: World) -> None:
-    """At once, each at random (the seed is fixed), both services restarted under them."""
+    """All act concurrently and at random (with a fixed seed), while both services restart."""
     phones = [world.phone(f"n{number}x", name="Sam Smith") for number in range(200)]
     chance = random.Random(7)
 

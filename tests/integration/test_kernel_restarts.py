@@ -1,4 +1,4 @@
-"""The kernel service is away while people write: the webhook waits a few seconds for it, then asks to come again."""
+"""The kernel service is down while people write: a webhook waits a few seconds for it, and is then refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WHILE_IT_RESTARTS = 3.0
 
 
 def refusals(world: World) -> list[float]:
-    """The times at which a webhook was not taken, from now on."""
+    """The times of refused webhooks, from now on."""
     refused: list[float] = []
 
     def note(_: int) -> float:
@@ -29,7 +29,7 @@ async def test_a_restart_of_a_few_seconds_is_bridged(world: World) -> None:
     refused = refusals(world)
     await world.stop_kernel()
     writing = [asyncio.create_task(phone.send("hello")) for phone in phones]
-    # The time itself is what is tested: shorter than the patience of a webhook, longer than any one attempt.
+    # Real time is part of the test: shorter than the wait of a webhook, longer than any single attempt.
     await asyncio.sleep(WHILE_IT_RESTARTS)
     await world.start_kernel()
     await asyncio.gather(*writing)

@@ -1,7 +1,7 @@
-"""A gateway dies with answers on their way: all of them arrive within 45 seconds, in order, and none twice.
+"""A gateway dies with answers in transit. All of them arrive within 45 seconds, in order, and none twice.
 
-Deterministic: the kernel service and the emulated Graph API, which takes a second for each message, live by a clock
-that the test sets forward.
+The test is deterministic: it sets the clock of the kernel service and of the emulated Graph API, which takes a second
+for each message.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 PEOPLE: Final = 30
 WANTED_SECONDS: Final = 45.0
 STEP: Final = 0.5
-"""Half of what the Graph API takes: one step to accept a message, one to answer."""
+"""Half of the time of a Graph API call: one step to accept a message, one to answer."""
 AWAY_SECONDS: Final = 1.5
 REDELIVERY_SECONDS: Final = 10.0
-"""So long after the death WhatsApp tries its webhooks again."""
+"""The time after the death at which WhatsApp retries its webhooks."""
 DROPPED: Final = Fault(status=0, times=1, match=lambda _: True)
 
 
 class Clock:
-    """Goes on when the test says so."""
+    """A clock that the test sets forward."""
 
     def __init__(self) -> None:
         self._began = time.time(), time.monotonic()
@@ -69,7 +69,7 @@ class Clock:
 
 
 class Slow(Faults):
-    """Each message takes a step of the clock. `inside` are the replies that do now; `lost` people's are dropped."""
+    """Each call takes steps of the clock. `inside` are the replies in progress; those of `lost` people are dropped."""
 
     def __init__(self, clock: Clock, inside: set[str]) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Slow(Faults):
 
 
 class Scene:
-    """`sends`: what the Graph API accepted, with the clock's time. `left`: leases of gateways that are dead."""
+    """`sends`: the messages that the Graph API accepted, with the clock's time. `left`: leases of dead gateways."""
 
     def __init__(self, world: World, database: Path) -> None:
         self.world = world
@@ -107,7 +107,7 @@ class Scene:
         world.emulators.whatsapp.webhooks.backoff = lambda _: 0.1
 
     async def step(self) -> None:
-        """Half a second passes, and whatever follows from it happens."""
+        """Let half a second pass, and wait for its consequences."""
         self.clock.advance(STEP)
         if self.clock.passed >= self._redelivered_at:
             self.world.emulators.whatsapp.webhooks.url = self.world.webhook_url
@@ -122,27 +122,27 @@ class Scene:
             await self.step()
 
     async def write(self, phones: list[Phone], number: int) -> None:
-        """Everybody writes their message of that number, and all answers are on their way."""
+        """Let each person write their message of that number, until all answers are in transit."""
         await asyncio.gather(*(phone.send(token_of(phone, number)) for phone in phones))
         await self.quiet()
 
     async def kill(self, gateway: MortalGateway) -> None:
-        """Webhooks fail from now on, and come again after a while."""
+        """Let webhooks fail from now on, and retry after a while."""
         self._alive -= 1
         self._redelivered_at = self.clock.passed + REDELIVERY_SECONDS
         self.world.emulators.whatsapp.webhooks.url = self._nowhere
         await gateway.die()
-        await self._until(lambda: len(self._outbox._streams) == self._alive)  # it may be leased to before
+        await self._until(lambda: len(self._outbox._streams) == self._alive)  # the gateway must be ready for leases
         self._left |= self._ids(_LEASED)
 
     async def cut(self, cable: Cable) -> None:
-        """Both ends live, and lose their connection."""
+        """Cut the connection, while both ends run on."""
         streams = set(self._outbox._streams)
         cable.cut()
         await self._until(lambda: not streams & self._outbox._streams)
 
     async def start(self, *, beside: bool = False) -> MortalGateway:
-        """A gateway. It does not make WhatsApp try its webhooks earlier."""
+        """Start a gateway, without an earlier retry of WhatsApp's webhooks."""
         webhooks = self.world.emulators.whatsapp.webhooks
         before = webhooks.url
         gateway = await self.world.start_mortal_gateway(beside=beside)
@@ -152,7 +152,7 @@ class Scene:
         return gateway
 
     async def start_behind_a_cable(self) -> Cable:
-        """A gateway, and the cable to its kernel service."""
+        """Start a gateway with a cable to its kernel service."""
         cable = Cable(self.world.kernel.port)
         await cable.plug_in()
         await self.world.start_gateway_behind(cable.address)
@@ -160,7 +160,7 @@ class Scene:
         return cable
 
     async def quiet(self) -> None:
-        """Nothing more happens until the clock goes on. TimeoutError."""
+        """Wait until nothing can happen before the clock advances. Raises TimeoutError."""
         await self._until(lambda: not self._busy())
 
     async def _until(self, true: Callable[[], bool]) -> None:
@@ -194,7 +194,7 @@ SELECT id FROM reply WHERE state = 'leased' AND NOT EXISTS (
   SELECT 1 FROM reply other JOIN json_each(:inside) inside ON inside.value = other.id
   WHERE other.person_id = reply.person_id)
 """
-"""Nothing of this person is with the Graph API."""
+"""SQL condition: the Graph API has no call of this person in progress."""
 _LEASABLE: Final = """
 SELECT id FROM reply WHERE state = 'pending' AND coalesce(not_before, 0) <= :now AND NOT EXISTS (
   SELECT 1 FROM reply earlier WHERE earlier.person_id = reply.person_id AND earlier.seq < reply.seq
@@ -204,8 +204,8 @@ SELECT id FROM reply WHERE state = 'pending' AND coalesce(not_before, 0) <= :now
 
 @pytest.fixture
 async def scene(monkeypatch: pytest.MonkeyPatch, world: World, tmp_path: Path) -> Scene:
-    monkeypatch.setattr(reply_sender, "SEND_SECONDS", 60)  # by the real clock, which says nothing here
-    monkeypatch.setattr(outbox_puller, "DRAIN_SECONDS", 0.1)  # of the dead, which are closed with the world
+    monkeypatch.setattr(reply_sender, "SEND_SECONDS", 60)  # by the real clock, which is irrelevant here
+    monkeypatch.setattr(outbox_puller, "DRAIN_SECONDS", 0.1)  # for dead gateways, which are closed with the world
     await world.stop_gateway()
     return Scene(world, tmp_path / "kernel.db")
 
@@ -219,7 +219,7 @@ def people(world: World) -> list[Phone]:
 
 
 def assert_answered(scene: Scene, phones: list[Phone], messages: int, *, by: float) -> None:
-    """All, once, in order and in time."""
+    """Check that all were answered once, in order and in time."""
     told = {phone.user_id: [token for _, person, token in scene.sends if person == phone.user_id] for phone in phones}
     assert told == {phone.user_id: [f"{phone.label}m{number}" for number in range(1, messages + 1)] for phone in phones}
     assert max(at for at, _, _ in scene.sends) <= by
@@ -229,7 +229,7 @@ async def test_replies_in_progress_arrive_in_time_in_order_and_once(scene: Scene
     gateway = await scene.start()
     phones = people(scene.world)
     await scene.write(phones, 1)
-    # Half of the calls never reach the Graph API, the others do, and nobody hears its answer.
+    # Half of the calls never reach the Graph API. The others do, and no gateway gets the answer.
     scene.graph.lost = {phone.user_id for phone in phones[::2]}
     await scene.kill(gateway)
     killed_at = scene.clock.passed
@@ -263,7 +263,7 @@ async def test_one_of_two_gateways_takes_over_the_replies_of_the_dead_one(scene:
     other = await scene.start(beside=True)
     phones = people(scene.world)
     await scene.write(phones, 1)
-    scene.graph.lost = {phone.user_id for phone in phones[::2]}  # of both
+    scene.graph.lost = {phone.user_id for phone in phones[::2]}  # for both gateways
     await scene.kill(other)
     await scene.step()
     scene.graph.lost.clear()

@@ -1,4 +1,4 @@
-"""WhatsApp takes an answer, and says later that it failed: it is sent again, held, or shown to operators as failed."""
+"""WhatsApp accepts an answer and later reports its failure: it is sent again, held, or shown as failed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 async def answered_and_failed(world: World, code: int) -> Phone:
-    """Somebody whose answer failed after it was taken, and never reached their phone."""
+    """A person whose answer failed after its acceptance, and never reached their phone."""
     alice = world.phone("Alice")
     statuses = world.emulators.whatsapp.statuses
     statuses.withhold()
     answer = await world.ask(alice, "hello")
     await until(world, alice, "REPLY_STATE_SENT")
-    statuses._withheld.clear()  # of a message that failed nobody says that it was delivered
+    statuses._withheld.clear()  # a failed message has no `delivered` status
     statuses.release()
     statuses.report(alice, answer, "failed", status_error(code, "A failure on request."))
     return alice
@@ -37,7 +37,7 @@ async def until(world: World, phone: Phone, state: str) -> None:
 
 
 async def shown(world: World, phone: Phone) -> dict[str, object]:
-    """The newest reply, as an operator sees it."""
+    """The newest reply in an operator's view."""
     replies = await ctl(world, "replies", f"whatsapp:{phone.user_id}")
     newest: dict[str, object] = json.loads(replies.stdout)["replies"][0]
     return newest

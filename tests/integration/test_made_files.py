@@ -1,4 +1,4 @@
-"""Files that tools make, to the phone and to a caller who waits."""
+"""Files that tools create, sent to the phone and to an INLINE caller."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_reply_that_failed_later_for_its_file_is_sent_again(
     answer = await world.ask(alice, "use draw_chart")
     await until_sent(world, alice)
     await world.kernel.transfers.sweep()
-    statuses._withheld.clear()  # of a message that failed nobody says that it was delivered
+    statuses._withheld.clear()  # a failed message has no `delivered` status
     statuses.release()
     statuses.report(alice, answer, "failed", status_error(131053, "Upload failed."))
     again = await alice.wait_for_message(timeout=20)

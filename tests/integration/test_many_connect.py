@@ -17,5 +17,5 @@ async def test_each_waiting_request_is_answered_once_without_a_thread(world: Wor
     assert [f"Demo {number}" in answer for number, answer in enumerate(crowd.answers)] == [True] * PEOPLE
     assert crowd.tasks == [1] * PEOPLE
     assert crowd.threads < PEOPLE
-    # A session, the toolkit (until it is known), a link, a look at the account, the task; the tools, once for all.
+    # A session, the toolkit (until it is cached), a link, a read of the account, the task; the tools once for all.
     assert len(crowd.asked) <= 5 * PEOPLE + 1

@@ -1,4 +1,4 @@
-"""Files from a phone, through both services, to the emulated model, which tells what it was shown."""
+"""Files from a phone, through both services, to the emulated model, which describes the files that it gets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_photo_with_a_question(world: World) -> None:
     assert digest(png()) in answer.text
     later = await world.ask(alice, "And its colour?")
     assert "colour" in later.text
-    assert shown(world) == [hashlib.sha256(png()).hexdigest()], "later turns have words in its place"
+    assert shown(world) == [hashlib.sha256(png()).hexdigest()], "later turns have words instead"
     assert await kept(world) == 0
 
 
@@ -234,7 +234,7 @@ async def test_bytes_that_come_with_the_message(world: World) -> None:
 
 
 async def test_a_channel_that_never_brings_a_file(world: World) -> None:
-    """Nobody of that channel pulls; the clock is moved rather than waited for."""
+    """No consumer of that channel pulls. The test sets the clock forward instead of waiting."""
     waiting = asyncio.ensure_future(
         world.stub.HandleMessage(
             handed_in("1", mime_type="image/png", media_ref="file-1"), metadata=bearer(TELEGRAM_TOKEN), timeout=30

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILES, FUNCTIONS, CHANGES_OF_FILE, CROSSINGS = 165, 620, 870, 430
-"""The longest path that is accepted. A change that shortens the path lowers them."""
+"""The limits of the path. Lower them when a change shortens the path."""
 COUNTS = 2
-"""The lines of the section that count. They are left out of the comparison, and so is the order of concurrent tasks."""
+"""The lines with counts, which the comparison leaves out. It also ignores the order of concurrent tasks."""
 
 
 @pytest.mark.slow

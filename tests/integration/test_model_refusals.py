@@ -1,6 +1,6 @@
-"""The model's rows of docs/vendors.md through the whole product: a person writes, the vendor refuses, nobody is silent.
+"""The model's rows of docs/vendors.md in the whole product: a person writes, the vendor refuses, an answer comes.
 
-After each the kernel service is restarted, and the next message is answered.
+After each the kernel service restarts, and the next message is answered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ANSWERED = "hello, here I am"
 
 
 class Row(NamedTuple):
-    """`fault` is put in before the person writes; `told` begins the answer; `asks` is how often the model is asked."""
+    """`fault` is injected before the person writes. The answer begins with `told`; `asks` counts the model calls."""
 
     name: str
     fault: Callable[[OpenAI], None]
@@ -134,7 +134,7 @@ async def alice_is_told(world: World, alice: Phone) -> str:
 def test_each_row_is_described_and_tried() -> None:
     described = (Path(__file__).parents[2] / "docs/vendors.md").read_text().partition("## Transcription")[0]
     names = re.findall(r"^\| ([a-z-]+) \|", described, re.MULTILINE)
-    tried = {row.name for row in ROWS} | {"tool", "file"}  # those have tests of their own below, or with the tools
+    tried = {row.name for row in ROWS} | {"tool", "file"}  # those have separate tests below, or with the tools
     assert set(names) - {"row"} == tried
 
 

@@ -1,4 +1,4 @@
-"""After a busy day no number, nor an id with one in it, is in the database, a log, a metric or what operators see."""
+"""After many kinds of activity, no phone number is in the database, logs, metrics or operators' views, nor in an id."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def forms(phone: Phone) -> Iterator[bytes]:
-    """How the number, the user id and the ids of the messages may be written down."""
+    """The forms in which the number, the user id and the ids of the messages may be stored."""
     for word in (phone.wa_id, phone.user_id, *(message.id for message in phone.messages)):
         bare = word.removeprefix("wamid.")
         yield from (bare.encode(), bare.encode("utf-16-le"), bare.encode().hex().encode())
-    for skipped in range(3):  # base64 of something in which it begins at any place
+    for skipped in range(3):  # base64 of a text in which it begins at any offset
         coded = base64.b64encode(b"\0" * skipped + phone.wa_id.encode()).rstrip(b"=")
         yield coded[4:-1] if skipped else coded[:-1]
 
@@ -52,7 +52,7 @@ async def test_the_searched_forms_are_complete(world: World) -> None:
 
 
 async def story(world: World) -> Phone:
-    """Texts, files, a voice, a quote, reactions, an account, a question, what is refused, what fails late."""
+    """Texts, files, a voice note, a quotation, reactions, an account, a question, a refusal, a late failure."""
     alice = await connected(world, "Alice")
     answer = await world.ask(alice, "Ferns like shade")
     await until_sent(world, alice)
@@ -91,7 +91,7 @@ async def alice(world: World, caplog: pytest.LogCaptureFixture) -> Phone:
 
 
 async def test_no_number_is_in_the_database(world: World, alice: Phone, tmp_path: Path) -> None:
-    """Nor in what SQLite keeps beside its file: the service is still running."""
+    """The files that SQLite keeps next to the database are checked, too: the service is still running."""
     kept = {path.name: path.read_bytes() for path in tmp_path.rglob("kernel.db*")}  # noqa: ASYNC240 - small
     assert {"kernel.db", "kernel.db-wal"} <= set(kept)
     assert found(alice, b"".join(kept.values())) == []
@@ -128,7 +128,7 @@ async def test_no_number_is_in_a_metric_or_a_log(
 
 
 async def test_stored_messages_are_still_found(world: World, alice: Phone) -> None:
-    """A message that comes again is known, though nothing on disk looks like its id."""
+    """A redelivered message is recognised, although its id is not on disk."""
     turns = (await ctl(world, "turns", f"whatsapp:{alice.user_id}")).output
     for message in [each for each in alice.messages if each.mine]:
         await alice.carry(message)

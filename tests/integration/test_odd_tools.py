@@ -1,4 +1,4 @@
-"""Toolkits as they are found: schemas that the model's vendor refuses, results that no database takes."""
+"""Odd toolkits: schemas that the model's vendor refuses, and results that no database accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NUL, halves of emoji and other odd words through every door: what people send, and what browsers ask."""
+"""NUL, unpaired surrogates and other odd texts through every entry point: people's messages and browsers' requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both services as docker-compose.yml starts them: on every interface, over a certificate that one makes for itself."""
+"""Both services as docker-compose.yml starts them: on every interface, with a self-signed certificate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATHS = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
 
 @asynccontextmanager
 async def started(module: str, environment: dict[str, str], url: str) -> AsyncIterator[None]:
-    """Until the block is left; ready when the URL answers 200."""
+    """Run until the block is left. It is ready when the URL answers 200."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=PATHS | environment)
     try:
         async with aiohttp.ClientSession() as http, asyncio.timeout(SECONDS):
@@ -83,7 +83,7 @@ async def test_they_meet_over_tls_and_refuse_nothing_of_good_settings(tmp_path: 
     }
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(started("kernel_service", kernel, f"http://127.0.0.1:{metrics}/healthz"))
-        # Ready is the gateway once it has met the kernel service.
+        # The gateway is ready once it has reached the kernel service.
         await stack.enter_async_context(started("whatsapp_gateway", whatsapp, f"http://127.0.0.1:{gateway}/readyz"))
         options = ["--address", f"dns:///127.0.0.1:{grpc}", "--token", admin]
         trusting = ["--tls-ca", str(certificate)]

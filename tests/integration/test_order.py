@@ -1,4 +1,4 @@
-"""The model hears what a person wrote in the order in which they wrote it, whatever became of it on its way."""
+"""The model gets a person's messages in the order of writing, in spite of delays and retries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEYS = f"test:{base64.b64encode(b'test'.ljust(32)).decode()}"
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> dict[str, object]:
-    """The settings that choose it."""
+    """The settings that select this database."""
     if request.param == "sqlite":
         return {}
     return {"kernel_database_url": request.getfixturevalue("postgres_url"), "kernel_encryption_keys": KEYS}
@@ -53,7 +53,7 @@ async def gateways(request: pytest.FixtureRequest, gathering: World) -> World:
 
 
 def written(phone: Phone, words: Sequence[str] = WORDS, *, ago: float = 6.0) -> list[ChatMessage]:
-    """One after the other, 1.2 s apart, the first of them so many seconds ago; none is on its way yet."""
+    """Composed messages, 1.2 s apart, the first of them `ago` seconds ago. None is sent yet."""
     messages = [phone.compose("text", {"body": word}, word) for word in words]
     for number, message in enumerate(messages):
         message.at = time.time() - ago + number * PACE
@@ -61,7 +61,7 @@ def written(phone: Phone, words: Sequence[str] = WORDS, *, ago: float = 6.0) -> 
 
 
 def heard(world: World) -> list[list[str]]:
-    """What each model call was asked, in the order in which it was shown."""
+    """The messages in each model call, in their order."""
     return [effect.detail["text"].split("\n") for effect in world.emulators.effects.all("model_call")]
 
 
@@ -89,7 +89,7 @@ async def test_messages_that_arrive_out_of_order_are_read_in_their_order(gateway
 
 
 async def test_a_redelivered_message_joins_at_its_position(gateways: World) -> None:
-    """The first one was refused, and comes when the model thinks about the others already."""
+    """The first one was refused, and arrives during the model call for the others."""
     phone = gateways.phone("Alice")
     first, *others = written(phone)
     hold = gateways.emulators.openai.hold()

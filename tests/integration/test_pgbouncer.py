@@ -1,4 +1,4 @@
-"""The whole product on PostgreSQL behind a PgBouncer, which restarts, as the server does, in the middle."""
+"""The whole product on PostgreSQL behind a PgBouncer. Both restart during the conversation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def away(bouncer: Bouncer) -> Iterator[None]:
 
 
 async def cut(database_url: str) -> None:
-    """As a restart of the server does: every connection ends at once."""
+    """End every connection at once, as a restart of the server does."""
     parts = urlsplit(database_url)
     connection = await asyncpg.connect(parts._replace(path="/postgres").geturl())
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
@@ -71,7 +71,7 @@ async def test_everybody_is_answered(before_it: Bouncer, database_url: str, tmp_
 
 
 async def test_through_sessions_alone(database_url: str, tmp_path: Path) -> None:
-    """The lock too: it is taken again when the pooler is back."""
+    """The lock is acquired again, too, when the pooler is back."""
     with bouncer(database_url, "session") as running:
         async with whole_world(tmp_path, kernel_database_url=running.url) as world:
             world.emulators.whatsapp.webhooks.backoff = lambda _: 0.2

@@ -1,4 +1,4 @@
-"""What a person quotes on their phone reaches the model in its words, and nobody else's words do."""
+"""The model gets the text that a person quotes on their phone, and never another person's text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def until_sent(world: World, phone: Phone) -> None:
-    """Until the kernel service knows under which id the newest reply was sent."""
+    """Wait until the kernel service knows the id of the newest reply."""
     async with asyncio.timeout(30):
         while (await world.replies_to(phone))[0].state != admin_pb2.REPLY_STATE_SENT:
             await asyncio.sleep(0)

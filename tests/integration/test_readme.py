@@ -30,5 +30,7 @@ async def test_the_example_holds_a_conversation(tmp_path: Path) -> None:
         )
         said, _ = await process.communicate(b"my name is Ada\n\nwhat is my name\nconnect my asana\n")
     assert "Your name is Ada." in said.decode()
-    assert "`payload.text` is required" in said.decode(), "an empty line is refused for good, and the talk goes on"
+    assert "`payload.text` is required" in said.decode(), (
+        "an empty line is refused permanently, and the conversation continues"
+    )
     assert re.search(r"\[Connect Asana\] http://\S+/connect/", said.decode())

@@ -1,4 +1,4 @@
-"""A phone number passes to somebody else, as networks do with numbers that were given up."""
+"""A phone number passes to another person, as networks do with numbers that were given up."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def connect_asana(world: World, *aliases: identity_pb2.Alias) -> str:
 
 
 def calls_about(world: World, connection_id: str) -> dict[str, Callable[[], Any]]:
-    """Every call that names a person and is about accounts."""
+    """Make every call that names a person and concerns accounts."""
     stub = world.stub
     listing = connections_pb2.ListConnectionsRequest(user_id=NUMBER)
     linking = connections_pb2.CreateConnectLinkRequest(user_id=NUMBER, toolkit="asana")
@@ -100,7 +100,7 @@ async def test_after_a_long_silence_a_number_brings_no_accounts_and_no_history(w
     connection_id = await connect_asana(world, WEAK)
     world.wall = lambda: time.time() + 45 * 86_400
     await assert_that_nobody_is_found(world, connection_id)
-    with pytest.raises(grpc.aio.AioRpcError) as reused:  # the channel counts its messages anew
+    with pytest.raises(grpc.aio.AioRpcError) as reused:  # the channel restarts its message numbers
         await say(world, "create a task: Call the notary", "1", WEAK)
     assert reused.value.code() is grpc.StatusCode.ALREADY_EXISTS
     answer = (await say(world, "list my tasks", "3", WEAK)).replies[0]

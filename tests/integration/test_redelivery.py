@@ -22,7 +22,7 @@ PEOPLE, MESSAGES = 5, 4
 
 
 def keep_deliveries(world: World) -> list[dict[str, Any]]:
-    """Every value that goes out by webhook from here on: messages and statuses."""
+    """All values sent by webhook from now on: messages and statuses."""
     kept: list[dict[str, Any]] = []
     deliver = world.emulators.whatsapp.webhooks.deliver
 
@@ -35,7 +35,7 @@ def keep_deliveries(world: World) -> list[dict[str, Any]]:
 
 
 async def deliver_again(world: World, values: list[dict[str, Any]], chance: random.Random) -> None:
-    """In batches of other sizes than before."""
+    """Deliver them in batches of other sizes."""
     left, secret = list(values), world.emulators.config.whatsapp_app_secret
     async with aiohttp.ClientSession() as session:
         while left:
@@ -65,7 +65,7 @@ async def test_redelivered_messages_are_answered_once(tmp_path: Path) -> None:
             chance.shuffle(kept)
             await deliver_again(world, list(kept), chance)
             await world.kernel.sweeper.forget()
-        for phone in phones:  # whoever is answered again would be before this
+        for phone in phones:  # a second answer would come before this one
             assert "still here" in (await world.ask(phone, "still here")).text
         assert [len(phone.received) for phone in phones] == [MESSAGES + 1] * PEOPLE
         assert len(world.emulators.effects.all("model_call")) == asked + PEOPLE

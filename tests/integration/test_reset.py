@@ -1,4 +1,4 @@
-"""A model that starts afresh, as the person or an operator wishes: nothing stored is lost, and nobody is silent."""
+"""A new context for the model, for the person or an operator: no stored data is lost, and people are answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operator rotates the master key of services that run: as the README says it, and with a kill -9 in the middle."""
+"""An operator rotates the master key of running services, as in the README, and with a kill -9 in the middle."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 @pytest.fixture
 async def kernel(tmp_path: Path) -> Kernel:
-    """Of a service that has many people, whose keys the old key seals."""
+    """A service with many people, whose keys are sealed by the old key."""
     made, keys = Kernel(tmp_path), MasterKeys.parse(OLD)
     store = await open_store(made.url, keys)
     people = [f"p_{number:05}" for number in range(PEOPLE)]

@@ -1,4 +1,4 @@
-"""What a person need not be asked for again, over every wire: given by a button, listed, taken back, and gone."""
+"""Standing permissions over every wire: granted by a button, listed, revoked, and ended with the account."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def with_cards(world: World, label: str = "Alice") -> Phone:
 
 
 async def card(world: World, phone: Phone, **arguments: str) -> ChatMessage:
-    """What the person is told when the model makes this call."""
+    """The message to the person when the model makes this call."""
     world.emulators.openai.script([[ToolCall(SLUG, {"heading": "Milk", **arguments})], "So be it.", "Done."])
     told = await world.ask(phone, "file a card")
     if not told.choices:

@@ -1,4 +1,4 @@
-"""Words of an answer as they come: over gRPC, from the emulated vendor's stream."""
+"""The text of an answer, streamed over gRPC from the emulated vendor's stream."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STORY = "Once upon a time there was a kernel, and it told every word as it came.
 
 
 class Screen:
-    """What somebody sees who reads the stream of one message. `texts` are all states that it showed."""
+    """A reader of one message's stream. `texts` holds every state that it showed."""
 
     def __init__(self, world: World, text: str, message_id: str, user_id: str = "telegram:42") -> None:
         message = messages_pb2.HandleMessageRequest(
@@ -70,7 +70,7 @@ class Screen:
 async def watching(
     world: World, text: str, message_id: str = "m1", user_id: str = "telegram:42"
 ) -> AsyncIterator[Screen]:
-    """Reads along inside the block, and to the end after it."""
+    """Read the stream inside the block, and to its end afterwards."""
     screen = Screen(world, text, message_id, user_id)
     reading = asyncio.create_task(screen.read())
     try:

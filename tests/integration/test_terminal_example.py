@@ -1,4 +1,4 @@
-"""The example of a terminal that streams, as its own process."""
+"""The example of a streaming terminal, as a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model knows when each message was sent, on the person's clock where a channel has told it."""
+"""The model knows when each message was sent, in the person's time zone if a channel has reported it."""
 
 from __future__ import annotations
 

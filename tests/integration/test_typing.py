@@ -1,4 +1,4 @@
-"""Typing items over gRPC, and "typing…" on a phone, for as long as a turn works."""
+"""Typing items over gRPC, and "typing…" on a phone, while a turn runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pull(world: World, *kinds: outbox_pb2.OutboxItemKind.ValueType, interval: fl
 
 
 async def shown(world: World, after: int = 0) -> Effect:
-    """The next time that WhatsApp is told to show "typing…"."""
+    """Wait for the next request to WhatsApp to show "typing…"."""
     return await world.emulators.effects.wait_for(lambda effect: effect.kind == "graph_read", after=after)
 
 

@@ -1,4 +1,4 @@
-"""A vendor without transcription, or one that hangs: the voice message is told to be unheard, and the rest answered."""
+"""A vendor without transcription, or one that hangs: the person is told, and the rest is answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def speak(phone: Phone) -> None:
 
 
 async def told(phone: Phone, *words: str) -> list[str]:
-    """What the phone has received once all of the words were in it."""
+    """The texts on the phone, once they contain all of these words."""
     while not all(any(word in message.text for message in phone.received) for word in words):
         await phone.wait_for_message(timeout=20)
     return [message.text for message in phone.received]

@@ -1,4 +1,4 @@
-"""A channel of its own brings files: PullOutbox with media, UploadMedia, AckOutbox, as the contract says."""
+"""A separate channel brings files by the contract: PullOutbox with media, UploadMedia, AckOutbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BILL = pdf("Rent", filler=500_000)
 
 
 class Channel:
-    """Telegram, as somebody else may have written it."""
+    """A Telegram channel, as another developer may write it."""
 
     def __init__(self, world: World, stream: Any) -> None:
         self.all_read = False
@@ -127,7 +127,7 @@ async def test_a_repeated_upload_is_harmless(channel: Channel, world: World) -> 
 async def test_wrong_bytes_may_be_brought_again(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
-    large = b"x" * 4_000_000  # its client is still writing when it is refused, and is told why all the same
+    large = b"x" * 4_000_000  # its client is still writing when it is refused, and still learns why
     for wrong in ({"sha256": b"x" * 32}, {"size_bytes": 3}, {"sha256": b"short"}):
         assert await refused(channel.upload(wanted, large, **wrong)) == "FIELD_INVALID"
         assert channel.all_read

@@ -1,4 +1,4 @@
-"""Vendors that are down, slow, refuse us or talk nonsense: an honest sentence or a later answer, others unhindered."""
+"""Vendors that are down, slow, refusing or invalid: an honest sentence or a later answer, without effect on others."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_a_spent_budget_is_told_without_the_model(tmp_path: Path) -> None:
 async def test_a_person_who_is_not_on_the_list_is_neither_served_nor_stored(tmp_path: Path) -> None:
     async with whole_world(tmp_path, kernel_allowed_users="telegram:*") as world:
         alice = world.phone("Alice")
-        await alice.send("hello")  # taken, so that it is not delivered for a week
+        await alice.send("hello")  # accepted, so that it is not redelivered for a week
         assert await world.kernel.store.people.bearer_of(f"whatsapp:{alice.user_id}") is None
         assert "hello" in (await world.tell("telegram:42", "hello", "m1")).replies[0].text
 

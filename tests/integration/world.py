@@ -84,7 +84,7 @@ class World:
         return f"http://127.0.0.1:{self._gateway_port}/webhook"
 
     async def metrics(self) -> str:
-        """What the kernel service tells Prometheus."""
+        """The kernel service's metrics."""
         url = f"http://{self._settings['kernel_metrics_listen']}/metrics"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             return await response.text()
@@ -104,12 +104,12 @@ class World:
         self.emulators.whatsapp.webhooks.url = self.webhook_url
 
     async def start_gateway_behind(self, kernel_address: str) -> None:
-        """One that finds the kernel service at this address."""
+        """Create a gateway that uses the kernel service at this address."""
         await self._serve_gateway(self._gateway_port, kernel_address)
         self.emulators.whatsapp.webhooks.url = self.webhook_url
 
     async def start_mortal_gateway(self, *, beside: bool = False) -> MortalGateway:
-        """One that can die without a word, and that webhooks go to, if it is not `beside` another."""
+        """Start a gateway that can die silently. It gets the webhooks, unless it is `beside` another."""
         port = free_port() if beside else self._gateway_port
         gateway = MortalGateway()
         with gateway.its_tasks():
@@ -119,7 +119,7 @@ class World:
         return gateway
 
     async def start_another_gateway(self) -> None:
-        """Beside the first one; webhooks go to both in turns, as behind a load balancer. Ends with it."""
+        """Start a second gateway. Webhooks go to both in turn, as behind a load balancer. It ends with the first."""
         port = free_port()
         await self._serve_gateway(port)
         self.emulators.whatsapp.webhooks.url += f",http://127.0.0.1:{port}/webhook"
@@ -169,7 +169,7 @@ class World:
         return (await self.admin.GetKernel(request, metadata=bearer(ADMIN_TOKEN))).kernel
 
     async def replies_to(self, phone: Phone) -> list[admin_pb2.ReplyRecord]:
-        """What an operator sees of them, newest first."""
+        """The person's turns in an operator's view, newest first."""
         request = admin_pb2.ListRepliesRequest(person=self.ref(phone))
         return list((await self.admin.ListReplies(request, metadata=bearer(ADMIN_TOKEN))).replies)
 
@@ -177,7 +177,7 @@ class World:
         return admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")
 
     async def evict(self, phone: Phone) -> None:
-        """As soon as the last turn has ended; in and after a restart there may be nothing to evict."""
+        """Evict as soon as the last turn has ended. During and after a restart there may be nothing to evict."""
         request = admin_pb2.EvictKernelRequest(person=self.ref(phone))
         while True:
             try:
@@ -193,7 +193,7 @@ class World:
                 return
 
     async def tell(self, user_id: str, text: str, message_id: str, token: str = TELEGRAM_TOKEN) -> Any:
-        """One INLINE message of another channel."""
+        """Send one INLINE message of another channel."""
         request = messages_pb2.HandleMessageRequest(
             user_id=user_id, message_id=message_id, payload=messages_pb2.Payload(text=text)
         )

@@ -41,7 +41,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 
 class Gateway:
-    """The gateway under test, as WhatsApp sees it."""
+    """The gateway under test, from WhatsApp's side."""
 
     def __init__(self, server: TestServer, session: aiohttp.ClientSession) -> None:
         self._server = server
@@ -52,7 +52,7 @@ class Gateway:
         return str(self._server.make_url("/webhook"))
 
     async def post(self, body: Any) -> int:
-        """Sign and deliver a webhook; the status of the answer."""
+        """Sign and deliver a webhook. Returns the status of the answer."""
         raw = body if isinstance(body, bytes) else encode(body)
         return await self.post_raw(raw, sign(raw))
 

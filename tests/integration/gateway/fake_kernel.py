@@ -29,7 +29,7 @@ async def refuse(context: Any, code: int, reason: str) -> None:
 
 
 class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
-    """`refusals` tells by method what is refused; `gates` holds a method's calls until the event is set."""
+    """`refusals` maps methods to their refusals. `gates` holds the calls of a method until the event is set."""
 
     def __init__(self) -> None:
         self.messages: list[messages_pb2.HandleMessageRequest] = []
@@ -53,7 +53,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self._changed = asyncio.Condition()
 
     async def until(self, what: Callable[[], Any], timeout: float = 30) -> None:
-        """Return once it holds; it is looked at after each call."""
+        """Return once the condition is true. It is checked after each call."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(what)
 
@@ -61,7 +61,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         return [message.payload.text for message in self.messages if message.user_id == user_id]
 
     def lease(self, text: str = "", *, user_id: str, seconds: float = 30, **fields: Any) -> outbox_pb2.ReplyDelivery:
-        """Hand out a reply to whoever pulls."""
+        """Lease a reply to the gateway that pulls."""
         reply_fields = {
             key: fields.pop(key)
             for key in ("link", "choices", "quoted_message_id", "answers_message_id", "reaction", "media")
@@ -79,7 +79,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         return delivery
 
     def file(self, data: bytes, mime_type: str, filename: str = "") -> media_pb2.Media:
-        """Keep a file that a reply may bear."""
+        """Keep a file that a reply may contain."""
         ref = f"m_{len(self.files)}"
         self.files[ref] = data
         digest = hashlib.sha256(data).digest()
@@ -97,7 +97,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     def want(
         self, media_ref: str, media_id: str = "m_1", *, seconds: float = 30, **fields: Any
     ) -> media_pb2.MediaWanted:
-        """Ask whoever pulls for a file."""
+        """Request a file from the gateway that pulls."""
         given: dict[str, Any] = {
             "max_bytes": 1_000_000,
             "lease_token": "lease-1",
@@ -160,7 +160,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
             self.calls.append("UploadMedia")
             await refuse(context, code_pb2.UNAVAILABLE, "DRAINING")
         data = b"".join([request.chunk async for request in requests])
-        await asyncio.sleep(0.05)  # a call that was cut off ends like this too, and is cancelled now
+        await asyncio.sleep(0.05)  # a call that was cut off ends like this, too; its cancellation arrives now
         await self._enter("UploadMedia", header, context)
         self.uploads.append((header, data))
         await self._leave()
@@ -211,7 +211,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
 
 @dataclass(frozen=True)
 class Told:
-    """An acknowledgement or a receipt, flat. `outcome` is its result's field or stage; `retry_after` is in seconds."""
+    """A flat acknowledgement or receipt. `outcome` is its result's field or stage; `retry_after` is in seconds."""
 
     part: PartName
     channel_message_id: str
@@ -255,7 +255,7 @@ def result_of(given: Any) -> tuple[str, str, float]:
 
 
 class Running:
-    """The fake at an address; it can go away and come back with what it knows."""
+    """The fake at an address. It can stop and start again with the same state."""
 
     def __init__(self, fake: FakeKernel, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
         self.fake = fake

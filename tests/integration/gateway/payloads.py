@@ -1,4 +1,4 @@
-"""Webhooks as WhatsApp writes and signs them."""
+"""Webhooks in WhatsApp's format and with its signature."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Webhook fields of the account, signed and brought as WhatsApp does: an operator is called, once, without people."""
+"""Webhooks about the account, signed as WhatsApp signs them. Each is one alert to operators, and reaches no person."""
 
 import pytest
 

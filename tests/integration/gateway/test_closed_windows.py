@@ -1,4 +1,4 @@
-"""Somebody who may not be written to is asked to write, once, if there is a template for it."""
+"""A person with a closed window is asked once to write, if there is a template for it."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.integration.gateway.fake_kernel import FakeKernel
 
 @pytest.fixture
 def alice(emulators: Emulators) -> Phone:
-    """Somebody who has never written to this number."""
+    """A person who has never written to this number."""
     return emulators.whatsapp.add_phone("Alice")
 
 

@@ -1,4 +1,4 @@
-"""Who wrote, and that nobody is taken for another: what the gateway tells the kernel service, and whom it calls."""
+"""Senders are never mixed up: the identities that the gateway sends to the kernel service, and its alerts."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a gateway may send under a lease, whatever happened to its clock or to itself; and what it gives back."""
+"""A gateway sends only under a valid lease, also after a freeze, and releases the leases that it does not use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """Its monotonic clock; a frozen process finds that it has gone on."""
+    """The gateway's monotonic clock, which a test moves as a freeze would."""
 
     def __init__(self) -> None:
         self.frozen = 0.0
@@ -46,7 +46,7 @@ async def gateway(start_gateway: Start, machine: Machine, kernel: FakeKernel) ->
 
 @pytest.fixture
 async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
-    """Somebody who has written."""
+    """A person who has written."""
     phone = emulators.whatsapp.add_phone("Alice")
     await phone.send("hello")
     return phone
@@ -74,7 +74,7 @@ async def test_replies_queued_in_a_frozen_gateway_are_not_sent(
     machine.frozen += 60
     kernel.lease("leased long ago", user_id=key(alice), seconds=60)
     await kernel.until(lambda: len(kernel.pulls) == 2)
-    assert kernel.releases[-1].in_hand == []  # so whoever has it now need not wait for this gateway
+    assert kernel.releases[-1].in_hand == []  # so the gateway that has it now need not wait for this one
     kernel.lease("fresh", user_id=key(alice), id="rp_2")
     assert (await alice.wait_for_message()).text == "fresh"
     assert len(sends(emulators)) == 1

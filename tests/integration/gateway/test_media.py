@@ -1,4 +1,4 @@
-"""Files that the kernel service wants: fetched from the emulated WhatsApp, checked, passed on or failed."""
+"""Files that the kernel service requests: fetched from the emulated WhatsApp, checked, passed on or failed."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ async def test_a_file_is_passed_on_completely(gateway: Gateway, kernel: FakeKern
     assert (header.media_id, header.lease_token, header.mime_type) == ("m_1", "lease-1", "application/pdf")
     assert (header.size_bytes, header.sha256) == (len(DATA), file.digest)
     assert kernel.acks == []
-    async with asyncio.timeout(30):  # the gateway counts it once it has the answer, which has just set out
+    async with asyncio.timeout(30):  # the gateway counts it once it has the answer, which was just sent
         while await gateway.count('media_total{outcome="stored"}') != 1:
             await asyncio.sleep(0)
 
@@ -58,7 +58,7 @@ async def test_the_digest_is_checked_in_both_encodings(
     assert (await acknowledged(kernel))[:2] == ("failed", "damaged")
     assert kernel.uploads == []
     downloads = emulators.effects.all("media_downloaded")
-    assert len(downloads) == 2, "damaged once may be the way's fault; twice it is the file's"
+    assert len(downloads) == 2, "one damaged download may be a transmission error, two are not"
 
 
 class Digest(bytes):
@@ -197,7 +197,7 @@ async def test_few_files_are_fetched_at_once_and_the_newest_lease_counts(
     for number in range(10):
         kernel.want(file.id, f"m_{number}", lease_token="lease-2")
     kernel.lease("hello", user_id="whatsapp:US.1")
-    await kernel.until(lambda: kernel.acks)  # the leases came before this reply, which files do not hold up
+    await kernel.until(lambda: kernel.acks)  # the leases came before this reply, which files do not delay
     hold.release()
     await kernel.until(lambda: len(kernel.uploads) == 10)
     assert {header.lease_token for header, _ in kernel.uploads} == {"lease-2"}

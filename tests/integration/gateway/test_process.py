@@ -1,4 +1,4 @@
-"""The gateway as it is started: a process, ended by SIGTERM, over TLS where it is set."""
+"""The gateway as a real process: ended by SIGTERM, with TLS if configured."""
 
 import asyncio
 import datetime as dt

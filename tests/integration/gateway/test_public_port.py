@@ -1,4 +1,4 @@
-"""What strangers may send to the gateway's port costs little, and leaves one line at most."""
+"""Requests of strangers to the gateway's port cost little, and leave at most one log line."""
 
 import asyncio
 import logging
@@ -82,7 +82,7 @@ MALFORMED = {
 
 
 async def sent(gateway: Gateway, raw: str, *, reads: bool) -> bytes:
-    """What is answered before the sender goes."""
+    """The answer that comes before the sender closes the connection."""
     url = URL(gateway.webhook_url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(raw.encode(errors="surrogateescape"))
@@ -104,7 +104,7 @@ async def test_a_broken_request_leaves_one_line_without_its_content(
     for reads in (False, *[raw in MALFORMED.values()] * 2):
         await sent(gateway, raw, reads=reads)
     for _ in range(2):
-        assert (await gateway.get("/healthz"))[0] == 200, "it has seen the others before"
+        assert (await gateway.get("/healthz"))[0] == 200, "it has handled the others before"
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text
     lines = [one for one in caplog.records if one.name == "serving.http"]
@@ -117,7 +117,7 @@ async def test_a_flood_of_broken_requests_leaves_few_lines(gateway: Gateway, cap
     assert len(caplog.records) <= MOST_LINES
 
 
-# --- a listener of its own ------------------------------------------------------------------------------------------
+# --- a separate listener --------------------------------------------------------------------------------------------
 
 
 async def test_metrics_on_a_separate_listener_are_on_no_other(start_gateway: Start) -> None:

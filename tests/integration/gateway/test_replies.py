@@ -1,4 +1,4 @@
-"""What people are told: sent once, in order, and settled."""
+"""Replies are sent once, in order, and settled."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
 
 @pytest.fixture
 async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
-    """Somebody who has written, so that they may be written to."""
+    """A person who has written, so that their window is open."""
     phone = emulators.whatsapp.add_phone("Alice")
     await phone.send("hello")
     return phone
@@ -82,7 +82,7 @@ async def test_texts_arrive_on_the_phone_unchanged(words: str, alice: Phone, ker
 
 
 async def test_a_long_text_of_stacked_marks_arrives_whole(alice: Phone, kernel: FakeKernel) -> None:
-    """As many combining marks as took six seconds to cut: other replies wait for the one that is rendered."""
+    """This number of combining marks once took six seconds to split, and other replies wait while one is rendered."""
     words = "a" + "\u0301" * 8000
     kernel.lease(words, user_id=key(alice))
     arrived = [(await alice.wait_for_message()).text for _ in range(2)]

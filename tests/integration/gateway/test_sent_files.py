@@ -1,4 +1,4 @@
-"""Files that people are sent: fetched from the kernel service, uploaded, sent by their id; in words where not taken."""
+"""Files of replies: fetched from the kernel service, uploaded, and sent by id. A refused file is named in words."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def tell(kernel: FakeKernel, phone: Phone, *files: media_pb2.Media, text: str = 
 
 
 def data_of(emulators: Emulators, phone: Phone) -> list[tuple[str, str, bytes | None]]:
-    """Kind, words and bytes of all that the phone received."""
+    """Kind, text and bytes of every message that the phone received."""
     files = emulators.whatsapp.files
     return [
         (message.kind, message.text, kept.data if message.file and (kept := files.get(message.file.id)) else None)

@@ -1,4 +1,4 @@
-"""Several business numbers in one gateway: an answer leaves from the number that was written to."""
+"""Several business numbers in one gateway: an answer is sent from the number to which the person wrote."""
 
 from aiohttp.test_utils import TestServer
 

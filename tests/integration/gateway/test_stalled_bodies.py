@@ -1,4 +1,4 @@
-"""Strangers who send their bodies slowly, or not at all, hold neither memory nor others up."""
+"""Strangers who send bodies slowly, or not at all, neither occupy memory nor delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ Stall = Callable[..., Awaitable[asyncio.StreamReader]]
 
 @pytest.fixture
 async def stall() -> AsyncIterator[Stall]:
-    """Begins a webhook and never ends it."""
+    """Starts a webhook and never completes it."""
     lines: list[asyncio.StreamWriter] = []
 
     async def begin(gateway: Gateway, *headers: str) -> asyncio.StreamReader:

@@ -1,4 +1,4 @@
-"""What WhatsApp brings: taken once, in order, or asked for again."""
+"""WhatsApp's webhooks are accepted once and in order, or refused so that they are delivered again."""
 
 import asyncio
 import hashlib
@@ -341,7 +341,7 @@ async def test_a_body_with_a_wrong_charset_is_not_an_internal_error(
 
 
 async def test_concurrent_copies_of_webhooks_are_serialised_per_person(gateway: Gateway, kernel: FakeKernel) -> None:
-    """As a restart of the service releases them: all are held, and all are let go together."""
+    """All webhooks are held and then released together, as by a restart of the service."""
     kernel.gates["HandleMessage"] = asyncio.Event()
     bodies = [webhook(text(who, "hi", f"wamid.{who}")) for who in (ALICE, BOB) for _ in range(5)]
     posts = [asyncio.create_task(gateway.post(body)) for body in bodies]
