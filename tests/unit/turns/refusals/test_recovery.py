@@ -192,7 +192,7 @@ async def test_results_that_are_too_long_are_cut_within_the_turn(scene: Scene, w
     assert await talk(scene, "read all", 1) == ["read"]
     assert scene.look.calls == 6
     assert model.sizes()[-1] <= 3000
-    assert "characters left out" in model.requests[-1].items[-1]["output"]
+    assert "characters are left out" in model.requests[-1].items[-1]["output"]
 
 
 async def test_a_message_that_is_too_long_alone_is_read_in_part(scene: Scene) -> None:
