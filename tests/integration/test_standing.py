@@ -53,10 +53,12 @@ async def test_a_person_is_not_asked_again_until_they_want_to_be(world: World) -
     question = await card(world, alice)
     assert titles(question) == [DONE, NO, ALWAYS]
     told = await tapped(alice, question, ALWAYS)
-    assert told.startswith("From now on I do this without asking: Smalltool create card.")
+    assert told.startswith("From now on I do this without asking: Smalltool create card, with Smalltool.")
     assert titles(await card(world, alice)) == []
     assert len(made(world, SLUG)) == 2
-    assert "1. Smalltool create card" in (await world.ask(alice, "What may you do without asking?")).text
+    assert (
+        "1. Smalltool create card, with Smalltool\n" in (await world.ask(alice, "What may you do without asking?")).text
+    )
     assert "You have not allowed me to do anything without asking." in (await world.ask(alice, "ask me again")).text
     assert titles(await card(world, alice)) == [DONE, NO, ALWAYS]
     assert len(made(world, SLUG)) == 2

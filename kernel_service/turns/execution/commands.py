@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from kernel_service import texts
 from kernel_service.approvals.standing import listed
 from kernel_service.inbox.codes import codes_in
-from kernel_service.ports.approvals import DecisionOutcome
+from kernel_service.ports.approvals import DecisionOutcome, StandingPermission
 from kernel_service.ports.commands import Command
 from kernel_service.turns.execution.endings import fixed_reply
 from kernel_service.turns.execution.subject import Subject
 
 if TYPE_CHECKING:
+    from kernel_service.ports.approvals import Approval
     from kernel_service.ports.resuming import Codes
     from kernel_service.ports.tools import Person
     from kernel_service.ports.turns import Turn, TurnMessage
@@ -60,12 +61,17 @@ class Commands:
         decision = await self.approvals.decide(message)
         log.info("approval decided outcome=%s turn=%s person=%s", decision.outcome, self.turn.id, self.person.id)
         if decision.outcome is DecisionOutcome.APPROVED:
-            action = texts.approvals.in_words(decision.approvals[0].tool) if decision.stands else ""
-            preface = texts.approvals.permission_given(action) if decision.stands else ""
+            preface = await self._given(decision.approvals[0]) if decision.stands else ""
             return Subject(approved=decision.approvals, preface=preface)
         text = texts.approvals.WITHOUT_EFFECT.get(decision.outcome, texts.approvals.REFUSED)
         self.inputs.refuse(decision.approvals, text)
         return fixed_reply(text)
+
+    async def _given(self, approval: Approval) -> str:
+        given = StandingPermission(approval.tool, approval.account)
+        # As it is listed: with what its account is called. It may be revoked already.
+        titles = [each.title for each in await self.approvals.standing() if each == given]
+        return texts.approvals.permission_given(titles[0] if titles else given.title)
 
     async def _list_permissions(self, message: TurnMessage) -> Ending:
         """List the standing permissions, after the message has revoked some of them."""

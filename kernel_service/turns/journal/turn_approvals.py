@@ -34,9 +34,13 @@ class TurnApprovals:
         """Whether a standing permission covers this."""
         return await until_stored(lambda: self.store.stands(self.turn.person_id, tool, account))
 
+    async def standing(self) -> list[StandingPermission]:
+        """All standing permissions of the person, the oldest first."""
+        return await until_stored(lambda: self.store.permissions(self.turn.person_id))
+
     async def permissions(self, message: TurnMessage) -> list[StandingPermission]:
         """The standing permissions, after the person listed them or revoked some of them."""
         if message.command is Command.PERMISSIONS:
-            return await until_stored(lambda: self.store.permissions(self.turn.person_id))
+            return await self.standing()
         said = asked_again_for(message.payload)
         return await until_stored(lambda: self.store.ask_again(self.turn, self.epoch, said))
