@@ -62,7 +62,7 @@ def _answer(response: Item, usage: Usage, taken: set[str]) -> ModelAnswer:
     refusal = "".join(part["refusal"] for part in parts if part["type"] == "refusal")
     return ModelAnswer(
         items=items,
-        text="\n\n".join(part["text"] for part in parts if part["type"] == "output_text"),
+        text="\n\n".join(part["text"] for part in parts if part["type"] == "output_text" and part["text"]),
         usage=usage,
         calls=[call_of(item) for item in items if item["type"] == "function_call"],
         refusal=refusal or (FILTERED if reason == "content_filter" else ""),

@@ -12,6 +12,8 @@ from kernel_service.storable import storable, storable_text
 if TYPE_CHECKING:
     from kernel_service.ports.model import TextListener
 
+_HIGH_SURROGATES: Final = ("\ud800", "\udbff")
+"""JSON may hold a character as two halves, and a server may cut between them."""
 _LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -21,6 +23,7 @@ class StreamedResponse:
     def __init__(self, listener: TextListener) -> None:
         self._listener = listener
         self._place: tuple[object, object] | None = None
+        self._half = ""
         self._items: list[Any] = []
         self._response: dict[str, Any] = {}
 
@@ -37,6 +40,7 @@ class StreamedResponse:
             self._response = {"error": event}
         elif kind in _LAST and isinstance(event.get("response"), dict):
             self._response = event["response"]
+            self._end_text()
         return bool(self._response)
 
     @property
@@ -56,4 +60,12 @@ class StreamedResponse:
         place = event.get("output_index"), event.get("content_index")
         apart = "" if self._place in (None, place) else "\n\n"
         self._place = place
-        self._listener(apart + storable_text(delta))
+        text = f"{self._half}{apart}{delta}"
+        self._half = text[-1] if _HIGH_SURROGATES[0] <= text[-1] <= _HIGH_SURROGATES[1] else ""
+        if whole := text.removesuffix(self._half):
+            self._listener(storable_text(whole))
+
+    def _end_text(self) -> None:
+        """What is still half has no other half."""
+        if self._half:
+            self._listener(storable_text(self._half))

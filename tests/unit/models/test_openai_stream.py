@@ -80,6 +80,38 @@ async def test_several_texts_stand_apart_as_in_the_answer(emulators: Emulators, 
     assert listener.text == answer.text == "First.\n\nSecond."
 
 
+@pytest.mark.parametrize(
+    ("deltas", "told"),
+    [
+        (["\ud83d", "\ude00 hi"], ["\U0001f600 hi"]),
+        (["hi \ud83d", "\ude00", "\ud83d", "\ude01"], ["hi ", "\U0001f600", "\U0001f601"]),
+        (["\ud83d", "\ud83d\ude00"], ["\ufffd\U0001f600"]),
+        (["\ude00", "a"], ["\ufffd", "a"]),
+        (["a\ud83d"], ["a"]),
+    ],
+)
+def test_a_character_that_is_cut_in_two_is_told_whole(deltas: list[str], told: list[str]) -> None:
+    listener = Listener()
+    response = StreamedResponse(listener)
+    for delta in deltas:
+        response.take({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": delta})
+    assert listener.pieces == told
+
+
+def test_half_a_character_at_the_end_of_a_part_does_not_join_the_next_part() -> None:
+    response = StreamedResponse(listener := Listener())
+    for number, delta in enumerate(["a\ud83d", "\ude00b"]):
+        response.take({"type": "response.output_text.delta", "output_index": number, "delta": delta})
+    assert listener.text == "a\ufffd\n\n\ufffdb"
+
+
+async def test_a_part_without_text_stands_apart_from_nothing(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([[Text("First."), Text(""), Text("Second.")]])
+    listener = Listener()
+    answer = await model.answer(asking(model, "two"), listener)
+    assert listener.text == answer.text == "First.\n\nSecond."
+
+
 async def test_calls_and_refusals_are_not_told_as_text(emulators: Emulators, model: OpenAIResponses) -> None:
     emulators.openai.script([[Text("Let me look."), ToolCall("clock", {"zone": "UTC"})], Refused("I will not.")])
     listener = Listener()
