@@ -1,4 +1,4 @@
-"""What to do about a setting that pydantic refuses, in words for an operator. Never the setting's value."""
+"""Says in words for an operator how to correct a setting that pydantic refuses. It never shows the setting's value."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SENTENCES: Final = {
     "greater_than": "must be more than {gt}",
     "string_pattern_mismatch": "must match {pattern}",
 }
-"""By pydantic's type of error; what is in braces comes from the field's own declaration."""
+"""Sentences by pydantic's type of error. The values in braces come from the field's declaration."""
 
 
 def what_to_do(error: ErrorDetails) -> str:
-    """What stands behind the setting's name."""
+    """The sentence that follows the setting's name."""
     if sentence := _SENTENCES.get(error["type"]):
         return sentence.format_map(error.get("ctx", {}))
     return error["msg"].removeprefix("Value error, ")

@@ -135,7 +135,7 @@ async def with_gmail(world: World) -> Phone:
     return alice
 
 
-async def test_a_refusal_is_told_to_the_model_and_final(world: World) -> None:
+async def test_a_refusal_is_reported_to_the_model_and_final(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     assert await tapped(alice, question, "Refuse") == "All right, I didn't do it."
@@ -278,7 +278,7 @@ async def test_both_services_restart_between_question_and_button(world: World) -
     assert len(deletions(world)) == 1
 
 
-async def test_a_tool_that_is_gone_says_so(world: World) -> None:
+async def test_an_approved_call_of_a_removed_tool_is_reported(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     await disconnect(world, alice)

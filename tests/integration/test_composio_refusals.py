@@ -164,7 +164,7 @@ async def test_a_toolkit_that_composio_does_not_have_is_an_alert(
     assert ("KERNEL_TOOLKITS" in caplog.text) is ("asana" in toolkits)
 
 
-async def test_sessions_that_composio_refuses_are_an_alert_and_not_a_silence(
+async def test_refused_composio_sessions_are_an_alert_and_the_person_is_answered(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = world.phone("Alice")
@@ -177,7 +177,9 @@ async def test_sessions_that_composio_refuses_are_an_alert_and_not_a_silence(
 
 
 @pytest.mark.parametrize(("status", "body"), [(status, None) for status in (400, 401, 402, 403, 404, 409, 410, 422)])
-async def test_a_consent_that_composio_will_not_complete_is_told(tmp_path: Path, status: int, body: str | None) -> None:
+async def test_a_consent_that_composio_does_not_complete_is_reported(
+    tmp_path: Path, status: int, body: str | None
+) -> None:
     async with whole_world(tmp_path, composio_verifier=True) as world:
         alice = world.phone("Alice")
         world.emulators.composio.set_verifier(f"{world.connect_url}/connect/verify")

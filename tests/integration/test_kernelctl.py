@@ -33,7 +33,7 @@ async def test_an_operator_follows_one_message(world: World) -> None:
     assert "resident" not in json.loads((await ctl(world, "kernel", person)).stdout)["kernel"]
 
 
-async def test_refusals_are_told_in_a_sentence(world: World) -> None:
+async def test_refusals_are_reported_in_a_sentence(world: World) -> None:
     nobody = await ctl(world, "turns", "telegram:nobody")
     assert (nobody.exit_code, nobody.stderr) == (1, "kernelctl: NOT_FOUND: no person has written under this user id\n")
     stranger = await ctl(world, "kernels", token="somebody's")

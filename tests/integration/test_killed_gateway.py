@@ -127,12 +127,12 @@ class Scene:
         await self.quiet()
 
     async def kill(self, gateway: MortalGateway) -> None:
-        """Let webhooks fail from now on, and retry after a while."""
+        """Kill a gateway. Webhooks fail from now on, and are retried after a while."""
         self._alive -= 1
         self._redelivered_at = self.clock.passed + REDELIVERY_SECONDS
         self.world.emulators.whatsapp.webhooks.url = self._nowhere
         await gateway.die()
-        await self._until(lambda: len(self._outbox._streams) == self._alive)  # the gateway must be ready for leases
+        await self._until(lambda: len(self._outbox._streams) == self._alive)  # until then it may still get leases
         self._left |= self._ids(_LEASED)
 
     async def cut(self, cable: Cable) -> None:

@@ -138,7 +138,7 @@ def test_each_row_is_described_and_tried() -> None:
     assert set(names) - {"row"} == tried
 
 
-async def test_a_file_that_the_model_refuses_is_told(world: World) -> None:
+async def test_a_file_that_the_model_refuses_is_reported(world: World) -> None:
     alice, openai = world.phone("Alice"), world.emulators.openai
     error(400, "The image data does not represent a valid image.", "invalid_image_format")(openai)
     await alice.send_file("image", png(1), "image/png", caption="what is this?")

@@ -111,7 +111,7 @@ async def test_a_message_after_the_answer_is_answered_next_and_none_is_read_agai
     assert heard(gathering) == [list(WORDS[1:]), ["one"]]
 
 
-async def test_a_message_of_before_a_stop_that_comes_after_it_is_not_answered(gathering: World) -> None:
+async def test_a_message_sent_before_a_stop_but_received_after_it_is_not_answered(gathering: World) -> None:
     phone = gathering.phone("Alice")
     before, stop, after = written(phone, ["before", "stop", "after"])
     await phone.carry(stop)
@@ -122,7 +122,7 @@ async def test_a_message_of_before_a_stop_that_comes_after_it_is_not_answered(ga
     assert heard(gathering) == [["after"]]
 
 
-async def test_a_new_chat_parts_what_was_sent_before_it_from_what_was_sent_after(gathering: World) -> None:
+async def test_a_new_chat_separates_earlier_from_later_messages(gathering: World) -> None:
     phone = gathering.phone("Alice")
     for message in reversed(written(phone, ["before", "new chat", "after"], ago=12)):
         await phone.carry(message)

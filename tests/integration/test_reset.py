@@ -97,7 +97,7 @@ async def test_a_request_that_waits_for_a_connection_outlives_a_new_chat(world: 
 
 @pytest.mark.parametrize("by_operator", [True, False])
 @pytest.mark.parametrize(("title", "left"), [("Approve", 0), ("Refuse", 1)])
-async def test_a_button_from_before_still_does_what_it_was_shown_with(
+async def test_an_earlier_button_still_makes_the_call_that_it_showed(
     world: World, title: str, left: int, *, by_operator: bool
 ) -> None:
     alice = await connected(world, "Alice")
@@ -129,7 +129,7 @@ async def test_an_operator_resets_a_context(world: World, *, resident: bool, by_
 
 
 @pytest.mark.parametrize("who", ["whatsapp:DE.nobody", "p_nobody"])
-async def test_nobodys_context_is_not_found(world: World, who: str) -> None:
+async def test_an_unknown_context_is_not_found(world: World, who: str) -> None:
     refused = await ctl(world, "reset", who)
     assert refused.exit_code == 1
     assert refused.stderr.startswith("kernelctl: NOT_FOUND: ")
@@ -147,7 +147,7 @@ async def test_a_running_turn_continues_with_its_own_messages_only(world: World)
     assert len(alice.received) == 2
 
 
-async def test_a_call_that_runs_is_made_once_and_its_result_is_told(world: World) -> None:
+async def test_a_running_call_is_made_once_and_its_result_reported(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     hold = world.emulators.composio.hold(lambda call: call.path.endswith("/execute"))

@@ -99,7 +99,7 @@ async def test_an_unwatched_turn_is_not_streamed(world: World) -> None:
 
 
 @pytest.mark.parametrize("broken", [Cut(STORY), Cut(STORY, quietly=True), ErrorEvent(STORY)])
-async def test_words_of_an_attempt_that_breaks_are_taken_back(world: World, broken: Cut | ErrorEvent) -> None:
+async def test_text_of_a_broken_attempt_is_retracted(world: World, broken: Cut | ErrorEvent) -> None:
     world.emulators.openai.script([broken, "Another answer."])
     async with watching(world, "a story") as screen:
         pass
@@ -108,7 +108,7 @@ async def test_words_of_an_attempt_that_breaks_are_taken_back(world: World, brok
     assert screen.text == "Another answer." == screen.replies[0]
 
 
-async def test_words_before_a_call_are_taken_back(world: World) -> None:
+async def test_text_before_a_call_is_retracted(world: World) -> None:
     world.emulators.openai.script(
         [[Text("Let me look for a way."), ToolCall("connect", {"toolkit": "asana"})], "Tap it."]
     )
@@ -129,7 +129,7 @@ async def test_a_joining_message_retracts_the_text_streamed_before(world: World)
     assert second.replies[0] == "To both."
 
 
-async def test_a_stop_takes_back_what_was_told(world: World) -> None:
+async def test_a_stop_retracts_the_streamed_text(world: World) -> None:
     world.emulators.openai.script([STORY])
     world.emulators.openai.stall("Once upon")
     async with watching(world, "a story", "m1") as story:

@@ -33,7 +33,7 @@ async def ask(world: World, text: str, zone: str = "", sent: int = 0) -> str:
     return str(answer.replies[0].text)
 
 
-async def test_on_whatsapp_the_hour_is_told_in_utc(world: World) -> None:
+async def test_on_whatsapp_the_time_is_in_utc(world: World) -> None:
     alice = world.phone("Alice")
     before = datetime.now(UTC)
     told = (await world.ask(alice, "what time is it")).text

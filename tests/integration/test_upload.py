@@ -124,7 +124,7 @@ async def test_a_repeated_upload_is_harmless(channel: Channel, world: World) -> 
     assert digest(BILL) in await channel.answer()
 
 
-async def test_wrong_bytes_may_be_brought_again(channel: Channel) -> None:
+async def test_damaged_bytes_may_be_uploaded_again(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
     large = b"x" * 4_000_000  # its client is still writing when it is refused, and still learns why
@@ -151,7 +151,7 @@ async def test_an_upload_that_is_cut_off_is_not_complete(channel: Channel, world
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_too_large_is_not_waited_for(channel: Channel, *, known: bool) -> None:
+async def test_an_upload_that_is_too_large_is_not_waited_for(channel: Channel, *, known: bool) -> None:
     await channel.send("1", "image", "image/png")
     wanted = await channel.wanted()
     data = png() + bytes(wanted.max_bytes)
@@ -167,7 +167,7 @@ async def test_another_type_than_was_announced(channel: Channel) -> None:
     assert texts.attachments.FOR_MODEL["wrong_type"] in await channel.answer()
 
 
-async def test_strangers_bring_nothing(channel: Channel) -> None:
+async def test_strangers_cannot_upload(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
     assert await refused(channel.upload(wanted, token=WHATSAPP_TOKEN)) == "MEDIA_NOT_FOUND"
@@ -201,7 +201,7 @@ async def test_files_count_in_the_credit(world: World) -> None:
         assert {first.media_ref, (await waiting).media_ref} == {"1", "2"}
 
 
-async def test_a_channel_that_goes_away_holds_no_file_up(world: World) -> None:
+async def test_a_channel_that_goes_away_delays_no_file(world: World) -> None:
     async with pulling(world) as channel:
         await channel.send("1")
         first = await channel.wanted()

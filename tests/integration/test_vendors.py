@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("status", [0, 401, 429, 500, 503])
-async def test_a_model_that_fails_is_asked_again(world: World, status: int) -> None:
+async def test_a_failing_model_call_is_retried(world: World, status: int) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(status, times=1, retry_after=0)
     answer = await world.ask(alice, "hello")
@@ -29,7 +29,7 @@ async def test_a_model_that_fails_is_asked_again(world: World, status: int) -> N
     assert len(alice.received) == 1
 
 
-async def test_nonsense_from_the_model_is_asked_again(world: World) -> None:
+async def test_an_invalid_answer_of_the_model_is_retried(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(200, times=1, body="<html>gateway</html>")
     answer = await world.ask(alice, "hello")
@@ -58,7 +58,7 @@ async def test_one_persons_held_turn_does_not_delay_another(world: World) -> Non
     assert "slow question" in (await alice.wait_for_message(timeout=20)).text
 
 
-async def test_a_held_turn_says_why_to_an_operator(world: World) -> None:
+async def test_an_operator_sees_why_a_turn_is_held(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(429, times=1, retry_after=3600)
     await alice.send("hello")
@@ -72,7 +72,7 @@ async def test_a_held_turn_says_why_to_an_operator(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 401, 429, 500])
-async def test_tools_that_fail_are_told_and_recover(world: World, status: int) -> None:
+async def test_failing_tools_are_reported_and_recover(world: World, status: int) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     world.emulators.composio.fail(status, times=10, match=lambda call: call.path.endswith("/execute"))
@@ -83,13 +83,13 @@ async def test_tools_that_fail_are_told_and_recover(world: World, status: int) -
     assert "owner" in recovered.text
 
 
-async def test_composio_away_does_not_hinder_plain_talk(world: World) -> None:
+async def test_plain_messages_are_answered_without_composio(world: World) -> None:
     world.emulators.composio.fail(500, times=1000)
     answer = await world.ask(world.phone("Alice"), "hello")
     assert "hello" in answer.text
 
 
-async def test_a_spent_budget_is_told_without_the_model(tmp_path: Path) -> None:
+async def test_a_spent_budget_is_reported_without_the_model(tmp_path: Path) -> None:
     async with whole_world(tmp_path, kernel_daily_tokens_per_user=1) as world:
         alice, bob = world.phone("Alice"), world.phone("Bob")
         await world.ask(alice, "hello")
@@ -118,7 +118,7 @@ async def test_instructions_and_tools_of_the_bot_s_developer(tmp_path: Path) -> 
         assert {"connect"} < {tool["name"] for tool in body["tools"]}
 
 
-async def test_after_an_answer_of_composio_that_was_lost_nothing_is_done_that_may_rest_on_it(world: World) -> None:
+async def test_after_a_lost_answer_of_composio_no_dependent_call_is_made(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     create: Turn = [ToolCall("ASANA_CREATE_TASK", {"name": name}) for name in ("first", "second")]

@@ -1,4 +1,4 @@
-"""What an operator reads of a setting that is wrong."""
+"""The sentences that operators get for wrong settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from kernel_service.config import Settings, problems
         ("OPENAI_REASONING_EFFORT", "HIGH!", "must match ^[a-z]*$"),
     ],
 )
-def test_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+def test_a_wrong_setting_gets_a_sentence_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError) as refused:
         Settings()
