@@ -82,12 +82,12 @@ def test_a_settled_reply_is_not_leased_again(source: ReplyState, target: ReplySt
     assert not REPLY.allows(source, target)
 
 
-def test_what_is_on_a_device_was_not_refused() -> None:
+def test_delivered_part_cannot_become_failed_or_sent() -> None:
     assert not PART.allows(PartState.DELIVERED, PartState.FAILED)
     assert not PART.allows(PartState.READ, PartState.SENT)
 
 
-# --- no state is named past the tables --------------------------------------------------------------------------------
+# --- no state is named outside of the tables --------------------------------------------------------------------------
 
 STATES = {state.value for machine in MACHINES.values() for state in machine.states if state.value}
 

@@ -230,10 +230,10 @@ def test_endless_white_space_ends_the_stream() -> None:
 
 
 @pytest.mark.parametrize("text", ["a line\nand another", "a line\n\nhttps://evil.example/?mails=secret"])
-async def test_who_finds_in_the_store_that_the_turn_has_ended_has_the_whole_text(
+async def test_watcher_that_reads_the_end_from_the_store_has_the_whole_text(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """A repeated call may read of the end before the turn itself goes on."""
+    """A repeated call may read the end in the store before the turn itself continues."""
     await scene.hear()
     scene.look.result = OUTSIDE
     scene.model.says = [calls("look"), says(text)]
@@ -249,7 +249,7 @@ async def test_who_finds_in_the_store_that_the_turn_has_ended_has_the_whole_text
     assert seen[0] in {"", (await scene.told())[0]}
 
 
-async def test_a_newcomer_at_the_very_end_takes_back_the_whole_text(
+async def test_message_that_crosses_the_end_makes_the_whole_text_void(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await scene.hear(number=1)
