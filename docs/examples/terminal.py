@@ -1,6 +1,6 @@
 """A terminal that shows the words of an answer as the model produces them (README, "Another channel").
 
-Start it with `TERMINAL_TOKEN=… python docs/examples/terminal.py`.
+Start it with `TERMINAL_TOKEN=… .venv/bin/python docs/examples/terminal.py`. To tap a button, write its title.
 """
 
 # ruff: noqa: T201 - a terminal prints
@@ -50,8 +50,8 @@ class Answer:
                 print(f"[{reply.link.title}] {reply.link.url}")
 
 
-async def show(events: Any, answer: Answer) -> None:
-    """Print what the events of one message tell."""
+async def show(events: Any, answer: Answer) -> list[messages_pb2.Reply]:
+    """Print the events of one message. Returns the replies."""
     async for event in events:
         match event.WhichOneof("event"):
             case "text_delta":
@@ -62,6 +62,8 @@ async def show(events: Any, answer: Answer) -> None:
                 print(f"[{event.tool_started.tool} …]")
             case "completed":
                 answer.complete(list(event.completed.replies))
+                return list(event.completed.replies)
+    return []
 
 
 def retryable(error: grpc.aio.AioRpcError) -> bool:
@@ -72,7 +74,7 @@ def retryable(error: grpc.aio.AioRpcError) -> bool:
     return reason is None or bool(reason.GetOptions().Extensions[errors_pb2.retryable])
 
 
-async def ask(kernel: Any, request: messages_pb2.StreamMessageRequest, metadata: Any) -> None:
+async def ask(kernel: Any, request: messages_pb2.StreamMessageRequest, metadata: Any) -> list[messages_pb2.Reply]:
     """Stream a message, and again if the stream breaks: by its id it is known as the same message."""
     answer = Answer()
     while True:
@@ -81,7 +83,9 @@ async def ask(kernel: Any, request: messages_pb2.StreamMessageRequest, metadata:
         except grpc.aio.AioRpcError as error:
             answer.reset()
             if not retryable(error):
-                return print(error.details())
+                print(error.details())
+                return []
+            print(f"[waiting: {error.details()}]", file=sys.stderr)
             await asyncio.sleep(1)
 
 
@@ -90,15 +94,26 @@ async def main() -> None:
     async with grpc.aio.insecure_channel(os.environ.get("KERNEL_ADDRESS", ADDRESS)) as channel:
         kernel = kernel_pb2_grpc.KernelServiceStub(channel)
         number = 0
-        while text := (await asyncio.to_thread(sys.stdin.readline)).strip():
+        buttons: dict[str, messages_pb2.Choice] = {}  # by their titles
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            if not (text := line.strip()):
+                continue
             number += 1
+            payload = messages_pb2.Payload(text=text)
+            if text in buttons:
+                payload = messages_pb2.Payload(choice=buttons[text])
             message = messages_pb2.HandleMessageRequest(
                 user_id=f"terminal:{os.getuid()}",
                 message_id=f"{os.getpid()}-{number}",
-                payload=messages_pb2.Payload(text=text),
+                payload=payload,
                 reply_mode=messages_pb2.REPLY_MODE_INLINE,
             )
-            await ask(kernel, messages_pb2.StreamMessageRequest(message=message), metadata)
+            replies = await ask(kernel, messages_pb2.StreamMessageRequest(message=message), metadata)
+            buttons = {
+                each.title: messages_pb2.Choice(id=each.id, title=each.title)
+                for reply in replies
+                for each in reply.choices
+            }
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ async def terminal(world: World) -> asyncio.subprocess.Process:
         EXAMPLE,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **settings},
     )
 
@@ -82,3 +83,25 @@ async def test_a_message_that_is_refused_says_why(tmp_path: Path) -> None:
         printed, _ = await process.communicate(b"hello\n")
         assert process.returncode == 0
         assert printed.decode() == "this user is not on the operator's allow-list\n"
+
+
+async def test_a_button_is_tapped_by_its_title(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_channel_tokens=TOKENS, kernel_approve_tools="disconnect") as world:
+        world.emulators.openai.script([ToolCall("disconnect", {"toolkit": "asana"}), "May I?"])
+        process = await terminal(world)
+        printed, _ = await process.communicate(b"disconnect asana\n\nRefuse\n")
+    question, _, answer = printed.decode().partition("[Refuse]\n")
+    assert "toolkit: asana" in question
+    assert answer == "All right, I didn't do it.\n"
+
+
+async def test_a_terminal_that_waits_says_why(tmp_path: Path) -> None:
+    async with whole_world(tmp_path) as world:  # its token is not known here, and may become so
+        process = await terminal(world)
+        assert process.stdin
+        assert process.stderr
+        process.stdin.write(b"hello\n")
+        printed = await process.stderr.readline()
+        process.kill()
+        await process.wait()
+    assert printed.startswith(b"[waiting: this token is not known here")
