@@ -23,6 +23,9 @@ _DOTTED = re.compile(r"(?<![\w/.@:-])(?:[a-z_]\w*\.)+[A-Za-z_]\w*(?![\w/@-]|\.\w
 _SUFFIX_IN_TEXT = re.compile(r"\.(?:py|proto|md|sh|html|css)\b")
 _COMMENT = re.compile(r"(?:^|\s)#\s.*$")
 _SUFFIX = re.compile(r"\.(?:py|proto|md|sh|html|css|toml|pem|key)$")
+_BARE = re.compile(r"`([\w-]+\.py)`")
+_ITEM = re.compile(r"\n(?=\s*(?:[-|]|\d+\.) )|\n\n")
+"""Where an item of a list, a row of a table or a paragraph ends."""
 _FOREIGN = {
     "core/models/triggers.py": "composio",
     "webhook_events.py": "composio",
@@ -152,4 +155,24 @@ def test_mentioned_names_exist() -> None:
         for mention in _DOTTED.findall(text)
         if not _SUFFIX.search(mention) and mention not in _NOT_CODE and not resolves_to_a_name(mention)
     ]
+    assert not lost, "\n".join(lost)
+
+
+def folders(mention: str) -> set[str]:
+    """The folders that hold the file of a mention."""
+    return {path.rpartition("/")[0] for path in tracked() if f"/{path}".endswith(f"/{mention}")}
+
+
+@pytest.mark.slow
+def test_a_bare_file_name_is_in_a_folder_that_its_item_names() -> None:
+    """A bare name is read as a file of a folder beside it, also where another folder has a file of that name."""
+    lost = []
+    for path in (each for each in tracked() if each.endswith(".md") and not each.startswith(_HISTORY)):
+        prose = "\n".join(text for _, text in texts(path))
+        for item in _ITEM.split(prose):
+            named = {folder for mention in _FILE.findall(item) if "/" in mention for folder in folders(mention)}
+            bare = [mention for mention in _BARE.findall(item) if named]
+            lost += [
+                f"{path} {each}" for each in bare if not any(not f.count("/") or f in named for f in folders(each))
+            ]
     assert not lost, "\n".join(lost)
