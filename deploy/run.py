@@ -68,8 +68,8 @@ async def serve(services: Sequence[Service], told: asyncio.Event, ready: Callabl
             running.push_async_callback(processes[-1].end)
         waiting = asyncio.create_task(_when_ready(processes, ready))
         running.callback(waiting.cancel)
-        attempt_closer = [asyncio.create_task(told.wait()), *(process.ended for process in processes)]
-        await asyncio.wait(attempt_closer, return_when=asyncio.FIRST_COMPLETED)
+        endings = [asyncio.create_task(told.wait()), *(process.ended for process in processes)]
+        await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         if told.is_set():
             print("Ending …", flush=True)
             return 0
