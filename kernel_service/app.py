@@ -37,7 +37,7 @@ from kernel_service.media.transfers import MediaTransfers
 from kernel_service.metrics import Metrics
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
-from kernel_service.models.openai_transcripts import OpenAITranscripts
+from kernel_service.models.openai_transcriptions import OpenAITranscriptions
 from kernel_service.outbox.outbox import Outbox
 from kernel_service.people.people import People
 from kernel_service.ports.progress import Progress
@@ -254,8 +254,8 @@ def _openai(settings: Settings, stack: AsyncExitStack, queue: FairQueue) -> Open
     return client
 
 
-def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscripts:
-    return OpenAITranscripts(
+def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscriptions:
+    return OpenAITranscriptions(
         openai, settings.openai_transcribe_model, tokens_per_second=settings.kernel_tokens_per_audio_second
     )
 

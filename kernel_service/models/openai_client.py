@@ -16,7 +16,7 @@ import openai
 
 from kernel_service.errors import VendorUnavailable
 from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure, retry_after
-from kernel_service.models.openai_transcriptions import read_transcript, transcription_refusal
+from kernel_service.models.openai_transcription_answers import read_transcript, transcription_refusal
 from kernel_service.models.outages import Outages
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kernel_service.models.body import Body
-    from kernel_service.models.openai_transcriptions import VendorTranscript
+    from kernel_service.models.openai_transcription_answers import VendorTranscript
     from kernel_service.rate_limits.fair_queue import FairQueue
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from kernel_service.errors import StoreUnavailable, VendorUnavailable
 from kernel_service.models.body import Places
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
-from kernel_service.models.openai_transcriptions import LONGEST_WAIT
-from kernel_service.models.openai_transcripts import OpenAITranscripts
+from kernel_service.models.openai_transcription_answers import LONGEST_WAIT
+from kernel_service.models.openai_transcriptions import OpenAITranscriptions
 from kernel_service.ports.media import ReadAs
 from kernel_service.ports.model import ModelFile, ModelRejectedError, ModelRequest, TranscriptionMissingError, UserInput
 from kernel_service.ports.payloads import Audio, Document, File, Image, Payload, Text
@@ -133,7 +133,7 @@ async def test_what_the_vendor_cannot_open(model: OpenAIResponses, file: ModelFi
 
 
 async def test_a_recording_in_words(emulators: Emulators, client: OpenAIClient) -> None:
-    transcripts = OpenAITranscripts(client, "gpt-transcribe")
+    transcripts = OpenAITranscriptions(client, "gpt-transcribe")
     text, usage = await transcripts.transcribe(a_file(VOICE, ReadAs.HEAR, "audio/ogg", "file.ogg"))
     assert text == f"A recording of {digest(VOICE)}."
     assert (usage.input_tokens > 0, usage.output_tokens > 0, usage.model_calls) == (True, True, 1)
@@ -143,7 +143,7 @@ async def test_a_recording_in_words(emulators: Emulators, client: OpenAIClient) 
 @pytest.mark.parametrize(("data", "name"), [(b"", "a.ogg"), (b"broken", "a.ogg"), (VOICE, "a.amr")])
 async def test_a_recording_that_cannot_be_heard(client: OpenAIClient, data: bytes, name: str) -> None:
     with pytest.raises(ModelRejectedError):
-        await OpenAITranscripts(client, "gpt-transcribe").transcribe(a_file(data, ReadAs.HEAR, "audio/ogg", name))
+        await OpenAITranscriptions(client, "gpt-transcribe").transcribe(a_file(data, ReadAs.HEAR, "audio/ogg", name))
 
 
 NOTE = a_file(VOICE, ReadAs.HEAR, "audio/ogg", "a.ogg")
@@ -153,7 +153,7 @@ NOTE = a_file(VOICE, ReadAs.HEAR, "audio/ogg", "a.ogg")
 async def test_nonsense(emulators: Emulators, client: OpenAIClient, body: str) -> None:
     emulators.openai.fail(200, body=body)
     with pytest.raises(VendorUnavailable):
-        await OpenAITranscripts(client, "gpt-transcribe").transcribe(NOTE)
+        await OpenAITranscriptions(client, "gpt-transcribe").transcribe(NOTE)
 
 
 @pytest.mark.parametrize(
@@ -167,14 +167,14 @@ async def test_a_cost_that_nobody_understands_keeps_no_words_back(
     emulators: Emulators, client: OpenAIClient, usage: str
 ) -> None:
     emulators.openai.fail(200, body=f'{{"text": " half \\ud83d ", "usage": {usage}}}')
-    text, spent = await OpenAITranscripts(client, "gpt-transcribe").transcribe(NOTE)
+    text, spent = await OpenAITranscriptions(client, "gpt-transcribe").transcribe(NOTE)
     assert text == "half \ufffd"
     assert 0 <= spent.tokens <= 10**9
 
 
 async def test_a_model_that_is_not_there_transcribes_nothing(client: OpenAIClient) -> None:
     with pytest.raises(TranscriptionMissingError):
-        await OpenAITranscripts(client, "gpt-hear").transcribe(NOTE)
+        await OpenAITranscriptions(client, "gpt-hear").transcribe(NOTE)
 
 
 NO_MODEL = "The model `whisper-9` does not exist"
@@ -213,7 +213,7 @@ async def test_what_a_refusal_of_a_recording_means(
 ) -> None:
     emulators.openai.fail(status, body=body, retry_after=7200)
     with pytest.raises(meaning) as caught:
-        await OpenAITranscripts(client, "gpt-transcribe").transcribe(NOTE)
+        await OpenAITranscriptions(client, "gpt-transcribe").transcribe(NOTE)
     if isinstance(caught.value, VendorUnavailable) and status:
         assert caught.value.retry_after == LONGEST_WAIT
     # Whatever is the matter with recordings, the model is asked all the same.

@@ -121,6 +121,6 @@ def test_raw_states_are_found(source: str) -> None:
 @pytest.mark.parametrize("file", [path for path in STORAGE.rglob("*.py") if "migrations" not in path.parts], ids=str)
 def test_the_storage_names_no_state_by_its_text(file: Path) -> None:
     source = file.read_text()
-    assert raw_states(source) == [], "lines with a state as text: write the member of its enum (kernel_service/ports/states)"
+    assert raw_states(source) == [], "a state as text: write the member of its enum in ports/states"
     quoted = [state for state in STATES if f"'{state}'" in source]
     assert quoted == [], "SQL with a state in it"
