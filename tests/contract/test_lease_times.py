@@ -1,4 +1,4 @@
-"""The times of the two services fit: what a gateway may still do under a lease is over when the kernel service acts."""
+"""The timeouts of the two services fit: a send under a lease is over before the kernel service acts on its end."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from whatsapp_gateway.outbound.reply_sender import MARGIN
 from whatsapp_gateway.outbound.stall_detector import STOPPED_SECONDS
 
 WANTED = 45.0
-"""After the death of a gateway everything in flight is answered within so many seconds."""
+"""After the crash of a gateway every message in flight is answered within this many seconds."""
 ONE_SEND = 1.0
 
 
 def notices_after(options: dict[str, int]) -> float:
-    """Seconds after which an end of a connection notices that the other is gone."""
+    """Seconds until one end of a connection notices that the other is gone."""
     return (options["grpc.keepalive_time_ms"] + options["grpc.http2.ping_timeout_ms"]) / 1000
 
 
-def test_a_send_that_was_begun_is_over_before_its_lease_ends() -> None:
+def test_a_started_send_ends_before_its_lease() -> None:
     gateway = notices_after(dict(channel._OPTIONS))  # type: ignore[arg-type]
     assert max(gateway, STOPPED_SECONDS) + SEND_SECONDS <= SENDING_SECONDS
     assert SENDING_SECONDS < LEASE_SECONDS - MARGIN
     assert DRAIN_SECONDS >= SEND_SECONDS
 
 
-def test_the_death_of_a_gateway_costs_no_more_than_is_promised() -> None:
+def test_recovery_from_a_crashed_gateway_takes_no_longer_than_documented() -> None:
     kernel = notices_after(dict(listener._OPTIONS))
     assert kernel + SENDING_SECONDS + GRACE_SECONDS + 2 * LAPSE_SECONDS + ONE_SEND <= WANTED

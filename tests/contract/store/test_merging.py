@@ -1,4 +1,4 @@
-"""Two people who become one: nothing of either is lost, nothing is left behind, nobody writes for them meanwhile."""
+"""Merging two people: nothing of either is lost or left behind, and no other process writes for them meanwhile."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 ANNA, OTHER = strong("anna"), strong("other")
 LATER = NOW + 60
-# As before: the session, for their accounts; their key, for files that last as long as their message waits.
+# These stay: the session, for their accounts; their key, for files that last as long as their message waits.
 HIS_OWN = ("kernel.person_id", "media.person_id")
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 PLAIN = HistoryItem("input", {"said": "hi"})
@@ -59,7 +59,7 @@ def asks(call_id: str) -> HistoryItem:
 
 
 async def two(store: Store) -> tuple[str, str]:
-    """The older and the newer, each with something behind them."""
+    """The older and the newer, each with some history."""
     return await person(store, ANNA, weak("+1")), await person(store, OTHER, weak("+2"), now=NOW + 1)
 
 
@@ -76,7 +76,7 @@ async def reopened(store: Store, person_id: str) -> Turn:
 
 
 def columns_of_people() -> list[Any]:
-    """Every column that names a person, but those of HIS_OWN: a new table has to decide."""
+    """Every column that references a person, except those of HIS_OWN: a new table must decide."""
     columns = [column for table in schema.metadata.sorted_tables for column in table.columns]
     return [
         column
@@ -98,7 +98,7 @@ def rows_of(person_id: str) -> Any:
 
 
 async def fill(store: Store, anna: str, other: str) -> None:
-    """Something of the other's in every table."""
+    """A value of the other person in every table."""
     accepted = await write(store, OTHER, now=NOW + 1)
     waits: dict[str, Any] = {
         "parked": [ParkedRequest("asana", "what waits")],
@@ -144,7 +144,7 @@ async def fill(store: Store, anna: str, other: str) -> None:
     assert pending.link
 
 
-async def test_merging_moves_all_rows_to_the_older_person_and_its_key(store: Store) -> None:
+async def test_merging_moves_all_rows_and_values_to_the_older_person(store: Store) -> None:
     anna, other = await two(store)
     await fill(store, anna, other)
     before, hers = await store.engine.read(rows_of(other)), await store.engine.read(rows_of(anna))
@@ -182,7 +182,7 @@ async def test_the_newer_history_follows_the_older_ones_and_its_reasoning_is_for
     assert [item.origin for item in items if item.kind == "output"] == ["test:model"] * 2 + ["merged:test:model"] * 2
 
 
-async def test_a_long_history_comes_whole_and_in_order(store: Store) -> None:
+async def test_a_long_history_moves_completely_and_in_order(store: Store) -> None:
     anna, other = await two(store)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
@@ -205,7 +205,7 @@ async def test_usage_is_added_up_by_day(store: Store) -> None:
 # --- leases ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_ran_for_either_writes_no_more(store: Store) -> None:
+async def test_running_turns_of_both_can_no_longer_write(store: Store) -> None:
     anna, other = await two(store)
     owners = [await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id) for user in (ANNA, OTHER)]
     turns = [await owner.open(NOW + 1) for owner in owners]
@@ -222,7 +222,7 @@ async def test_what_ran_for_either_writes_no_more(store: Store) -> None:
     assert await history(store, anna) == ["hello", "", "hello", ""]
 
 
-async def test_nobody_owns_a_person_who_was_merged(store: Store) -> None:
+async def test_a_merged_person_cannot_be_activated(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
     with pytest.raises(LeaseLost):
@@ -233,7 +233,7 @@ async def test_nobody_owns_a_person_who_was_merged(store: Store) -> None:
 # --- open turns -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_turn_of_the_newer_one_goes_on_from_its_journal(store: Store) -> None:
+async def test_a_turn_of_the_newer_person_resumes_from_its_journal(store: Store) -> None:
     anna, other = await two(store)
     message = await write(store, OTHER, text="do it", now=NOW + 1)
     owner = await Owner.of(store, other)
@@ -247,7 +247,7 @@ async def test_a_turn_of_the_newer_one_goes_on_from_its_journal(store: Store) ->
     assert (await history(store, anna))[-2:] == ["do it", "c1"]
 
 
-async def test_a_turn_of_the_older_one_stays_at_the_end_of_the_history(store: Store) -> None:
+async def test_a_turn_of_the_older_person_stays_at_the_end_of_the_history(store: Store) -> None:
     anna, other = await two(store)
     owner = await Owner.of(store, (await write(store, ANNA, text="do it", now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
@@ -258,7 +258,7 @@ async def test_a_turn_of_the_older_one_stays_at_the_end_of_the_history(store: St
 
 
 @pytest.mark.parametrize(("does", "looks"), [(ANNA, OTHER), (OTHER, ANNA)])
-async def test_of_two_turns_the_one_that_has_changed_something_goes_on(store: Store, does: Any, looks: Any) -> None:
+async def test_of_two_turns_the_one_with_side_effects_continues(store: Store, does: Any, looks: Any) -> None:
     anna, other = await two(store)
     first = await Owner.of(store, (await write(store, does, text="do it", now=NOW + 1)).person_id)
     turn = await first.open(NOW + 1)
@@ -277,7 +277,7 @@ async def test_of_two_turns_the_one_that_has_changed_something_goes_on(store: St
     assert not after.begun
 
 
-async def test_two_turns_that_have_changed_nothing_begin_anew_together(store: Store) -> None:
+async def test_two_turns_without_side_effects_restart_together(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         owner = await Owner.of(store, (await write(store, user, text=user.user_id, now=NOW + 1)).person_id)
@@ -291,7 +291,7 @@ async def test_two_turns_that_have_changed_nothing_begin_anew_together(store: St
     assert await history(store, anna) == ["hello", ""] * 2
 
 
-async def test_two_turns_that_have_changed_something_go_on_as_one(store: Store) -> None:
+async def test_two_turns_with_side_effects_continue_as_one(store: Store) -> None:
     anna, other = await two(store)
     messages = []
     for user, call in ((ANNA, "c1"), (OTHER, "c2")):
@@ -317,7 +317,7 @@ BUTTON = ApprovalButton("ap_1", ApprovalButtonKind.YES)
 
 
 async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
-    """A turn that the button of an approval opened, and that has decided it."""
+    """A turn that an approval's button opened, and that has decided it."""
     owner = await Owner.of(store, (await write(store, user)).person_id)
     await owner.end(
         await owner.open(),
@@ -332,7 +332,7 @@ async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
 
 
 async def with_change(store: Store, user: Alias) -> Turn:
-    """An ordinary turn that has changed something."""
+    """An ordinary turn with a side effect."""
     owner = await Owner.of(store, (await write(store, user, text="do it", now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
     await owner.append(turn, PLAIN, asks("c1"), started=CallRecord("c1", "SEND", NOW))
@@ -341,7 +341,7 @@ async def with_change(store: Store, user: Alias) -> Turn:
 
 @pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
 @pytest.mark.parametrize("heard", [False, True])
-async def test_a_button_of_which_nothing_has_come_yet_is_decided_after_the_turn_that_goes_on(
+async def test_a_button_without_a_result_yet_is_decided_after_the_continuing_turn(
     store: Store, taps: Alias, does: Alias, *, heard: bool
 ) -> None:
     anna, other = await two(store)
@@ -364,7 +364,7 @@ async def test_a_button_of_which_nothing_has_come_yet_is_decided_after_the_turn_
 
 
 @pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
-async def test_a_button_whose_call_was_begun_stays_decided_in_the_turn_that_goes_on(
+async def test_a_button_whose_call_was_started_stays_decided_in_the_continuing_turn(
     store: Store, taps: Alias, does: Alias
 ) -> None:
     anna, other = await two(store)
@@ -379,7 +379,7 @@ async def test_a_button_whose_call_was_begun_stays_decided_in_the_turn_that_goes
     assert (await store.approvals.decide(again, owner.epoch, BUTTON, at=NOW + 1)).outcome is DecisionOutcome.APPROVED
 
 
-async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on(store: Store) -> None:
+async def test_an_unprocessed_code_waits_for_the_continuing_turn(store: Store) -> None:
     anna, other = await two(store)
     turn = await with_change(store, ANNA)
     owner = await Owner.of(store, (await write(store, OTHER, text="Connect BBBB-CCCC", now=NOW + 1)).person_id)
@@ -392,7 +392,7 @@ async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on
     assert [one.command for one in (await owner.open(LATER)).messages] == [Command.CODE]
 
 
-async def test_a_held_turn_does_not_hold_up_what_ran(store: Store) -> None:
+async def test_a_held_turn_does_not_delay_the_running_one(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         owner = await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)
@@ -407,7 +407,7 @@ async def test_a_held_turn_does_not_hold_up_what_ran(store: Store) -> None:
     assert {one.status for one in answers} == {MessageStatus.ACCEPTED}
 
 
-async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: Store) -> None:
+async def test_a_withdrawn_message_stays_withdrawn(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         await (await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)).open(NOW + 1)
@@ -424,7 +424,7 @@ async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: S
     assert await store.engine.read(open_turns) == [True]
 
 
-async def test_a_turn_that_was_cut_counts_as_no_death(store: Store) -> None:
+async def test_a_turn_that_the_merge_interrupts_counts_no_crash(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         await (await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)).open(NOW + 1)
@@ -440,7 +440,7 @@ async def test_a_turn_that_was_cut_counts_as_no_death(store: Store) -> None:
     assert await store.engine.read(owners) == [""]
 
 
-# --- who still knows the old id -------------------------------------------------------------------------------------
+# --- references to the old id ---------------------------------------------------------------------------------------
 
 
 async def test_an_inline_caller_is_answered_under_the_id_of_the_request(store: Store) -> None:
@@ -455,7 +455,7 @@ async def test_an_inline_caller_is_answered_under_the_id_of_the_request(store: S
     assert [reply.reply.text for reply in told.replies] == ["here"]
 
 
-async def test_a_repeated_message_is_still_known(store: Store) -> None:
+async def test_a_repeated_message_is_still_recognised(store: Store) -> None:
     anna, other = await two(store)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
@@ -464,7 +464,7 @@ async def test_a_repeated_message_is_still_known(store: Store) -> None:
     assert again.status is MessageStatus.ACCEPTED
 
 
-async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store: Store) -> None:
+async def test_attempts_of_the_merged_person_continue_for_the_remaining_one(store: Store) -> None:
     anna, other = await two(store)
     pending = await connect(store, other, ConnectionStatus.PENDING)
     await merge(store, anna, other)
@@ -484,7 +484,7 @@ async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store
     assert await store.people.surviving(other) == anna
 
 
-async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_under_way(store: Store) -> None:
+async def test_parked_requests_resume_for_the_remaining_person_also_during_a_proof(store: Store) -> None:
     anna, other = await two(store)
     await write(store, OTHER, now=NOW + 1)
     await answer(store, other, now=NOW + 1, parked=[ParkedRequest("asana", "what waits")])
@@ -509,7 +509,7 @@ async def test_the_session_of_a_merged_person_is_kept_for_its_accounts(store: St
     assert (await store.sessions.of_person(anna), await store.sessions.of_person(other)) == (None, ("s2", "c"))
 
 
-async def test_of_two_phones_the_one_that_asked_is_answered(store: Store) -> None:
+async def test_of_two_phones_the_asking_one_is_answered(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
     for user in (ANNA, OTHER, ANNA):
@@ -520,10 +520,10 @@ async def test_of_two_phones_the_one_that_asked_is_answered(store: Store) -> Non
         assert await store.outbox.settle("test", [sent], now=LATER) == [AckResult.RECORDED]
 
 
-# --- again, and further ---------------------------------------------------------------------------------------------
+# --- repeated and chained merges ------------------------------------------------------------------------------------
 
 
-async def test_merging_again_is_no_harm(store: Store) -> None:
+async def test_merging_again_does_no_harm(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
     epoch = await store.kernels.epoch(anna)
@@ -533,7 +533,7 @@ async def test_merging_again_is_no_harm(store: Store) -> None:
     assert await store.kernels.epoch(anna) == epoch
 
 
-async def test_nobody_is_not_merged(store: Store) -> None:
+async def test_an_unknown_person_is_not_merged(store: Store) -> None:
     anna = await person(store, ANNA)
     for pair in ((anna, "p_nobody"), ("p_nobody", anna)):
         with pytest.raises(NotFound) as nobody:
@@ -541,7 +541,7 @@ async def test_nobody_is_not_merged(store: Store) -> None:
         assert nobody.value.reason == "PERSON_NOT_FOUND"
 
 
-async def test_three_become_one_in_either_order(store: Store) -> None:
+async def test_three_people_merge_in_either_order(store: Store) -> None:
     anna, other = await two(store)
     third = await person(store, strong("third"), now=NOW + 2)
     await merge(store, other, third)
@@ -553,8 +553,8 @@ async def test_three_become_one_in_either_order(store: Store) -> None:
     assert account.person_id == third
 
 
-async def test_messages_and_notices_that_come_while_people_are_merged(store: Store) -> None:
-    """Whatever comes first: nothing is left with somebody who is no more."""
+async def test_messages_and_notices_during_merges(store: Store) -> None:
+    """In any order: no row is left with a merged person."""
     anna, other = await two(store)
 
     async def merge_soon() -> None:
@@ -595,7 +595,7 @@ LATECOMERS: dict[str, Callable[[Store, str], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("what", LATECOMERS)
-async def test_what_comes_while_a_merging_is_not_committed_yet_waits_for_it(postgres_url: str, what: str) -> None:
+async def test_a_write_waits_for_an_uncommitted_merge(postgres_url: str, what: str) -> None:
     store = await open_store(postgres_url, keys("test"))
     anna, other = await two(store)
     await connect(store, other, ConnectionStatus.PENDING)
@@ -611,7 +611,7 @@ async def test_what_comes_while_a_merging_is_not_committed_yet_waits_for_it(post
     await store.close()
 
 
-async def test_merging_both_ways_at_once(store: Store) -> None:
+async def test_merging_in_both_directions_at_once(store: Store) -> None:
     people = [await person(store, strong(f"n{n}"), now=NOW + n) for n in range(5)]
     pairs = [(one, two_) for one in people for two_ in people if one != two_]
     await asyncio.gather(*(store.merging.merge(*pair, now=LATER) for pair in pairs))

@@ -1,4 +1,4 @@
-"""The migrations make exactly the schema, once however many start, and an old program leaves a newer one alone."""
+"""The migrations make exactly the schema, once for concurrent starts, and an old program rejects a newer schema."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Do:
-    """Do something in a transaction on a database that not even the migrations have seen."""
+    """Run a function in a transaction on a database without any migration."""
     return _do(request, tmp_path / "one.db", "empty_postgres_url")
 
 
@@ -56,10 +56,10 @@ def _do(request: pytest.FixtureRequest, file: Path, url: str) -> Do:
     return do
 
 
-async def test_the_migrations_make_the_schema(empty_database: Do) -> None:
+async def test_the_migrations_produce_the_schema(empty_database: Do) -> None:
     def differences(connection: Connection) -> list[object]:
         upgrade(connection)
-        # SQLite gives a default back in other words than it was made with.
+        # SQLite reports a default in another form than the one it was created with.
         exact = connection.dialect.name == "postgresql"
         context = MigrationContext.configure(connection, opts={"compare_server_default": exact})
         return list(compare_metadata(context, schema.metadata))
@@ -67,7 +67,7 @@ async def test_the_migrations_make_the_schema(empty_database: Do) -> None:
     assert await empty_database(differences) == []
 
 
-async def test_an_empty_database_gets_at_once_what_the_migrations_make(
+async def test_an_empty_database_gets_the_migrated_schema_at_once(
     empty_database: Do, another_empty_database: Do
 ) -> None:
     def upgraded(connection: Connection) -> Shape:
@@ -81,7 +81,7 @@ async def test_an_empty_database_gets_at_once_what_the_migrations_make(
     assert await empty_database(created) == await another_empty_database(upgraded)
 
 
-async def test_a_database_made_at_once_is_one_that_no_migration_is_left_for(empty_database: Do) -> None:
+async def test_a_database_created_at_once_needs_no_migration(empty_database: Do) -> None:
     def twice(connection: Connection) -> bool:
         create(connection)
         before = shape(connection)
@@ -92,7 +92,7 @@ async def test_a_database_made_at_once_is_one_that_no_migration_is_left_for(empt
 
 
 Shape = dict[str, object]
-"""Each table's columns, keys, references, checks and indexes as the database tells them, and its rows."""
+"""Each table's columns, keys, references, checks and indexes as the database reports them, and its rows."""
 
 
 def shape(connection: Connection) -> Shape:
@@ -127,7 +127,7 @@ def _words(told: object) -> object:
     return {key: _words(value) for key, value in told.items()} if isinstance(told, dict) else str(told)
 
 
-async def test_a_number_of_an_earlier_release_is_silent_since_its_person_s_last_message(empty_database: Do) -> None:
+async def test_a_number_of_an_earlier_release_is_silent_since_its_persons_last_message(empty_database: Do) -> None:
     def upgraded(connection: Connection) -> list[tuple[str, float | None]]:
         upgrade(connection, "0018")
         for statement in _TWO_PEOPLE.strip().split(";"):
@@ -154,7 +154,7 @@ INSERT INTO message (person_id, channel, address, user_digest, message_id, paylo
 
 
 @pytest.mark.parametrize(("oldest_reader", "refused"), [(SCHEMA_NUMBER, False), (SCHEMA_NUMBER + 1, True)])
-async def test_a_newer_schema_is_worked_on_only_if_it_allows(
+async def test_a_newer_schema_is_used_only_if_it_allows(
     database_url: str, oldest_reader: int, *, refused: bool
 ) -> None:
     def migrate_further(tx: Tx) -> None:
@@ -171,7 +171,7 @@ async def test_a_newer_schema_is_worked_on_only_if_it_allows(
         await (await open_store(database_url, keys("test"))).close()
 
 
-async def test_what_was_spent_before_the_sums_of_all_were_kept_counts(empty_database: Do) -> None:
+async def test_usage_from_before_the_common_sums_counts(empty_database: Do) -> None:
     def spend_under_an_earlier_schema(connection: Connection) -> list[Any]:
         upgrade(connection, "0013")
         for name, tokens in (("p_ann", 10), ("p_bob", 5)):
@@ -185,7 +185,7 @@ async def test_what_was_spent_before_the_sums_of_all_were_kept_counts(empty_data
     assert await empty_database(spend_under_an_earlier_schema) == [(3, 15, 0)]
 
 
-async def test_ids_in_clear_of_an_earlier_schema_are_left_to_the_running_service(empty_database: Do) -> None:
+async def test_clear_ids_of_an_earlier_schema_are_left_to_the_running_service(empty_database: Do) -> None:
     def write_under_an_earlier_schema(connection: Connection) -> list[Any]:
         upgrade(connection, "0021")
         person = {"id": "p_ann", "created_at": 1.0, "data_key": b"key", "key_id": "test"}

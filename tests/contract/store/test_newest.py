@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
 
-async def test_the_newest_time_is_that_of_the_last_message_or_reply(store: Store) -> None:
+async def test_the_newest_time_is_the_last_messages_or_replys(store: Store) -> None:
     assert await store.newest_time() == 0
     anna = await Chat(store, "test:anna").write()
     await Chat(store, "test:bruno").write(now=NOW + 5)

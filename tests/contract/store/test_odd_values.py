@@ -1,4 +1,4 @@
-"""Whatever people, vendors and tools send is kept, on both databases: nothing of it makes a write fail."""
+"""Every value from people, vendors and tools is stored, on both databases: none makes a write fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ODD_OBJECTS = st.dictionaries(ODD_TEXT, JSON_VALUES, max_size=4)
 
 @at_random
 @given(at=st.tuples(st.floats(), st.floats()), said=ODD_TEXT, filename=ODD_TEXT, mime_type=ODD_TEXT)
-async def test_a_message_is_kept(
+async def test_a_message_is_stored(
     store: Store, at: tuple[float, float], said: str, filename: str, mime_type: str
 ) -> None:
     document = Document(mime_type or "text/plain", filename + ".txt", media_ref=said)
@@ -47,7 +47,7 @@ async def test_a_message_is_kept(
 @given(value=JSON_VALUES, text=ODD_TEXT, arguments=ODD_OBJECTS)
 @example(value=None, text="\ud800", arguments={})
 @example(value=None, text="\0", arguments={})
-async def test_a_turn_is_kept(store: Store, value: Any, text: str, arguments: dict[str, Any]) -> None:
+async def test_a_turn_is_stored(store: Store, value: Any, text: str, arguments: dict[str, Any]) -> None:
     user = f"test:{secrets.token_hex(8)}"
     owner = await own(store, await say(store, "m1", user, reply_mode=ReplyMode.INLINE))
     turn = await owner.open()
@@ -69,7 +69,7 @@ async def test_a_turn_is_kept(store: Store, value: Any, text: str, arguments: di
     assert answer.replies[0].reply.text == storable_text(text)
 
 
-async def test_depth_does_not_keep_a_turn_from_being_kept(store: Store) -> None:
+async def test_deep_nesting_does_not_prevent_a_turn_from_being_stored(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HistoryItem("result", {"output": nested(5000)}))
@@ -78,7 +78,7 @@ async def test_depth_does_not_keep_a_turn_from_being_kept(store: Store) -> None:
 
 @at_random
 @given(text=ODD_TEXT, bad=st.sampled_from(["\0", "\ud83d"]))
-async def test_a_transcript_is_kept(store: Store, text: str, bad: str) -> None:
+async def test_a_transcript_is_stored(store: Store, text: str, bad: str) -> None:
     user = f"test:{secrets.token_hex(8)}"
     payload = Payload(Audio("audio/ogg", media_ref="r"))
     accepted = await store.inbox.accept(Message(user, "m1", payload), now=NOW, max_pending=9)

@@ -1,4 +1,4 @@
-"""Who is told what, in which order, and what becomes of a lease. On every engine."""
+"""The recipients and order of replies, and the outcome of leases. On every engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
 
-async def test_a_notice_is_leased_whole_to_its_person(store: Store) -> None:
+async def test_a_lease_contains_the_whole_notice(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     told = Reply("Done.", Link("https://example.org/c", "Connect", 5.5), (ReplyChoice("y", "Yes", "do it"),), "m1")
     reply_id = await store.outbox.notify(anna.person_id, told, channel=CHANNEL, address=ADDRESS, now=NOW)
@@ -29,7 +29,7 @@ async def test_a_notice_is_leased_whole_to_its_person(store: Store) -> None:
     assert (lease.sent_parts, lease.parts, lease.split_version) == ([], 0, "")
 
 
-async def test_a_person_gets_one_at_a_time_and_others_do_not_wait(store: Store) -> None:
+async def test_a_person_gets_one_reply_at_a_time_and_others_do_not_wait(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     for text in ("a1", "a2", "a3"):
         await anna.tell(text)
@@ -41,7 +41,7 @@ async def test_a_person_gets_one_at_a_time_and_others_do_not_wait(store: Store) 
     assert await pulled_texts(store) == ["a2"]
 
 
-async def test_a_lease_says_channel_address_and_how_many(store: Store) -> None:
+async def test_leases_are_limited_by_channel_address_and_count(store: Store) -> None:
     for name in ("anna", "bruno", "carla"):
         await (await Chat(store, f"test:{name}").write()).tell(name)
     await (await Chat(store, "test:dora", address="counter").write()).tell("dora")
@@ -51,7 +51,7 @@ async def test_a_lease_says_channel_address_and_how_many(store: Store) -> None:
     assert len(await pull(store, ADDRESS)) == 1
 
 
-async def test_those_who_pull_at_once_never_get_the_same(store: Store) -> None:
+async def test_concurrent_pulls_never_get_the_same_reply(store: Store) -> None:
     chats = [await Chat(store, f"test:{number}").write() for number in range(12)]
     for text in ("first", "second"):
         await asyncio.gather(*(chat.tell(text) for chat in chats))
@@ -97,8 +97,8 @@ async def test_a_reply_leased_again_names_the_parts_that_were_sent(store: Store)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.WINDOW_CLOSED])
-async def test_what_was_not_sent_may_be_split_by_another_rule(store: Store, outcome: Outcome) -> None:
-    """A reply may wait for days, and its channel be upgraded meanwhile."""
+async def test_an_unsent_reply_may_be_split_by_another_rule(store: Store, outcome: Outcome) -> None:
+    """A reply may wait for days, and its channel may be upgraded meanwhile."""
     anna = await Chat(store, "test:anna").write()
     await anna.tell("long")
     [lease] = await pull(store)
@@ -111,7 +111,7 @@ async def test_what_was_not_sent_may_be_split_by_another_rule(store: Store, outc
 @pytest.mark.parametrize(
     ("part", "parts", "split_version"), [(1, 3, "1"), (0, 2, "1"), (3, 2, "1"), (1, 2, "2"), (1, 101, "1")]
 )
-async def test_parts_that_cannot_be_are_invalid(store: Store, part: int, parts: int, split_version: str) -> None:
+async def test_impossible_parts_are_invalid(store: Store, part: int, parts: int, split_version: str) -> None:
     await (await Chat(store, "test:anna").write()).tell("long")
     [lease] = await pull(store)
     await ack(store, lease, part=1, parts=2, split_version="1")
@@ -142,7 +142,7 @@ async def test_a_failure_under_another_token_is_stale_and_success_counts(store: 
     assert (await anna.view(reply_id)).state == "sent"
 
 
-async def test_a_failure_after_the_lease_has_lapsed_is_stale(store: Store) -> None:
+async def test_a_failure_after_the_lease_expired_is_stale(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("slow")
     [lease] = await pull(store)
@@ -155,7 +155,7 @@ async def test_a_failure_after_the_lease_has_lapsed_is_stale(store: Store) -> No
     assert (await anna.view(reply_id)).state == "sent"
 
 
-async def test_a_retry_waits_as_long_as_it_says_and_keeps_the_order(store: Store) -> None:
+async def test_a_retry_waits_for_its_time_and_keeps_the_order(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("first")
     await anna.tell("second")
@@ -166,17 +166,17 @@ async def test_a_retry_waits_as_long_as_it_says_and_keeps_the_order(store: Store
     assert await pulled_texts(store, now=NOW + 12) == ["first"]
 
 
-async def test_a_retry_that_names_no_time_backs_off_up_to_five_minutes(store: Store) -> None:
+async def test_a_retry_without_a_time_backs_off_up_to_five_minutes(store: Store) -> None:
     await (await Chat(store, "test:anna").write()).tell("again and again")
     now = NOW
     for wait in (2, 4, 8, 16, 32, 64, 128, 256, 300, 300):
         [lease] = await pull(store, now=now)
         await ack(store, lease, Outcome.RETRY, now=now)
-        assert await pull(store, now=now + 0.75 * wait - 0.1) == []  # spread over the last quarter
+        assert await pull(store, now=now + 0.75 * wait - 0.1) == []  # with jitter over the last quarter
         now += wait
 
 
-async def test_a_failed_reply_is_kept_and_lets_the_next_one_go(store: Store) -> None:
+async def test_a_failed_reply_is_kept_and_does_not_block_the_next_one(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("undeliverable")
     await anna.tell("next")
@@ -201,7 +201,7 @@ async def test_a_closed_window_holds_until_the_person_writes(store: Store) -> No
     assert await pulled_texts(store, now=NOW + 90_000) == ["too late"]
 
 
-async def test_the_recipient_is_the_strong_id_that_the_person_writes_under(store: Store) -> None:
+async def test_the_recipient_is_the_strong_id_under_which_the_person_writes(store: Store) -> None:
     parent, phone = Alias("test:anna.parent"), Alias("test:+1", strong=False)
     anna = await Chat(store, "test:anna").write(Alias("test:anna"), phone)
     await anna.write(Alias("test:anna"), parent, phone, now=NOW + 1)
@@ -209,7 +209,7 @@ async def test_the_recipient_is_the_strong_id_that_the_person_writes_under(store
     assert [lease.user_id for lease in await pull(store, now=NOW + 2)] == ["test:anna"]
 
 
-async def test_the_recipient_is_who_the_person_is_when_it_is_leased(store: Store) -> None:
+async def test_the_recipient_is_determined_when_the_reply_is_leased(store: Store) -> None:
     phone = Alias("test:+1", strong=False)
     by_number = await Chat(store, "test:+1").write(phone)
     await by_number.tell("hello")
@@ -218,7 +218,7 @@ async def test_the_recipient_is_who_the_person_is_when_it_is_leased(store: Store
     assert [lease.user_id for lease in await pull(store, now=NOW + 1)] == ["test:anna"]
 
 
-async def test_of_two_ids_that_a_person_writes_under_the_newer_is_told(store: Store) -> None:
+async def test_of_two_ids_in_use_the_newer_gets_the_reply(store: Store) -> None:
     parent = Alias("test:parent")
     old = await Chat(store, "test:old").write(Alias("test:old"), parent)
     new = await Chat(store, "test:new", sent=1).write(Alias("test:new"), parent, now=NOW + 1)
@@ -227,7 +227,7 @@ async def test_of_two_ids_that_a_person_writes_under_the_newer_is_told(store: St
     assert [lease.user_id for lease in await pull(store)] == ["test:new"]
 
 
-async def test_a_recycled_number_never_gets_what_was_meant_for_its_former_owner(store: Store) -> None:
+async def test_a_recycled_number_never_gets_replies_for_its_former_owner(store: Store) -> None:
     phone = Alias("test:+1", strong=False)
     anna = await Chat(store, "test:anna").write(Alias("test:anna"), phone)
     await anna.tell("for anna")
@@ -258,7 +258,7 @@ async def test_replies_are_listed_newest_first_page_by_page(store: Store) -> Non
     assert (shown, token) == (ids[::-1], "")
 
 
-async def test_a_page_token_of_somebody_elses_making_is_refused(store: Store) -> None:
+async def test_a_forged_page_token_is_rejected(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     for token in ("nonsense", "-1", "9" * 30):
         with pytest.raises(CallerError) as refused:
@@ -266,7 +266,7 @@ async def test_a_page_token_of_somebody_elses_making_is_refused(store: Store) ->
         assert refused.value.reason == "FIELD_INVALID"
 
 
-async def test_a_lease_that_reached_nobody_is_taken_back_at_once(store: Store) -> None:
+async def test_a_lease_that_never_arrived_is_withdrawn_at_once(store: Store) -> None:
     await (await Chat(store, "test:anna").write()).tell("hello")
     [lease] = await pull(store)
     await store.outbox.release([(lease.reply.id, "another's token")])
@@ -279,7 +279,7 @@ async def test_a_lease_that_reached_nobody_is_taken_back_at_once(store: Store) -
     assert await pull(store, now=NOW + 3) == []
 
 
-async def test_whoever_is_answered_is_named_as_a_lease_names_them(store: Store) -> None:
+async def test_the_caller_gets_the_same_recipient_as_a_lease(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     asked = Message("test:anna", "m1", Payload(Text("hello")), address=ADDRESS, reply_mode=ReplyMode.OUTBOX)
     seq = (await store.inbox.accept(asked, now=NOW, max_pending=100)).seq

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 REPLIES = 5
 GRACE = 20.0
-# Whatever is sent to them goes through or is refused; the others' doubts are many.
+# Messages to this person are accepted or rejected at once; the others' outcomes are often in doubt.
 RELIABLE = {"test:0", "test:1"}
 PARTS = {text: 1 + text % 3 for text in range(REPLIES)}
 
 
 class Network:
-    """What reached the people, and what the gateways are doing. `known`: parts that the store was told of."""
+    """The messages that reached people, and the gateways' progress. `known`: parts reported to the store."""
 
     def __init__(self, store: Store, seed: int) -> None:
         self.store = store
@@ -47,13 +47,13 @@ class Network:
             self.leases.append(lease)
 
     def _runs(self, lease: Lease) -> bool:
-        """A lease ends with its time, or when a receipt says that the last part has arrived."""
+        """A lease ends at its time, or when a receipt reports the last part as delivered."""
         parts = PARTS[int(lease.reply.reply.text)]
         settled = all((lease.reply.id, part) in self.known for part in range(1, parts + 1))
         return lease.expires_at >= self.now and not settled
 
     async def send(self) -> None:
-        """Send a lease's parts until one does not go through; a crash in between acknowledges nothing."""
+        """Send a lease's parts until one fails; a crash in between acknowledges nothing."""
         if not self.leases:
             return
         lease = self.leases.pop(self.chance.randrange(len(self.leases)))
@@ -111,7 +111,8 @@ async def test_every_reply_arrives_at_its_person_in_order(store: Store, seed: in
     for chat in chats:
         views, _ = await store.admin.replies(chat.person_id, limit=100, before="")
         assert {view.state for view in views} == {"sent"}
-        assert list(dict.fromkeys(network.arrived[chat.user_id])) == wanted  # doubts repeat, and never overtake
+        # a resent reply repeats parts, and never overtakes
+        assert list(dict.fromkeys(network.arrived[chat.user_id])) == wanted
     seen = await check_transitions(store)
     assert {("pending", "leased"), ("leased", "sent"), ("leased", "in_doubt")} <= seen["reply"]
     undoubted = RELIABLE - network.doubted

@@ -1,4 +1,4 @@
-"""People write and change their ids and numbers, told late, twice and in any order: nobody becomes somebody else."""
+"""People write and change ids and numbers, reported late, twice and in any order: no person becomes another."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Alias
     from kernel_service.storage.store import Store
 
-# The examples share a database: each has ids of its own.
+# The examples share a database, so each has separate ids.
 at_random = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
-# --- ids that are a person's for good, against a model ----------------------------------------------------------------
+# --- permanent ids, against a model ----------------------------------------------------------------------------------
 
 
 @dataclass
 class Model:
-    """Who is who, by the words of the contract. People are numbered as they come."""
+    """The identity of each person, by the contract. People are numbered in the order of their first message."""
 
     owner: dict[str, int] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
@@ -135,12 +135,12 @@ async def test_people_are_who_the_contract_says(store: Store, script: list[tuple
         assert len(waiting) == messages
 
 
-# --- numbers that pass between people ---------------------------------------------------------------------------------
+# --- recycled numbers -------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Notice:
-    """What the network says of a change, as often as it likes. `about`: the number that it is about."""
+    """The network's notice of a change, which may repeat. `about`: the number that it is about."""
 
     previous: Alias
     current: Alias
@@ -150,7 +150,7 @@ class Notice:
 
 @dataclass
 class Human:
-    """`version` of their strong id; None: there is none. `spare`: the network names them by their number alone."""
+    """`version` of their strong id; None: there is none. `spare`: the network names them only by their number."""
 
     name: str
     version: int | None
@@ -166,7 +166,7 @@ class Human:
 
 
 class Network:
-    """Numbers go to somebody else only when the notices about them have been told: that takes networks weeks."""
+    """A number is recycled only after the notices about it are delivered: networks take weeks for that."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -199,7 +199,7 @@ class Network:
             await self.store.outbox.notify(accepted.person_id, note, channel="test", address=ADDRESS, now=self.now)
 
     def move(self, human: Human, number: int) -> None:
-        """They take a number that is free, and are somebody new to the network, which knows both."""
+        """They take a free number, and are a new person to the network, which knows both."""
         if not self.free(number):
             return
         was, held = human.ids(self.run), human.number
@@ -222,7 +222,7 @@ class Network:
         await self.store.merging.link(notice.previous, notice.current, now=self.now)
 
     async def look(self) -> None:
-        """What is told to whom now: each reply to an id that is its human's own."""
+        """Pending replies now: each goes to an id of the same human."""
         for lease in await self.store.outbox.lease("test", [], limit=1000, seconds=1e9, now=self.now):
             assert lease.user_id in self.borne_by(lease.reply.reply.text)
 
@@ -250,7 +250,7 @@ moves: Any = st.tuples(
 
 
 @given(st.lists(moves, max_size=30))
-# A number that was exchanged, taken over by somebody known by nothing else, and told of once more.
+# A replaced number, taken over by a person known by nothing else, and reported once more.
 @example(
     [
         ("move", 2, 0), ("write", 2, 0), ("move", 2, 1), ("tell", 0, 0),
@@ -258,7 +258,7 @@ moves: Any = st.tuples(
     ]
 )  # fmt: skip
 @at_random
-async def test_nobody_becomes_somebody_else(store: Store, script: list[tuple[str, int, int]]) -> None:
+async def test_no_person_becomes_another(store: Store, script: list[tuple[str, int, int]]) -> None:
     network = Network(store)
     for step in script:
         await network.step(*step)
@@ -268,4 +268,4 @@ async def test_nobody_becomes_somebody_else(store: Store, script: list[tuple[str
     await network.check()
     whole = {await store.people.surviving(person_id) for person_id in network.people["a"]}
     if not await store.merging.kept_apart_pairs():
-        assert len(whole) <= 1  # all changes were told, by ids that are theirs for good
+        assert len(whole) <= 1  # all changes were reported, by permanent ids

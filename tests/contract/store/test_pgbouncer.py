@@ -1,4 +1,4 @@
-"""A PgBouncer before PostgreSQL: what works behind it, and what is said where something is missing."""
+"""A PgBouncer in front of PostgreSQL: what works behind it, and the error when a requirement is missing."""
 
 from __future__ import annotations
 
@@ -56,18 +56,16 @@ async def work(url: str, **more: str) -> None:
     await store.close()
 
 
-async def test_no_pooler_at_all(postgres_url: str) -> None:
+async def test_without_a_pooler(postgres_url: str) -> None:
     assert await pooler.look(Server(parse(postgres_url))) is SessionKind.DIRECT
 
 
-async def test_sessions_of_ones_own(sessions: str) -> None:
+async def test_with_dedicated_sessions(sessions: str) -> None:
     assert await pooler.look(Server(parse(sessions))) is SessionKind.KEPT
     await work(sessions)
 
 
-async def test_a_session_for_each_transaction_needs_another_way_for_the_lock(
-    transactions: str, postgres_url: str
-) -> None:
+async def test_a_session_per_transaction_needs_a_direct_url_for_the_lock(transactions: str, postgres_url: str) -> None:
     assert await pooler.look(Server(parse(transactions))) is SessionKind.PER_TRANSACTION
     with pytest.raises(DatabaseUnfitError, match=r"transaction mode.*: set KERNEL_DATABASE_DIRECT_URL to the server"):
         await open_store(transactions, keys("test"))
@@ -76,8 +74,8 @@ async def test_a_session_for_each_transaction_needs_another_way_for_the_lock(
     await work(transactions, direct_url=postgres_url)
 
 
-async def test_both_at_once_each_keep_the_other_waiting(sessions: str, postgres_url: str) -> None:
-    """The lock is one, whichever way it is taken."""
+async def test_two_processes_by_different_urls_exclude_each_other(sessions: str, postgres_url: str) -> None:
+    """There is one lock, whichever URL takes it."""
     first = await open_store(sessions, keys("test"))
     second = asyncio.create_task(open_store(postgres_url, keys("test")))
     assert await asyncio.wait([second], timeout=1) == (set(), {second})
@@ -85,7 +83,7 @@ async def test_both_at_once_each_keep_the_other_waiting(sessions: str, postgres_
     await (await second).close()
 
 
-async def test_the_two_ways_lead_to_the_same_database(
+async def test_both_urls_must_lead_to_the_same_database(
     postgres: Callable[[str], str], postgres_url: str, empty_postgres_url: str
 ) -> None:
     await command(postgres("postgres"), "SELECT 1")
@@ -105,6 +103,8 @@ async def test_the_two_ways_lead_to_the_same_database(
         ("session", {"max_client_conn": "1"}, "no more connections allowed"),
     ],
 )
-async def test_what_is_missing_is_told(postgres_url: str, mode: str, settings: dict[str, str], says: str) -> None:
+async def test_a_missing_requirement_is_reported(
+    postgres_url: str, mode: str, settings: dict[str, str], says: str
+) -> None:
     with bouncer(postgres_url, mode, **settings) as running, pytest.raises(DatabaseUnfitError, match=says):
         await open_store(running.url, keys("test"))

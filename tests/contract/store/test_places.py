@@ -1,4 +1,4 @@
-"""A sealed value opens where it was kept, and nowhere else: no other row, column, table or person."""
+"""A sealed value opens where it was stored, and nowhere else: in no other row, column, table or person."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_each_binary_column_is_sealed_wrapped_or_a_digest() -> None:
     assert [str(column) for column in binary if not isinstance(column.type, kinds)] == []
 
 
-async def test_what_is_kept_opens_in_its_place_alone(store: Store) -> None:
+async def test_a_value_opens_only_where_it_was_stored(store: Store) -> None:
     ann, bob = await live(store, "ann"), await live(store, "bob")
 
     def moved(tx: Tx) -> list[tuple[str, str]]:
@@ -60,7 +60,7 @@ def _opens(tx: Tx, person_id: str, sealed: bytes, where: object) -> bool:
     return True
 
 
-async def test_values_of_before_do_not_open_for_a_person_whose_values_are_bound(store: Store) -> None:
+async def test_unbound_values_do_not_open_for_a_bound_person(store: Store) -> None:
     ann = await live(store, "ann")
 
     def sealed_as_before(tx: Tx) -> list[str]:
@@ -74,8 +74,8 @@ async def test_values_of_before_do_not_open_for_a_person_whose_values_are_bound(
     assert await store.engine.read(sealed_as_before) == []
 
 
-async def test_a_row_that_says_it_is_not_bound_has_no_key(store: Store) -> None:
-    """Nobody without a master key lets values of before in again."""
+async def test_a_row_changed_to_unbound_has_no_valid_key(store: Store) -> None:
+    """Without a master key, unbound values cannot be admitted again."""
     ann = await live(store, "ann")
 
     def unbind(tx: Tx) -> None:
@@ -88,7 +88,7 @@ async def test_a_row_that_says_it_is_not_bound_has_no_key(store: Store) -> None:
     assert refused.value.reason == "SEALED_VALUE_DAMAGED"
 
 
-async def test_a_persons_key_opens_for_nobody_else(store: Store) -> None:
+async def test_a_persons_key_opens_for_no_other_person(store: Store) -> None:
     ann, bob = await live(store, "ann"), await live(store, "bob")
 
     def swap(tx: Tx) -> None:
@@ -103,9 +103,7 @@ async def test_a_persons_key_opens_for_nobody_else(store: Store) -> None:
             await store.people.aliases_of(person_id)
 
 
-async def test_ids_that_await_a_person_and_changed_places_are_left_out(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_swapped_ids_that_await_a_person_are_skipped(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     link = schema.identity_link
     for name in ("ann", "bob"):
         await store.merging.link(strong(f"{name} early"), strong(f"{name} late"), now=1.0)
@@ -124,7 +122,7 @@ async def test_ids_that_await_a_person_and_changed_places_are_left_out(
     assert "skipped a damaged id that awaits its person" in caplog.text
 
 
-async def test_items_that_changed_places_are_left_out(store: Store) -> None:
+async def test_swapped_items_are_removed_from_the_history(store: Store) -> None:
     ann = await live(store, "ann")
     before = await history(store, ann)
 
@@ -137,7 +135,7 @@ async def test_items_that_changed_places_are_left_out(store: Store) -> None:
     assert await history(store, ann) == before[3:]
 
 
-async def test_values_of_before_are_read_until_they_are_bound(store: Store) -> None:
+async def test_unbound_values_are_read_until_they_are_bound(store: Store) -> None:
     ann = await live(store, "ann")
     before = await history(store, ann), await store.people.aliases_of(ann), await store.connections.of_person(ann)
     await store.engine.write(lambda tx: unbind(tx, ann))

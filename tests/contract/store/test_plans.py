@@ -1,4 +1,4 @@
-"""What a step costs does not depend on how many people there are, or on how much they have said."""
+"""The cost of a step does not depend on the number of people, or on the length of their history."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ ANN = "test:ann"
 
 
 MOST: Final = {"sqlite": 10_000, "postgresql": 150}
-"""What a statement may look at, see `Cost`: a walk over a table of the crowd, or a long past, is many times as much."""
+"""The limit of a statement's reads, see `Cost`. A scan of a crowd's table, or of a long history, reads many times as
+much.
+"""
 MORE: Final = {
     "FROM tool_usage WHERE tool_usage.day BETWEEN": "operators ask for it, once",
     "AS has_ended FROM": "retention looks at 500 rows at a time",
@@ -64,7 +66,7 @@ MORE: Final = {
     "FROM item WHERE item.person_id = ? AND item.seq < ? AND item.turn_id": "people become one with all their history",
     "INSERT INTO": "where a page is full the index grows",
 }
-"""Statements that look at more, and why they may."""
+"""Statements that may read more, and the reason."""
 INDEXES: Final = {
     "FROM alias WHERE alias.channel = ? AND alias.digest IN": "ix_alias_channel_digest",
     "FROM alias WHERE alias.channel = ? AND alias.digest = ?": "ix_alias_channel_digest",
@@ -84,7 +86,7 @@ INDEXES: Final = {
     "AS requests, coalesce(sum(token_reservation.headroom)": "ix_token_reservation_day",
     "FROM token_reservation WHERE token_reservation.until": "ix_token_reservation_until",
 }
-"""By which index what is hot, or goes over many rows, finds what it looks for."""
+"""The index that hot statements, and statements over many rows, must use."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def crowded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crowded_postgresql(postgres: Callable[[str], str]) -> str:
-    """The name of a template. Nothing gathers statistics there by itself."""
+    """The name of a template. Nothing gathers statistics there automatically."""
     asyncio.run(command(postgres("postgres"), f"CREATE DATABASE {CROWD}"))
     asyncio.run(_fill_postgresql(postgres(CROWD)))
     return CROWD
@@ -142,8 +144,8 @@ async def _analyze(url: str) -> None:
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
-async def test_no_statement_walks_over_what_it_does_not_need(crowded_url: str, *, analyzed: bool) -> None:
-    """Whether somebody has had the database gather statistics, or it was restored a moment ago without any."""
+async def test_no_statement_scans_unneeded_rows(crowded_url: str, *, analyzed: bool) -> None:
+    """With gathered statistics, and just restored without any."""
     if analyzed:
         await _analyze(crowded_url)
     store = await open_store(crowded_url, keys("test"))
@@ -207,7 +209,7 @@ async def _answered(store: Store, owner: Owner) -> None:
     budgets = Budgets(all_people=10**12, per_person=10**12)
     reservation = await store.spending.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW)
     await store.turns.add_usage(turn, owner.epoch, usage=SPENT, settles=(reservation,), now=NOW)
-    await store.spending.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW - 86_400)  # nobody settles it
+    await store.spending.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW - 86_400)  # no write settles it
     approval = Approval("ap_ann", "c1", "SEND", {"to": ["bob"]}, NOW + 60)
     await store.turns.end(
         turn,
@@ -321,7 +323,8 @@ async def _linked(store: Store) -> None:
     await write(store, strong("bob"), weak("+3"), now=NOW + 1)
     await link(store, strong("anna"), strong("bob"))
     await store.merging.link(strong("nobody"), strong("somebody"), now=NOW)
-    for one, other in (("eve", "fay"), ("gus", "hal")):  # both are being answered, and only Gus and Hal irrevocably
+    # both are being answered, and only Gus and Hal after a side effect
+    for one, other in (("eve", "fay"), ("gus", "hal")):
         people = [(await write(store, strong(name), now=NOW + 2)).person_id for name in (one, other)]
         for person_id in people:
             owner = await own(store, person_id)

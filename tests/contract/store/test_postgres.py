@@ -1,4 +1,4 @@
-"""PostgreSQL's own troubles: a lost answer to COMMIT, a server that is away, a second process."""
+"""PostgreSQL's failure modes: a lost answer to COMMIT, an unavailable server, a second process."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ async def test_a_lost_commit_counts_once(store: Store, line: tuple[Line, str], m
     assert await store.spending.spent_today(person, now=NOW) == 7
 
 
-async def test_away_is_told_and_passes(store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_is_reported_and_ends(
+    store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.1)
     await say(store, "m1")
     line[0].down = True
@@ -90,7 +92,7 @@ def told(words: str) -> Iterator[asyncio.Event]:
         logger.removeHandler(handler)
 
 
-async def test_the_lock_is_taken_again_after_a_broken_line(store: Store, line: tuple[Line, str]) -> None:
+async def test_the_lock_is_acquired_again_after_a_broken_connection(store: Store, line: tuple[Line, str]) -> None:
     with told("can hold the active lock again") as held_again:
         line[0].break_all()
         await held_again.wait()
@@ -127,7 +129,7 @@ async def test_a_second_process_stands_by_until_the_first_ends(postgres_url: str
     await store.close()
 
 
-async def test_no_server_is_told(tmp_path: Path) -> None:
+async def test_a_missing_server_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         DatabaseUnfitError, match=r"KERNEL_DATABASE_URL: cannot connect to the database: .*No such file"
     ):

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is not as the service needs it: named when it starts, or healed while it runs, and nothing lost."""
+"""A misconfigured PostgreSQL: reported at start, or recovered while running, without loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def visitor(postgres: Callable[[str], str]) -> AsyncIterator[str]:
-    """A role that may log in, and no more."""
+    """A role that may log in, and nothing else."""
     name = f"visitor_{uuid.uuid4().hex[:8]}"
     await command(postgres("postgres"), f"CREATE ROLE {name} LOGIN")
     yield name
@@ -31,12 +31,12 @@ def as_user(url: str, user: str) -> str:
     return url.replace("://postgres:@", f"://{user}@")
 
 
-async def test_a_user_who_may_make_no_tables(empty_postgres_url: str, visitor: str) -> None:
+async def test_a_user_without_permission_to_create_tables(empty_postgres_url: str, visitor: str) -> None:
     with pytest.raises(DatabaseUnfitError, match=r"may not create tables.*GRANT USAGE, CREATE ON SCHEMA"):
         await open_store(as_user(empty_postgres_url, visitor), keys("test"))
 
 
-async def test_a_search_path_that_leads_nowhere(empty_postgres_url: str) -> None:
+async def test_a_search_path_without_a_schema(empty_postgres_url: str) -> None:
     with pytest.raises(DatabaseUnfitError, match="may not create tables in its schema"):
         await open_store(f"{empty_postgres_url}&options=-c%20search_path%3Dnowhere", keys("test"))
 
@@ -57,17 +57,17 @@ async def test_too_few_connections_for_the_pool(postgres_url: str, visitor: str)
         await command(postgres_url, f"DROP OWNED BY {visitor}")
 
 
-async def test_a_read_only_server_is_told_at_start(postgres: Callable[[str], str], postgres_url: str) -> None:
+async def test_a_read_only_server_is_reported_at_start(postgres: Callable[[str], str], postgres_url: str) -> None:
     name = postgres_url.partition("?")[0].rpartition("/")[2]
     await command(postgres("postgres"), f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     with pytest.raises(DatabaseUnfitError, match="the server is read-only: a standby"):
         await open_store(postgres_url, keys("test"))
 
 
-async def test_a_server_that_turns_read_only_takes_writes_again_by_itself(
+async def test_a_server_that_turns_read_only_recovers_without_a_restart(
     postgres: Callable[[str], str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As at a failover, when connections lead to what has become a standby."""
+    """As at a failover, when connections lead to a server that has become a standby."""
     monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.2)
     name = postgres_url.partition("?")[0].rpartition("/")[2]
     store = await open_store(postgres_url, keys("test"))
@@ -84,8 +84,8 @@ async def test_a_server_that_turns_read_only_takes_writes_again_by_itself(
     await store.close()
 
 
-async def test_reads_do_not_fail_for_connections_that_died_while_they_were_idle(postgres_url: str) -> None:
-    """All of the pool's are dead after a restart, and each is found so by whoever takes it."""
+async def test_reads_do_not_fail_on_idle_connections_that_died(postgres_url: str) -> None:
+    """After a restart all connections of the pool are dead, and each reader notices one."""
     store = await open_store(postgres_url, keys("test"))
     for _ in range(3):
         await cut(postgres_url)

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL: both kinds of connections keep to what the URL asks for, and never speak in plain text instead."""
+"""TLS to PostgreSQL: both kinds of connections follow the URL, and never fall back to plain text."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_both_kinds_of_connections_are_encrypted(server: TlsServer, parame
         ("sslmode=require&dbname=nowhere", "localhost", 'database "nowhere" does not exist'),
     ],
 )
-async def test_what_does_not_hold_is_told(
+async def test_a_failed_verification_is_reported(
     server: TlsServer, parameters: str, host: str, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -97,20 +97,20 @@ async def test_what_does_not_hold_is_told(
     assert not [secret for secret in SECRETS if secret in caplog.text + str(no.value)]
 
 
-async def test_a_wrong_password_is_told_and_not_shown(server: TlsServer) -> None:
+async def test_a_wrong_password_is_reported_without_the_password(server: TlsServer) -> None:
     with pytest.raises(DatabaseUnfitError, match='password authentication failed for user "ann"') as refused:
         await open_store(server.url("sslmode=require", user="ann:SECRET"), keys("test"))
     assert "SECRET" not in str(refused.value)
 
 
-async def test_what_the_connections_are_called(server: TlsServer) -> None:
+async def test_connections_have_application_names(server: TlsServer) -> None:
     async with opened(server.url("sslmode=require&application_name=shop&connect_timeout=10")) as store:
         assert set(await connections(store)) == {"shop", "shop active"}
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca&sslrootcert={ca}", "verify-full&sslrootcert={ca}"])
-async def test_nothing_is_said_to_a_server_without_tls(server: TlsServer, mode: str) -> None:
-    """Or to somebody in between who says that it has none."""
+async def test_no_data_is_sent_to_a_server_without_tls(server: TlsServer, mode: str) -> None:
+    """Nor to a man in the middle who claims that the server has none."""
     heard: list[bytes] = []
     gone = asyncio.Event()
 

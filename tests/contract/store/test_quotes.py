@@ -1,4 +1,4 @@
-"""What a person quotes: their own words, or what they were told, and nobody else's. On every engine."""
+"""Quotes: only of the person's own messages, and of replies to them. On every engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_reply_is_quoted_by_any_of_its_parts(store: Store) -> None:
         assert told == Quoted(Payload(Text("Shall I?")), ours=True, at=NOW)
 
 
-async def test_nobody_else_s_words_and_no_other_chat_s(store: Store) -> None:
+async def test_messages_of_other_people_and_chats_are_not_quoted(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     await anna.tell("for Anna")
     [lease] = await pull(store)
@@ -45,7 +45,7 @@ async def test_nobody_else_s_words_and_no_other_chat_s(store: Store) -> None:
         assert await store.quotes.find(anna.person_id, CHANNEL, "counter", message_id) is None
 
 
-async def test_what_was_said_to_somebody_who_was_merged(store: Store) -> None:
+async def test_a_merged_persons_replies_are_quoted(store: Store) -> None:
     stays = await person(store, strong("anna"))
     other = await Chat(store, "test:bruno").write(now=NOW + 1)
     await other.tell("for Bruno", now=NOW + 1)

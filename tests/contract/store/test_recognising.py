@@ -1,4 +1,4 @@
-"""Which texts bring a code, when they are accepted: what is stored decides, and nobody finds out more than before."""
+"""Recognising codes on acceptance: stored state decides, and a sender learns nothing new."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def say(store: Store, text: str, user: str = "test:ann") -> Accepted:
 
 
 async def awaiting(store: Store, user: str = "test:ann", code: str = CODE) -> ConnectAttempt:
-    """Whoever this is has been shown a code."""
+    """The person was shown a code."""
     person_id = (await say(store, "hello", user)).person_id
     connection = await connect(store, person_id, ConnectionStatus.UNCONFIRMED)
     shown = replace(attempt(connection), code=code, code_digest=digest(code))
@@ -76,7 +76,7 @@ def statements() -> Iterator[list[str]]:
         "https://wa.me/1555?text=Connect%20XNDW-HVXB",
     ],
 )
-async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: Store, text: str) -> None:
+async def test_an_own_code_is_a_command_and_is_stored_with_its_message(store: Store, text: str) -> None:
     own_attempt = await awaiting(store)
     assert (await say(store, text)).command is Command.CODE
     owner = await own(store, own_attempt.person_id)
@@ -86,7 +86,7 @@ async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: St
     assert turn.messages[0].payload == Payload(Text(text), code=CODE)
 
 
-async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: Store) -> None:
+async def test_an_own_code_is_recognised_when_it_is_used_or_too_late(store: Store) -> None:
     ended = await awaiting(store)
     await store.connect_attempts.advance(
         replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED
@@ -94,18 +94,18 @@ async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: St
     assert (await say(store, "my code is XNDW-HVXB")).command is Command.CODE
 
 
-async def test_ones_own_code_is_recognised_in_a_text_that_was_changed(store: Store) -> None:
+async def test_an_own_code_is_recognised_in_an_edited_text(store: Store) -> None:
     await awaiting(store)
     changed = Message("test:ann", "e1", Payload(Edit("m1", f"it is {CODE}")))
     assert (await store.inbox.accept(changed, now=NOW, max_pending=9)).command is Command.CODE
 
 
-async def test_a_live_code_of_somebody_else_is_a_command(store: Store) -> None:
+async def test_another_persons_live_code_is_a_command(store: Store) -> None:
     await awaiting(store)
     assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.CODE
 
 
-async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary_word(store: Store) -> None:
+async def test_another_persons_dead_code_is_an_ordinary_word(store: Store) -> None:
     ended = await awaiting(store)
     await store.connect_attempts.advance(
         replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED
@@ -120,7 +120,7 @@ async def test_an_ordinary_word_is_an_ordinary_message(store: Store, text: str) 
     assert (await say(store, text)).command is Command.NONE
 
 
-async def test_taking_back_stops_what_is_under_way_and_nothing_else(store: Store) -> None:
+async def test_a_cancel_phrase_stops_only_work_in_progress(store: Store) -> None:
     first = await say(store, "a long task")
     stop = await say(store, "cancel it")
     assert (stop.command, stop.taken_back) == (Command.STOP, (first.seq,))
@@ -130,7 +130,7 @@ async def test_taking_back_stops_what_is_under_way_and_nothing_else(store: Store
     assert (await say(store, "cancel that", "test:bob")).command is Command.NONE, "of another person's"
 
 
-async def test_taking_back_stops_a_turn_that_runs(store: Store) -> None:
+async def test_a_cancel_phrase_stops_a_running_turn(store: Store) -> None:
     first = await say(store, "a long task")
     owner = await own(store, first.person_id)
     await owner.open()
@@ -138,11 +138,11 @@ async def test_taking_back_stops_a_turn_that_runs(store: Store) -> None:
 
 
 @pytest.mark.parametrize("text", ["XNDW-HVXB", "Connect XNDW-HVXB", "connect xndw-hvxb!"])
-async def test_what_is_written_like_a_code_alone_is_one_although_nobody_has_it(store: Store, text: str) -> None:
+async def test_a_text_in_the_exact_form_of_a_code_is_one_although_unknown(store: Store, text: str) -> None:
     assert (await say(store, text)).command is Command.CODE
 
 
-async def test_who_has_a_code_to_send_is_told_of_a_wrong_one_alone(store: Store) -> None:
+async def test_a_wrong_code_alone_is_a_command_while_one_is_awaited(store: Store) -> None:
     mine = await awaiting(store)
     assert (await say(store, WRONG.lower())).command is Command.CODE
     assert await wrong_codes(store, mine.person_id) == [0], "its turn counts it"
@@ -157,14 +157,14 @@ async def test_wrong_codes_count_in_sentences_too(store: Store) -> None:
     assert (await wrong_codes(store, mine.person_id))[0] > 5, "those beside the right one as well"
 
 
-async def test_of_two_codes_of_ones_own_none_is_wrong(store: Store) -> None:
+async def test_of_two_own_codes_none_is_wrong(store: Store) -> None:
     mine = await awaiting(store)
     await awaiting(store, code=WRONG)
     assert (await say(store, f"{CODE} and {WRONG}")).command is Command.CODE
     assert await wrong_codes(store, mine.person_id) == [0, 0]
 
 
-async def test_others_wrong_codes_count_on_nobody(store: Store) -> None:
+async def test_other_peoples_wrong_codes_are_not_counted(store: Store) -> None:
     mine = await awaiting(store)
     await say(store, f"is it {WRONG}?", "test:bob")
     assert await wrong_codes(store, mine.person_id) == [0]
@@ -174,7 +174,7 @@ async def test_others_wrong_codes_count_on_nobody(store: Store) -> None:
     ("text", "looked"),
     [("what is to be done", False), ("please stop", False), ("new chat", False), ("it is GmbH XNDW, thanks", True)],
 )
-async def test_nothing_is_looked_up_for_an_ordinary_message(store: Store, text: str, *, looked: bool) -> None:
+async def test_an_ordinary_message_needs_no_lookup(store: Store, text: str, *, looked: bool) -> None:
     await awaiting(store)
     with statements() as seen:
         await say(store, text)

@@ -1,4 +1,4 @@
-"""The network says of a message it took that it failed after all: what then. On every engine."""
+"""A network accepts a message and later reports it as failed. On every engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RETRY, HELD = Outcome.RETRY, Outcome.WINDOW_CLOSED
 
 
 async def sent(store: Store, parts: int = 1) -> tuple[Chat, Lease]:
-    """A reply that the network took, part n as `w<n>`."""
+    """A reply that the network accepted, part n as `w<n>`."""
     anna = await Chat(store, "test:anna").write()
     await anna.tell("an answer")
     [lease] = await pull(store)
@@ -30,7 +30,7 @@ async def sent(store: Store, parts: int = 1) -> tuple[Chat, Lease]:
     return anna, lease
 
 
-async def test_a_failure_for_good_is_the_replys_state(store: Store) -> None:
+async def test_a_permanent_failure_fails_the_reply(store: Store) -> None:
     anna, lease = await sent(store, 2)
     await receipt(store, lease.reply.id, "failed", parts=2, error_code="131026", now=NOW + 2)
     view = await anna.view(lease.reply.id)
@@ -42,7 +42,7 @@ async def test_a_failure_for_good_is_the_replys_state(store: Store) -> None:
     assert await pull(store, now=NOW + 9_999) == []
 
 
-async def test_a_passing_failure_sends_that_part_again_and_no_other(store: Store) -> None:
+async def test_a_transient_failure_resends_only_that_part(store: Store) -> None:
     anna, lease = await sent(store, 3)
     await receipt(
         store, "", "failed", channel_message_id="w2", error_code="131016", outcome=RETRY, retry_after=5, now=NOW + 1
@@ -59,7 +59,7 @@ async def test_a_passing_failure_sends_that_part_again_and_no_other(store: Store
     assert view.parts[1] == PartView(2, sent=True, receipt=PartState.UNREPORTED, error_code="")
 
 
-async def test_without_a_time_it_backs_off(store: Store) -> None:
+async def test_a_retry_without_a_time_backs_off(store: Store) -> None:
     _, lease = await sent(store)
     await receipt(store, lease.reply.id, "failed", outcome=RETRY)
     assert await pulled_texts(store, now=NOW + 1) == []
@@ -78,7 +78,7 @@ async def test_a_closed_window_holds_it_until_the_person_writes(store: Store) ->
 
 
 @pytest.mark.parametrize("outcome", [RETRY, HELD])
-async def test_repeated_word_of_the_failed_message_changes_nothing_more(store: Store, outcome: Outcome) -> None:
+async def test_a_repeated_report_of_the_failed_message_changes_nothing(store: Store, outcome: Outcome) -> None:
     anna, lease = await sent(store)
 
     async def failed(now: float) -> None:
@@ -96,30 +96,30 @@ async def test_repeated_word_of_the_failed_message_changes_nothing_more(store: S
     assert (view.state, view.parts) == ("sent", [PartView(1, sent=True, receipt=PartState.SENT, error_code="")])
 
 
-async def test_late_word_that_the_failed_message_was_taken_does_not_settle_the_next(store: Store) -> None:
+async def test_a_late_acceptance_of_the_failed_message_does_not_settle_the_next(store: Store) -> None:
     anna, lease = await sent(store)
     await receipt(store, lease.reply.id, "failed", channel_message_id="w1", outcome=RETRY, retry_after=0)
     await pull(store)
     await receipt(store, lease.reply.id, "failed", channel_message_id="w2", outcome=RETRY, retry_after=0)
     await receipt(store, lease.reply.id, "sent", channel_message_id="w1")
     assert (await anna.view(lease.reply.id)).state == "pending"
-    await receipt(store, lease.reply.id, "delivered", channel_message_id="w1")  # whichever: they have it
+    await receipt(store, lease.reply.id, "delivered", channel_message_id="w1")  # either message: the person has it
     assert (await anna.view(lease.reply.id)).state == "sent"
 
 
-async def test_of_two_messages_one_that_did_not_fail_is_enough(store: Store) -> None:
+async def test_of_two_messages_one_success_is_enough(store: Store) -> None:
     anna, lease = await sent(store)
     await receipt(store, lease.reply.id, "failed", channel_message_id="another", outcome=RETRY)
     assert (await anna.view(lease.reply.id)).state == "sent"
 
 
-async def test_a_failure_while_the_rest_is_being_sent_waits_for_it(store: Store) -> None:
+async def test_a_failure_waits_while_the_other_parts_are_being_sent(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("long")
     [lease] = await pull(store)
     await ack(store, lease, part=1, parts=2, channel_message_id="w1")
     await receipt(store, reply_id, "failed", parts=2, channel_message_id="w1", error_code="131016", outcome=RETRY)
-    assert (await anna.view(reply_id)).state == "leased"  # or another would send part 2 as well
+    assert (await anna.view(reply_id)).state == "leased"  # otherwise another process would send part 2 as well
     await ack(store, lease, part=2, parts=2, channel_message_id="w2")
     view = await anna.view(reply_id)
     assert (view.state, view.error_code) == ("pending", "131016")
@@ -149,7 +149,7 @@ async def test_a_failure_leaves_the_other_parts_in_doubt(store: Store) -> None:
     assert (await anna.view(reply_id)).state == "pending"
 
 
-async def test_a_channel_without_message_ids_sends_again_too(store: Store) -> None:
+async def test_a_channel_without_message_ids_resends_too(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("an answer")
     [lease] = await pull(store)
@@ -161,7 +161,7 @@ async def test_a_channel_without_message_ids_sends_again_too(store: Store) -> No
     assert (await anna.view(reply_id)).state == "sent"
 
 
-async def test_what_the_network_takes_and_fails_again_and_again_is_given_up_and_named(
+async def test_a_reply_that_the_network_accepts_and_fails_repeatedly_is_given_up_and_logged(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     anna, lease = await sent(store)
@@ -169,7 +169,7 @@ async def test_what_the_network_takes_and_fails_again_and_again_is_given_up_and_
     now, sends = NOW, 1
     while (view := await anna.view(lease.reply.id)).state != "failed":
         await receipt(store, lease.reply.id, "failed", channel_message_id=f"w{sends}", outcome=RETRY, now=now)
-        now += 301  # the longest back-off
+        now += 301  # the longest backoff
         for again in await pull(store, now=now, limit=1):
             sends += again.reply.id == lease.reply.id
             await ack(store, again, channel_message_id=f"w{sends}", now=now)
@@ -178,7 +178,7 @@ async def test_what_the_network_takes_and_fails_again_and_again_is_given_up_and_
     assert f"reply {lease.reply.id} of {anna.person_id} is given up" in caplog.text
 
 
-async def test_a_network_that_says_when_to_try_again_is_tried_for_a_day(store: Store) -> None:
+async def test_a_network_that_names_a_retry_time_is_retried_for_a_day(store: Store) -> None:
     anna, lease = await sent(store)
     now, sends = NOW, 1
     while (await anna.view(lease.reply.id)).state != "failed":
@@ -200,7 +200,7 @@ async def test_a_network_that_says_when_to_try_again_is_tried_for_a_day(store: S
     assert (await anna.view(lease.reply.id)).error_code == "131042"
 
 
-async def test_what_the_network_never_took_is_not_counted(store: Store) -> None:
+async def test_a_message_that_the_network_never_accepted_is_not_counted(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("an answer")
     for hour in range(3 * MOST_REPEATS):

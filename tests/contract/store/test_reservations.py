@@ -1,4 +1,4 @@
-"""Budgets that hold: what requests may cost is counted before they are made, however many are made at once."""
+"""Budgets hold: the possible cost of requests is reserved before they are made, however many are concurrent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
 ESTIMATE = Estimate(input_tokens=600, output_tokens=100, most_output_tokens=400)
-"""1,000 tokens at most, 700 as a rule."""
+"""1,000 tokens at most, 700 typically."""
 DAY = 86_400
 
 
@@ -30,7 +30,7 @@ async def people(store: Store, many: int) -> list[str]:
 
 
 async def tried(store: Store, person: str, budgets: Budgets, now: float = NOW) -> str:
-    """The reservation, or the name of what kept it from being made."""
+    """The reservation, or the name of the error that prevented it."""
     try:
         return await store.spending.reserve(person, ESTIMATE, budgets, now=now)
     except (Busy, BudgetSpentError) as refused:
@@ -47,7 +47,7 @@ async def settle(store: Store, person: str, reservation: str, tokens: int, now: 
     )  # fmt: skip
 
 
-async def test_a_hundred_at_once_reserve_no_more_than_the_budget(store: Store) -> None:
+async def test_a_hundred_concurrent_requests_reserve_no_more_than_the_budget(store: Store) -> None:
     budgets = Budgets(all_people=10_000)
     crowd = await people(store, 100)
     outcomes = await asyncio.gather(*(tried(store, person, budgets) for person in crowd))
@@ -64,7 +64,7 @@ class _NoLock:
 async def test_two_processes_reserve_no_more_than_the_budget(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As replicas will: each has writers of its own, and only the database knows of both."""
+    """As with replicas: each has separate writers, and only the database sees both."""
 
     async def take(*_: object) -> _NoLock:
         return _NoLock()
@@ -82,13 +82,13 @@ async def test_two_processes_reserve_no_more_than_the_budget(
             await store.close()
 
 
-async def test_what_is_settled_lower_makes_room_and_what_is_spent_ends_the_day(store: Store) -> None:
+async def test_a_lower_cost_frees_budget_and_a_spent_budget_ends_the_day(store: Store) -> None:
     budgets = Budgets(all_people=1_100)
     ann, bob, carl = await people(store, 3)
     first = await tried(store, ann, budgets)
     assert await tried(store, bob, budgets) == "Busy"
     await settle(store, ann, first, 500)
-    second = await tried(store, bob, budgets)  # alone it may be dearer than what is left
+    second = await tried(store, bob, budgets)  # alone it may cost more than the rest of the budget
     assert second.startswith("tr_")
     assert await tried(store, carl, budgets) == "Busy"
     await settle(store, bob, second, 600)
@@ -97,7 +97,7 @@ async def test_what_is_settled_lower_makes_room_and_what_is_spent_ends_the_day(s
     assert (await tried(store, carl, budgets, now=NOW + DAY)).startswith("tr_"), "tomorrow is another day"
 
 
-async def test_a_person_s_budget_is_passed_by_one_request_at_most(store: Store) -> None:
+async def test_one_request_at_most_exceeds_a_persons_budget(store: Store) -> None:
     budgets = Budgets(per_person=1_500)
     ann, bob = await people(store, 2)
     for count in range(3):
@@ -108,8 +108,10 @@ async def test_a_person_s_budget_is_passed_by_one_request_at_most(store: Store) 
 
 
 @pytest.mark.parametrize("budgets", [Budgets(per_person=700), Budgets(all_people=700)])
-async def test_what_a_killed_process_had_reserved_stays_counted(database_url: str, budgets: Budgets) -> None:
-    """Nobody settles it. It is no longer under way once its person asks again, and is spent at last."""
+async def test_reservations_of_a_killed_process_stay_counted(database_url: str, budgets: Budgets) -> None:
+    """No write settles it. It is no longer in progress once its person sends another request, and counts as spent in
+    the end.
+    """
     store = await open_store(database_url, keys("test"))
     [ann] = await people(store, 1)
     assert (await tried(store, ann, budgets)).startswith("tr_")
@@ -129,7 +131,7 @@ async def test_what_a_killed_process_had_reserved_stays_counted(database_url: st
         await store.close()
 
 
-async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: Store) -> None:
+async def test_a_merge_moves_all_reservations(store: Store) -> None:
     ann, bob = await people(store, 2)
     for person in (ann, bob):
         await tried(store, person, Budgets(per_person=10_000))
@@ -137,7 +139,7 @@ async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: Store
     assert await store.spending.spent_today(stays, now=NOW) == 1_400
 
 
-async def test_what_an_attempt_spent_is_counted_for_turn_and_day(store: Store) -> None:
+async def test_an_attempts_usage_is_counted_for_turn_and_day(store: Store) -> None:
     [ann] = await people(store, 1)
     reservation = await tried(store, ann, Budgets(per_person=10_000))
     owner = await own(store, ann)

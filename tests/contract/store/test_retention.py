@@ -1,4 +1,4 @@
-"""What is old goes; what is still to be done, and the person, stays."""
+"""Old rows are deleted; unfinished work, and the person, are kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def answer(store: Store, name: str, *, now: float = NOW, user: str = "test
     return person
 
 
-async def test_what_has_ended_goes_after_its_time(store: Store) -> None:
+async def test_finished_rows_are_deleted_after_their_retention(store: Store) -> None:
     person = await answer(store, "old")
     await answer(store, "young", now=LATER - DAY)
     await store.retention.forget_old(now=NOW + DAY)
@@ -57,19 +57,19 @@ async def test_what_has_ended_goes_after_its_time(store: Store) -> None:
         "reply": 1,
         "reply_part": 1,
     }
-    # The person, what they said and what they have spent are kept.
+    # The person, their messages and their usage are kept.
     assert await history(store, person) == [HELLO, HELLO]
     assert await rows(store, "person", "alias", "kernel", "usage") == {"person": 1, "alias": 1, "kernel": 1, "usage": 2}
 
 
-async def test_a_message_stays_known_for_as_long_as_it_may_be_delivered_again(store: Store) -> None:
+async def test_a_message_stays_known_while_it_may_be_redelivered(store: Store) -> None:
     await answer(store, "m1")
     await store.retention.forget_old(now=NOW + 8 * DAY)
     await say(store, "m1", now=NOW + 8 * DAY, reply_mode=ReplyMode.OUTBOX)
     assert (await rows(store, "message"))["message"] == 1
 
 
-async def test_what_is_still_to_be_done_is_never_too_old(store: Store) -> None:
+async def test_unfinished_work_is_never_too_old(store: Store) -> None:
     owner = await own(store, await say(store, "running"))
     await owner.open()
     await say(store, "waiting", "test:bob")
@@ -77,7 +77,7 @@ async def test_what_is_still_to_be_done_is_never_too_old(store: Store) -> None:
     assert await rows(store, "message", "turn") == {"message": 2, "turn": 1}
 
 
-async def test_what_was_superseded_goes_with_its_turn(store: Store) -> None:
+async def test_superseded_items_are_deleted_with_their_turn(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await owner.append(await owner.open(), HELLO, ASKS)
     await say(store, "m2")
@@ -88,7 +88,7 @@ async def test_what_was_superseded_goes_with_its_turn(store: Store) -> None:
     assert (await rows(store, "item"))["item"] == 1
 
 
-async def test_usage_and_dead_letters_have_their_time(store: Store) -> None:
+async def test_usage_and_dead_letters_have_their_own_retention(store: Store) -> None:
     person = await answer(store, "m1")
     await say(store, "m2")
     owner = await own(store, person)
@@ -97,7 +97,7 @@ async def test_usage_and_dead_letters_have_their_time(store: Store) -> None:
     assert await rows(store, "usage", "dead_letter", "message") == {"usage": 0, "dead_letter": 0, "message": 0}
 
 
-async def test_small_steps_reach_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_small_steps_reach_every_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "STEP", 3)
     for number in range(10):
         await answer(store, f"m{number}", user=f"test:p{number}")
@@ -106,7 +106,7 @@ async def test_small_steps_reach_everything(store: Store, monkeypatch: pytest.Mo
     assert await rows(store, "message", "turn", "reply") == {"message": 1, "turn": 0, "reply": 0}
 
 
-async def test_what_was_spent_is_kept_for_its_own_time(store: Store) -> None:
+async def test_usage_is_kept_for_its_own_retention(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open(NOW)

@@ -1,4 +1,6 @@
-"""Keys are rotated while people are served: cut anywhere, twice at once, with a key that is gone afterwards."""
+"""Keys are rotated while the service runs: interrupted anywhere, run concurrently, with a key that is removed
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ async def seen(store: Store, person_id: str) -> list[Any]:
 
 
 async def strictly(store: Store) -> None:
-    """Every value opens as bound, and every key as the current one's."""
+    """Every value opens as bound, and every key with the current master key."""
 
     def check(tx: Tx) -> None:
         tx.keyring.forget()
@@ -61,7 +63,7 @@ async def strictly(store: Store) -> None:
     await store.engine.read(check)
 
 
-async def test_an_old_key_is_taken_out_after_a_rotation(database_url: str) -> None:
+async def test_an_old_key_can_be_removed_after_a_rotation(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann, bob = await as_before(store, "ann", "bob")
     await store.merging.link(strong("early"), strong("late"), now=1.0)
@@ -90,13 +92,13 @@ async def test_an_old_key_is_taken_out_after_a_rotation(database_url: str) -> No
     await store.close()
 
 
-async def test_a_key_that_is_needed_is_asked_for_at_start_by_its_id(database_url: str) -> None:
+async def test_a_required_key_that_is_missing_is_reported_at_start_by_its_id(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     for name in ("ann", "bob"):
         await say(store, "hello", f"test:{name}")
     await store.close()
     store = await open_store(database_url, keys("new", "test"))
-    async with aclosing(store.keys.rotate()) as rotating:  # the digest key alone
+    async with aclosing(store.keys.rotate()) as rotating:  # only the digest key
         await anext(rotating)
     await store.close()
     with pytest.raises(
@@ -106,7 +108,7 @@ async def test_a_key_that_is_needed_is_asked_for_at_start_by_its_id(database_url
     assert (refused.value.reason, refused.value.metadata) == ("SEALING_KEY_UNKNOWN", {"key_id": "test"})
 
 
-async def test_a_rotation_that_is_cut_anywhere_goes_on(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_interrupted_rotation_resumes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, most in (("ROWS", 3), ("PEOPLE", 1)):
         monkeypatch.setattr(binding, name, most)
     monkeypatch.setattr(wraps, "PAGE", 1)
@@ -115,7 +117,7 @@ async def test_a_rotation_that_is_cut_anywhere_goes_on(database_url: str, monkey
     before = [await seen(store, who) for who in people]
     await store.close()
     steps = 1
-    while True:  # each time it comes a few transactions further, and everything is read
+    while True:  # each time it gets a few transactions further, and every value can be read
         store = await open_store(database_url, keys("new", "test"))
         async with aclosing(store.keys.rotate()) as rotating:
             ended = [None async for _ in _first(rotating, steps)] != [None] * steps
@@ -137,9 +139,7 @@ async def _first(rotating: Any, steps: int) -> Any:
             return
 
 
-async def test_two_rotations_at_once_and_people_who_write_meanwhile(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_two_concurrent_rotations_while_people_write(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "ROWS", 3)
     store = await open_store(database_url, keys("test"))
     ann, bob = await as_before(store, "ann", "bob")
@@ -154,9 +154,7 @@ async def test_two_rotations_at_once_and_people_who_write_meanwhile(
     await store.close()
 
 
-async def test_people_who_are_merged_while_keys_are_rotated_lose_nothing(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_merges_during_a_rotation_lose_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "ROWS", 2)
     store = await open_store(database_url, keys("test"))
     ann, bob = await as_before(store, "ann", "bob")
@@ -167,7 +165,7 @@ async def test_people_who_are_merged_while_keys_are_rotated_lose_nothing(
     await store.close()
 
 
-async def test_what_does_not_open_is_told_and_left_alone(database_url: str) -> None:
+async def test_a_value_that_does_not_open_is_reported_and_unchanged(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann, bob, cat = await as_before(store, "ann", "bob", "cat")
     item, person = schema.item, schema.person

@@ -1,4 +1,4 @@
-"""What waits for a turn goes by when it was sent, whatever order it came in; "stop" goes by that, too."""
+"""Waiting messages are ordered by send time, not arrival; "stop" follows the same order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names(turn: Turn) -> list[str]:
 
 
 async def told(owner: Owner) -> list[list[str]]:
-    """The messages of each turn, until nothing waits."""
+    """The messages of each turn, until none waits."""
     turns = []
     while isinstance(due := await owner.ask(), Turn):
         turns.append(names(due))
@@ -51,7 +51,7 @@ async def accept(store: Store, message_id: str, sent_at: float | None, now: floa
     return await store.inbox.accept(message, now=now, max_pending=100)
 
 
-async def test_what_waits_is_heard_as_it_was_sent_whatever_order_it_came_in(store: Store) -> None:
+async def test_waiting_messages_are_answered_in_send_order(store: Store) -> None:
     for round_, order in enumerate(permutations(["one", "two", "three"])):
         sent = {"one": NOW - 3, "two": NOW - 2, "three": NOW - 1}
         for name in order:
@@ -67,14 +67,14 @@ async def test_within_one_second_arrival_decides(store: Store) -> None:
     assert names(await (await own(store, person)).open()) == ["one", "two", "three"]
 
 
-async def test_without_a_time_of_the_channel_arrival_decides(store: Store) -> None:
+async def test_without_a_channel_time_arrival_decides(store: Store) -> None:
     await say(store, "telegram", now=NOW)
     person = await say(store, "earlier", sent_at=NOW - 1, now=NOW + 1)
     await say(store, "last", now=NOW + 2)
     assert names(await (await own(store, person)).open(NOW + 2)) == ["earlier", "telegram", "last"]
 
 
-async def test_a_late_one_that_joins_is_heard_in_its_place(store: Store) -> None:
+async def test_a_late_message_that_joins_is_sorted_by_send_time(store: Store) -> None:
     person = await say(store, "two", sent_at=NOW - 8)
     owner = await own(store, person)
     turn = await owner.open()
@@ -88,7 +88,7 @@ async def test_a_late_one_that_joins_is_heard_in_its_place(store: Store) -> None
     assert names(resumed) == ["one", "two"]  # also in the next process
 
 
-async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: Store) -> None:
+async def test_a_late_message_comes_next_once_the_turn_is_closed_or_ended(store: Store) -> None:
     owner = await own(store, await say(store, "two", sent_at=NOW - 8))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -102,7 +102,9 @@ async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: Sto
 
 @pytest.mark.parametrize("sent_at", [NOW + 1e9, NOW + 1, -6e10])
 async def test_a_wrong_clock_neither_starves_nor_overtakes_for_ever(store: Store, sent_at: float) -> None:
-    """One that is ahead counts as sent when it came; one that is far behind passes nothing that waits for hours."""
+    """A clock that is ahead counts as the arrival time. One that is far behind does not overtake messages that wait for
+    hours.
+    """
     person = await say(store, "waits", now=NOW)
     later = NOW + BELIEVED_SECONDS + 1
     await say(store, "wrong", sent_at=sent_at, now=later)
@@ -111,11 +113,11 @@ async def test_a_wrong_clock_neither_starves_nor_overtakes_for_ever(store: Store
 
 
 @given(st.none() | st.floats(allow_nan=False), st.floats(min_value=0, max_value=4e9))
-def test_what_is_believed_is_bounded(sent_at: float | None, accepted_at: float) -> None:
+def test_trusted_times_are_bounded(sent_at: float | None, accepted_at: float) -> None:
     assert accepted_at - BELIEVED_SECONDS <= believed(sent_at, accepted_at) <= accepted_at
 
 
-async def test_commands_run_alone_in_their_place(store: Store) -> None:
+async def test_commands_run_alone_in_their_order(store: Store) -> None:
     await say(store, "after", sent_at=NOW - 1)
     code = Message("test:ann", "code", sent(Text("BCDF-GHJK"), NOW - 2))
     await store.inbox.accept(code, now=NOW, max_pending=9)
@@ -123,7 +125,7 @@ async def test_commands_run_alone_in_their_place(store: Store) -> None:
     assert await told(await own(store, person)) == [["before"], ["code"], ["after"]]
 
 
-async def test_messages_that_run_alone_after_a_split_keep_the_order(store: Store) -> None:
+async def test_messages_of_a_split_turn_keep_the_order(store: Store) -> None:
     for number, name in enumerate(("three", "one", "two")):
         person = await say(store, name, sent_at=NOW - 9 + (number + 2) % 3)
     owner = await own(store, person)
@@ -132,7 +134,7 @@ async def test_messages_that_run_alone_after_a_split_keep_the_order(store: Store
     assert await told(owner) == [["one"], ["two"], ["three"]]
 
 
-async def test_those_of_two_people_who_are_merged_are_one_order(store: Store) -> None:
+async def test_messages_of_merged_people_form_one_order(store: Store) -> None:
     await say(store, "two", "test:ann", sent_at=NOW - 8)
     ann = await say(store, "four", "test:ann", sent_at=NOW - 6)
     await say(store, "three", "test:bob", sent_at=NOW - 7)
@@ -141,10 +143,10 @@ async def test_those_of_two_people_who_are_merged_are_one_order(store: Store) ->
     assert await told(await own(store, merged.person_id)) == [["one", "two", "three", "four"]]
 
 
-# --- late ones are waited for a little longer
+# --- late messages extend the wait
 
 
-async def test_one_that_came_late_gives_the_others_some_more_time(store: Store) -> None:
+async def test_a_late_message_gives_the_others_more_time(store: Store) -> None:
     person = await say(store, "four", sent_at=NOW - LATE_SECONDS - 1)
     owner = await own(store, person)
     assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
@@ -155,12 +157,12 @@ async def test_one_that_came_late_gives_the_others_some_more_time(store: Store) 
     assert names(due) == ["one", "four"]
 
 
-async def test_who_gathers_nothing_waits_for_nothing(store: Store) -> None:
+async def test_without_a_debounce_no_message_waits(store: Store) -> None:
     person = await say(store, "four", sent_at=NOW - 3600)
     assert isinstance(await (await own(store, person)).ask(NOW, debounce=0), Turn)
 
 
-async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: Store) -> None:
+async def test_a_late_new_chat_waits_for_messages_sent_before_it(store: Store) -> None:
     person = await say(store, "after", sent_at=NOW - LATE_SECONDS - 1)
     parts = Message("test:ann", "new", sent(Text("new chat"), NOW - LATE_SECONDS - 2))
     await store.inbox.accept(parts, now=NOW, max_pending=9)
@@ -175,7 +177,7 @@ async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: Store) -
 
 
 @pytest.mark.parametrize(("text", "late"), [("new chat", 0), ("stop", LATE_SECONDS + 1)])
-async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(store: Store, text: str, late: float) -> None:
+async def test_a_new_chat_in_time_and_any_stop_do_not_wait(store: Store, text: str, late: float) -> None:
     command = Message("test:ann", "c", sent(Text(text), NOW - late))
     accepted = await store.inbox.accept(command, now=NOW, max_pending=9)
     assert isinstance(await (await own(store, accepted.person_id)).ask(NOW, debounce=0.6), Turn)
@@ -184,7 +186,7 @@ async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(store: 
 # --- "stop"
 
 
-async def test_a_stop_takes_back_only_what_was_sent_before_it(store: Store) -> None:
+async def test_a_stop_withdraws_only_messages_sent_before_it(store: Store) -> None:
     before = await accept(store, "before", NOW - 9)
     after = await accept(store, "after", NOW - 5)
     stopped = await stop(store, NOW - 7)
@@ -192,7 +194,7 @@ async def test_a_stop_takes_back_only_what_was_sent_before_it(store: Store) -> N
     assert await told(await own(store, after.person_id)) == [["s"], ["after"]]
 
 
-async def test_what_was_sent_before_a_stop_and_comes_after_it_is_taken_back(store: Store) -> None:
+async def test_a_message_sent_before_a_stop_but_arriving_after_it_is_withdrawn(store: Store) -> None:
     stopped = await stop(store, NOW - 7)
     owner = await own(store, stopped.person_id)
     assert await told(owner) == [["s"]]
@@ -205,7 +207,7 @@ async def test_what_was_sent_before_a_stop_and_comes_after_it_is_taken_back(stor
     assert await told(owner) == [["same second", "newer"]]
 
 
-async def test_a_stop_is_answered_however_late_it_is(store: Store) -> None:
+async def test_a_late_stop_is_still_answered(store: Store) -> None:
     second = await stop(store, NOW - 5, "second")
     first = await stop(store, NOW - 9, "first")
     assert first.status is MessageStatus.ACCEPTED
@@ -213,7 +215,7 @@ async def test_a_stop_is_answered_however_late_it_is(store: Store) -> None:
     assert (await accept(store, "between", NOW - 7)).status is MessageStatus.STOPPED  # the later one counts
 
 
-async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: Store) -> None:
+async def test_a_late_stop_does_not_stop_a_turn_of_later_messages(store: Store) -> None:
     after = await accept(store, "after", NOW - 5)
     owner = await own(store, after.person_id)
     turn = await owner.open()
@@ -224,7 +226,7 @@ async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: Store
     assert await told(owner) == [["s"]]
 
 
-async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was_sent_after(store: Store) -> None:
+async def test_a_late_stop_ends_an_earlier_turn_and_leaves_later_messages_to_the_next(store: Store) -> None:
     before = await accept(store, "before", NOW - 9)
     after = await accept(store, "after", NOW - 5)
     owner = await own(store, before.person_id)
@@ -244,8 +246,8 @@ async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was
     assert await told(owner) == [["s"], ["after"]]
 
 
-async def test_a_turn_that_has_done_something_is_stopped_whole(store: Store) -> None:
-    """What was sent after the "stop" may be done already, and would be done once more."""
+async def test_a_turn_with_side_effects_is_stopped_as_a_whole(store: Store) -> None:
+    """Messages sent after the "stop" may be done already, and would be repeated."""
     before = await accept(store, "before", NOW - 9)
     after = await accept(store, "after", NOW - 5)
     owner = await own(store, before.person_id)
@@ -257,8 +259,8 @@ async def test_a_turn_that_has_done_something_is_stopped_whole(store: Store) -> 
     assert await status(store, after) is MessageStatus.STOPPED
 
 
-async def test_nothing_hides_a_stop(store: Store) -> None:
-    """Not even what must run alone, was sent before it within the same second or by a clock that is finer."""
+async def test_no_other_message_hides_a_stop(store: Store) -> None:
+    """Not even a command that runs alone and was sent before it within the same second, or by a finer clock."""
     owner = await own(store, await say(store, "before", sent_at=NOW - 9))
     turn = await owner.open()
     await stop(store, NOW - 7)
@@ -268,13 +270,13 @@ async def test_nothing_hides_a_stop(store: Store) -> None:
         await store.turns.check_interrupts(turn)
 
 
-async def test_a_wrong_clock_stops_nothing_that_is_sent_later(store: Store) -> None:
+async def test_a_wrong_clock_does_not_stop_later_messages(store: Store) -> None:
     stopped = await stop(store, NOW + 1e9)
     assert (await accept(store, "next", NOW + 1, NOW + 1)).status is MessageStatus.ACCEPTED
     assert stopped.status is MessageStatus.ACCEPTED
 
 
-async def test_who_is_merged_has_said_stop_to_both(store: Store) -> None:
+async def test_a_stop_of_merged_people_counts_for_both(store: Store) -> None:
     ann = (await stop(store, NOW - 5)).person_id
     bob = await say(store, "hello", "test:bob", now=NOW - 100)
     assert (await store.merging.merge(ann, bob, now=NOW)).person_id == bob
@@ -282,9 +284,7 @@ async def test_who_is_merged_has_said_stop_to_both(store: Store) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.0, -6e10, NOW - BELIEVED_SECONDS - 1])
-async def test_a_clock_that_is_far_behind_is_stopped_and_stops_as_if_it_said_nothing(
-    store: Store, wrong: float
-) -> None:
+async def test_a_clock_far_behind_counts_as_no_clock_for_stop(store: Store, wrong: float) -> None:
     before = await accept(store, "before", NOW - 1)
     stopped = await stop(store, wrong)
     assert stopped.taken_back == (before.seq,)
@@ -292,6 +292,6 @@ async def test_a_clock_that_is_far_behind_is_stopped_and_stops_as_if_it_said_not
     assert sorted(await told(await own(store, stopped.person_id))) == [["after"], ["s"]]
 
 
-async def test_a_clock_that_is_far_behind_has_nobody_wait_for_others(store: Store) -> None:
+async def test_a_clock_far_behind_does_not_extend_the_wait(store: Store) -> None:
     person = await say(store, "one", sent_at=0.0)
     assert await (await own(store, person)).ask(NOW, debounce=0.6) == NOW + 0.6

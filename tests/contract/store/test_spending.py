@@ -1,4 +1,4 @@
-"""What was spent, by day and tool, of one person or of all."""
+"""Usage by day and tool, of one person or of all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOKED = ToolUse("LOOK", failed=False, seconds=0.25)
 
 
 async def spend(store: Store, user: str, *uses: ToolUse, tokens: int = 10, days: int = 0) -> str:
-    """One message of theirs, answered so many days later with these calls."""
+    """One message of theirs, answered this many days later with these calls."""
     now = NOW + days * 86_400
     person = await say(store, f"{user}-{days}", user, now=now)
     owner = await own(store, person)
@@ -34,7 +34,7 @@ async def spend(store: Store, user: str, *uses: ToolUse, tokens: int = 10, days:
     return person
 
 
-async def test_a_person_s_days(store: Store) -> None:
+async def test_a_persons_days(store: Store) -> None:
     ann = await spend(store, "test:ann", SENT, LOOKED, NOT_SENT, SENT)
     await spend(store, "test:ann", LOOKED, days=1)
     await spend(store, "test:ann", days=3)
@@ -52,7 +52,7 @@ async def test_a_person_s_days(store: Store) -> None:
     assert await store.spending.by_day(ann, first=TODAY + 4, last=TODAY + 9) == []
 
 
-async def test_everybody_together(store: Store) -> None:
+async def test_all_people_together(store: Store) -> None:
     await spend(store, "test:ann", SENT)
     await spend(store, "test:bob", NOT_SENT, LOOKED, tokens=1000)
     [day] = await store.spending.by_day(None, first=TODAY, last=TODAY)
@@ -60,7 +60,7 @@ async def test_everybody_together(store: Store) -> None:
     assert day.tools == [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 2, 1, 2.0)]
 
 
-async def test_of_people_who_are_one_the_one_has_spent_it_all(store: Store) -> None:
+async def test_a_merge_moves_all_usage(store: Store) -> None:
     ann = await spend(store, "test:ann", SENT)
     bob = await spend(store, "test:bob", SENT, NOT_SENT, LOOKED)
     await spend(store, "test:bob", LOOKED, days=1)
@@ -74,8 +74,8 @@ async def test_of_people_who_are_one_the_one_has_spent_it_all(store: Store) -> N
     assert len(await store.spending.by_day(None, first=TODAY, last=TODAY + 1)) == 2
 
 
-async def test_a_step_that_was_not_kept_has_spent_nothing(store: Store) -> None:
-    """A tool's use stands or falls with its result."""
+async def test_a_step_that_was_not_stored_has_no_usage(store: Store) -> None:
+    """A tool's use is stored with its result, or not at all."""
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open(NOW)
@@ -85,7 +85,7 @@ async def test_a_step_that_was_not_kept_has_spent_nothing(store: Store) -> None:
     assert await store.spending.by_day(person, first=TODAY, last=TODAY) == []
 
 
-async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: Store) -> None:
+async def test_a_days_reply_counts_are_passed_to_the_next_turn(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -109,7 +109,7 @@ async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: Store) ->
     assert await store.spending.by_day(person, first=TODAY, last=TODAY) == []
 
 
-async def test_of_people_who_are_one_the_one_was_told_it_all(store: Store) -> None:
+async def test_a_merge_adds_up_the_reply_counts(store: Store) -> None:
     ann, bob = await spend(store, "test:ann"), await spend(store, "test:bob")
     stays = (await store.merging.merge(ann, bob, now=NOW)).person_id
     await say(store, "next", "test:ann")

@@ -1,4 +1,4 @@
-"""What people need not be asked for again: given by a button, for one account, and gone with it."""
+"""Standing permissions: given by a button, for one account, and ended with it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def given(store: Store, user: str = "test:ann", account: str = "cn_1") -> 
     return owner
 
 
-async def test_a_button_gives_it_for_one_tool_and_one_account(store: Store) -> None:
+async def test_a_button_gives_a_permission_for_one_tool_and_one_account(store: Store) -> None:
     owner = await given(store)
     assert await store.approvals.permissions(owner.person_id) == [CARDS]
     assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
@@ -86,7 +86,7 @@ async def test_a_button_gives_it_for_one_tool_and_one_account(store: Store) -> N
 
 
 @pytest.mark.parametrize("kind", [ApprovalButtonKind.YES, ApprovalButtonKind.NO])
-async def test_no_other_button_gives_it(store: Store, kind: ApprovalButtonKind) -> None:
+async def test_no_other_button_gives_a_permission(store: Store, kind: ApprovalButtonKind) -> None:
     owner = await own(store, await say(store, "m1"))
     await connected(store, owner.person_id)
     await asked(store, owner)
@@ -102,7 +102,7 @@ async def test_a_button_that_was_not_offered_gives_nothing(store: Store) -> None
     assert await store.approvals.permissions(owner.person_id) == []
 
 
-async def test_nobody_elses_account_counts(store: Store) -> None:
+async def test_another_persons_account_does_not_count(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     bob = await say(store, "b1", "test:bob")
     await connected(store, bob)
@@ -113,7 +113,7 @@ async def test_nobody_elses_account_counts(store: Store) -> None:
 
 
 @pytest.mark.parametrize("ended", ["disconnected", "expired"])
-async def test_it_ends_with_its_account(store: Store, ended: str) -> None:
+async def test_a_permission_ends_with_its_account(store: Store, ended: str) -> None:
     owner = await given(store)
     await given(store, account="")
     await status(store, "cn_1", ended)
@@ -124,7 +124,7 @@ async def test_it_ends_with_its_account(store: Store, ended: str) -> None:
     assert not await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
 
 
-async def test_it_is_kept_while_its_account_is(store: Store) -> None:
+async def test_a_permission_is_kept_while_its_account_exists(store: Store) -> None:
     owner = await given(store)
     await store.retention.forget_old(now=NOW + 400 * 86_400)
     assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
@@ -135,7 +135,7 @@ async def test_it_is_kept_while_its_account_is(store: Store) -> None:
     [("ask me again", Command.ASK_AGAIN), ("Ask me again for creating cards, please", Command.ASK_AGAIN),
      ("ask me again 1", Command.ASK_AGAIN), ("ask me again tomorrow", Command.NONE)],
 )  # fmt: skip
-async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_nothing(
+async def test_the_phrase_revokes_matching_permissions_and_is_a_message_without_a_match(
     store: Store, said: str, command: Command
 ) -> None:
     owner = await given(store)
@@ -144,7 +144,7 @@ async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_n
     assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1") is (command is Command.NONE)
 
 
-async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_nothing(store: Store) -> None:
+async def test_a_number_revokes_one_and_an_earlier_button_gives_no_permission(store: Store) -> None:
     await given(store)
     owner = await given(store, account="")
     await say(store, "back", payload=Payload(Text("ask me again 1")))
@@ -162,7 +162,7 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
     assert await store.approvals.ask_again(await owner.open(), owner.epoch, "") == []
 
 
-async def test_the_phrase_is_a_message_while_nothing_stands(store: Store) -> None:
+async def test_the_phrase_is_a_message_without_permissions(store: Store) -> None:
     await say(store, "m1")
     accepted = await store.inbox.accept(
         Message("test:ann", "back", Payload(Text("ask me again"))), now=NOW, max_pending=9
@@ -170,7 +170,7 @@ async def test_the_phrase_is_a_message_while_nothing_stands(store: Store) -> Non
     assert accepted.command is Command.NONE
 
 
-async def test_who_has_lost_the_person_takes_nothing_back(store: Store) -> None:
+async def test_a_former_owner_revokes_nothing(store: Store) -> None:
     owner = await given(store)
     await say(store, "m9")
     turn = await owner.open()
@@ -180,7 +180,7 @@ async def test_who_has_lost_the_person_takes_nothing_back(store: Store) -> None:
     assert await store.approvals.permissions(owner.person_id) == [CARDS]
 
 
-async def test_it_goes_with_its_person_when_people_are_merged(store: Store) -> None:
+async def test_a_merge_moves_permissions_with_their_person(store: Store) -> None:
     ann = await own(store, await say(store, "m0", now=NOW - 9))
     await ann.end(await ann.open())
     await asked_for_none(store, ann)
@@ -204,13 +204,13 @@ async def asked_for_none(store: Store, owner: Owner, user: str = "test:ann", nam
     await tapped(store, owner, ApprovalButtonKind.ALWAYS, name, user)
 
 
-async def test_a_reset_and_a_new_chat_leave_it(store: Store) -> None:
+async def test_a_reset_and_a_new_chat_keep_permissions(store: Store) -> None:
     owner = await given(store)
     await store.context.reset(owner.person_id)
     assert await store.approvals.permissions(owner.person_id) == [CARDS]
 
 
-async def test_what_stands_is_told_with_its_account(store: Store) -> None:
+async def test_permissions_are_listed_with_their_accounts(store: Store) -> None:
     owner = await given(store)
     await given(store, account="")
 

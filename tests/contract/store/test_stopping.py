@@ -1,4 +1,4 @@
-""" "stop" takes back what waits and what runs; it is never merged, and needs no room."""
+""" "stop" withdraws waiting messages and stops the running turn; it is never merged, and ignores the cap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def stop(store: Store, message_id: str = "s", cap: int = 100) -> Accepted:
     return await store.inbox.accept(Message("test:ann", message_id, Payload(Text("Stop!"))), now=NOW, max_pending=cap)
 
 
-async def test_what_waits_is_taken_back(store: Store) -> None:
+async def test_waiting_messages_are_withdrawn(store: Store) -> None:
     person = await say(store, "m1")
     await say(store, "m2")
     stopped = await stop(store)
@@ -33,19 +33,19 @@ async def test_what_waits_is_taken_back(store: Store) -> None:
         MessageStatus.STOPPED
     ] * 2
     owner, order = await own(store, person), []
-    while isinstance(turn := await owner.ask(debounce=99), Turn):  # a stop waits for no burst
+    while isinstance(turn := await owner.ask(debounce=99), Turn):  # a stop does not wait for the debounce
         order.append([one.command for one in turn.messages])
         await owner.end(turn)
     assert order == [[Command.STOP]]
     assert [one.message_id for one in (await owner.open(NOW + 99)).messages] == ["m3"]
 
 
-async def test_of_two_stops_that_wait_the_later_one_is_answered(store: Store) -> None:
+async def test_of_two_waiting_stops_the_later_one_is_answered(store: Store) -> None:
     first = await stop(store, "s1")
     assert (await stop(store, "s2")).taken_back == (first.seq,)
 
 
-async def test_what_runs_is_interrupted_at_its_next_step(store: Store) -> None:
+async def test_a_running_turn_is_interrupted_at_its_next_step(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -60,7 +60,7 @@ async def test_what_runs_is_interrupted_at_its_next_step(store: Store) -> None:
     assert (await store.inbox.answer_of(owner.person_id, turn.messages[0].seq)).status is MessageStatus.STOPPED
 
 
-async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(store: Store) -> None:
+async def test_an_interrupted_or_held_turn_is_stopped_when_it_is_opened_again(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.turns.hold(turn, owner.epoch, until=NOW + 3600, problem="model_busy", notice=None, now=NOW)
@@ -69,7 +69,7 @@ async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(st
     assert (again.id, again.stopped, len(again.messages)) == (turn.id, True, 1)
 
 
-async def test_a_stop_finds_room_where_a_message_does_not(store: Store) -> None:
+async def test_a_stop_is_accepted_above_the_cap(store: Store) -> None:
     await say(store, "m1")
     assert (await stop(store, cap=1)).command is Command.STOP
 
@@ -81,7 +81,7 @@ async def test_other_words_are_for_the_assistant(store: Store, text: str) -> Non
 
 
 @pytest.mark.parametrize("content", [Text("BCDF-GHJK"), Choice("approval:ap_1:yes", "Approve")])
-async def test_codes_and_buttons_need_room_as_any_message_does(store: Store, content: Content) -> None:
+async def test_codes_and_buttons_count_towards_the_cap_like_messages(store: Store, content: Content) -> None:
     await say(store, "m1")
     with pytest.raises(Exhausted):
         await store.inbox.accept(Message("test:ann", "m2", Payload(content)), now=NOW, max_pending=1)

@@ -1,4 +1,4 @@
-"""The contract as its descriptors tell it, comments included."""
+"""The contract from its descriptors, including comments."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 PROTOS = Path(__file__).parents[3] / "protos"
-_SERVICE, _METHOD, _ENUM, _VALUE = 6, 2, 5, 2  # field numbers of descriptor.proto, which paths of comments are made of
+_SERVICE, _METHOD, _ENUM, _VALUE = 6, 2, 5, 2  # field numbers of descriptor.proto, which form the paths of comments
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def rpcs() -> Iterator[Rpc]:
 
 
 def error_reasons() -> dict[str, str]:
-    """Comment by reason, the reason without its prefix; UNSPECIFIED is left out."""
+    """Comment by reason, the reason without its prefix; UNSPECIFIED is omitted."""
     file = next(file for file in descriptors().file if file.name.endswith("errors.proto"))
     comments = _comments(file)
     values = enumerate(file.enum_type[0].value)

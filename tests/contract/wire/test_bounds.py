@@ -1,4 +1,4 @@
-"""Every text, file and list of every request has a bound in the contract, and each bound is kept."""
+"""Every text, file and list of every request has a bound in the contract, and each bound is enforced."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Path = tuple[FieldDescriptor, ...]
 
 
 def fields(descriptor: Descriptor, path: Path = ()) -> Iterator[Path]:
-    """Every way to every field; a message that held itself would have no end of them."""
+    """Every path to every field; a recursive message would have infinitely many."""
     for field in descriptor.fields:
         assert field not in path, f"{descriptor.full_name} nests without end"
         yield (*path, field)
@@ -53,7 +53,7 @@ def _owner(way: Path) -> Descriptor:
 
 
 def holding(way: Path, value: Any) -> tuple[Message, Message]:
-    """A request with this value in that field, and the message that bears the field."""
+    """A request with this value in that field, and the message that contains the field."""
     request: Message = message_factory.GetMessageClass(_owner(way))()
     owner: Any = request
     for field in way[:-1]:
@@ -68,7 +68,7 @@ def holding(way: Path, value: Any) -> tuple[Message, Message]:
 
 
 def long(field: FieldDescriptor, size: int) -> Any:
-    """Characters of two bytes, so that a bound of an even number of bytes is met exactly."""
+    """Two-byte characters, so that a bound of an even number of bytes is met exactly."""
     value: Any = b"x" * size if field.type == FieldDescriptor.TYPE_BYTES else "é" * (size // 2) + "x" * (size % 2)
     return [value] if field.is_repeated else value
 
@@ -86,7 +86,7 @@ def test_each_field_that_can_grow_has_a_bound(way: Path) -> None:
 
 
 @pytest.mark.parametrize("way", TEXTS, ids=name_of)
-def test_a_text_is_refused_by_its_name_or_cut(way: Path) -> None:
+def test_a_long_text_is_rejected_by_its_name_or_truncated(way: Path) -> None:
     field, bound = way[-1], bounds.bound_of(way[-1])
     request, owner = holding(way, long(field, bound.bytes))
     bounds.check(request)
@@ -105,7 +105,7 @@ def test_a_text_is_refused_by_its_name_or_cut(way: Path) -> None:
 
 
 @pytest.mark.parametrize("way", LISTS, ids=name_of)
-def test_a_list_is_refused_by_its_name_or_cut(way: Path) -> None:
+def test_a_long_list_is_rejected_by_its_name_or_truncated(way: Path) -> None:
     field, bound = way[-1], bounds.bound_of(way[-1])
     one = message_factory.GetMessageClass(field.message_type)() if field.message_type else None
     value = one if one is not None else "x" if field.type in SIZED else 1
@@ -121,7 +121,7 @@ def test_a_list_is_refused_by_its_name_or_cut(way: Path) -> None:
 
 
 def most(descriptor: Descriptor) -> int:
-    """The bytes that a message may hold at most, without a file's own; of alternatives the largest."""
+    """The largest size of a message in bytes, without a file's content; of alternatives the largest."""
     apart = {"": 0}
     for field in descriptor.fields:
         bound = bounds.bound_of(field)

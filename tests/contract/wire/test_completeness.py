@@ -1,4 +1,4 @@
-"""Every rpc of the contract is explained and served."""
+"""Every RPC of the contract is documented and served."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ def test_each_rpc_has_a_comment_that_begins_with_its_name(rpc: Rpc) -> None:
 async def test_each_rpc_is_served(world: World) -> None:
     assert {rpc.service for rpc in RPCS} == set(TOKENS)
     answers = {rpc.name: await answer_of(world.channel, rpc) for rpc in RPCS}
-    # No rpc takes an empty request, but for the lists of all, and for what is about the whole service.
+    # No RPC accepts an empty request, except the lists of everything, and RPCs for the whole service.
     of_all = ("ListKernels", "ListDeadLetters", "GetUsage", "ListKeys", "RotateKeys")
     assert {answers.pop(rpc) for rpc in of_all} == {("OK", "")}
     assert {status for status, _ in answers.values()} == {"INVALID_ARGUMENT"}

@@ -1,4 +1,4 @@
-"""A refusal names the field at fault by its path, and says when to call again where that is known."""
+"""An error names the field at fault by its path, and gives a retry time if one is known."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ REFUSED = (
 )
 
 
-async def test_a_refusal_names_the_field_by_its_path(world: World) -> None:
+async def test_an_error_names_the_field_by_its_path(world: World) -> None:
     answers = [await answer_to(world, each) for each in REFUSED]
     assert answers == [(each.field, each.reason) for each in REFUSED]
 
@@ -144,7 +144,7 @@ async def answer_to(world: World, refused: Refused) -> tuple[str, str]:
         (SealingKeyUnknown("no such key"), grpc.StatusCode.INTERNAL),
     ],
 )
-def test_a_state_that_passes_is_no_failed_precondition(error: KernelError, code: grpc.StatusCode) -> None:
+def test_a_temporary_state_is_not_a_failed_precondition(error: KernelError, code: grpc.StatusCode) -> None:
     assert rich_status(error).code == code.value[0]
 
 

@@ -1,4 +1,4 @@
-"""What the protos say of each ErrorReason is what the services do."""
+"""The comment of each ErrorReason in the protos matches the services' behaviour."""
 
 import ast
 import re
@@ -38,7 +38,7 @@ def test_each_comment_begins_with_the_status(reason: str) -> None:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_each_reason_says_by_its_option_alone_whether_to_retry(reason: str) -> None:
+def test_each_reasons_option_alone_says_whether_to_retry(reason: str) -> None:
     options = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name[f"ERROR_REASON_{reason}"].GetOptions()
     assert options.HasExtension(errors_pb2.retryable)
     assert not re.search(r"\bretr(y|ie)|\bfinal\b|call again", REASONS[reason], re.IGNORECASE)
@@ -64,7 +64,7 @@ ERRORS = {error.__name__: error for error in errors_under(errors.KernelError)}
 
 
 def raised_in(path: Path) -> Iterator[tuple[str, str]]:
-    """Reason and status of each error that a file makes with a reason as it stands, or defines with one."""
+    """Reason and status of each error that a file raises with a literal reason, or whose definition has one."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.Call(ast.Name(name), [ast.Constant(str() as reason), *_]) if name in ERRORS:

@@ -1,4 +1,4 @@
-"""Clients that know the contract from the server's reflection alone drive HandleMessage."""
+"""Clients that know the contract only from the server's reflection call HandleMessage."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ def request(message_id: str) -> str:
 
 
 async def run(*command: str | Path, cwd: Path) -> tuple[int, str]:
-    """Exit code, and output: the errors' if it failed."""
+    """Exit code, and output; stderr's if it failed."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, cwd=cwd, stdin=nothing, stdout=pipe, stderr=pipe)
     out, err = await process.communicate()
@@ -42,7 +42,7 @@ async def buf_curl(world: World, token: str, body: str, cwd: Path) -> tuple[int,
     )
 
 
-async def test_bufs_client_is_answered_and_a_repeat_is_a_duplicate(world: World, tmp_path: Path) -> None:
+async def test_bufs_client_gets_an_answer_and_a_repeat_is_a_duplicate(world: World, tmp_path: Path) -> None:
     code, first = await buf_curl(world, TELEGRAM_TOKEN, request("m1"), tmp_path)
     assert code == 0, first
     _, second = await buf_curl(world, TELEGRAM_TOKEN, request("m1"), tmp_path)
@@ -52,7 +52,7 @@ async def test_bufs_client_is_answered_and_a_repeat_is_a_duplicate(world: World,
     assert (repeat["duplicate"], repeat["replies"]) == (True, answer["replies"])
 
 
-async def test_bufs_client_reads_why_it_is_refused(world: World, tmp_path: Path) -> None:
+async def test_bufs_client_reads_the_reason_of_an_error(world: World, tmp_path: Path) -> None:
     code, problem = await buf_curl(world, "not-one-of-the-tokens", request("m1"), tmp_path)
     assert code != 0
     assert json.loads(problem)["code"] == "unauthenticated"
@@ -71,7 +71,7 @@ async def node_client(tmp_path: Path) -> Path:
     return client
 
 
-async def test_nodes_client_is_answered(world: World, node_client: Path) -> None:
+async def test_nodes_client_gets_an_answer(world: World, node_client: Path) -> None:
     address = f"127.0.0.1:{world.kernel.port}"
     code, out = await run("node", "client.js", address, TELEGRAM_TOKEN, request("m1"), cwd=node_client)
     assert code == 0, out
@@ -87,7 +87,7 @@ async def test_nodes_client_is_answered(world: World, node_client: Path) -> None
         (TELEGRAM_TOKEN, request(""), {"reason": "FIELD_REQUIRED", "retryable": False}),
     ],
 )
-async def test_nodes_client_reads_from_the_descriptor_whether_to_retry(
+async def test_nodes_client_reads_retryability_from_the_descriptor(
     world: World, node_client: Path, token: str, body: str, meaning: dict[str, Any]
 ) -> None:
     code, out = await run("node", "client.js", f"127.0.0.1:{world.kernel.port}", token, body, cwd=node_client)

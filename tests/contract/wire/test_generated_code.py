@@ -1,4 +1,4 @@
-"""What is committed under protos/gen is what the protos generate."""
+"""The committed code under protos/gen is the code that the protos generate."""
 
 import subprocess
 import sys
@@ -16,4 +16,4 @@ def test_the_generated_code_is_in_sync(tmp_path: Path) -> None:
     subprocess.run([sys.executable, PROTOS / "generate.py", tmp_path], check=True, capture_output=True)
     fresh = generated(tmp_path)
     assert "kernel/v1/kernel_pb2_grpc.py" in fresh
-    assert generated(PROTOS / "gen") == fresh, "run `make proto` and commit what it made"
+    assert generated(PROTOS / "gen") == fresh, "run `make proto` and commit the result"

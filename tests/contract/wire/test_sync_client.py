@@ -1,4 +1,4 @@
-"""The generated synchronous client says what the descriptors say: a scripted channel stands for the server."""
+"""The generated synchronous client matches the descriptors: a scripted channel replaces the server."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -45,7 +45,7 @@ def test_a_unary_call_reaches_its_method_and_returns_its_response(channel: Any, 
     assert set(METADATA) <= set(metadata)
 
 
-def test_a_refusal_reaches_the_caller_with_its_status(channel: Any) -> None:
+def test_an_error_reaches_the_caller_with_its_status(channel: Any) -> None:
     stub = kernel_pb2_grpc.KernelServiceStub(channel)
     call = stub.HandleMessage.future(messages_pb2.HandleMessageRequest(user_id="default"), metadata=METADATA)
     *_, rpc = channel.take_unary_unary(SERVICES[0].methods_by_name["HandleMessage"])
@@ -55,7 +55,7 @@ def test_a_refusal_reaches_the_caller_with_its_status(channel: Any) -> None:
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_what_is_pulled_arrives_in_order_until_the_stream_ends(channel: Any) -> None:
+def test_pulled_items_arrive_in_order_until_the_stream_ends(channel: Any) -> None:
     pulled = kernel_pb2_grpc.KernelServiceStub(channel).PullOutbox(outbox_pb2.PullOutboxRequest(), metadata=METADATA)
     *_, rpc = channel.take_unary_stream(SERVICES[0].methods_by_name["PullOutbox"])
     for lease in ("l1", "l2"):

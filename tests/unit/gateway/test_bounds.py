@@ -1,4 +1,6 @@
-"""Whatever WhatsApp brings, the kernel service takes: what is too long is cut, or answered honestly."""
+"""The kernel service accepts every webhook content: a value that is too long is truncated, or the message is answered
+as unsupported.
+"""
 
 from typing import Any
 
@@ -33,7 +35,7 @@ def asked(content: Any, **more: Any) -> messages_pb2.HandleMessageRequest:
         say.Choice("flow", "", form_json='{"a": "' + LONG + '"}'),
     ],
 )
-def test_what_cannot_be_cut_is_answered_honestly(content: Any) -> None:
+def test_content_that_cannot_be_truncated_is_answered_as_unsupported(content: Any) -> None:
     assert asked(content).payload.unsupported.kind == "text_too_long"
 
 
@@ -49,22 +51,22 @@ def test_what_cannot_be_cut_is_answered_honestly(content: Any) -> None:
         say.Text("é" * 32_768),
     ],
 )
-def test_what_is_for_reading_is_cut(content: Any) -> None:
+def test_readable_text_is_truncated(content: Any) -> None:
     assert asked(content).payload.unsupported.kind != "text_too_long"
 
 
-def test_cards_beyond_the_bound_are_left_out_and_the_first_are_whole() -> None:
+def test_cards_beyond_the_bound_are_dropped_and_the_first_are_complete() -> None:
     cards = tuple(say.Contact(f"Name {number}", ("+1",)) for number in range(300))
     contacts = asked(say.Contacts(cards)).payload.contacts.contacts
     assert [(one.name, list(one.phones)) for one in contacts] == [(f"Name {number}", ["+1"]) for number in range(50)]
 
 
-def test_a_quote_that_is_none_is_dropped_and_the_message_stays() -> None:
+def test_an_invalid_quote_is_dropped_and_the_message_stays() -> None:
     payload = asked(say.Text("hello"), quoted_id="w" * 300).payload
     assert (payload.text, payload.quoted_message_id) == ("hello", "")
 
 
-def test_an_advertisement_s_words_are_cut() -> None:
+def test_an_advertisements_text_is_truncated() -> None:
     referral = asked(say.Text("hello"), referral=say.Referral(LONG, LONG, LONG, LONG)).payload.referral
     limits = [bound_of(field).bytes for field in messages_pb2.Referral.DESCRIPTOR.fields]
     assert [len(part.encode()) for part in (referral.kind, referral.headline, referral.body, referral.url)] == limits

@@ -1,4 +1,4 @@
-"""Settings come from the environment; a bad one is named and never shown."""
+"""Settings come from the environment; an error names a bad setting and never shows its value."""
 
 import os
 import subprocess
@@ -78,7 +78,7 @@ def test_a_bad_setting_is_not_shown(environment: pytest.MonkeyPatch, name: str, 
     assert value not in str(invalid.value) or value == ","
 
 
-def test_secrets_do_not_show(environment: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("KERNEL_TOKEN", "hunter2")
     assert "hunter2" not in repr(Settings())
 
@@ -118,7 +118,7 @@ def names(environment: pytest.MonkeyPatch, **settings: str) -> set[str]:
 
 @pytest.mark.parametrize("listen", OFF_LOOPBACK)
 @pytest.mark.parametrize("listens", ["GATEWAY_LISTEN", "GATEWAY_METRICS_LISTEN"])
-def test_each_way_in_counts(environment: pytest.MonkeyPatch, listens: str, listen: str) -> None:
+def test_each_listening_address_counts_as_exposed(environment: pytest.MonkeyPatch, listens: str, listen: str) -> None:
     assert names(environment, **{listens: listen, "KERNEL_TOKEN": "short"}) == {"KERNEL_TOKEN"}
     assert f"other machines reach {listens}: " in refused()[0]
 
@@ -137,7 +137,7 @@ def test_each_way_in_counts(environment: pytest.MonkeyPatch, listens: str, liste
         ("WHATSAPP_ACCESS_TOKEN", DEMO_SECRETS["WHATSAPP_ACCESS_TOKEN"]),
     ],
 )
-def test_a_weak_secret_is_refused_off_this_machine_and_not_shown(
+def test_a_weak_secret_is_rejected_off_this_machine_and_not_shown(
     environment: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:
     assert names(environment, GATEWAY_LISTEN="0.0.0.0:1", **{setting: value}) == {setting}
@@ -156,7 +156,7 @@ def test_a_weak_secret_is_refused_off_this_machine_and_not_shown(
     "address",
     ["dns:///kernel_service:50051", "10.0.0.1:50051", "ipv4:127.0.0.1:1,10.0.0.1:1", "dns://10.0.0.1/localhost:1"],
 )
-def test_plain_text_to_another_machine_is_refused(
+def test_plain_text_to_another_machine_is_rejected(
     environment: pytest.MonkeyPatch, address: str, tmp_path: Path
 ) -> None:
     assert names(environment, KERNEL_ADDRESS=address) == {"KERNEL_ADDRESS"}
@@ -171,7 +171,7 @@ def test_plain_text_to_another_machine_is_refused(
 @pytest.mark.parametrize(
     "content", [b"", b"hunter2", b"-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n"]
 )
-def test_an_authority_that_is_none_is_named(environment: pytest.MonkeyPatch, content: bytes, tmp_path: Path) -> None:
+def test_an_invalid_authority_is_named(environment: pytest.MonkeyPatch, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(content)
     environment.setenv("KERNEL_TLS_CA", str(tmp_path / "ca.pem"))
     [problem] = refused()
@@ -180,12 +180,12 @@ def test_an_authority_that_is_none_is_named(environment: pytest.MonkeyPatch, con
 
 
 @pytest.mark.parametrize("address", ["dns:///localhost:50051", "unix:///run/kernel.sock", "[::1]:50051"])
-def test_on_this_machine_plain_text_and_anything_goes(environment: pytest.MonkeyPatch, address: str) -> None:
+def test_on_this_machine_plain_text_and_weak_secrets_are_allowed(environment: pytest.MonkeyPatch, address: str) -> None:
     environment.setenv("KERNEL_ADDRESS", address)
     assert Settings().kernel_address == address
 
 
-def test_all_that_is_wrong_is_named_at_once(environment: pytest.MonkeyPatch) -> None:
+def test_all_errors_are_reported_at_once(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("WHATSAPP_PHONE_NUMBER_ID")
     wrong = {name: DEMO_SECRETS[name] for name in DEMO_SECRETS if name in NEEDED}
     wrong |= {"GATEWAY_LISTEN": ":1", "KERNEL_ADDRESS": "kernel:50051", "WHATSAPP_TEMPLATE": "?"}
@@ -205,7 +205,7 @@ def test_app_secrets(environment: pytest.MonkeyPatch, setting: str, secrets: lis
 
 
 @pytest.mark.parametrize("setting", ["hunter2,", ",hunter2", "hunter2,,other", "hunter2, ,other", ",", "hunter2 other"])
-def test_app_secrets_with_a_gap_between_them(environment: pytest.MonkeyPatch, setting: str) -> None:
+def test_app_secrets_with_an_empty_entry(environment: pytest.MonkeyPatch, setting: str) -> None:
     environment.setenv("WHATSAPP_APP_SECRET", setting)
     [problem] = refused()
     assert problem.startswith("WHATSAPP_APP_SECRET has a")

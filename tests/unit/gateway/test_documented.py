@@ -1,4 +1,4 @@
-"""docs/whatsapp.md names tests that exist, and leaves no type and no code out."""
+"""docs/whatsapp.md names existing tests, and lists every type and every code."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ SHORT = {
 NAMED = sorted(set(re.findall(r"`([\w/.]+)::(\w+)`", DOC)))
 
 
-def test_tests_are_named() -> None:
+def test_the_document_names_tests() -> None:
     assert len(NAMED) > 30
     assert all(f"`{short}` is `{file}`" in DOC.replace("\n", " ") for short, file in SHORT.items())
 
@@ -29,10 +29,10 @@ def test_a_named_test_exists(file: str, test: str) -> None:
 
 
 @pytest.mark.parametrize("kind", contents._READERS)
-def test_each_type_is_there(kind: str) -> None:
+def test_each_type_is_listed(kind: str) -> None:
     assert f"`{kind}`" in DOC
 
 
 @pytest.mark.parametrize("code", [code for code in errors._REMEDIES if not 200 <= code < 300])
-def test_each_code_is_there(code: int) -> None:
+def test_each_code_is_listed(code: int) -> None:
     assert re.search(rf"^\|[^|]*\b{code}\b[^|]*\|", DOC, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""A fault of our own costs one item, never the loop that serves everybody."""
+"""A bug affects one item, and never the loop that serves everyone."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ DELIVERY = Delivery(Reply("rp_1", "private words"), "whatsapp:US.1", "42", "leas
 
 
 class FaultyKernel(KernelClient):
-    """Fails in an unforeseen way, once each."""
+    """Fails in an unexpected way, once each."""
 
     def __init__(self) -> None:
         self.pulls = 0
@@ -68,7 +68,7 @@ async def _forever(*items: Delivery | Typing) -> AsyncIterator[Delivery | Typing
     await asyncio.Event().wait()
 
 
-async def test_pulling_and_settling_go_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_pulling_and_settling_continue(caplog: pytest.LogCaptureFixture) -> None:
     kernel, metrics = FaultyKernel(), Metrics()
     acks = AckQueue(kernel, metrics, time.monotonic)
     sending = SendingTwo(acks)
@@ -85,4 +85,4 @@ async def test_pulling_and_settling_go_on(caplog: pytest.LogCaptureFixture) -> N
     assert [ack.part for ack in kernel.settled] == [2]
     assert "fault while pulling replies: RuntimeError" in caplog.text
     assert "private words" not in caplog.text
-    assert kernel.in_hand[-1] == ["rp_1"]  # nobody knows what became of the first part
+    assert kernel.in_hand[-1] == ["rp_1"]  # the outcome of the first part is unknown

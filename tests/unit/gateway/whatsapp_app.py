@@ -1,8 +1,10 @@
-"""What WhatsApp's apps show of a message, read twice: by the strictest and by the loosest of the public accounts.
+"""A model of how WhatsApp's apps show a message, in two versions: the strictest and the loosest of the public
+descriptions.
 
-Written apart from the gateway's own reading, which it is to check. Sources: faq.whatsapp.com/539178204879377;
-mautrix-whatsapp, pkg/msgconv (strict: begins after white space or another mark, or an opening bracket or quote; ends
-before what is no letter or digit); a naive app (loose: any mark that no letter or digit stands before).
+It is independent of the gateway's own parser, which it checks. Sources: faq.whatsapp.com/539178204879377;
+mautrix-whatsapp, pkg/msgconv; a naive app. In the strict version emphasis begins after white space, another mark, or an
+opening bracket or quote; it ends before anything but a letter or digit. In the loose version any mark begins emphasis
+that does not follow a letter or digit.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What the gateway makes of each way in which a Graph call can end."""
+"""The result for each way in which a Graph call can end."""
 
 import asyncio
 import socket
@@ -84,7 +84,7 @@ async def test_an_answer(serve: Serve, status: int, body: Any, expected: object)
 
 
 @pytest.mark.parametrize(("code", "rests"), [(130429, True), (80007, True), (131056, False), (131000, False)])
-async def test_a_number_that_was_too_fast_rests(serve: Serve, code: int, rests: bool) -> None:
+async def test_a_rate_error_pauses_the_number(serve: Serve, code: int, rests: bool) -> None:
     graph = await serve(answering(400, {"error": {"code": code}}), Pacing(80))
     assert await graph.send("42", {}, 5) == Refused(str(code), errors.remedy_for(code, 400))
     assert (await graph.send("42", {}, 0.5) == Refused("paced", Remedy.RETRY)) == rests
@@ -123,7 +123,7 @@ async def test_an_open_circuit_sends_nothing_until_a_trial_message_passes(
     assert [await graph.send("42", {}, 5) for _ in range(2)].count(Sent("wamid.1")) == sent_then
 
 
-async def test_what_is_sent(serve: Serve) -> None:
+async def test_the_body_and_headers_of_a_send(serve: Serve) -> None:
     seen: list[Any] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -176,7 +176,7 @@ async def test_a_connection_cut_in_mid_answer_is_ambiguous(serve: Serve) -> None
     assert await graph.send("42", {}, 5) == Ambiguous("connection_lost")
 
 
-async def test_nobody_there_is_a_plain_retry() -> None:
+async def test_a_refused_connection_is_retried() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     async with aiohttp.ClientSession() as session:

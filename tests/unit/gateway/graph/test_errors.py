@@ -48,7 +48,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize(("remedy", "code"), [(remedy, code) for remedy, codes in EXPECTED.items() for code in codes])
-def test_a_known_code_counts_whatever_the_status(remedy: Remedy, code: int) -> None:
+def test_a_known_code_counts_with_any_status(remedy: Remedy, code: int) -> None:
     assert [remedy_for(code, status) for status in (400, 401, 429, 500)] == [remedy] * 4
 
 
@@ -74,14 +74,14 @@ def test_an_unknown_code_counts_by_the_status(status: int, remedy: Remedy) -> No
     [(status, Remedy.RETRY) for status in (408, 429, 500, 502, 503)]
     + [(status, Remedy.OPEN_CIRCUIT) for status in (301, 302, 307, 400, 401, 403, 404, 405, 407, 421)],
 )
-def test_nobody_but_whatsapp_gives_up(status: int, remedy: Remedy) -> None:
+def test_an_answer_without_a_code_is_never_final(status: int, remedy: Remedy) -> None:
     assert remedy_for(None, status) is remedy
 
 
-def test_a_status_that_does_not_say_why_is_for_good() -> None:
+def test_a_status_without_a_known_code_is_final() -> None:
     assert [remedy_of_status(code) for code in ("", "x", "987654")] == [Remedy.GIVE_UP] * 3
 
 
-def test_an_unknown_number_is_the_operators_fault_and_a_wrong_parameter_the_messages() -> None:
+def test_an_unknown_number_needs_an_operator_and_a_wrong_parameter_fails_the_message() -> None:
     assert remedy_for(100, 400, subcode=33) is Remedy.OPEN_CIRCUIT
     assert remedy_for(100, 400, subcode=2494010) is Remedy.GIVE_UP

@@ -1,4 +1,4 @@
-"""Where the bearer goes, and where nothing is read from."""
+"""The hosts that receive the bearer token, and those that are never contacted."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ class Answer:
 
 
 class Session:
-    """Answers by URL, and keeps what was asked with which bearer."""
+    """Answers by URL, and records the requests with their bearer tokens."""
 
     def __init__(self, **redirects: str) -> None:
         self.asked: list[tuple[str, bool]] = []
@@ -52,7 +52,7 @@ async def read(session: Session, url: str, base_url: str = "https://graph.facebo
         "https://graph.facebook.com/x",
     ],
 )
-async def test_whatsapps_own_hosts_are_asked_with_the_bearer(url: str) -> None:
+async def test_whatsapps_own_hosts_get_the_bearer(url: str) -> None:
     session = Session()
     assert await read(session, url) == b"bytes"
     assert [asked[1] for asked in session.asked] == [True]
@@ -94,7 +94,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("url", FOREIGN)
-async def test_nothing_is_asked_of_any_other_host(url: str) -> None:
+async def test_no_other_host_is_contacted(url: str) -> None:
     session = Session()
     with pytest.raises(MediaError) as refused:
         await read(session, url)
@@ -103,7 +103,7 @@ async def test_nothing_is_asked_of_any_other_host(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://lookaside.fbsbx.com\\@evil.example/", "https://[::1/", "https://a:99999/"])
-async def test_what_is_no_address_is_asked_for_again_and_not_followed(url: str) -> None:
+async def test_an_invalid_url_is_retried_and_not_followed(url: str) -> None:
     session = Session()
     with pytest.raises(MediaError, match="address_unreadable"):
         await read(session, url)
@@ -117,7 +117,7 @@ async def test_the_configured_api_may_be_an_emulator() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://emulators:8091/1", "https://emulators:8090/1", "http://emulators/1"])
-async def test_another_port_of_the_emulators_host_is_another_place(url: str) -> None:
+async def test_another_port_of_the_emulators_host_is_a_different_origin(url: str) -> None:
     session = Session()
     with pytest.raises(MediaError, match="address_refused"):
         await read(session, url, "http://emulators:8090/graph")
@@ -125,14 +125,14 @@ async def test_another_port_of_the_emulators_host_is_another_place(url: str) -> 
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/b", "http://10.0.0.1/b", "//evil.example/b", "http:/b"])
-async def test_each_hop_is_looked_at_anew(target: str) -> None:
+async def test_each_hop_is_checked(target: str) -> None:
     session = Session(a=target)
     with pytest.raises(MediaError, match="address_refused"):
         await read(session, "https://lookaside.fbsbx.com/a")
     assert len(session.asked) == 1
 
 
-async def test_a_hop_to_another_host_of_whatsapps_is_followed() -> None:
+async def test_a_redirect_to_another_host_of_whatsapp_is_followed() -> None:
     session = Session(a="https://mmg.whatsapp.net/b")
     assert await read(session, "https://lookaside.fbsbx.com/a") == b"bytes"
 
@@ -155,7 +155,7 @@ async def test_a_hop_to_another_host_of_whatsapps_is_followed() -> None:
         "a.b",
     ],
 )
-async def test_an_id_that_would_change_the_address_is_not_asked_for(media_id: str) -> None:
+async def test_an_id_that_would_change_the_url_is_not_requested(media_id: str) -> None:
     session = Session()
     graph = GraphMedia(session, "https://graph.facebook.com", "v26.0", "token")  # type: ignore[arg-type]
     with pytest.raises(MediaError, match="reference_refused"):
@@ -163,11 +163,11 @@ async def test_an_id_that_would_change_the_address_is_not_asked_for(media_id: st
     assert session.asked == []
 
 
-async def test_hops_end() -> None:
+async def test_redirects_are_limited() -> None:
     with pytest.raises(MediaError, match="too_many_redirects"):
         await read(Session(a="https://lookaside.fbsbx.com/a"), "https://lookaside.fbsbx.com/a")
 
 
 @pytest.mark.parametrize("text", ["", "zz" * 32, "aGk=", None, 3, "é" * 64])
-def test_what_is_no_digest(text: object) -> None:
+def test_an_invalid_digest_is_empty(text: object) -> None:
     assert read_sha256(text) == b""

@@ -1,4 +1,4 @@
-"""A number that WhatsApp refuses to send for rests, then one tries for all; an operator is called once."""
+"""A number that WhatsApp rejects pauses, then one trial message is sent; an operator is alerted once."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from whatsapp_gateway.metrics import Metrics
 
 
 class Halting:
-    """Halts of a number by a clock that is turned by hand."""
+    """The circuits of numbers, with a manual clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -31,7 +31,7 @@ def number() -> Halting:
     return Halting()
 
 
-def test_it_rests_and_the_others_do_not(number: Halting) -> None:
+def test_an_open_circuit_pauses_only_its_number(number: Halting) -> None:
     assert number.admit() == 0
     number.refuse()
     number.now += 100
@@ -39,28 +39,28 @@ def test_it_rests_and_the_others_do_not(number: Halting) -> None:
     assert number.circuit_breaker.admit("43") == 0
 
 
-def test_after_the_rest_one_tries_and_the_others_follow_once_it_was_let_through(number: Halting) -> None:
+def test_after_the_pause_a_trial_is_sent_and_the_others_follow_its_success(number: Halting) -> None:
     number.refuse()
     number.now += CIRCUIT_OPEN_SECONDS
     assert [number.admit() for _ in range(3)] == [0, TRIAL_SECONDS, TRIAL_SECONDS]
     number.circuit_breaker.record_success("42")
-    assert number.admit() == TRIAL_SECONDS  # a status may yet refuse it
+    assert number.admit() == TRIAL_SECONDS  # a status may still reject it
     number.now += TRIAL_SECONDS
     assert [number.admit() for _ in range(3)] == [0, 0, 0]
 
 
-def test_a_try_that_is_refused_begins_a_rest_and_no_new_alert(number: Halting) -> None:
+def test_a_rejected_trial_opens_the_circuit_again_without_a_new_alert(number: Halting) -> None:
     number.refuse()
     for _ in range(3):
         number.now += CIRCUIT_OPEN_SECONDS
         assert number.admit() == 0
-        number.circuit_breaker.record_success("42")  # taken, and then refused by a status
+        number.circuit_breaker.record_success("42")  # accepted, and then rejected by a status
         number.refuse()
         assert number.admit() == CIRCUIT_OPEN_SECONDS
     assert number.alerts() == 1
 
 
-def test_a_try_of_which_nothing_is_heard_is_followed_by_another(number: Halting) -> None:
+def test_a_trial_without_a_result_is_followed_by_another(number: Halting) -> None:
     number.refuse()
     number.now += CIRCUIT_OPEN_SECONDS
     for _ in range(3):
@@ -68,14 +68,14 @@ def test_a_try_of_which_nothing_is_heard_is_followed_by_another(number: Halting)
         number.now += TRIAL_SECONDS
 
 
-def test_what_left_before_the_halt_proves_nothing(number: Halting) -> None:
+def test_a_message_from_before_the_circuit_opened_proves_nothing(number: Halting) -> None:
     number.refuse()
     number.circuit_breaker.record_success("42")
     number.now += CIRCUIT_OPEN_SECONDS
     assert [number.admit(), number.admit()] == [0, TRIAL_SECONDS]
 
 
-def test_each_outage_is_one_alert_however_many_sends_it_refuses(number: Halting) -> None:
+def test_each_outage_is_one_alert_however_many_sends_it_rejects(number: Halting) -> None:
     for _ in range(5):
         number.refuse()
     assert number.alerts() == 1

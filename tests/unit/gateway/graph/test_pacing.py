@@ -1,4 +1,4 @@
-"""A number sends as fast as it may, each person in turn."""
+"""A number sends at its rate, each person in turn."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from whatsapp_gateway.graph.pacing import BURST_SECONDS, PAUSE_SECONDS, Pacing
 
 
 class Clock:
-    """Time that passes only in sleep; whoever sleeps is woken in the order of the times."""
+    """Time that passes only in sleep; sleepers wake in the order of their times."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -20,7 +20,7 @@ class Clock:
         await woken.wait()
 
     async def run(self) -> None:
-        """Let time pass until nobody sleeps."""
+        """Let time pass until no task sleeps."""
         while True:
             for _ in range(20):
                 await asyncio.sleep(0)
@@ -47,7 +47,7 @@ async def send(paced: Pacing, clock: Clock, sent: list[tuple[float, str]], who: 
         sent.append((round(clock.now - 100, 3), who))
 
 
-async def test_a_burst_goes_at_once_and_what_exceeds_it_at_the_rate(clock: Clock) -> None:
+async def test_a_burst_is_sent_at_once_and_the_rest_at_the_rate(clock: Clock) -> None:
     sent: list[tuple[float, str]] = []
     paced = pacing(clock)
     sends = [asyncio.create_task(send(paced, clock, sent, str(number))) for number in range(31)]
@@ -59,7 +59,7 @@ async def test_a_burst_goes_at_once_and_what_exceeds_it_at_the_rate(clock: Clock
     assert [who for _, who in sent] == [str(number) for number in range(31)]
 
 
-async def test_a_long_answer_to_one_does_not_hold_up_the_rest(clock: Clock) -> None:
+async def test_a_long_answer_to_one_person_does_not_delay_the_others(clock: Clock) -> None:
     sent: list[tuple[float, str]] = []
     paced = pacing(clock)
     long = asyncio.create_task(send(paced, clock, sent, "long", 100))
@@ -78,7 +78,7 @@ async def test_numbers_do_not_share_their_rate(clock: Clock) -> None:
     assert await paced.wait_turn("43", 0.5) == 0.5
 
 
-async def test_who_cannot_be_served_in_time_takes_no_place(clock: Clock) -> None:
+async def test_a_caller_whose_slot_comes_too_late_takes_none(clock: Clock) -> None:
     paced = pacing(clock, 1)
     for _ in range(2):
         await paced.wait_turn("42", 5)
@@ -88,7 +88,7 @@ async def test_who_cannot_be_served_in_time_takes_no_place(clock: Clock) -> None
     assert await waiting == 0.5
 
 
-async def test_what_comes_in_counts(clock: Clock) -> None:
+async def test_incoming_messages_count(clock: Clock) -> None:
     paced = pacing(clock)
     for _ in range(int(10 * BURST_SECONDS) + 5):
         paced.received("42")
@@ -98,7 +98,7 @@ async def test_what_comes_in_counts(clock: Clock) -> None:
     assert await waiting == pytest.approx(0.5)
 
 
-async def test_a_flood_that_comes_in_delays_answers_by_little(clock: Clock) -> None:
+async def test_a_flood_of_incoming_messages_delays_answers_briefly(clock: Clock) -> None:
     paced = pacing(clock)
     for _ in range(10_000):
         paced.received("42")
@@ -107,13 +107,13 @@ async def test_a_flood_that_comes_in_delays_answers_by_little(clock: Clock) -> N
     assert await waiting == pytest.approx(2 - PAUSE_SECONDS)
 
 
-async def test_too_fast_is_a_rest(clock: Clock) -> None:
+async def test_a_rate_error_pauses_the_number(clock: Clock) -> None:
     paced = pacing(clock)
     paced.pause("42")
     assert await paced.wait_turn("42", PAUSE_SECONDS) is None
 
 
-async def test_no_limit(clock: Clock) -> None:
+async def test_without_a_limit(clock: Clock) -> None:
     paced = pacing(clock, 0)
     paced.received("42")
     paced.pause("42")

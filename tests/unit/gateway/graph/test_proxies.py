@@ -1,4 +1,4 @@
-"""Which proxy leads to an address, as the environment has it."""
+"""The proxy for an address, by the environment."""
 
 import pytest
 from yarl import URL
@@ -43,13 +43,13 @@ def test_the_proxy_of_an_address(environ: dict[str, str], url: str, proxy: str |
 
 @pytest.mark.parametrize("name", ["https_proxy", "HTTP_PROXY", "all_proxy"])
 @pytest.mark.parametrize("value", ["socks5://u:secret@p:1", "https://u:secret@p:1", "http://", "http://secret:port"])
-def test_one_that_cannot_be_used_is_named_and_not_shown(name: str, value: str) -> None:
+def test_an_unusable_proxy_is_named_without_its_value(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{name.lower()} must be a proxy") as refused:
         Proxies({name: value})
     assert "secret" not in str(refused.value)
 
 
-def test_many_hosts_are_not_all_kept() -> None:
+def test_the_cache_of_hosts_is_bounded() -> None:
     proxies = Proxies({"https_proxy": PROXY})
     for number in range(3000):
         assert proxies.of(URL(f"https://host-{number}.fbcdn.net/x")) == URL(PROXY)

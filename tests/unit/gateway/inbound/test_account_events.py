@@ -41,7 +41,7 @@ def read(field: str, value: Any, time: Any = 1786000000, account: Any = "1022901
         ("messaging_handovers", ["Business Agent", NUMBER, "control_passed", "ai_agent", "escalation"]),
     ],
 )
-def test_each_field_says_what_happened_and_nothing_of_people(field: str, said: list[str]) -> None:
+def test_each_field_reports_the_event_without_personal_data(field: str, said: list[str]) -> None:
     event = read(field, account_event(field, NUMBER))
     assert isinstance(event, AccountEvent)
     assert event.field == field
@@ -50,7 +50,7 @@ def test_each_field_says_what_happened_and_nothing_of_people(field: str, said: l
     assert [secret for secret in secrets if secret in event.text + event.key] == []
 
 
-def test_no_field_is_left_out_of_the_emulator() -> None:
+def test_the_emulator_sends_every_field() -> None:
     assert [field for field in FIELDS if not account_event(field, NUMBER)] == []
 
 
@@ -69,7 +69,7 @@ def test_no_field_is_left_out_of_the_emulator() -> None:
         ("account_update", "nonsense"),
     ],
 )
-def test_good_news_unknown_fields_and_the_numbers_of_others_call_nobody(field: str, value: Any) -> None:
+def test_good_news_unknown_fields_and_other_numbers_raise_no_alert(field: str, value: Any) -> None:
     assert read(field, value) == Ignored("field")
 
 
@@ -98,7 +98,7 @@ def test_other_shapes_of_an_account_update(value: Any, said: str) -> None:
     assert said in read("account_update", value).text
 
 
-def test_one_alert_for_each_event_however_often_it_is_brought(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_redelivered_event_raises_one_alert(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     metrics = Metrics()
     alerts = AccountAlerts(metrics, lambda: now)
@@ -115,7 +115,7 @@ def test_one_alert_for_each_event_however_often_it_is_brought(caplog: pytest.Log
     assert metrics.account_events.labels("standby")._value.get() == 4
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_memory_of_events_is_bounded() -> None:
     alerts = AccountAlerts(Metrics(), lambda: 0.0)
     for time in range(2 * MOST_REMEMBERED):
         alerts.alert_once(read("security", {"event": "PIN_CHANGED"}, time))
@@ -130,7 +130,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from([*FIELDS, "standby", "messaging_handovers"]), JSON, JSON, JSON)
-def test_nonsense_does_no_harm(field: str, value: Any, time: Any, account: Any) -> None:
+def test_malformed_values_do_no_harm(field: str, value: Any, time: Any, account: Any) -> None:
     update = read(field, value, time, account)
     assert isinstance(update, AccountEvent | Ignored)
     assert json.dumps(update.text if isinstance(update, AccountEvent) else "").isascii()

@@ -1,4 +1,4 @@
-"""One person's messages are handed over one after the other, whichever webhooks they came by."""
+"""One person's messages are submitted in sequence, whichever webhooks they came by."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from whatsapp_gateway.model.updates import Alias, IdentityChange, LinkResult, Me
 
 
 class Kernel:
-    """Takes what it is given once the person's gate opens, within the time that it is given, unless it refuses."""
+    """Accepts an item once its person's gate opens, within the given time, unless it rejects the item."""
 
     def __init__(self) -> None:
         self.given: list[str] = []
@@ -49,7 +49,7 @@ def _open() -> asyncio.Event:
 
 
 class Deaf:
-    """What is told beside, and of no interest here."""
+    """Side reports that do not matter here."""
 
     def __getattr__(self, _: str) -> Any:
         return lambda *_: None
@@ -74,7 +74,7 @@ class Gateway:
         return self.kernel.gates[who]
 
     async def webhook(self, *updates: Update) -> asyncio.Task[bool]:
-        """Begin to take one; it has got as far as it gets by itself when this returns."""
+        """Start to take one; it has progressed as far as it can when this returns."""
         taking = asyncio.create_task(self.intake.take(updates))
         for _ in range(10):
             await asyncio.sleep(0)
@@ -95,7 +95,7 @@ def becomes(before: str, after: str) -> IdentityChange:
     return IdentityChange(f"{before}->{after}", Alias(before, strong=True), Alias(after, strong=True))
 
 
-async def test_what_a_restart_held_up_is_handed_over_in_its_order(gateway: Gateway) -> None:
+async def test_messages_delayed_by_a_restart_are_submitted_in_their_order(gateway: Gateway) -> None:
     gate = gateway.hold("ann")
     taking = [await gateway.webhook(*says("ann", text)) for text in ("one", "two", "three", "four")]
     assert gateway.kernel.given == ["one"]
@@ -105,16 +105,16 @@ async def test_what_a_restart_held_up_is_handed_over_in_its_order(gateway: Gatew
     assert len(gateway.intake._people) == 0
 
 
-async def test_a_person_whose_call_is_stuck_holds_up_nobody_else(gateway: Gateway) -> None:
+async def test_a_person_whose_call_hangs_blocks_no_other(gateway: Gateway) -> None:
     gateway.hold("ann")
-    stuck = [await gateway.webhook(*says("ann", f"a{number}")) for number in range(300)]  # more than calls at once
+    stuck = [await gateway.webhook(*says("ann", f"a{number}")) for number in range(300)]  # more calls than the limit
     assert await (await gateway.webhook(*says("bob", "hello")))
     assert gateway.kernel.given == ["a0", "hello"]
     gateway.kernel.gates["ann"].set()
     assert all(await asyncio.gather(*stuck))
 
 
-async def test_ids_of_one_person_are_one_line(gateway: Gateway) -> None:
+async def test_ids_of_one_person_share_a_queue(gateway: Gateway) -> None:
     gate = gateway.hold("old")
     for updates in (
         says("old", "before"),
@@ -131,7 +131,7 @@ async def test_ids_of_one_person_are_one_line(gateway: Gateway) -> None:
     assert gateway.kernel.taken == ["by number", "before", "old->new", "after", "both", "at last", "end"]
 
 
-async def test_what_does_not_come_to_its_turn_in_time_is_asked_for_again() -> None:
+async def test_an_item_whose_turn_comes_too_late_is_redelivered() -> None:
     gateway = Gateway(seconds=0.05)
     gate = gateway.hold("ann")
     first, second = [await gateway.webhook(*says("ann", text)) for text in ("one", "two")]
@@ -142,8 +142,8 @@ async def test_what_does_not_come_to_its_turn_in_time_is_asked_for_again() -> No
     assert await (await gateway.webhook(*says("ann", "one")))
 
 
-async def test_what_must_come_again_holds_up_its_own_webhook_alone(gateway: Gateway) -> None:
-    """Another one may come much sooner, and the service knows the order by the times."""
+async def test_an_item_to_redeliver_blocks_only_its_own_webhook(gateway: Gateway) -> None:
+    """Another webhook may come much sooner, and the service orders messages by their times."""
     gate = gateway.hold("ann")
     gateway.kernel.refuses["one"] = KernelCallError("UNAVAILABLE")
     refused = await gateway.webhook(*says("ann", "one", "two"))
@@ -155,7 +155,7 @@ async def test_what_must_come_again_holds_up_its_own_webhook_alone(gateway: Gate
     assert gateway.kernel.taken == ["three", "one", "two"]
 
 
-async def test_a_webhook_whose_caller_is_gone_leaves_its_place(gateway: Gateway) -> None:
+async def test_a_webhook_whose_client_disconnected_leaves_the_queue(gateway: Gateway) -> None:
     gate = gateway.hold("ann")
     first, gone, last = [await gateway.webhook(*says("ann", text)) for text in ("one", "two", "three")]
     gone.cancel()

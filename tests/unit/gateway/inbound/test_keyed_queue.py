@@ -1,4 +1,4 @@
-"""Whoever shares a key goes one after the other; nobody waits for themselves, and nothing is left behind."""
+"""Work that shares a key runs in sequence; no ticket waits for itself, and nothing is left behind."""
 
 import asyncio
 import random
@@ -9,7 +9,7 @@ from whatsapp_gateway.inbound.keyed_queue import KeyedQueue
 
 
 class Crowd:
-    """`done` names who had a turn, in order; a turn lasts until its gate opens."""
+    """`done` lists the turns that ran, in order; a turn lasts until its gate opens."""
 
     def __init__(self) -> None:
         self.queue = KeyedQueue()
@@ -52,7 +52,7 @@ async def crowd() -> Crowd:
     return Crowd()
 
 
-async def test_one_after_the_other_by_key_and_others_beside(crowd: Crowd) -> None:
+async def test_work_of_one_key_runs_in_sequence_and_other_work_concurrently(crowd: Crowd) -> None:
     for name, key in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a")):
         await crowd.come(name, key)
     await settle()
@@ -62,7 +62,7 @@ async def test_one_after_the_other_by_key_and_others_beside(crowd: Crowd) -> Non
     assert len(crowd.queue) == 0
 
 
-async def test_several_keys_are_waited_for_together_and_in_order(crowd: Crowd) -> None:
+async def test_a_ticket_waits_for_all_its_keys_in_order(crowd: Crowd) -> None:
     await crowd.come("a", "a")
     await crowd.come("ab", "a", "b")
     await crowd.come("b", "b")  # came after "ab"
@@ -74,7 +74,7 @@ async def test_several_keys_are_waited_for_together_and_in_order(crowd: Crowd) -
     assert crowd.done == ["a", "ab", "b"]
 
 
-async def test_who_gives_up_lets_nobody_pass_who_is_inside(crowd: Crowd) -> None:
+async def test_a_waiter_that_gives_up_does_not_admit_others_early(crowd: Crowd) -> None:
     await crowd.come("one", "a")
     await crowd.come("two", "a")
     await crowd.come("three", "a")
@@ -86,7 +86,7 @@ async def test_who_gives_up_lets_nobody_pass_who_is_inside(crowd: Crowd) -> None
     assert len(crowd.queue) == 0
 
 
-async def test_a_turn_that_does_not_come_in_time(crowd: Crowd) -> None:
+async def test_a_turn_that_does_not_come_in_time_raises(crowd: Crowd) -> None:
     await crowd.come("one", "a")
     with pytest.raises(TimeoutError):
         async with crowd.queue.turn(["a"], 0.01):
@@ -97,7 +97,7 @@ async def test_a_turn_that_does_not_come_in_time(crowd: Crowd) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_at_random_everybody_has_a_turn_and_no_key_is_held_twice(seed: int) -> None:
+async def test_at_random_every_ticket_gets_a_turn_and_no_key_is_held_twice(seed: int) -> None:
     rng, queue = random.Random(seed), KeyedQueue()
     held: set[str] = set()
     by_key: dict[str, list[int]] = {}

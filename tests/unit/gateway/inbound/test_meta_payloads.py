@@ -1,4 +1,4 @@
-"""Every payload of Meta's webhook reference, written down from the documentation, and what it must come to."""
+"""Every payload of Meta's webhook reference, copied from the documentation, and its expected result."""
 
 import base64
 import json
@@ -163,7 +163,7 @@ def test_each_payload_has_an_expected_outcome() -> None:
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_a_message_of_the_reference(name: str) -> None:
+def test_a_message_of_the_reference_is_parsed(name: str) -> None:
     message = read_message(name)
     assert message.content == CONTENTS[name]
     assert message.number == NUMBER
@@ -173,7 +173,7 @@ def test_a_message_of_the_reference(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_is_no_message(name: str) -> None:
+def test_payloads_without_a_message(name: str) -> None:
     (update,) = read(name)
     expected = OTHERS[name]
     if isinstance(update, AccountEvent):
@@ -185,7 +185,7 @@ def test_what_is_no_message(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_what_stands_beside_the_content(name: str) -> None:
+def test_metadata_beside_the_content(name: str) -> None:
     message = read_message(name)
     assert message.forwarded == name.startswith("text_forwarded")
     quotes = name in {"text_quoting", "text_about_a_product", "button"} or (
@@ -199,7 +199,7 @@ def test_what_stands_beside_the_content(name: str) -> None:
     assert message.referral == referrals.get(name)
 
 
-def test_a_username_and_a_parent_id_are_no_keys() -> None:
+def test_a_username_and_a_parent_id_are_not_keys() -> None:
     sender = read_message("text_with_username").sender
     assert [alias.user_id for alias in sender.aliases] == [
         BSUID,
@@ -209,7 +209,7 @@ def test_a_username_and_a_parent_id_are_no_keys() -> None:
     assert [alias.user_id for alias in read_message("text_without_phone").sender.aliases] == [BSUID]
 
 
-def test_a_batch_keeps_people_apart_and_in_order() -> None:
+def test_a_batch_keeps_people_separate_and_in_order() -> None:
     first, second, read_status, third = read("batch")
     assert isinstance(first, Message)
     assert isinstance(second, Message)

@@ -1,4 +1,4 @@
-"""One outage is two lines, whatever it meets."""
+"""One outage is two log lines, however many webhooks fail."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def outage(clock: Clock) -> OutageLog:
     return OutageLog(clock)
 
 
-def test_many_failures_are_told_when_it_begins_and_counted_when_it_is_over(
+def test_failures_are_logged_at_the_beginning_and_counted_at_the_end(
     outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(500):
@@ -31,7 +31,9 @@ def test_many_failures_are_told_when_it_begins_and_counted_when_it_is_over(
     ]
 
 
-def test_one_that_comes_and_goes_is_one(outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_intermittent_outage_is_one_outage(
+    outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(100):
         outage.failed()
         clock.now += 1
@@ -39,7 +41,7 @@ def test_one_that_comes_and_goes_is_one(outage: OutageLog, clock: Clock, caplog:
     assert len(caplog.records) == 1
 
 
-def test_the_next_one_is_told_again(outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_next_outage_is_logged_again(outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         outage.failed()
         clock.now += 60
@@ -47,6 +49,6 @@ def test_the_next_one_is_told_again(outage: OutageLog, clock: Clock, caplog: pyt
     assert len(caplog.records) == 4
 
 
-def test_without_an_outage_nothing_is_told(outage: OutageLog, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_an_outage_there_is_no_log_line(outage: OutageLog, caplog: pytest.LogCaptureFixture) -> None:
     outage.passed()
     assert caplog.records == []

@@ -1,4 +1,4 @@
-"""Receipts of several webhooks go in one call, and each webhook is told what became of its own."""
+"""Receipts of several webhooks share one call, and each webhook gets its own result."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from whatsapp_gateway.model.updates import Status
 
 
 class FakeKernel:
-    """`refusals` maps a wamid to the reason why a call that holds it is refused."""
+    """`refusals` maps a wamid to the reason with which a call that contains it is rejected."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -46,31 +46,33 @@ def told(*wamids: str) -> list[Status]:
 
 
 async def report(receipts: Receipts, *webhooks: Sequence[Status]) -> list[str]:
-    """What each is told: the reason of its refusal, the name of a fault, or "" for reported."""
+    """The result of each webhook: the reason of its error, the name of a fault, or "" for reported."""
     told = await asyncio.gather(*(receipts.report(statuses, 8) for statuses in webhooks), return_exceptions=True)
     return [one.reason if isinstance(one, KernelCallError) else type(one).__name__ if one else "" for one in told]
 
 
-async def test_those_of_several_webhooks_go_together_in_order(receipts: Receipts, kernel: FakeKernel) -> None:
+async def test_receipts_of_several_webhooks_share_a_call_in_order(receipts: Receipts, kernel: FakeKernel) -> None:
     assert await report(receipts, told("a", "b"), told("c"), told("d")) == ["", "", ""]
     assert kernel.calls == [["a", "b", "c", "d"]]
     assert await report(receipts, told("e")) == [""]
     assert kernel.calls[1:] == [["e"]]
 
 
-async def test_a_call_bears_no_more_than_it_may(receipts: Receipts, kernel: FakeKernel) -> None:
+async def test_a_call_has_a_maximum_size(receipts: Receipts, kernel: FakeKernel) -> None:
     many = told(*(f"w{number}" for number in range(MOST_AT_ONCE - 1)))
     assert await report(receipts, many, told("x", "y"), told("z")) == ["", "", ""]
     assert sorted(map(len, kernel.calls)) == [3, MOST_AT_ONCE - 1]
 
 
-async def test_what_is_away_is_brought_again_by_all(receipts: Receipts, kernel: FakeKernel) -> None:
+async def test_after_an_outage_all_webhooks_are_redelivered(receipts: Receipts, kernel: FakeKernel) -> None:
     kernel.refusals["b"] = "UNAVAILABLE"
     assert await report(receipts, told("a"), told("b")) == ["UNAVAILABLE"] * 2
     assert len(kernel.calls) == 1
 
 
-async def test_one_that_is_refused_for_good_costs_its_siblings_nothing(receipts: Receipts, kernel: FakeKernel) -> None:
+async def test_a_permanently_rejected_receipt_does_not_affect_the_others(
+    receipts: Receipts, kernel: FakeKernel
+) -> None:
     kernel.refusals |= {"b": "FIELD_INVALID", "c": "UNAVAILABLE"}
     assert await report(receipts, told("a"), told("b"), told("c")) == ["", "FIELD_INVALID", "UNAVAILABLE"]
     assert kernel.calls[1:] == [["a"], ["b"], ["c"]]

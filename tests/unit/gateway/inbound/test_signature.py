@@ -10,7 +10,7 @@ SECRET = b"s3cret"
 RIGHT = "sha256=" + hmac.new(SECRET, RAW, hashlib.sha256).hexdigest()
 
 
-def test_the_right_signature() -> None:
+def test_a_valid_signature_is_accepted() -> None:
     assert is_signed(RAW, RIGHT, [SECRET])
 
 
@@ -29,22 +29,22 @@ def test_the_right_signature() -> None:
         RIGHT[:-1] + ("0" if RIGHT[-1] != "0" else "1"),
     ],
 )
-def test_any_other_is_refused(header: str | None) -> None:
+def test_any_other_signature_is_rejected(header: str | None) -> None:
     assert not is_signed(RAW, header, [SECRET])
 
 
-def test_it_is_over_the_bytes_and_under_the_secret() -> None:
+def test_the_signature_covers_the_bytes_under_the_secret() -> None:
     assert not is_signed(RAW + b" ", RIGHT, [SECRET])
     assert not is_signed(RAW, RIGHT, [b"other"])
 
 
 @pytest.mark.parametrize("secrets", [[SECRET, b"next"], [b"next", SECRET], [b"older", SECRET, b"next"]])
-def test_while_a_secret_is_rotated_any_of_them_signs(secrets: list[bytes]) -> None:
+def test_during_a_rotation_each_secret_is_valid(secrets: list[bytes]) -> None:
     assert is_signed(RAW, RIGHT, secrets)
     assert not is_signed(RAW + b" ", RIGHT, secrets)
 
 
-def test_secrets_that_do_not_sign_are_no_signature_together() -> None:
+def test_other_joined_or_missing_secrets_are_rejected() -> None:
     assert not is_signed(RAW, RIGHT, [b"older", b"next"])
     assert not is_signed(RAW, RIGHT, [SECRET + b",next"])
     assert not is_signed(RAW, RIGHT, [])

@@ -1,4 +1,4 @@
-"""What is read from a webhook, and that nothing in it can do harm."""
+"""Parsing webhooks, and that no content of one can do harm."""
 
 import json
 from typing import Any
@@ -58,11 +58,11 @@ def read_one(message: dict[str, Any], contacts: Any = ()) -> Update:
         ({"from_user_id": "US.A1"}, [], ["US.A1+"]),
         ({"from": "15550001"}, [], ["15550001"]),
         ({"from": "+15550001"}, [], ["15550001"]),
-        # A BSUID in `from` is known by its form.
+        # A BSUID in `from` is recognised by its form.
         ({"from": "US.A1"}, [], ["US.A1+"]),
         ({"from_user_id": "US.A1", "from": "15550001"}, [], ["US.A1+", "15550001"]),
         ({"from_user_id": "US.A1", "from_parent_user_id": "US.ENT.P"}, [], ["US.A1+", "US.ENT.P+"]),
-        # The contact is found by its id, wherever it stands.
+        # The contact is found by its id, in any position.
         (
             {"from": "15550001"},
             [{"wa_id": "15550002", "user_id": "US.B2"}, {"wa_id": "15550001", "user_id": "US.A1"}],
@@ -74,18 +74,20 @@ def read_one(message: dict[str, Any], contacts: Any = ()) -> Update:
             [{"user_id": "US.A1", "wa_id": "15550001", "parent_user_id": "US.ENT.P"}],
             ["US.A1+", "15550001", "US.ENT.P+"],
         ),
-        # A contact that merely shares the phone is somebody else, or the same person under another id.
+        # A contact that only shares the phone is another person, or the same person under another id.
         (
             {"from_user_id": "US.A1", "from": "15550001"},
             [{"wa_id": "15550001", "user_id": "US.B2"}, {"wa_id": "15550001", "user_id": "US.A1"}],
             ["US.A1+", "15550001"],
         ),
-        # A parent id leads to the person, but is never their key.
+        # A parent id identifies the person, but is never their key.
         ({"from": "US.ENT.P"}, [{"user_id": "US.A1", "parent_user_id": "US.ENT.P"}], ["US.A1+", "US.ENT.P+"]),
         ({"from": "15550001", "from_user_id": None}, [None, 5, {"user_id": 7}], ["15550001"]),
     ],
 )
-def test_the_sender_is_known_by_their_ids(message: dict[str, Any], contacts: list[Any], aliases: list[str]) -> None:
+def test_the_sender_is_identified_by_their_ids(
+    message: dict[str, Any], contacts: list[Any], aliases: list[str]
+) -> None:
     update = read_one(message, contacts)
     assert isinstance(update, Message)
     expected = tuple(Alias(f"whatsapp:{name.rstrip('+')}", name.endswith("+")) for name in aliases)
@@ -104,7 +106,7 @@ def test_the_sender_is_known_by_their_ids(message: dict[str, Any], contacts: lis
         ({"from_user_id": "US.A1", "from": "Ann"}, [], "sender_unreadable"),
         ({"from_user_id": "US.A1", "from": "US.B2"}, [], "sender_unreadable"),
         ({"from": ["15550001"]}, [], "sender_unreadable"),
-        # The message says one person, the contact of its number another.
+        # The message names one person, and the contact of its number another.
         (
             {"from_user_id": "US.A1", "from": "15550001"},
             [{"wa_id": "15550001", "user_id": "US.B2"}],
@@ -124,7 +126,7 @@ def test_the_sender_is_known_by_their_ids(message: dict[str, Any], contacts: lis
         ({"from_user_id": "US.A1", "group_id": ""}, [], "group"),
     ],
 )
-def test_who_is_not_known_for_certain_is_nobody(message: dict[str, Any], contacts: list[Any], reason: str) -> None:
+def test_a_sender_who_is_not_certain_is_malformed(message: dict[str, Any], contacts: list[Any], reason: str) -> None:
     assert read_one(message, contacts) == Malformed(reason, "wamid.1")
 
 
@@ -205,7 +207,7 @@ def test_who_is_not_known_for_certain_is_nobody(message: dict[str, Any], contact
         (["text"], None, Unsupported("unknown")),
     ],
 )
-def test_every_type_is_something_that_can_be_answered(kind: Any, content: Any, expected: object) -> None:
+def test_every_type_results_in_a_message_that_can_be_answered(kind: Any, content: Any, expected: object) -> None:
     update = read_one({"from_user_id": "US.A1", "type": kind, str(kind): content})
     assert isinstance(update, Message)
     assert update.content == expected
@@ -225,7 +227,7 @@ def test_every_type_is_something_that_can_be_answered(kind: Any, content: Any, e
         (1.5, None),
     ],
 )
-def test_the_time_of_sending(timestamp: Any, seconds: int | None) -> None:
+def test_the_send_time(timestamp: Any, seconds: int | None) -> None:
     update = read_one({"from_user_id": "US.A1", "timestamp": timestamp})
     assert isinstance(update, Message)
     assert update.sent_at == seconds
@@ -271,12 +273,12 @@ def test_a_changed_id(system: dict[str, Any], phone: str | None, previous: Alias
         ({"type": "user_changed_user_id", "user_id": "US.N"}, Ignored("system_unlinked")),
         ({"type": "user_changed_user_id", "previous_user_id": "US.O"}, Ignored("system_unlinked")),
         ({"type": "user_changed_user_id", "user_id": "US.N", "previous_user_id": "US.N"}, Ignored("system")),
-        # What is a person's for good never becomes a number, which may pass to somebody else.
+        # A permanent id never becomes a number, which may pass to another person.
         (
             {"type": "user_changed_number", "wa_id": "15550002", "previous_user_id": "US.O"},
             Ignored("system_unlinked"),
         ),
-        # The body holds the person's own words: it links nobody.
+        # The body holds the person's own words, so it links no ids.
         (
             {"type": "user_changed_user_id", "user_id": "US.N", "body": "changed from US.O to US.N"},
             Ignored("system_unlinked"),
@@ -287,7 +289,7 @@ def test_a_changed_id(system: dict[str, Any], phone: str | None, previous: Alias
         ),
     ],
 )
-def test_a_notice_that_links_nobody(system: dict[str, Any], expected: Update) -> None:
+def test_a_notice_that_links_no_ids(system: dict[str, Any], expected: Update) -> None:
     assert read_one({"type": "system", "system": system}) == expected
 
 
@@ -313,7 +315,7 @@ def test_a_status(status: dict[str, Any], expected: Update) -> None:
     assert read(webhook(statuses=[status])) == [expected]
 
 
-def test_other_fields_and_empty_values() -> None:
+def test_other_fields_and_empty_values_are_skipped() -> None:
     change = {"field": "message_template_status_update", "value": {}}
     assert read({"entry": [{"changes": [change]}]}) == [Ignored("field")]
     assert read(webhook()) == [Malformed("value_odd")]
@@ -356,7 +358,7 @@ def test_a_deeply_nested_cart_loses_no_message(depth: int) -> None:
 
 
 @pytest.mark.parametrize("reader", ["read_content", "read_identity_change", "read_recipient"])
-def test_a_fault_of_a_reader_costs_one_item(
+def test_a_fault_of_a_reader_affects_one_item(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reader: str
 ) -> None:
     read_well = getattr(updates, reader)
@@ -413,7 +415,7 @@ GOOD = {"id": "wamid.good", "from_user_id": "US.GOOD", "type": "text", "text": {
 
 @given(st.lists(ITEMS, max_size=4), st.lists(ITEMS, max_size=3), ITEMS, JSON)
 @settings(max_examples=150, deadline=None)
-def test_no_shape_does_harm_to_a_good_sibling(
+def test_no_malformed_item_affects_a_valid_one(
     messages: list[Any], statuses: list[Any], contacts: Any, body: Any
 ) -> None:
     odd = webhook(messages=[*messages, GOOD, *messages], statuses=statuses, contacts=contacts)
@@ -422,7 +424,7 @@ def test_no_shape_does_harm_to_a_good_sibling(
     good = [update for update in updates if isinstance(update, Message) and update.id == "wamid.good"]
     assert [update.content for update in good] == [Text("good")]
     for update in updates:
-        # Whatever was read can also be told to the kernel service.
+        # Every parsed update can also be sent to the kernel service.
         if isinstance(update, Message):
             message_request(update).SerializeToString()
         if isinstance(update, Status):
@@ -431,13 +433,13 @@ def test_no_shape_does_harm_to_a_good_sibling(
 
 @given(JSON)
 @settings(max_examples=100, deadline=None)
-def test_any_json_is_read(body: Any) -> None:
+def test_any_json_can_be_parsed(body: Any) -> None:
     assert all(not isinstance(update, Message) for update in read(body))
 
 
 @given(JSON)
 @settings(max_examples=100, deadline=None)
-def test_json_is_read_as_it_was_written(value: Any) -> None:
+def test_json_is_parsed_as_it_was_written(value: Any) -> None:
     assert read_json(json.dumps(value).encode()) == value
 
 
@@ -452,12 +454,12 @@ def test_any_bytes_are_json_or_a_value_error(raw: bytes) -> None:
 
 @pytest.mark.parametrize("escaped", [b'\\"', b'\\"[', b"\\"])
 @pytest.mark.timeout(30)
-def test_a_string_without_end_is_soon_refused(escaped: bytes) -> None:
+def test_an_unterminated_string_is_rejected_quickly(escaped: bytes) -> None:
     with pytest.raises(ValueError, match=r"line 1"):
         read_json(b'{"a":"' + escaped * (600_000 // len(escaped)))
 
 
-def test_what_lies_too_deep_is_null_and_the_rest_is_there() -> None:
+def test_values_that_nest_too_deep_are_null_and_the_rest_is_kept() -> None:
     deep = b'{"a":[' + b'{"b":[' * 5000 + b'"]}"' + b"]}" * 5000 + b'],"c":"[\\"{","d":1}'
     value = read_json(deep)
     assert (value["c"], value["d"]) == ('["{', 1)

@@ -1,4 +1,4 @@
-"""Long texts in parts that each stand alone, cut where a reader would, in linear time."""
+"""Long texts are split into self-contained parts, cut where a reader would, in linear time."""
 
 import sys
 import time
@@ -25,7 +25,7 @@ def parts(markdown: str, limit: int = LIMIT) -> list[str]:
     return pack(to_blocks(markdown), limit)
 
 
-def test_between_whole_characters() -> None:
+def test_a_cut_is_between_whole_characters() -> None:
     for whole in ["👩‍👩‍👧", "🇩🇪", "👍🏽", "e\u0301", "ᄒ\u1161\u11ab", "1️⃣", "กำ", "नि"]:
         text = whole * 3000
         got = parts(text)
@@ -44,21 +44,21 @@ def test_between_whole_characters() -> None:
         ("word ", "d"),
     ],
 )
-def test_at_a_sentence_a_clause_or_a_word(sentence: str, ends: str) -> None:
+def test_a_cut_is_at_a_sentence_a_clause_or_a_word(sentence: str, ends: str) -> None:
     got = parts(sentence * 1000)
     assert len(got) > 1
     assert {part[-1] for part in got[:-1]} == {ends}
     assert "".join(got).replace(" ", "") == (sentence * 1000).replace(" ", "")
 
 
-def test_an_address_stays_whole() -> None:
+def test_an_address_is_not_split() -> None:
     address = "https://a.b/" + "c_d/" * 100
     for before in range(LIMIT - len(address) - 2, LIMIT + 2, 37):
         got = parts("x" * before + " " + address + " and more")
         assert any(address in part for part in got)
 
 
-def test_what_is_marked_is_closed_and_opened_again() -> None:
+def test_marks_are_closed_and_opened_again_at_a_cut() -> None:
     first, second = parts("**" + "bold words. " * 400 + "end**")
     assert first[0] == first[-1] == second[0] == second[-1] == "*"
     assert show(first).text + " " + show(second).text == "bold words. " * 400 + "end"
@@ -69,7 +69,7 @@ def test_a_quote_stays_a_quote() -> None:
     assert [part[:2] for part in got] == ["> ", "> "]
 
 
-def test_the_end_of_a_long_bold_text_stands_with_its_button() -> None:
+def test_the_end_of_a_long_bold_text_is_with_its_button() -> None:
     texts, tail = with_tail(to_blocks("**" + "bold words. " * 400 + "end**"), LIMIT, 1024)
     assert units(tail) <= 1024
     assert " ".join(show(text).text for text in [*texts, tail]) == "bold words. " * 400 + "end"
@@ -79,7 +79,7 @@ def test_the_end_of_a_long_bold_text_stands_with_its_button() -> None:
     st.lists(st.sampled_from(["word ", "中文。", "👩‍👩‍👧", "**b** ", "`c` ", "\n", "\n\n", "x" * 50, "> ", "e\u0301"]))
 )
 @settings(deadline=None)
-def test_each_part_is_within_the_limit_not_blank_and_nothing_is_lost(spans: list[str]) -> None:
+def test_each_part_is_within_the_limit_not_blank_and_the_text_is_complete(spans: list[str]) -> None:
     text = "".join(spans)
     for limit in (40, 100):
         got = parts(text, limit)
@@ -96,7 +96,7 @@ def test_code_is_closed_and_opened_again_with_its_indentation() -> None:
     assert sum(part.count("x = 1") for part in got) == 900
 
 
-# --- other things that are cut ----------------------------------------------------------------------------------
+# --- other texts that are cut ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_titles_are_cut_between_whole_characters(text: str, limit: int, cut: str
     assert units(cut) <= limit
 
 
-def test_a_title_that_is_cut_is_said_elsewhere() -> None:
+def test_a_title_that_is_cut_is_repeated_in_full() -> None:
     (body,) = render(Reply("rp_1", link=Link("https://a.b", "Connect your Asana account")))
     assert body["interactive"]["body"]["text"] == "Connect your Asana account"
     long = "A choice with a title of forty letters…"
@@ -127,10 +127,10 @@ def test_a_title_that_is_cut_is_said_elsewhere() -> None:
     assert body["text"]["body"] == f"Which?\n\n1. {long} – and a description"
 
 
-# --- a reply that was begun under the rule before ------------------------------------------------------------------
+# --- a reply that was begun under the previous rule ----------------------------------------------------------------
 
 
-def test_a_reply_that_was_begun_under_the_rule_before_is_finished_under_it() -> None:
+def test_a_reply_begun_under_the_previous_rule_is_finished_under_it() -> None:
     reply = Reply("rp_1", "**a** `b` https://a.b/__init__.py\n\n" + "word " * 1000)
     assert SPLIT_VERSION == "3"
     assert set(RULES) == {"2", "3"}
@@ -139,7 +139,7 @@ def test_a_reply_that_was_begun_under_the_rule_before_is_finished_under_it() -> 
     assert texts[0].startswith("*a* `b` https://a.b/*init*.py")
 
 
-# --- how much work it is ------------------------------------------------------------------------------------------
+# --- the amount of work --------------------------------------------------------------------------------------------
 
 UNITS = [
     *("*", "**", "***a ", "*a _b ", "a* ", "*_~", "__a", "~a ~", "(a)*b*(c) ", r"\*x\* ", "**a** ", "**中**文"),
@@ -151,7 +151,7 @@ UNITS = [
 
 
 def work(act: Callable[[], Any]) -> int:
-    """Lines of Python that run: a count, and no clock."""
+    """Executed lines of Python: a count instead of a clock."""
     count = 0
 
     def trace(*_: Any) -> Any:
@@ -179,8 +179,8 @@ def test_twice_the_text_is_twice_the_work(unit: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", ["🇦🇹", "🇦", "👩‍👩‍👧", "\u0301", "각", "ᄒ", "नि"])
-def test_four_times_the_text_is_no_more_than_four_times_the_work_of_the_processor(unit: str) -> None:
-    """Of the pattern for whole characters, too, which runs no Python."""
+def test_four_times_the_text_takes_at_most_four_times_the_cpu_time(unit: str) -> None:
+    """Includes the pattern for whole characters, which runs no Python."""
 
     def of(count: int) -> float:
         text, times = unit * count, []
@@ -194,6 +194,6 @@ def test_four_times_the_text_is_no_more_than_four_times_the_work_of_the_processo
 
 
 @pytest.mark.parametrize("unit", ["\u0301", "*a _b ", "["])
-def test_a_character_that_is_longer_than_a_part_is_cut_all_the_same(unit: str) -> None:
+def test_a_character_longer_than_a_part_is_cut_anyway(unit: str) -> None:
     text = "a" + unit * 8000
     assert "".join(parts(text)).replace("\n\n", "").count(unit[0]) == 8000

@@ -1,4 +1,4 @@
-"""Words arrive unchanged: what is no markup comes through, and what WhatsApp shows is what was meant."""
+"""Text arrives unchanged: text without markup is kept, and WhatsApp shows what was meant."""
 
 import re
 import string
@@ -18,7 +18,7 @@ def sent(markdown: str) -> str:
 
 
 def seen(text: str) -> str:
-    """The characters that can be seen."""
+    """The visible characters."""
     return re.sub(r"\s+", "", text)
 
 
@@ -91,20 +91,20 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("reading", Reading)
-def test_what_is_no_markup_is_sent_and_shown_as_it_is(text: str, reading: Reading) -> None:
+def test_text_without_markup_is_sent_and_shown_unchanged(text: str, reading: Reading) -> None:
     message = sent(text)
     assert seen(show(message, reading).text) == seen(re.sub(r"(?m)^(?:[>*-] )", "", text).replace("&amp;r", "&r"))
     assert message.replace("`", "") == text.replace("`", "")
 
 
-def test_names_and_titles_are_no_markup() -> None:
+def test_names_and_titles_are_not_markup() -> None:
     assert as_text("_a_.zip *b*\nsnake_case").text == "`_a_.zip` `*b*`\nsnake_case"
     choices = tuple(OfferedChoice(f"{number}", f"*{number}*") for number in range(11))
     (body,) = render(Reply("rp_1", "Which?", choices=choices))
     assert body["text"]["body"].startswith("Which?\n\n1. `*0*`\n2. `*1*`")
 
 
-def test_a_table_is_rows_that_name_their_columns() -> None:
+def test_a_table_becomes_rows_that_name_their_columns() -> None:
     table = "| Plan | Price |\n|:-----|------:|\n| Basic | $5 |\n| Pro | $9 |"
     assert sent(table) == "- Plan: Basic · Price: $5\n- Plan: Pro · Price: $9"
 
@@ -113,7 +113,7 @@ CODES = [r"\*x\*", r"\_x\_ y", r"\*\*x\*\*", "src/**/test/**/x", "(a)*b*(c)", ".
 
 
 @pytest.mark.parametrize("text", CODES)
-def test_text_that_whatsapp_would_take_for_emphasis_is_shown_as_code(text: str) -> None:
+def test_text_that_whatsapp_would_show_as_emphasis_is_shown_as_code(text: str) -> None:
     meant = re.sub(r"\\([*_])", r"\1", text).replace("`", "")
     for reading in Reading:
         view = show(sent(text), reading)
@@ -154,7 +154,7 @@ def test_text_that_whatsapp_would_take_for_emphasis_is_shown_as_code(text: str) 
     ],
 )
 @pytest.mark.parametrize("reading", Reading)
-def test_what_is_bold_is_shown_bold(markdown: str, bold: list[str], reading: Reading) -> None:
+def test_bold_text_is_shown_bold(markdown: str, bold: list[str], reading: Reading) -> None:
     view = show(sent(markdown), reading)
     assert view.of("*") == bold
     assert letters(view.text) == letters(show(sent(markdown.replace("*", ""))).text)
@@ -210,7 +210,7 @@ def test_markup_becomes_whatsapps(markdown: str, message: str) -> None:
     assert sent(markdown) == message
 
 
-# --- whatever is written ----------------------------------------------------------------------------------------
+# --- any text ------------------------------------------------------------------------------------------------
 
 PLAIN_CHARS = "".join(set(string.printable) - set("*_~`\\&<>[]|#-+=!.)\t\n\r\x0b\x0c"))
 WORDS = st.lists(st.text(PLAIN_CHARS.replace(" ", "") + "é中あ한👍ع", min_size=1, max_size=12), min_size=1, max_size=12)
@@ -219,13 +219,13 @@ MARKS = st.sampled_from(["*", "**", "_", "__", "~", "~~", "***"])
 
 @given(st.lists(WORDS.map(" ".join), min_size=1, max_size=6).map("\n".join))
 @settings(deadline=None)
-def test_without_markup_each_byte_comes_through(text: str) -> None:
+def test_without_markup_each_byte_is_kept(text: str) -> None:
     assert sent(text) == text
 
 
 @given(WORDS, MARKS, WORDS)
 @settings(deadline=None)
-def test_marks_inside_words_come_through(before: list[str], mark: str, after: list[str]) -> None:
+def test_marks_inside_words_are_kept(before: list[str], mark: str, after: list[str]) -> None:
     ascii_words = [re.sub(r"[^A-Za-z0-9]", "", word) or "x" for word in [*before, *after]]
     text = " ".join(f"{word}{mark}{word}" for word in ascii_words)
     assert sent(text) == text
@@ -237,7 +237,7 @@ ADDRESSES = PATHS.filter(lambda path: "**" not in path and "~~" not in path).map
 
 @given(st.lists(ADDRESSES | WORDS.map(" ".join), min_size=1, max_size=8), MARKS)
 @settings(deadline=None)
-def test_addresses_are_never_touched_bare_or_in_emphasis(pieces: list[str], mark: str) -> None:
+def test_addresses_are_never_changed_bare_or_in_emphasis(pieces: list[str], mark: str) -> None:
     for text in (" ".join(pieces), f"{mark}{' '.join(pieces)}{mark}"):
         message = sent(text)
         assert [piece for piece in pieces if piece.startswith("https://") and piece not in message] == []
@@ -257,8 +257,8 @@ ANYTHING = st.lists(
 @example("*_~" * 30)
 @example("`*a` *b* `c`")
 @settings(max_examples=500, deadline=None)
-def test_no_letter_is_lost_or_made_up(text: str) -> None:
-    """Letters and digits: all else may be markup."""
+def test_no_letter_is_lost_or_added(text: str) -> None:
+    """Letters and digits: anything else may be markup."""
     said = re.sub(r"&amp;|https://a.b/_c_|```\S*", "", text)
     assert letters(sent(said)) == letters(said)
 

@@ -5,7 +5,7 @@ from whatsapp_gateway.outbound.outbox_stream import OutboxStream
 from whatsapp_gateway.outbound.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 
 
-def test_a_line_holds_until_it_ends() -> None:
+def test_a_stream_is_live_until_it_ends() -> None:
     clock = Clock(100.0)
     stream = OutboxStream(StallDetector(clock), clock)
     for _ in range(99):
@@ -15,7 +15,7 @@ def test_a_line_holds_until_it_ends() -> None:
     assert not stream.is_live()
 
 
-def test_a_line_from_before_the_process_was_stopped_never_holds_again_and_a_new_one_does() -> None:
+def test_a_stream_from_before_a_suspension_is_never_live_again_and_a_new_one_is() -> None:
     clock = Clock(100.0)
     stall_detector = StallDetector(clock)
     before = OutboxStream(stall_detector, clock)

@@ -1,4 +1,4 @@
-"""A part that was too much is sent later and later, whichever way WhatsApp says so."""
+"""A part that exceeded a person's limit is retried at growing intervals, whichever way WhatsApp reports it."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from whatsapp_gateway.outbound import part_backoff
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 
 
-def test_both_ways_count_alike() -> None:
+def test_errors_and_statuses_count_together() -> None:
     backoff = PartBackoff()
     assert [
         backoff.count_refusal("rp_1/1/1"),
@@ -16,7 +16,7 @@ def test_both_ways_count_alike() -> None:
     assert backoff.count_refusal("rp_2/1/1") == 0
 
 
-def test_a_status_that_is_brought_again_counts_once() -> None:
+def test_a_repeated_status_counts_once() -> None:
     backoff = PartBackoff()
     assert [backoff.count_refusal("rp_1/1/1", wamid) for wamid in ("w.1", "w.1", "w.2", "w.2", "w.3")] == [
         0,
@@ -27,7 +27,7 @@ def test_a_status_that_is_brought_again_counts_once() -> None:
     ]
 
 
-def test_what_bears_no_callback_id_is_nobody_s() -> None:
+def test_a_status_without_a_callback_id_is_not_counted() -> None:
     backoff = PartBackoff()
     assert [backoff.count_refusal("", "w.1"), backoff.count_refusal("", "w.2")] == [0, 0]
 

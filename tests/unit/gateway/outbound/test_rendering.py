@@ -1,4 +1,4 @@
-"""Replies as WhatsApp shows them, within its limits whatever they say."""
+"""Replies as WhatsApp shows them, within its limits for any content."""
 
 from dataclasses import replace
 from typing import Any
@@ -70,7 +70,7 @@ def test_markup(markdown: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ufe0f\u200d\u00ad\u034f", "\u200b" * 9000, "\u2060\n\n\u2800", "\u3164 \u200f"])
-def test_nothing_invisible_is_sent(text: str) -> None:
+def test_no_invisible_message_is_sent(text: str) -> None:
     assert said(text=text) == []
     assert texts(said(text=text, link=LINK)) == ["Connect Asana"]
 
@@ -86,12 +86,12 @@ def test_no_part_is_invisible(link: Link | None) -> None:
 @pytest.mark.parametrize(
     ("opening", "closing"), [("*", "*"), ("_", "_"), ("*a ~~b ", " b~~ a*"), ("> ", ""), ("- ", ""), ("1. ", "")]
 )
-def test_what_nests_without_end_is_shown_as_it_was_written(opening: str, closing: str, levels: int) -> None:
+def test_unbounded_nesting_is_shown_as_written(opening: str, closing: str, levels: int) -> None:
     text = opening * levels + "a" + closing * levels
     assert shown(text) == text
 
 
-def test_what_nests_is_shown_as_deep_as_anybody_writes() -> None:
+def test_realistic_nesting_is_rendered() -> None:
     lines = ["  " * level + "- **a**" for level in range(8)]
     assert shown("\n".join(lines)) == "\n".join(line.replace("**", "*") for line in lines)
     assert shown("> " * 16 + "**a**") == "> " * 16 + "*a*"
@@ -99,7 +99,7 @@ def test_what_nests_is_shown_as_deep_as_anybody_writes() -> None:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("*", "*"), ("> ", ""), ("- ", ""), ("1. > ", "")])
-def test_nothing_is_lost_however_deep_it_lies(opening: str, closing: str) -> None:
+def test_deeply_nested_text_is_not_lost(opening: str, closing: str) -> None:
     assert [levels for levels in range(50) if "a" not in shown(opening * levels + "a" + closing * levels)] == []
 
 
@@ -117,7 +117,7 @@ def test_long_text_is_cut_between_paragraphs() -> None:
 
 
 @pytest.mark.parametrize(("second", "parts"), [(1023, 1), (1024, 2)])
-def test_a_message_is_full_at_4096_units_of_utf_16(second: int, parts: int) -> None:
+def test_a_message_holds_4096_utf_16_units(second: int, parts: int) -> None:
     assert len(said(text="é" * 2048 + "\n\n" + "👍" * second)) == parts
 
 
@@ -130,7 +130,7 @@ def test_a_long_paragraph_is_cut_at_sentences_then_words_then_anywhere() -> None
     assert [len(part) for part in texts(said(text="x" * 5000))] == [4096, 904]
 
 
-def test_an_emoji_of_several_characters_stays_whole() -> None:
+def test_an_emoji_of_several_characters_is_not_split() -> None:
     family = "👩‍👩‍👧"
     first, second = texts(said(text="x" * 4094 + family + "y"))
     assert (first, second) == ("x" * 4094, family + "y")
@@ -155,7 +155,7 @@ def test_a_link_is_a_button_under_the_text() -> None:
     }
 
 
-def test_a_link_that_lapses_says_so() -> None:
+def test_a_link_with_a_lifetime_shows_it() -> None:
     (body,) = said(text="Please connect", link=replace(LINK, minutes=30))
     assert body["interactive"]["footer"] == {"text": "Good for 30 minutes"}
 
@@ -167,14 +167,14 @@ def test_a_link_under_long_text_keeps_the_end_of_it() -> None:
     assert second["interactive"]["body"]["text"] == "x" * 600
 
 
-def test_a_link_under_one_long_paragraph_says_nothing_twice() -> None:
+def test_a_link_under_one_long_paragraph_repeats_nothing() -> None:
     words = " ".join(f"{number}" for number in range(1000))
     parts = texts(said(text=words, link=LINK))
     assert " ".join(parts) == words
     assert [len(part) <= limit for part, limit in zip(parts, [4096, 1024], strict=True)] == [True, True]
 
 
-def test_a_link_without_words_and_one_that_is_no_link() -> None:
+def test_a_link_without_text_and_an_invalid_link() -> None:
     assert texts(said(link=LINK)) == ["Connect Asana"]
     assert texts(said(text="See", link=Link("ftp://x", "File"))) == ["See\n\nFile (ftp://x)"]
 
@@ -201,7 +201,7 @@ def test_up_to_three_choices_are_buttons_up_to_ten_a_list_and_more_a_text() -> N
         (OfferedChoice("a", "Same"), OfferedChoice("b", "Same")),
     ],
 )
-def test_what_does_not_fit_buttons_is_a_list(choices: tuple[OfferedChoice, ...]) -> None:
+def test_choices_that_do_not_fit_buttons_are_a_list(choices: tuple[OfferedChoice, ...]) -> None:
     (body,) = said(text="Which?", choices=choices)
     assert body["interactive"]["type"] == "list"
 
@@ -215,13 +215,13 @@ def test_what_does_not_fit_buttons_is_a_list(choices: tuple[OfferedChoice, ...])
         (OfferedChoice("a", "A"), OfferedChoice("a", "B")),
     ],
 )
-def test_choices_that_whatsapp_would_refuse_are_lines(choices: tuple[OfferedChoice, ...]) -> None:
+def test_choices_that_whatsapp_would_reject_are_lines(choices: tuple[OfferedChoice, ...]) -> None:
     (body,) = said(text="Which?", choices=choices)
     assert body["text"]["body"].startswith("Which?\n\n1. ")
 
 
-def test_one_message_wherever_one_can_hold_it() -> None:
-    """Each message is billed: text stands with its button, its quote and its choices."""
+def test_one_message_is_used_if_it_can_hold_everything() -> None:
+    """Each message is billed: text is sent together with its button, its quote and its choices."""
     assert len(said(text="x" * 1024, link=LINK, quoted_id="wamid.0")) == 1
     assert len(said(text="x" * 1024, choices=(OfferedChoice("a", "A"),), quoted_id="wamid.0")) == 1
     assert len(said(text="x" * 4096)) == 1
@@ -235,7 +235,7 @@ def test_only_the_first_part_quotes() -> None:
     assert "context" not in second
 
 
-def test_a_reaction_goes_first_and_may_stand_alone() -> None:
+def test_a_reaction_is_first_and_may_be_alone() -> None:
     reaction = {"type": "reaction", "reaction": {"message_id": "wamid.0", "emoji": "👍"}}
     assert said(reaction_to="wamid.0", reaction="👍") == [reaction]
     assert said(text="ok", reaction_to="wamid.0", reaction="👍")[0] == reaction
@@ -293,7 +293,7 @@ FILES = st.lists(
 
 @given(MARKDOWN, st.none() | st.builds(Link, st.just(LINK.url), st.text(max_size=30)), OFFERS, FILES)
 @settings(max_examples=300, deadline=None)
-def test_whatever_is_said_whatsapp_takes_it(
+def test_whatsapp_accepts_any_content(
     text: str, link: Link | None, choices: list[OfferedChoice], files: list[File]
 ) -> None:
     reply = Reply("rp_1", text, link, tuple(choices), tuple(files), quoted_id="wamid.0")

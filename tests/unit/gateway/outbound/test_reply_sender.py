@@ -1,4 +1,4 @@
-"""A lease bounds what is sent under it."""
+"""A lease limits its sends."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ BEGUN: dict[str, Any] = {"sent_parts": frozenset({1}), "parts": 3, "split_versio
 
 
 class SlowGraph(GraphApi):
-    """Takes everything, each in so many seconds of the clock that it turns."""
+    """Accepts everything; each send takes some seconds of the clock that it advances."""
 
     def __init__(self, seconds: float) -> None:
         self.now = 1000.0
@@ -51,7 +51,7 @@ async def deliver(graph: SlowGraph, lease_seconds: float, text: str = LONG, **kn
     return acks.kept
 
 
-async def test_a_lease_that_lapses_between_parts_ends_the_sending() -> None:
+async def test_a_lease_that_expires_between_parts_ends_the_sending() -> None:
     graph = SlowGraph(seconds=20)
     acks = await deliver(graph, lease_seconds=MARGIN + 30)
     assert [callback for callback, _ in graph.sent] == ["rp_1/1/3", "rp_1/2/3"]
@@ -82,13 +82,13 @@ async def test_a_reply_that_cannot_be_rendered_is_given_up(
 
 
 @pytest.mark.parametrize(("lease", "timeout"), [(60, SEND_SECONDS), (MARGIN + 7, 7)])
-async def test_a_send_may_not_outlast_the_lease(lease: float, timeout: float) -> None:
+async def test_a_send_must_end_before_its_lease(lease: float, timeout: float) -> None:
     graph = SlowGraph(seconds=0)
     await deliver(graph, lease)
     assert [allowed for _, allowed in graph.sent] == [timeout] * 3
 
 
-async def test_parts_that_a_status_has_named_are_gone_on_with() -> None:
+async def test_a_reply_resumes_after_the_parts_that_a_status_named() -> None:
     graph = SlowGraph(seconds=0)
     acks = await deliver(graph, lease_seconds=60, sent_parts=frozenset({1}), parts=3, split_version="")
     assert [callback for callback, _ in graph.sent] == ["rp_1/2/3", "rp_1/3/3"]
@@ -96,8 +96,8 @@ async def test_parts_that_a_status_has_named_are_gone_on_with() -> None:
 
 
 @pytest.mark.parametrize("known", [{"split_version": "2"}, {"split_version": ""}])
-async def test_a_reply_that_the_release_before_began_is_finished_by_its_rule(known: dict[str, Any]) -> None:
-    """Its parts are counted in code points, and so fewer than ours; a status may name these and not the rule."""
+async def test_a_reply_begun_by_the_previous_release_is_finished_by_its_rule(known: dict[str, Any]) -> None:
+    """Its parts are counted in code points, so there are fewer than ours; a status may name these without the rule."""
     graph = SlowGraph(seconds=0)
     acks = await deliver(graph, lease_seconds=60, text="👍" * 5000, sent_parts=frozenset({1}), parts=2, **known)
     assert [callback for callback, _ in graph.sent] == ["rp_1/2/2"]
@@ -107,7 +107,7 @@ async def test_a_reply_that_the_release_before_began_is_finished_by_its_rule(kno
 
 
 @pytest.mark.parametrize("sent", [0, 1, 2])
-async def test_once_its_stream_has_ended_no_part_is_begun_and_the_rest_is_handed_back(sent: int) -> None:
+async def test_after_its_stream_ended_no_part_is_started_and_the_rest_is_released(sent: int) -> None:
     graph = SlowGraph(seconds=0)
     acks = await deliver(graph, lease_seconds=60, is_live=lambda: len(graph.sent) < sent)
     assert len(graph.sent) == sent
@@ -116,7 +116,7 @@ async def test_once_its_stream_has_ended_no_part_is_begun_and_the_rest_is_handed
     assert 0 < acks[-1].retry_after < 1
 
 
-async def test_what_is_handed_back_keeps_the_rule_that_it_was_begun_by() -> None:
+async def test_a_released_reply_keeps_its_split_rule() -> None:
     graph = SlowGraph(seconds=0)
     known = {"sent_parts": frozenset({1}), "parts": 2, "split_version": "2"}
     (ack,) = await deliver(graph, lease_seconds=60, text="👍" * 5000, is_live=lambda: False, **known)

@@ -1,4 +1,4 @@
-"""Who was asked to write is not asked again for a day, and little is kept of it."""
+"""A person who was asked to write is not asked again for a day, and the memory for this is bounded."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ async def test_once_a_day_per_person_and_number() -> None:
 async def test_one_person_is_asked_once_under_any_of_their_ids() -> None:
     graph, clock = KeptGraph(), Clock(0.0)
     asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), clock)
-    asking.window_closed("42", "whatsapp:15550001")  # refused at once, by the id that it was sent to
+    asking.window_closed("42", "whatsapp:15550001")  # rejected at once, by the id that it was sent to
     clock.now = REPEAT_SECONDS - 1
     asking.window_closed("42", "whatsapp:US.1", "whatsapp:15550001")  # by a status, which names both
     asking.window_closed("42", "whatsapp:US.1")
@@ -51,7 +51,7 @@ async def test_one_person_is_asked_once_under_any_of_their_ids() -> None:
     assert [body.get("to") or body["recipient"] for _, body in graph.bodies] == ["15550001", "US.1"]
 
 
-async def test_of_several_ids_the_best_is_written_to_and_none_is_asked_after_it() -> None:
+async def test_of_several_ids_the_best_is_asked_and_the_others_are_not() -> None:
     graph = KeptGraph()
     asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock(0.0))
     asking.window_closed("42", "whatsapp:US.1", "whatsapp:15550001")
@@ -61,7 +61,7 @@ async def test_of_several_ids_the_best_is_written_to_and_none_is_asked_after_it(
     assert [body["recipient"] for _, body in graph.bodies] == ["US.1"]
 
 
-async def test_nobody_that_cannot_be_addressed() -> None:
+async def test_a_person_without_an_address_is_not_asked() -> None:
     graph = KeptGraph()
     asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock(0.0))
     asking.window_closed("42")

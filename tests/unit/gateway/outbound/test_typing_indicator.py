@@ -1,4 +1,4 @@
-"""The typing indicator is shown when the kernel service says so, and never after the answer."""
+"""The typing indicator is shown when the kernel service requests it, and never after the answer."""
 
 import asyncio
 
@@ -47,7 +47,7 @@ async def test_each_item_is_shown_once(scene: Scene) -> None:
     assert scene.typing._calls == {}
 
 
-async def test_an_answer_waits_for_the_call_of_its_own_chat_alone(scene: Scene) -> None:
+async def test_an_answer_waits_only_for_the_call_of_its_chat(scene: Scene) -> None:
     scene.graph.gate.clear()
     scene.typing.show("42", BOB, "b1")
     scene.typing.show("43", ALICE, "a1")
@@ -61,7 +61,7 @@ async def test_an_answer_waits_for_the_call_of_its_own_chat_alone(scene: Scene) 
     assert ("43", "a1") in scene.graph.shown
 
 
-async def test_a_late_call_is_given_up_for_the_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_call_is_cancelled_for_the_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(typing_indicator, "LATE_SECONDS", 0.01)
     scene.graph.gate.clear()
     scene.typing.show("42", ALICE, "a1")
@@ -71,7 +71,7 @@ async def test_a_late_call_is_given_up_for_the_answer(scene: Scene, monkeypatch:
     assert scene.graph.shown == []
 
 
-async def test_too_many_at_once_are_dropped_and_the_end_drops_all(scene: Scene) -> None:
+async def test_excess_calls_are_dropped_and_closing_cancels_all(scene: Scene) -> None:
     scene.graph.gate.clear()
     for number in range(MOST_AT_ONCE + 1):
         scene.typing.show("42", f"whatsapp:US.{number}", "m")
