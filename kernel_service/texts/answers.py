@@ -18,13 +18,6 @@ FAILED: Final = "Something went wrong on my side, so I could not answer. Please 
 NO_ANSWER: Final = 'I have no answer to that. Please ask in other words, or write "new chat" to start over.'
 NO_ANSWER_IN_TIME: Final = "I could not finish an answer to that. Please ask for a smaller part of it."
 TOO_MUCH_AT_ONCE: Final = "That is more than I can read at once. Please send or ask for a smaller part."
-STILL_TRYING: Final = (
-    "A service that I need for this does not respond right now. I keep trying and will answer as soon as I can; you "
-    'don\'t need to ask again. Write "stop" to cancel.'
-)
-WAITED_TOO_LONG: Final = (
-    "I could not answer that: a service that I need was unavailable for too long. Please ask again."
-)
 ONLY_A_BUTTON: Final = "Please use this button:"
 ONLY_A_FILE: Final = "Here it is."
 

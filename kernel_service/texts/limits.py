@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Final
+
+STILL_TRYING: Final = (
+    "A service that I need for this does not respond right now. I keep trying and will answer as soon as I can; you "
+    'don\'t need to ask again. Write "stop" to cancel.'
+)
+WAITED_TOO_LONG: Final = (
+    "I could not answer that: a service that I need was unavailable for too long. Please ask again."
+)
 
 
 def busy(seconds: float) -> str:

@@ -208,5 +208,5 @@ async def test_a_consent_that_cannot_be_completed_now_is_waited_for_three_minute
         now = world.wall()
         world.wall = lambda: now + 190.0
         hold.release()
-        assert texts.answers.WAITED_TOO_LONG in (await alice.wait_for_message(timeout=20)).text
+        assert texts.limits.WAITED_TOO_LONG in (await alice.wait_for_message(timeout=20)).text
         assert "hello" in (await world.ask(alice, "hello")).text

@@ -40,7 +40,7 @@ class HeldTurn:
 
     async def hold(self, away: VendorUnavailable) -> None:
         if await self._waits_in_vain(away):
-            return await self.closer.close(GivenUp(f"{away.problem}_too_long", texts.answers.WAITED_TOO_LONG))
+            return await self.closer.close(GivenUp(f"{away.problem}_too_long", texts.limits.WAITED_TOO_LONG))
         wait, notice = await self.journal.hold(away, may_tell=self.cap.left(fixed=True) > 0)
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self.turn.id, wait)
         if notice is not None:

@@ -143,7 +143,7 @@ class TurnJournal:
     def _notice(self, wait: float, *, busy: bool) -> Reply | None:
         if busy:
             return Reply(texts.limits.busy(wait)) if wait > NOTICE_AFTER_SECONDS and not self.turn.told_busy else None
-        return Reply(texts.answers.STILL_TRYING) if self.turn.holds == NOTICE_AFTER_HOLDS else None
+        return Reply(texts.limits.STILL_TRYING) if self.turn.holds == NOTICE_AFTER_HOLDS else None
 
     async def fail(self, problem: str) -> None:
         """End a failed attempt. The delay before the next one grows with each failure."""

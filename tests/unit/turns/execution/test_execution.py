@@ -129,7 +129,7 @@ async def test_unavailable_vendor_holds_the_turn_without_an_attempt(scene: Scene
     await scene.run(kernel)
     assert await scene.told() == ["at last"]
     lease = await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock())
-    assert [each.reply.reply.text for each in lease] == [texts.answers.STILL_TRYING]
+    assert [each.reply.reply.text for each in lease] == [texts.limits.STILL_TRYING]
 
 
 async def test_final_refusal_is_reported_and_leaves_no_trace(scene: Scene) -> None:

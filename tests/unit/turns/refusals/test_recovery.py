@@ -364,7 +364,7 @@ async def test_a_vendor_who_answers_others_but_not_this_turn_ends_it(scene: Scen
             return says("ok")
 
     scene.model = Poisoned()
-    assert await talk(scene, "poison", 1) == [texts.answers.WAITED_TOO_LONG]
+    assert await talk(scene, "poison", 1) == [texts.limits.WAITED_TOO_LONG]
     assert await talk(scene, "hello", 2) == ["ok"]
 
 
@@ -420,7 +420,7 @@ async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene)
     scene.limits, began = TurnLimits(hold_seconds=900), scene.clock.now
     assert await held(scene, VendorUnavailable("model_unavailable"), 300) > scene.limits.holds
     assert began + 900 < scene.clock.now < began + 1000
-    assert await scene.told() == [texts.answers.WAITED_TOO_LONG]
+    assert await scene.told() == [texts.limits.WAITED_TOO_LONG]
 
 
 @pytest.mark.parametrize("away", [VendorUnavailable("model_unpaid"), VendorUnavailable("model_rejects_key"),
@@ -428,7 +428,7 @@ async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene)
 async def test_no_hold_is_for_ever(scene: Scene, away: VendorUnavailable) -> None:
     scene.limits = TurnLimits(hold_seconds=600)
     await held(scene, away, 300)
-    assert await scene.told() == [texts.answers.WAITED_TOO_LONG]
+    assert await scene.told() == [texts.limits.WAITED_TOO_LONG]
 
 
 # --- what breaks before the model is asked ----------------------------------------------------------------------------
