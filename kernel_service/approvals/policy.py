@@ -60,11 +60,12 @@ class ApprovalPolicy:
 
     def reason(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> Reason:
         """Why the person is asked before a call, if they are: of several reasons what they should heed most."""
+        has_effect = not tool.read_only and reaches_others(tool, arguments)
         if tainted:
-            return Reason.OUTSIDE
+            return Reason.EFFECT_OUTSIDE if has_effect else Reason.OUTSIDE
         if self._is_named(tool) or self._mode in (Approve.WRITES, Approve.ALL):
             return Reason.OPERATOR
-        return Reason.EFFECT if reaches_others(tool, arguments) else Reason.UNKNOWN
+        return Reason.EFFECT if has_effect else Reason.UNKNOWN
 
     def may_stand(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
         """Whether a standing permission may cover this call: never what destroys, reaches others, shares or pays, nor

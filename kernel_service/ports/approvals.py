@@ -37,6 +37,8 @@ class Reason(StrEnum):
     """The operator's settings require approval."""
     EFFECT = "effect"
     """It may destroy, reach others, widen access or pay, as far as hints, names and values tell."""
+    EFFECT_OUTSIDE = "effect_outside"
+    """Both: the content from outside may be what asks for it."""
     UNKNOWN = "unknown"
     """It is not a plain write, or its developer requires approval."""
 

@@ -25,6 +25,7 @@ WHY: Final = {
     "outside": "I ask because I have read content from others, such as a mail or a file.",
     "operator": "I ask because my operator's rules require it.",
     "effect": "I ask because this may delete, share, pay or reach others.",
+    "effect_outside": "I ask because this may delete, share, pay or reach others, and I have read content from others.",
     "unknown": "I ask because I don't do this kind of action by myself.",
 }
 """By what made the assistant ask (see ports.approvals.Reason)."""

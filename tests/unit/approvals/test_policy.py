@@ -560,7 +560,7 @@ SCRAPING: Final = connected("firecrawl", "FIRECRAWL_SCRAPE", READS)
         (ApprovalPolicy(), MAILING, {"to": MAIL}, False, Reason.EFFECT),
         (ApprovalPolicy(), TASK, {"name": "x", "assignee": MAIL}, False, Reason.EFFECT),
         (ApprovalPolicy(), STATUS, {"heading": "x"}, False, Reason.UNKNOWN),
-        (ApprovalPolicy(), MAILING, {"to": MAIL}, True, Reason.OUTSIDE),
+        (ApprovalPolicy(), MAILING, {"to": MAIL}, True, Reason.EFFECT_OUTSIDE),
         (ApprovalPolicy(), TASK, {"name": "x"}, True, Reason.OUTSIDE),
         (ApprovalPolicy(), SCRAPING, {"url": "https://example.org"}, True, Reason.OUTSIDE),
         (ApprovalPolicy(["ASANA_*"]), TASK, {"name": "x"}, False, Reason.OPERATOR),
