@@ -33,7 +33,7 @@ async def test_an_account_of_a_toolkit_that_is_no_longer_allowed(world: World) -
     assert not await world.connections.active("p_alice", "asana")
 
 
-async def test_what_there_is_is_told_without_asking_the_vendor(world: World) -> None:
+async def test_connections_are_listed_without_asking_the_vendor(world: World) -> None:
     await world.connect("p_alice")
     await world.code("p_alice", "gmail")
     before = len(world.vendor.requests)
@@ -42,17 +42,17 @@ async def test_what_there_is_is_told_without_asking_the_vendor(world: World) -> 
     assert len(world.vendor.requests) == before
 
 
-async def test_what_composio_ended_is_noted(world: World) -> None:
+async def test_an_account_ended_by_composio_is_recorded_as_expired(world: World) -> None:
     connection = await world.connect("p_alice")
     assert await world.connections.still_connected("p_alice", "asana")
     world.vendor.expire(connection.account_id)
     assert not await world.connections.still_connected("p_alice", "asana")
     assert not await world.connections.active("p_alice", "asana")
     await world.attempt_closer.sweep()
-    assert not world.vendor.accounts_of("p_alice"), "what it was granted goes, too"
+    assert not world.vendor.accounts_of("p_alice"), "its grant is removed as well"
 
 
-async def test_what_composio_knows_no_longer_is_not_removed_there(world: World) -> None:
+async def test_an_account_unknown_to_composio_is_not_removed_there(world: World) -> None:
     connection = await world.connect("p_alice")
     await world.composio.delete_account(connection.account_id)
     assert not await world.connections.still_connected("p_alice", "asana")
@@ -60,7 +60,7 @@ async def test_what_composio_knows_no_longer_is_not_removed_there(world: World) 
     assert not await world.store.connections.to_remove(limit=9)
 
 
-async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
+async def test_an_account_reported_as_expired_ends_once(world: World) -> None:
     connection = await world.connect("p_alice")
     assert await world.connections.in_use(connection.account_id, "p_bob") is None, "the account is not Bob's"
     assert await world.connections.in_use("ca_unknown00000", "p_alice") is None
@@ -69,7 +69,7 @@ async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
     assert await world.connections.in_use(connection.account_id, "p_alice") is None
     assert not await world.connections.active("p_alice", "asana")
     await world.attempt_closer.sweep()
-    assert not world.vendor.accounts_of("p_alice"), "what it was granted goes, too"
+    assert not world.vendor.accounts_of("p_alice"), "its grant is removed as well"
 
 
 # --- removing ---------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ async def test_disconnect_while_the_browser_goes_on_to_the_vendor(
     assert not world.vendor.accounts_of("p_alice")
 
 
-async def test_nobody_disconnects_anothers(world: World) -> None:
+async def test_a_person_cannot_disconnect_the_account_of_another_person(world: World) -> None:
     connection = await world.connect("p_alice")
     for target in ({"connection_id": connection.id}, {"toolkit": "asana"}, {}):
         with pytest.raises(NotFound) as caught:

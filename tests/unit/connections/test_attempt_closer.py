@@ -1,4 +1,4 @@
-"""What sweeps end and remove: nothing that cannot be dealt with keeps the rest from its turn."""
+"""Sweeps end attempts and remove accounts. An item that fails does not block the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCOUNTS = matching(path="/connected_accounts")
 
 
 async def barred(world: World, count: int) -> list[str]:
-    """Accounts of so many people, barred while the vendor was away, in the order in which a sweep comes to them."""
+    """Accounts of `count` people, barred while the vendor was away, in the order in which a sweep comes to them."""
     for person_id in await crowd(world, count):
         await world.connect(person_id)
         world.vendor.fail(503, match=ACCOUNTS)
@@ -34,7 +34,7 @@ async def barred(world: World, count: int) -> list[str]:
 
 
 async def lapsing(world: World, count: int) -> list[str]:
-    """Connections of so many people whose codes never came, in the order in which a sweep comes to them."""
+    """Connections of `count` people whose codes never came, in the order in which a sweep comes to them."""
     for person_id in await crowd(world, count):
         await world.code(person_id)
     world.clock.now += CODE_SECONDS
@@ -66,7 +66,7 @@ def tried(world: World, account_id: str) -> int:
 
 
 @pytest.mark.parametrize("status", [400, 500])
-async def test_an_account_that_the_vendor_does_not_remove_holds_up_no_other(world: World, status: int) -> None:
+async def test_an_account_that_the_vendor_does_not_remove_blocks_no_other(world: World, status: int) -> None:
     first, *_ = await barred(world, 3)
     world.vendor.fail(status, FOR_EVER, match=matching(path=first))
     await world.attempt_closer.sweep()
@@ -111,9 +111,7 @@ async def test_more_than_a_sweep_looks_at_that_the_vendor_does_not_remove(
     assert not at_vendor(world), "they come again"
 
 
-async def test_an_attempt_that_cannot_be_opened_holds_up_no_other(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_attempt_that_cannot_be_opened_blocks_no_other(world: World, caplog: pytest.LogCaptureFixture) -> None:
     first, *_ = await lapsing(world, 3)
     await damage(world, first)
     for _ in range(3):

@@ -28,7 +28,7 @@ async def test_a_refused_caller_returns_at_the_stated_time() -> None:
     assert vendor.slept == [3.0, 0.5]
 
 
-async def test_nobody_is_kept_waiting_for_too_long() -> None:
+async def test_the_total_wait_is_limited() -> None:
     vendor = Vendor(MAX_BUSY_SECONDS - 1, 2.0)
     with pytest.raises(Busy):
         await retry_while_busy(vendor.do, vendor.sleep)

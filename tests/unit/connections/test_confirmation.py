@@ -137,7 +137,7 @@ async def test_a_right_code_after_too_many_wrong_ones_in_sentences_ends_it(eithe
     assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
 
 
-async def test_wrong_codes_of_others_harm_nobody(either: World) -> None:
+async def test_wrong_codes_of_another_person_change_nothing(either: World) -> None:
     code = await either.code("p_alice")
     for _ in range(9):
         await either.confirm("p_bob", NO_CODE)
@@ -206,7 +206,7 @@ async def test_a_completion_repeated_after_a_crash_fails_for_an_account_that_sta
 async def test_every_refusal_of_the_vendor_is_final(
     world: World, monkeypatch: pytest.MonkeyPatch, status: int, slug: str
 ) -> None:
-    """Also where the account turns active meanwhile: then somebody else has consented."""
+    """This holds even if the account becomes active meanwhile: another person has consented then."""
     world.set_verifier()
     code = await world.code("p_alice")
     world.vendor.fail(status, match=COMPLETE, body=f'{{"error": {{"slug": "{slug}", "message": "no"}}}}')
@@ -231,7 +231,7 @@ async def test_a_rate_limited_request_decides_nothing(world: World) -> None:
 
 
 async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World) -> None:
-    """Somebody has Alice's browser open the verifier's address with a session of their own."""
+    """Bob makes Alice's browser open the verifier's address with a session that belongs to Bob."""
     world.set_verifier()
     await world.start("p_alice", browser="alices")
     back = world.vendor.approve(await world.start("p_bob", browser="bobs"))
@@ -243,7 +243,7 @@ async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World
 
 
 async def test_a_forged_session_where_the_vendor_has_no_verifier(world: World) -> None:
-    """Whoever set out alone, and had another consent, has the code before that; it makes nothing usable."""
+    """The attacker sees a code before the victim consents. That code connects nothing."""
     world.set_verifier(vendor=False)
     link = await world.start("p_alice")
     seen = await world.consent.verified("ses_forged", "browser", admitted)

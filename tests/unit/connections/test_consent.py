@@ -35,7 +35,7 @@ async def attempt_of(world: World) -> ConnectAttempt:
     return attempt
 
 
-async def test_whoever_only_looks_changes_nothing(world: World) -> None:
+async def test_looking_at_a_link_changes_nothing(world: World) -> None:
     """A chat fetches every link that it shows, to make a preview."""
     nonce = await offered(world)
     before = await attempt_of(world)
@@ -98,7 +98,7 @@ async def test_the_first_of_two_browsers_claims_the_link(world: World) -> None:
     assert (await world.consent.look(nonce, "another")).kind is PageKind.OTHER_BROWSER
 
 
-async def test_a_link_that_nobody_followed_in_time(world: World) -> None:
+async def test_a_link_that_was_not_followed_in_time_has_ended(world: World) -> None:
     nonce = await offered(world)
     world.clock.now += LINK_SECONDS
     assert (await world.consent.start(nonce, "browser")).kind is PageKind.ENDED
@@ -143,8 +143,8 @@ async def nothing_is_left(world: World, outcome: ConnectAttemptState) -> None:
 
 
 @pytest.mark.parametrize("victim", ["victim", ""])
-async def test_who_comes_back_in_another_browser_ends_it(world: World, victim: str) -> None:
-    """The vendor's own link was passed on, and somebody else gave their consent."""
+async def test_a_return_in_another_browser_ends_the_attempt(world: World, victim: str) -> None:
+    """The vendor's own link was passed on, and another person gave their consent."""
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     assert (await world.come_back(back, victim)).kind is PageKind.WRONG_BROWSER
     await nothing_is_left(world, ConnectAttemptState.WRONG_BROWSER)
@@ -154,8 +154,8 @@ async def test_who_comes_back_in_another_browser_ends_it(world: World, victim: s
     assert "opened in one browser and finished in another" in told
 
 
-async def test_who_looks_before_consent_was_given_has_used_the_callback_up(world: World) -> None:
-    """Also where they know its address: nobody can wait there for what another is about to grant."""
+async def test_opening_the_callback_before_consent_uses_it_up(world: World) -> None:
+    """An attacker who knows the callback's address cannot wait there for another person's consent."""
     await world.start("p_alice", browser="attacker")
     [callback] = [call.body["callback_url"] for call in world.vendor.requests if call.path.endswith("/link")]
     assert (await world.come_back(callback, "attacker")).kind is PageKind.DENIED
@@ -163,7 +163,7 @@ async def test_who_looks_before_consent_was_given_has_used_the_callback_up(world
 
 
 @pytest.mark.parametrize("used", [False, True])
-async def test_who_sees_the_code_before_the_one_who_consented_is_back_loses_it(world: World, *, used: bool) -> None:
+async def test_a_code_seen_before_the_consenting_browser_returns_is_invalidated(world: World, *, used: bool) -> None:
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     seen = await world.come_back(back, "attacker")
     assert seen.attempt is not None
@@ -215,7 +215,7 @@ async def test_a_vendor_who_is_away_when_the_person_comes_back(world: World) -> 
     assert (await world.come_back(back)).kind is PageKind.CODE
 
 
-async def test_an_account_that_is_somebody_elses_at_the_vendor(world: World) -> None:
+async def test_an_account_that_belongs_to_another_person_at_the_vendor(world: World) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     attempt = await attempt_of(world)
     world.vendor._accounts.get(attempt.connection.account_id).user_id = "p_bob"
@@ -223,7 +223,7 @@ async def test_an_account_that_is_somebody_elses_at_the_vendor(world: World) -> 
     assert not await world.connections.active("p_alice", "asana")
 
 
-async def test_who_comes_too_late(world: World) -> None:
+async def test_a_return_after_the_deadline_ends_the_attempt(world: World) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     world.clock.now += 901
     assert (await world.come_back(back)).kind is PageKind.ENDED
@@ -239,13 +239,13 @@ async def test_the_verifiers_session_belongs_to_the_browser_that_was_sent(world:
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     for browser in ("victim", "", "attacker"):
         assert (await world.come_back(back, browser)).kind is PageKind.UNKNOWN, (
-            "burnt, once it came with another browser"
+            "rejected since it came with another browser"
         )
     assert (await attempt_of(world)).state is ConnectAttemptState.STARTED
     assert [account.status for account in world.vendor.accounts_of("p_alice")] == ["INITIATED"]
 
 
-async def test_without_a_verifier_nobody_comes_by_one(world: World) -> None:
+async def test_without_a_verifier_a_session_is_unknown(world: World) -> None:
     await world.start("p_alice")
     assert (await world.consent.verified("ses_forged", "browser", admitted)).kind is PageKind.UNKNOWN
     attempt = await attempt_of(world)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ALICE, BOB = Person("p_alice", "test", "desk"), Person("p_bob", "test", "desk")
 
 
-async def test_a_link_leads_to_our_door_and_makes_no_account_yet(world: World) -> None:
+async def test_a_link_leads_to_the_connect_pages_and_makes_no_account_yet(world: World) -> None:
     link = (await world.connect_links.link(ALICE, " Asana")).link
     assert link.title == "Connect Asana"
     assert link.expires_at == world.clock.now + LINK_SECONDS
@@ -72,7 +72,7 @@ async def brought(world: World, state: str, name: str = "") -> ConnectAttempt:
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_another_wish_ends_nothing_that_is_under_way(world: World, state: str) -> None:
+async def test_another_request_keeps_the_attempt_in_progress(world: World, state: str) -> None:
     attempt = await brought(world, state)
     world.clock.now += 1
     world.restart()
@@ -106,17 +106,17 @@ async def test_a_link_says_how_long_it_leads_on_from_where_the_person_is(
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_new_link_ends_what_is_under_way(world: World, state: str) -> None:
-    """Somebody who asks for a new one has lost their page, or their browser."""
+    """A person who asks for a new link has lost their page or their browser."""
     before = await brought(world, state)
     offer = await world.connect_links.link(ALICE, "asana", reusable=())
     (attempt,) = await world.store.connect_attempts.live("p_alice")
     assert (attempt.state, attempt.connection.link) == (ConnectAttemptState.OPEN, offer.link.url)
     assert offer.link.url != before.connection.link
-    assert not world.vendor.accounts_of("p_alice"), "what was begun is removed at the vendor"
+    assert not world.vendor.accounts_of("p_alice"), "the unfinished account is removed at the vendor"
     assert not world.told
 
 
-async def test_a_link_that_was_not_kept_is_not_given_out(world: World) -> None:
+async def test_a_link_that_was_not_kept_is_not_issued(world: World) -> None:
     """An earlier release forgot it with the consent."""
     attempt = await brought(world, "returned")
     forgetful = replace(attempt, connection=replace(attempt.connection, link=""))
@@ -135,7 +135,7 @@ async def test_an_account_of_another_name_is_connected_beside_the_first(world: W
     ]
     assert (await world.connect_links.link(ALICE, "asana", "work")).link.url == first.connection.link
     left = [attempt.connection.name for attempt in await world.store.connect_attempts.live("p_alice")]
-    assert left == ["work"], "at most one link that nobody has followed yet"
+    assert left == ["work"], "at most one unfollowed link"
     assert (await world.consent.look(nonce_of(other.link.url), "browser")).kind is PageKind.ENDED
 
 
@@ -146,7 +146,7 @@ async def test_an_account_of_another_name_has_its_time_to_the_end(world: World) 
     assert len(await world.store.connect_attempts.live("p_alice")) == 2
 
 
-async def test_each_person_and_toolkit_has_a_link_of_its_own(world: World) -> None:
+async def test_each_person_and_toolkit_has_a_separate_link(world: World) -> None:
     people = [(person, toolkit) for person in (ALICE, BOB) for toolkit in ("asana", "gmail")]
     connect_links = await asyncio.gather(*(world.connect_links.link(*each) for each in people))
     assert len({offer.link.url for offer in connect_links}) == 4

@@ -40,7 +40,7 @@ async def test_an_account_that_stays_pending_is_given_up() -> None:
     vendor = Vendor(*["INITIATED"] * (LOOKS + 1))
     assert await settled_status(vendor.look, vendor.sleep) == "INITIATED"
     assert len(vendor.statuses) == 1
-    assert len(vendor.slept) == LOOKS - 1, "nobody waits after the last look"
+    assert len(vendor.slept) == LOOKS - 1, "there is no wait after the last look"
 
 
 async def test_a_vendor_that_goes_away_between_looks_decides_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A session that was burnt stays burnt: through a flood, and through a restart after it."""
+"""A rejected session stays rejected through a flood, and through a restart after it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_after_a_flood_and_a_restart_no_attempt_of_before_is_trusted(world
     assert not await world.store.connect_attempts.live("p_alice")
     assert world.attempt_closer.outcomes[ConnectAttemptState.REMOVED] == 1
     again = world.vendor.approve(await world.start("p_alice"))
-    assert (await world.come_back(again)).kind is PageKind.CODE, "who begins anew is not concerned"
+    assert (await world.come_back(again)).kind is PageKind.CODE, "a new attempt is not affected"
 
 
 async def test_without_a_flood_an_attempt_outlives_a_restart(world: World) -> None:
@@ -63,7 +63,7 @@ async def test_without_a_flood_an_attempt_outlives_a_restart(world: World) -> No
     assert (await world.come_back(back)).kind is PageKind.CODE
 
 
-async def test_a_flood_of_long_ago_concerns_nobody(world: World) -> None:
+async def test_a_flood_of_long_ago_affects_no_attempt(world: World) -> None:
     world.set_verifier()
     await world.consent.verified(new_nonce(), "", refused)
     world.clock.now += 3 * STARTED_SECONDS

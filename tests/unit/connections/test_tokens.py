@@ -1,4 +1,4 @@
-"""The mark by which our own links are told from made-up ones, before anything is looked up."""
+"""The MAC that tells issued links from forged ones before any look-up."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def test_a_changed_one_is_not_ours(place: int) -> None:
 
 
 @pytest.mark.parametrize("nonce", [b"", b"=" * 43, b"\xff" * 43, b"A" * 42, b"A" * 43, b"A" * 44])
-def test_what_is_no_nonce_is_not_ours(nonce: bytes) -> None:
+def test_malformed_nonces_are_not_ours(nonce: bytes) -> None:
     assert not OURS.is_ours(nonce)
 
 
-def test_what_we_never_gave_is_not_ours() -> None:
+def test_nonces_that_were_not_issued_are_not_ours() -> None:
     ours = OURS.new()
     for nonce in (new_nonce(), Nonces(b"another key").new(), f"{ours}A", ours[:-1]):
         assert not OURS.is_ours(nonce.encode())

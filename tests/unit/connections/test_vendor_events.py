@@ -69,7 +69,9 @@ async def test_an_ended_account_is_told_though_the_process_died_when_it_had_note
         ({}, b"{}"),
     ],
 )
-async def test_what_is_not_composios_is_not_believed(world: World, headers: dict[str, str], body: bytes | None) -> None:
+async def test_events_not_signed_by_composio_are_refused(
+    world: World, headers: dict[str, str], body: bytes | None
+) -> None:
     connection = await world.connect("p_alice")
     true = expired(connection.account_id, "p_alice")
     assert not await events(world).handle(signed(true, world.clock.now) | headers, true if body is None else body)

@@ -1,4 +1,4 @@
-"""Whose browser it is, only the pages' own host can say: a cookie that a sibling host planted counts for nothing."""
+"""Only the pages' own host can identify a browser: a cookie that a sibling host planted is ignored."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Browser:
 
 
 async def test_a_planted_cookie_does_not_make_the_victims_browser_the_attackers(world: World, pages: Pages) -> None:
-    """The attacker sets out, plants the cookie that they were given, and has the victim consent."""
+    """The attacker starts, plants the cookie that they were given, and has the victim consent."""
     offer = await world.connect_links.link(Person("p_bob", "test", "desk"), "asana")
     attacker = Browser(pages)
     assert await attacker.ask("GET", offer.link.url) == 200
@@ -94,7 +94,7 @@ async def test_a_planted_cookie_does_not_claim_the_victims_link_for_the_attacker
     assert await attacker.ask("GET", offer.link.url) == 409
 
 
-async def test_what_a_browser_is_given(pages: Pages, world: World) -> None:
+async def test_the_cookie_that_a_browser_receives(pages: Pages, world: World) -> None:
     offer = await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")
     async with pages.get(urlsplit(offer.link.url).path) as answer:
         [given] = answer.headers.getall("Set-Cookie")
@@ -122,7 +122,7 @@ async def test_what_a_browser_is_given(pages: Pages, world: World) -> None:
         f"__Secure-{BARE}=planted",
     ],
 )
-def test_what_counts_for_none(planted: str) -> None:
+def test_invalid_cookies_are_ignored(planted: str) -> None:
     request = make_mocked_request("GET", "/", CIMultiDict({"Cookie": planted}))
     assert not BrowserCookie(DOOR).of(request)
 

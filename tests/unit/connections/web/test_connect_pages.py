@@ -1,4 +1,4 @@
-"""The door under a flood: whoever floods is shut out alone, and leaves nothing behind."""
+"""The connect pages under a flood: only the flooding address is refused, and it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FLOODER, SOMEBODY = "203.0.113.7", "203.0.113.8"
 
 
 class Front:
-    """The door behind a proxy."""
+    """The connect pages behind a proxy."""
 
     def __init__(self, world: World, client: TestClient[web.Request, web.Application], door: ConnectPages) -> None:
         self._world = world
@@ -84,7 +84,7 @@ class Front:
 
     @property
     def keys(self) -> list[str]:
-        """What the limits remember."""
+        """The keys that the rate limits store."""
         return list(self.door._throttle._limiter.storage.storage)  # type: ignore[attr-defined]
 
     async def rows(self) -> int:
@@ -109,7 +109,7 @@ async def test_a_flood_blocks_only_its_own_address(front: Front) -> None:
     assert await front.look(SOMEBODY) == HTTPStatus.NOT_FOUND
 
 
-async def test_who_is_refused_already_leaves_nothing_in_memory(front: Front) -> None:
+async def test_a_refused_client_leaves_nothing_more_in_memory(front: Front) -> None:
     await front.flood(FLOODER)
     before = front.keys
     for _ in range(50):
@@ -124,7 +124,7 @@ async def test_no_page_is_remembered_by_more_than_a_digest(front: Front) -> None
 
 @pytest.fixture
 async def site(world: World) -> AsyncIterator[tuple[ConnectPages, str]]:
-    """The door as it is served, and where."""
+    """The connect pages as they are served, and their address."""
     door = ConnectPages(
         world.consent, events(world), world.store.chats, world.store.people, DOOR, TrustedProxies("127.0.0.1")
     )
@@ -132,7 +132,7 @@ async def site(world: World) -> AsyncIterator[tuple[ConnectPages, str]]:
         yield door, f"http://127.0.0.1:{port}"
 
 
-async def test_in_a_flood_of_made_up_links_ours_still_open(
+async def test_issued_links_open_during_a_flood_of_forged_ones(
     world: World, site: tuple[ConnectPages, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those beyond their share are refused by their first line, with the page and the headers of any other."""
@@ -165,9 +165,7 @@ async def test_in_a_flood_of_made_up_links_ours_still_open(
 
 
 @pytest.mark.parametrize("target", ["/", "/admin.php", "/connect/", "/connect/short", "//connect/verify", "*"])
-async def test_whatever_is_no_page_of_ours_counts_as_a_made_up_link(
-    site: tuple[ConnectPages, str], target: str
-) -> None:
+async def test_unknown_paths_count_as_forged_links(site: tuple[ConnectPages, str], target: str) -> None:
     door, _ = site
     door._not_found = NotFoundLimiter(lambda: 0.0)
     line = f"GET {target} HTTP/1.1\r".encode()
@@ -187,7 +185,7 @@ async def test_a_link_of_an_earlier_release_opens_while_there_is_no_flood(
         assert opened.status == HTTPStatus.OK
 
 
-async def test_a_page_has_a_limit_of_its_own(front: Front) -> None:
+async def test_each_page_has_a_separate_limit(front: Front) -> None:
     page = new_nonce()
     statuses = [await front.look(SOMEBODY, page) for _ in range(MOST_OF_PAGE.amount + 1)]
     assert statuses == [HTTPStatus.NOT_FOUND] * MOST_OF_PAGE.amount + [HTTPStatus.TOO_MANY_REQUESTS]
@@ -197,14 +195,14 @@ async def test_a_page_has_a_limit_of_its_own(front: Front) -> None:
 # --- the vendor's events --------------------------------------------------------------------------------------------
 
 
-async def test_what_is_signed_is_taken_however_many_others_ask(front: Front) -> None:
+async def test_signed_events_are_accepted_during_a_flood(front: Front) -> None:
     await front.flood(FLOODER)
     assert await front.event(FLOODER) == HTTPStatus.OK
     assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
     assert await front.event(SOMEBODY, "another") == HTTPStatus.UNAUTHORIZED
 
 
-async def test_what_is_not_signed_counts(front: Front) -> None:
+async def test_unsigned_events_count_against_the_limit(front: Front) -> None:
     for _ in range(MOST_OF_ADDRESS.amount - 1):
         await front.door._throttle.admits(FLOODER, "GET")
     await front.event(FLOODER)
@@ -223,7 +221,7 @@ async def test_a_compressed_body_is_refused_signed_or_not(world: World, front: F
 
 
 @pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
-async def test_what_bears_no_signature_is_not_read(front: Front, world: World, missing: str) -> None:
+async def test_the_body_of_an_unsigned_event_is_not_read(front: Front, world: World, missing: str) -> None:
     headers = signed(b"{}", world.clock.now)
     del headers[missing]
     assert await front.stalled(headers) == HTTPStatus.UNAUTHORIZED
@@ -259,7 +257,7 @@ async def test_headers_that_are_no_text_are_answered(front: Front, world: World)
 # --- the verifier's sessions that belong to no attempt --------------------------------------------------------------
 
 
-async def test_strays_of_one_address_store_little(front: Front) -> None:
+async def test_unmatched_sessions_of_one_address_store_little(front: Front) -> None:
     most = MOST_STRAYS_OF_ADDRESS.amount
     statuses = [await front.stray(FLOODER) for _ in range(most + 20)]
     assert statuses == [HTTPStatus.NOT_FOUND] * most + [HTTPStatus.TOO_MANY_REQUESTS] * 20
@@ -268,7 +266,7 @@ async def test_strays_of_one_address_store_little(front: Front) -> None:
     assert await front.rows() == most + 1
 
 
-async def test_strays_of_all_store_little_and_one_address_does_not_use_up_the_share_of_all(front: Front) -> None:
+async def test_unmatched_sessions_store_little_and_one_address_cannot_use_up_the_total(front: Front) -> None:
     for _ in range(MOST_STRAYS.amount):
         await front.stray(FLOODER)
     assert await front.stray(SOMEBODY) == HTTPStatus.NOT_FOUND
@@ -277,7 +275,7 @@ async def test_strays_of_all_store_little_and_one_address_does_not_use_up_the_sh
     assert await front.rows() == MOST_STRAYS.amount
 
 
-async def test_the_browser_that_was_sent_is_no_stray_however_many_there_are(world: World, front: Front) -> None:
+async def test_the_browser_sent_to_the_vendor_is_matched_during_a_flood(world: World, front: Front) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     for who in addresses(MOST_STRAYS.amount):
         await front.door._throttle.admits_stray(who)
@@ -288,7 +286,7 @@ async def test_the_browser_that_was_sent_is_no_stray_however_many_there_are(worl
 
 
 @pytest.mark.parametrize("flood", ["strays of one address", "strays of all", "requests of the address", "of the page"])
-async def test_a_session_is_burnt_however_many_strays_there_are(world: World, front: Front, flood: str) -> None:
+async def test_a_session_is_rejected_during_a_flood(world: World, front: Front, flood: str) -> None:
     """The victim's browser brings it in the middle of a flood; then the attacker's, which was sent to the vendor."""
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     session_uri = back.rpartition("session_uri=")[2]
@@ -307,7 +305,7 @@ async def test_a_session_is_burnt_however_many_strays_there_are(world: World, fr
     assert await front.rows() == 0
 
 
-async def test_a_flooded_address_keeps_nobody_from_their_own_code(world: World, front: Front) -> None:
+async def test_a_flooded_address_still_delivers_a_persons_own_code(world: World, front: Front) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     await front.flood(SOMEBODY)
     assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK

@@ -28,7 +28,7 @@ def attempt(toolkit_name: str = "Asana") -> ConnectAttempt:
         pages.code(attempt(), "chat", f"https://chat.example/{NAMED}"),
     ],
 )
-def test_what_others_have_named_is_text(page: str) -> None:
+def test_names_from_outside_are_escaped(page: str) -> None:
     assert NAMED not in page
     assert escape(NAMED) in page
 

@@ -1,4 +1,4 @@
-"""Whose request it is: nobody makes up their own address, and nobody has a whole network of them."""
+"""The client's address: a client can neither forge it, nor count as many clients within one network."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_without_a_trusted_proxy_the_peer_is_who_asks_and_one_line_says_so(caplo
     assert "203.0.113.7" not in line
 
 
-def test_a_trusted_proxy_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trusted_proxy_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert TrustedProxies(PROXIES).client_of("10.0.0.1", ["203.0.113.7"]) == "203.0.113.7"
     assert not caplog.records
 
 
 @pytest.mark.parametrize("setting", ["proxy.example", "10.0.0.1/8", "127.0.0.1;10.0.0.1", "0.0.0.0/0", "::/0", "*"])
-def test_what_is_no_address_or_every_address_is_refused(setting: str) -> None:
+def test_invalid_and_universal_networks_are_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=r"as 127\.0\.0\.1,10\.0\.0\.0/8"):
         TrustedProxies(setting)
