@@ -1,4 +1,4 @@
-"""Addresses in CommonMark: bare ones, those in angle brackets, and where links lead. Each pattern is linear."""
+"""Addresses in CommonMark: bare ones, those in angle brackets, and link targets. Each pattern is linear."""
 
 import html
 import re
@@ -9,7 +9,7 @@ from whatsapp_gateway.markup.boundaries import can_close
 AUTOLINK: Final = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*|[\w.+%-]+@[\w.-]+)>")
 
 _FOREIGN: Final = "，。；：！？、（）「」『』【】《》“”…"
-"""Punctuation beside an address, never of one."""
+"""Punctuation next to an address that is never part of it."""
 _BARE: Final = re.compile(
     rf"(?:(?:https?|ftp)://|www\.)[^\s<>`\"{_FOREIGN}]+",
     re.IGNORECASE,
@@ -26,9 +26,9 @@ _IS_PATH: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|[/#?]|\.{1,2}/|\S*[./]\S
 
 
 def bare_address(text: str, start: int, end: int, opened: str) -> str:
-    """The address that is written out here, without the punctuation of its sentence; empty: none.
+    """The bare address at this position, without the punctuation of its sentence; empty: none.
 
-    `**` and `~~` are its own, as in `/src/**/x`, unless they end emphasis by one of the marks that are open.
+    `**` and `~~` belong to it, as in `/src/**/x`, unless they end emphasis that one of the open marks began.
     """
     found = _BARE.match(text, start, end)
     if found is None:
@@ -44,7 +44,9 @@ def bare_address(text: str, start: int, end: int, opened: str) -> str:
 
 
 def without_punctuation(address: str) -> str:
-    """What stands behind an address is the sentence's; a bracket that it has opened itself is its own."""
+    """Punctuation after an address belongs to the sentence; a closing bracket whose opening one is in the address
+    belongs to it.
+    """
     end = len(address)
     surplus = {close: address.count(close) - address.count(open_) for open_, close in ("()", "[]", "{}")}
     while end and (address[end - 1] in ".,;:!?'" or surplus.get(address[end - 1], 0) > 0):
@@ -55,7 +57,9 @@ def without_punctuation(address: str) -> str:
 
 
 def link_target(text: str, start: int, *, in_word: bool) -> tuple[str, int] | None:
-    """Where the link leads whose brackets have just ended, and where it ends; None: `handlers[0](event)` is none."""
+    """The target of the link whose brackets have just ended, and where it ends; None: not a link, as in
+    `handlers[0](event)`.
+    """
     found = _TARGET.match(text, start)
     if found is None:
         return None
@@ -65,12 +69,12 @@ def link_target(text: str, start: int, *, in_word: bool) -> tuple[str, int] | No
 
 
 def _unescaped(entity: re.Match[str]) -> str:
-    """Only what ends in a semicolon is one: `?a=1&copy=2` is not."""
+    """Only a name that ends in a semicolon is an entity: `?a=1&copy=2` has none."""
     return html.unescape(entity[0])
 
 
 def says_the_same(title: str, target: str) -> bool:
-    """Whether a title is the address itself, or lacks no more than its scheme."""
+    """Whether a title is the address itself, possibly without its scheme."""
     if target.startswith("tel:"):
         return re.sub(r"[^0-9+]", "", title) == re.sub(r"[^0-9+]", "", target)
     return title.rstrip("/") == re.sub(r"\A(?:https?://|mailto:)", "", target).rstrip("/") or title == target

@@ -1,7 +1,7 @@
-"""CommonMark to the markup that WhatsApp shows: *bold*, _italic_, ~struck~, `code`, lists, quotes.
+"""Converts CommonMark to WhatsApp's markup: *bold*, _italic_, ~struck~, `code`, lists, quotes.
 
-Line by line, since WhatsApp's own markup goes by lines: markers, numbers and indentation stay as they are written, and
-what is no markup comes through byte for byte, but for white space at the ends of lines and of more than one empty line.
+It works line by line, as WhatsApp's own markup does: markers, numbers and indentation stay as written. Text without
+markup is kept byte for byte, except white space at the ends of lines and repeated empty lines.
 """
 
 import re
@@ -34,7 +34,7 @@ _UNWRAPPED_MOST: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines without an empty one between them; or those of a code block without their fence."""
+    """Lines without an empty line between them; or the lines of a code block without their fence."""
 
     text: str
     code: bool = False
@@ -46,9 +46,9 @@ class Block:
 
 
 def to_blocks(markdown: str) -> list[Block]:
-    """The text as blocks that stand apart by an empty line; none is invisible or ends in white space.
+    """The text as blocks, which empty lines separate; none is invisible or ends in white space.
 
-    A text whose marks nest without end, or of which nothing would be shown, is one block as it was written.
+    A text with too deep nesting, or without visible content, is one block as written.
     """
     try:
         blocks = list(_blocks(markdown.replace("\r\n", "\n"), _UNWRAPPED_MOST))
@@ -58,7 +58,7 @@ def to_blocks(markdown: str) -> list[Block]:
 
 
 def as_text(text: str) -> Block:
-    """Text without markup, a file's name for one, as a block that shows it as it is."""
+    """Text without markup, such as a file's name, as a block that shows it unchanged."""
     pieces = ([Piece("\n"), Piece(line)] for line in text.split("\n"))
     return Block(write_lines(list(chain.from_iterable(pieces))[1:]))
 
@@ -78,27 +78,28 @@ def _blocks(markdown: str, unwrapping: int) -> Iterator[Block]:
 
 
 def _unwrapped(markdown: str) -> str:
-    """The text inside, if all of it stands in a fence of Markdown, whatever fences it has itself."""
+    """The inner text, if the whole text is in a fence of Markdown, whatever fences the inner text has."""
     lines = markdown.strip().split("\n")
     first = _FENCE.fullmatch(lines[0].strip())
     if first and first[2].strip().lower() in _WRAPPERS and lines[-1].strip() == first[1] and len(lines) > 1:
         inner = lines[1:-1]
-        # With fences of its own, in pairs, the outer one is all around; else the last line may close one of them.
+        # If the inner fences are paired, the outer fence encloses everything; otherwise the last line may close one of
+        # them.
         if sum(line.strip().startswith(first[1]) for line in inner) % 2 == 0:
             return "\n".join(inner)
     return markdown
 
 
 class _Reader:
-    """Goes through the lines once."""
+    """Reads the lines once."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
         self._at = 0
         self._done: list[str] = []
-        """Lines of the block that is under way."""
+        """Lines of the current block."""
         self._group: list[tuple[str, str]] = []
-        """Prefix and text of the lines of a paragraph that is under way: marks may reach from one into the next."""
+        """Prefix and text of the lines of the current paragraph: marks may extend over lines."""
         self._in_list = False
 
     def blocks(self) -> Iterator[tuple[Block, bool]]:
@@ -121,7 +122,7 @@ class _Reader:
         yield from self._end()
 
     def _is_plain(self, line: str) -> bool:
-        """Most lines are: nothing but a table or an underline could make more of them."""
+        """Most lines are plain: only a table or an underline could give them another meaning."""
         if not line[0].isalpha() or "|" in line or (self._group and self._group[-1][0].strip()):
             return False
         self._in_list = self._in_list and bool(self._group)
@@ -230,7 +231,7 @@ def _write(text: str, marks: tuple[str, ...] = ()) -> str:
 
 
 def _prefixed(prefix: str, text: str) -> str:
-    """WhatsApp shows `- ` as a bullet wherever it begins a line, and `> ` as a quote."""
+    """WhatsApp shows `- ` at the beginning of a line as a bullet, and `> ` as a quote."""
     if prefix.strip():
         return (prefix.lstrip() if prefix.lstrip().startswith(">") else prefix).replace("*", "-") + text
     return prefix + (HAIR + text if _LOOKS_LIKE_A_BLOCK.match(text) else text)

@@ -1,4 +1,4 @@
-"""Emphasis of CommonMark: runs of marks, and which of them belong together. Linear in the number of runs."""
+"""Emphasis of CommonMark: finds runs of marks, and matches them. Linear in the number of runs."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ STRUCK: Final = "~"
 _LONGEST: Final = 3
 _MARKS: Final = "*_~"
 _BESIDE: Final = 8
-"""Characters in which other marks may stand beside a run: what lies beyond them bounds it."""
+"""How far other marks may extend next to a run; the character after them is its boundary."""
 _RUN: Final = re.compile(r"(.)\1*")
 _CLAUSE: Final = 40
 _CLAUSE_ENDS: Final = re.compile(r"[\s，。；：！？、（）「」『』“”,.;:!?()]")
@@ -27,7 +27,7 @@ _PASSWORD: Final = tuple(
     )
     for mark in "*~"
 )
-"""A word that has a mark inside as well: `*Sommer*2024*`."""
+"""A word that also contains a mark: `*Sommer*2024*`."""
 _NAME: Final = re.compile(r"__([A-Za-z0-9_]{1,30}?)__")
 _PYTHON: Final = (object, type, int, list, dict, memoryview, type(len), type(re))
 _OTHERS: Final = frozenset(
@@ -48,28 +48,28 @@ _OTHERS: Final = frozenset(
     }
 )
 _NAMES: Final = _OTHERS.union(name.strip("_") for kind in _PYTHON for name in dir(kind))
-"""Names of programming languages that look like bold text: Python's own, and some more."""
+"""Names in programming languages that look like bold text: Python's, and some others."""
 
 
 @dataclass(slots=True)
 class Run:
-    """A run of one mark. Each pair takes one or two off it: `left` are text."""
+    """A run of one mark. Each pair consumes one or two marks: the `left` ones are text."""
 
     mark: str
     left: int
     can_open: bool = False
     can_close: bool = False
     reckons: bool = False
-    """Whether it stands between two numbers."""
+    """Whether it is between two numbers."""
     behind: int = 0
-    """How much stands in front of it that emphasis may embrace: between a pair there is some."""
+    """How much text before it emphasis may embrace: a pair must enclose some."""
     closes: list[str] = field(default_factory=list)
-    """What it ends, the innermost first; and what it begins, the innermost first."""
+    """The marks that it ends, the innermost first; and those that it begins, the innermost first."""
     opens: list[str] = field(default_factory=list)
 
 
 def read_run(text: str, start: int) -> tuple[Run | str, int]:
-    """The run of marks that begins here, or the text that it is, and where it ends."""
+    """The run of marks that begins here, or its text, and where it ends."""
     if (name := _NAME.match(text, start)) and name[1] in _NAMES:
         return name[0], name.end()
     if word := next(filter(None, (pattern.match(text, start) for pattern in _PASSWORD)), None):
@@ -96,21 +96,21 @@ def read_run(text: str, start: int) -> tuple[Run | str, int]:
 
 
 def _is_quoted(before: str, after: str) -> bool:
-    """Whether marks are the whole of what is quoted: they are spoken of."""
+    """Whether a quotation contains only marks: then the text is about them."""
     return before in QUOTES and after in QUOTES
 
 
 def _stands_between_numbers(text: str, start: int) -> bool:
-    """Whether it does so as a sign of a sum may, with spaces around it: `5 *3`."""
+    """Whether it can be the operator of a calculation, with spaces around it: `5 *3`."""
     left, right = text[max(0, start - _BESIDE) : start].rstrip(" "), text[start + 1 : start + 1 + _BESIDE].lstrip(" ")
     return left[-1:].isdecimal() and right[:1].isdecimal()
 
 
 def _embraces(text: str, start: int) -> tuple[bool, bool]:
-    """Whether a single * beside letters that are written without spaces begins or ends emphasis, and is no product.
+    """Whether a single * next to letters of a script without spaces begins or ends emphasis, and is not a product.
 
-    It does if it is one of two in its clause, embraces two letters or more, and nothing is reckoned there: `长*宽*高`
-    and `价=单*量*折` are sums.
+    It does if it is one of two in its clause, embraces two letters or more, and the clause contains no calculation:
+    `长*宽*高` and `价=单*量*折` are calculations.
     """
     left = _CLAUSE_ENDS.split(text[max(0, start - _CLAUSE) : start])[-1]
     right = _CLAUSE_ENDS.split(text[start + 1 : start + 1 + _CLAUSE])[0]
@@ -121,7 +121,7 @@ def _embraces(text: str, start: int) -> tuple[bool, bool]:
 
 
 def pair(runs: Iterable[Run]) -> None:
-    """Match those that begin emphasis with those that end it."""
+    """Match runs that begin emphasis with runs that end it."""
     opened = _Opened()
     for run in runs:
         while run.can_close and run.left and (other := opened.take(run)):
@@ -136,21 +136,21 @@ def pair(runs: Iterable[Run]) -> None:
 
 
 class _Opened:
-    """Runs that await their end, the last one first."""
+    """Runs that are still open, the last one first."""
 
     def __init__(self) -> None:
         self._runs: list[Run] = []
         self._places: dict[tuple[str, int], list[int]] = {}
-        """Where those of a mark and a width are among them."""
+        """Their positions by mark and width."""
 
     def put(self, run: Run) -> None:
         self._places.setdefault((run.mark, run.left), []).append(len(self._runs))
         self._runs.append(run)
 
     def take(self, end: Run) -> Run | None:
-        """The last that this one may end; those opened inside it go as well, they are text.
+        """The last run that this one may end. Runs opened inside it are removed, because they are text.
 
-        Of another width only where one of them is three: `**a*` is text rather than half of it.
+        The widths may differ only if one of them is three: `**a*` is text rather than half of it.
         """
         widths = (1, 2, _LONGEST) if end.left == _LONGEST else (end.left, _LONGEST)
         last = max((places[-1] for width in widths if (places := self._places.get((end.mark, width)))), default=None)

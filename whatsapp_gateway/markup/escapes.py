@@ -17,9 +17,9 @@ _LOOK_BACK: Final = 512
 
 
 class Backslashes:
-    r"""Tells those of paths, regular expressions, LaTeX and JSON from escapes, word by word: all of a word are alike.
+    r"""Distinguishes backslashes in paths, regular expressions, LaTeX and JSON from escapes, word by word.
 
-    CommonMark takes each in front of punctuation for an escape, and would change `C:\new\_x` and `\d+\.\d*`.
+    CommonMark treats each backslash before punctuation as an escape, and would change `C:\new\_x` and `\d+\.\d*`.
     """
 
     def __init__(self, text: str) -> None:
@@ -55,7 +55,7 @@ class Backslashes:
             return True
         if _PATH.match(word) or _PATTERN.match(word):
             return True
-        # The rest of a path with spaces in it.
+        # The rest of a path that contains spaces.
         line = self._text.rfind("\n", 0, start) + 1
         begins_with_word = word[0] not in "\\*_~`"
         return begins_with_word and _DRIVE.search(self._text, max(line, start - _LOOK_BACK), start) is not None

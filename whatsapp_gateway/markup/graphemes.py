@@ -1,6 +1,6 @@
-"""Text measured and cut as people see it: a character that is made of several is never torn.
+"""Measures and cuts text by visible characters: a character of several code points is never split.
 
-Meta counts "characters" and does not say which. UTF-16 code units are the strictest reading: an emoji counts two.
+Meta counts "characters" without a definition. UTF-16 code units are the strictest reading: an emoji counts as two.
 """
 
 from typing import Final
@@ -18,12 +18,12 @@ def units(text: str) -> int:
 
 
 def is_visible(text: str) -> bool:
-    """Whether a reader sees anything: joiners, soft hyphens, variation selectors and blank letters are nothing."""
+    """Whether a reader sees anything: joiners, soft hyphens, variation selectors and blank letters are invisible."""
     return _VISIBLE.search(text) is not None
 
 
 def reach(text: str, start: int, limit: int) -> int:
-    """How far from start so many units go: an index."""
+    """The index that `limit` units from start reach."""
     window = text[start : start + limit]
     surplus = units(window) - limit
     end = len(window)
@@ -36,8 +36,8 @@ def reach(text: str, start: int, limit: int) -> int:
 def last_bound(text: str, start: int, end: int) -> int:
     """The last end of a whole character in this range; end, if not even one fits. A character begins at start."""
     room, bound = end - start, 0
-    # One more than there is room for shows whether the last one is whole. A slice, for each flag makes the pattern
-    # count the flags in front of it: back to the start of all that it is given.
+    # One character more than there is room for shows whether the last one is whole. The slice limits the pattern's
+    # work: for each flag it counts the flags before it, back to the start of its input.
     for cluster in _CLUSTER.finditer(text[start : end + 1]):
         if cluster.end() > room:
             break
@@ -46,7 +46,7 @@ def last_bound(text: str, start: int, end: int) -> int:
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most so many units, with an ellipsis if something is left out."""
+    """At most `limit` units, with an ellipsis if text is omitted."""
     if units(text) <= limit:
         return text
     end = reach(text, 0, limit - 1)

@@ -1,7 +1,8 @@
-"""The inline markup of CommonMark, read into what is shown and how. Linear in the length of the text.
+"""Parses the inline markup of CommonMark into text and its formatting. Linear in the length of the text.
 
-spec.commonmark.org, but for this: emphasis begins and ends by boundaries.py, backslashes escape by escapes.py, and
-links lead somewhere by addresses.py; bare addresses are one piece each; definitions of links stay as they are written.
+spec.commonmark.org, with these differences. Emphasis begins and ends by boundaries.py, backslashes escape by
+escapes.py, and link targets follow addresses.py. Bare addresses are one piece each. Definitions of links are shown as
+written.
 """
 
 import html
@@ -20,18 +21,18 @@ from whatsapp_gateway.markup.emphasis import Run, pair, read_run
 from whatsapp_gateway.markup.escapes import Backslashes
 
 DEEPEST: Final = 20
-"""Marks in marks: nobody writes so many."""
+"""Nested marks: realistic text has fewer."""
 
 _SPECIAL: Final = re.compile(r"[\\`*_~\[\]!<&\n]|(?<![A-Za-z0-9])(?:(?:https?|ftp)://|www\.)", re.IGNORECASE)
 _TICKS: Final = re.compile(r"`+")
 _BRACKETS: Final = re.compile(r"\\.|`+|[\[\]]")
 _SOLID: Final = regex.compile(r"[\p{L}\p{N}\p{Sc}\p{Sm}\p{So}]")
-"""A letter, a digit or a symbol; no `^` or `¨`."""
+"""A letter, a digit or a symbol; not `^` or `¨`."""
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 
 class Shape(Enum):
-    """How a piece is written down."""
+    """How a piece is written."""
 
     TEXT = auto()
     CODE = auto()
@@ -41,7 +42,7 @@ class Shape(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text under the same marks, the outermost first. A line's end is a piece of its own, and in no other."""
+    """Text under the same marks, the outermost first. A line's end is a separate piece."""
 
     text: str
     marks: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ class Piece:
 
 
 class NestsTooDeepError(Exception):
-    """Marks are in marks without end."""
+    """Marks are nested too deep."""
 
 
 class _LinkBegins:
@@ -66,14 +67,14 @@ _Found = tuple[Sequence[_Part], int] | None
 
 
 def read_inline(text: str, marks: tuple[str, ...] = ()) -> list[Piece]:
-    """The pieces of a paragraph, all under these marks. NestsTooDeepError."""
+    """The pieces of a paragraph, all under these marks. Raises `NestsTooDeepError`."""
     parts = list(_Scanner(text).parts())
     _pair_within_links(parts)
     return list(_pieces(parts, marks))
 
 
 class _Scanner:
-    """From left to right, each character once."""
+    """Scans from left to right, each character once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -81,9 +82,9 @@ class _Scanner:
         self._closing_brackets = _closing_brackets(text, self._closing_ticks) if "](" in text else {}
         self._backslashes = Backslashes(text)
         self._links: list[tuple[int, int, str]] = []
-        """Those that are open: where the title ends, where the link ends, where it leads."""
+        """Open links: where the title ends, where the link ends, and its target."""
         self._unended = dict.fromkeys("*_~", 0)
-        """Runs that may begin emphasis, and that none may have ended yet."""
+        """How many runs may still begin emphasis, by mark."""
         self._readers = {
             "\\": self._escape,
             "`": self._code,
@@ -114,7 +115,7 @@ class _Scanner:
         if told < len(self._text):
             yield Piece(self._text[told:])
 
-    # --- each of these: the parts that begin here, and where they end; None: it is text ---------------------------
+    # --- each returns the parts that begin here, and where they end; None: it is text -------------------------------
 
     def _line_end(self, start: int) -> _Found:
         return [Piece("\n")], start + 1
@@ -190,7 +191,7 @@ class _Scanner:
         marks = "".join(mark for mark, count in self._unended.items() if count)
         address = bare_address(self._text, start, self._title_end(), marks)
         mark = address[-1:]
-        # `_see https://a.b/c_`: the mark is the sentence's, unless a later one ends that emphasis.
+        # `_see https://a.b/c_`: the mark belongs to the sentence, unless a later one ends that emphasis.
         if self._unended.get(mark) and not self._is_ended_later(start + len(address), mark):
             address = without_punctuation(address.rstrip(mark))
         return ([Piece(address, (), Shape.ADDRESS)], start + len(address)) if address else None
@@ -208,7 +209,7 @@ def _by_lines(text: str, shape: Shape) -> list[_Part]:
 
 
 def _closing_ticks(text: str) -> dict[int, int]:
-    """For each run of backticks that opens code, where the next one of its length begins."""
+    """For each run of backticks that opens code, the position of the next one of the same length."""
     following: dict[int, int] = {}
     closing: dict[int, int] = {}
     for start, end in reversed([run.span() for run in _TICKS.finditer(text)]):
@@ -219,7 +220,7 @@ def _closing_ticks(text: str) -> dict[int, int]:
 
 
 def _closing_brackets(text: str, ticks: dict[int, int]) -> dict[int, int]:
-    """For each opening bracket its closing one; those in code and behind a backslash do not count."""
+    """For each opening bracket its closing one; brackets in code and after a backslash do not count."""
     closing: dict[int, int] = {}
     opened: list[int] = []
     code_ends = 0
@@ -251,7 +252,7 @@ def _pair_within_links(parts: Sequence[_Part]) -> None:
 
 
 def _may_be_embraced(piece: Piece) -> bool:
-    """Emphasis of nothing but punctuation is none."""
+    """Emphasis of only punctuation is text."""
     return piece.shape is not Shape.TEXT or _SOLID.search(piece.text) is not None
 
 
@@ -270,7 +271,7 @@ def _pieces(parts: Sequence[_Part], marks: tuple[str, ...]) -> Iterator[Piece]:
 
 
 def _marked(part: Piece | Run, inside: list[str]) -> Sequence[Piece]:
-    """The piece under the marks around it; of a run, which changes them, what is left as text."""
+    """The piece under the marks around it; of a run, which changes them, the rest that is text."""
     if isinstance(part, Piece):
         is_text = inside and part.shape is Shape.TEXT and part.text != "\n"
         return [Piece(part.text, tuple(dict.fromkeys(inside))) if is_text else part]
@@ -283,7 +284,7 @@ def _marked(part: Piece | Run, inside: list[str]) -> Sequence[Piece]:
 
 
 def _linked(title: Sequence[Piece], target: str) -> Sequence[Piece]:
-    """The title, and behind it where it leads, unless the title says so."""
+    """The title, and after it the target, unless the title contains it."""
     said = "".join(piece.text for piece in title).strip()
     address = re.sub(r"\A(?:mailto:|tel:)", "", target)
     if not said or says_the_same(said, target):

@@ -1,4 +1,4 @@
-"""Pieces written down in WhatsApp's markup, line by line, so that it shows just what is meant."""
+"""Writes pieces in WhatsApp's markup, line by line, so that WhatsApp shows exactly what is meant."""
 
 import re
 from collections import deque
@@ -20,7 +20,7 @@ _PUNCTUATION: Final = re.compile(r"[^\w\s]*\s*")
 
 
 def write_lines(pieces: Iterable[Piece]) -> str:
-    """As many lines as the pieces have."""
+    """One line for each line of the pieces."""
     lines: list[list[Piece]] = [[]]
     for piece in pieces:
         if piece.text == "\n":
@@ -31,9 +31,10 @@ def write_lines(pieces: Iterable[Piece]) -> str:
 
 
 def _line(pieces: Sequence[Piece]) -> str:
-    """With its marks, if WhatsApp shows those and no others; else without.
+    """With its marks, if WhatsApp shows those and no others; otherwise without.
 
-    What it would take for marks is shown as code, which it leaves as it is, or has a hair space in its way.
+    Text that it would interpret as marks is shown as code, which it leaves unchanged, or is interrupted by a hair
+    space.
     """
     pieces = _merged(pieces)
     if len(pieces) == 1 and pieces[0].shape is Shape.TEXT and not (pieces[0].marks or _SIGNS.search(pieces[0].text)):
@@ -54,7 +55,7 @@ def _line(pieces: Sequence[Piece]) -> str:
 
 
 def _merged(pieces: Iterable[Piece]) -> list[Piece]:
-    """Text under the same marks in one piece, the white space between two as well."""
+    """Joins text under the same marks, including white space between two pieces."""
     merged = []
     for (marks, shape), group in groupby(pieces, key=lambda piece: (piece.marks, piece.shape)):
         if shape is Shape.TEXT:
@@ -72,7 +73,7 @@ def _written(pieces: Sequence[Piece]) -> tuple[str, set[Span]]:
 
 
 class _Writing:
-    """One line as it grows. White space stands outside the marks, and so do code and addresses."""
+    """One line under construction. White space is outside the marks, and so are code and addresses."""
 
     def __init__(self) -> None:
         self._line: list[str] = []
@@ -106,13 +107,13 @@ class _Writing:
         self._put(_unfenced(body))
 
     def end(self) -> tuple[str, set[Span]]:
-        """The line, and what is meant to be shown as marked in it."""
+        """The line, and the spans that must be shown as marked in it."""
         self._shut(())
         self._put(self._gap)
         return "".join(self._line), self._spans
 
     def _parted(self, text: str) -> tuple[str, str, str]:
-        """White space around what a mark may embrace; behind an address its punctuation, too."""
+        """Splits off white space around text that a mark may embrace; after an address also its punctuation."""
         body = text.strip()
         start = len(text) - len(text.lstrip())
         if self._behind_address and not start and (found := _PUNCTUATION.match(text)):
@@ -121,7 +122,7 @@ class _Writing:
         return text[:start], body, text[start + len(body) :]
 
     def _shut(self, marks: tuple[str, ...]) -> int:
-        """Close what does not go on; how many marks do."""
+        """Close the marks that end here; return how many continue."""
         going_on = 0
         while going_on < min(len(marks), len(self._open)) and self._open[going_on][0] == marks[going_on]:
             going_on += 1
@@ -133,7 +134,7 @@ class _Writing:
         return going_on
 
     def _bound(self, first: str, *, opens: bool) -> None:
-        """A hair space where a mark would stand beside a letter, and WhatsApp show it as text."""
+        """Add a hair space where a mark would touch a letter, and WhatsApp would show it as text."""
         if (self._closed and (opens or not closes_before(first))) or (opens and not opens_behind(self._last)):
             self._put(HAIR)
 
@@ -172,7 +173,7 @@ def _unfenced(text: str) -> str:
 
 
 def _guarded(pieces: Sequence[Piece], *, as_code: bool) -> Iterator[Piece]:
-    """The pieces; what of their text WhatsApp would take for marked is code in them, or has a hair space in its way."""
+    """The pieces. Text that WhatsApp would show as marked becomes code, or is interrupted by a hair space."""
     plain = "".join(_as_code(piece.text) if piece.shape is Shape.CODE else piece.text for piece in pieces)
     spans = deque(sorted(spans_in(plain)))
     position = 0
@@ -206,9 +207,9 @@ def _split(piece: Piece, plain: str, offset: int, spans: Sequence[Span], *, as_c
 
 
 def _word(line: str, span: Span) -> tuple[int, int, int]:
-    """What to show as code, and where to look on: the word in which the mark begins, or in CJK the marked text itself.
+    """The range to show as code, and where to continue: the word in which the mark begins, or in CJK the marked text.
 
-    Nothing, where it is too long or cannot be code.
+    An empty range if it is too long or cannot be code.
     """
     before = line[max(0, span.start - _LONGEST_AS_CODE) : span.start]
     start = span.start - (len(before.split()[-1]) if before and not before[-1].isspace() else 0)

@@ -1,7 +1,7 @@
-"""The rule of split version 2, as it was: a reply that was sent in part under it is finished under it.
+"""The unchanged rule of split version 2: a reply that was partly sent under it is finished under it.
 
-Frozen, and not to be mended: each character that it makes counts. It goes with the first release behind the one that
-brought version 3, when no reply that was begun under it can be left.
+Frozen, including its faults, because each character of its output counts. Remove it with the first release after the
+one that introduced version 3, when no reply that was begun under it can be left.
 """
 
 import re
@@ -15,8 +15,8 @@ from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
 _DEEPEST: Final = 20
-"""Levels of lists and quotes, or of marks, in one another: nobody writes so many, and the parser reads no more."""
-# Definitions of links are shown like all else: CommonMark would drop them, used or not.
+"""The deepest nesting of lists and quotes, or of marks: realistic text has less, and the parser reads no deeper."""
+# Definitions of links are shown like other text: CommonMark would drop them, used or not.
 _PARSER: Final = (
     MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable("strikethrough").disable("reference")
 )
@@ -37,9 +37,9 @@ class Block:
 
 
 def to_blocks(markdown: str) -> list[Block]:
-    """The text as blocks that stand apart by an empty line; none is blank or ends in white space.
+    """The text as blocks, which empty lines separate; none is blank or ends in white space.
 
-    A text that nests too deep, or of which nothing would be shown, is one block as it was written.
+    A text with too deep nesting, or without visible content, is one block as written.
     """
     tokens = _PARSER.parse(markdown)
     blocks = [] if _nests_too_deep(tokens) else map(_block, SyntaxTreeNode(tokens).children)
@@ -47,7 +47,7 @@ def to_blocks(markdown: str) -> list[Block]:
 
 
 def _nests_too_deep(tokens: Sequence[Token]) -> bool:
-    """Whether the parser may have left out what lies deeper, or marks are in marks without end."""
+    """Whether the parser may have skipped deeper content, or marks are nested too deep."""
     levels = (level for token in tokens for level in (token.level, *(mark.level for mark in token.children or ())))
     return max(levels, default=0) >= _DEEPEST - 1
 
@@ -145,7 +145,7 @@ def pack(blocks: Sequence[Block], limit: int) -> list[str]:
 
 
 def with_tail(blocks: Sequence[Block], limit: int, tail_limit: int) -> tuple[list[str], str]:
-    """All but the last as pack() does; the last as long as tail_limit allows, empty if there is no text."""
+    """All but the last message as in pack(); the last as long as tail_limit allows, empty if there is no text."""
     rest = list(blocks)
     tail = ""
     while rest and len(longer := GAP.join(filter(None, (rest[-1].shown(), tail)))) <= tail_limit:
@@ -160,7 +160,7 @@ def with_tail(blocks: Sequence[Block], limit: int, tail_limit: int) -> tuple[lis
 
 
 def pieces(blocks: Sequence[Block], limit: int) -> list[Block]:
-    """The blocks, those that are too long cut into several; code stays code in each."""
+    """The blocks, with the long ones cut into several; code stays code in each."""
     return [
         Block(text, block.code)
         for block in blocks
@@ -179,7 +179,7 @@ def _cut(text: str, limit: int) -> list[str]:
 
 
 def _best_cut(text: str, limit: int) -> tuple[int, int]:
-    """Where a part ends and the next one begins: at a line's end, else a sentence's, a word's, anywhere."""
+    """Where a part ends and the next one begins: at the end of a line, a sentence or a word, or anywhere."""
     for pattern in _BREAKS:
         breaks = [match for match in pattern.finditer(text, 0, limit + 1) if 0 < match.start() <= limit]
         if breaks and breaks[-1].start() > limit // 4:
@@ -195,5 +195,5 @@ def _belongs_to_previous(previous: str, char: str) -> bool:
 
 
 def short(text: str, limit: int) -> str:
-    """At most so many code points."""
+    """At most `limit` code points."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""Blocks of text into messages of a limited length, always in the same way. Lengths are in UTF-16 code units."""
+"""Splits blocks of text into messages of a limited length, deterministically. Lengths are in UTF-16 code units."""
 
 import re
 import unicodedata
@@ -12,13 +12,14 @@ from whatsapp_gateway.markup.lines import FENCE
 from whatsapp_gateway.markup.whatsapp_markup import ADDRESS, CODE, spans_in
 
 SPLIT_VERSION: Final = "3"
-"""Names this rule and that of rendering.py. To be raised with any change of what they make: a reply that was
-sent in part under one rule is continued by the same."""
+"""The version of this rule and of rendering.py. Increase it with any change of their output: a reply that was partly
+sent under one rule is continued under the same.
+"""
 
 GAP: Final = "\n\n"
 _FENCE: Final = len(Block("", code=True).shown())
 _MARKS: Final = 8
-"""Characters for what is marked at a cut: bold, italic, struck and code at once."""
+"""Room for the marks at a cut: bold, italic, struck and code at once."""
 _CLOSING: Final = "」』”’）》】"
 _BREAKS: Final = (
     re.compile(r"()\n+"),
@@ -26,7 +27,7 @@ _BREAKS: Final = (
     re.compile(rf"([，、；：][{_CLOSING}]*)\s*"),
     re.compile(r"()\s+"),
 )
-"""Where a text is cut, the best first: behind a line, a sentence, a clause, a word."""
+"""The positions for a cut, the best first: after a line, a sentence, a clause, a word."""
 _QUOTE: Final = re.compile(r"(?:> ?)+")
 _JOINERS: Final = "\u200d\ufe0f\u20e3"
 
@@ -50,7 +51,7 @@ def pack(blocks: Sequence[Block], limit: int) -> list[str]:
 
 
 def with_tail(blocks: Sequence[Block], limit: int, tail_limit: int) -> tuple[list[str], str]:
-    """All but the last as pack() does; the last as long as tail_limit allows, empty if there is no text."""
+    """All but the last message as in pack(); the last as long as tail_limit allows, empty if there is no text."""
     rest = list(blocks)
     tail = ""
     while rest and units(longer := GAP.join(filter(None, (rest[-1].shown(), tail)))) <= tail_limit:
@@ -65,7 +66,7 @@ def with_tail(blocks: Sequence[Block], limit: int, tail_limit: int) -> tuple[lis
 
 
 def pieces(blocks: Sequence[Block], limit: int) -> list[Block]:
-    """The blocks, those that are too long cut into several; code stays code, and marked text marked, in each."""
+    """The blocks, with the long ones cut into several; code stays code, and marked text stays marked, in each."""
     return [piece for block in blocks for piece in _pieces(block, limit)]
 
 
@@ -82,7 +83,7 @@ class _Part(NamedTuple):
 
 
 class _Marked(NamedTuple):
-    """What must be closed in front of a cut and opened again behind it."""
+    """Marks to close before a cut and to open again after it."""
 
     start: int
     end: int
@@ -90,7 +91,7 @@ class _Marked(NamedTuple):
 
 
 class _Cut:
-    """One block that is too long. What it is shown as is found once, however often it is cut."""
+    """One block that is too long. Its rendering is computed once, however often it is cut."""
 
     def __init__(self, block: Block) -> None:
         self._text = block.text
@@ -100,7 +101,7 @@ class _Cut:
         self._ends = [end for _, end in self._addresses]
 
     def piece(self, start: int, end: int) -> Block:
-        """A part as it stands alone."""
+        """A part as a separate block."""
         if self._code:
             return Block(self._text[start:end], code=True)
         around_start, around_end = self._around(start), self._around(end)
@@ -109,7 +110,7 @@ class _Cut:
         return Block(self._quote(start) + opened + self._text[start:end] + closed)
 
     def parts(self, limit: int) -> list[_Part]:
-        """Parts that are not blank and, with all that piece() adds, not too long."""
+        """Parts that are not blank and, with everything that piece() adds, not too long."""
         parts = []
         start, length = 0, len(self._text)
         while start < length:
@@ -120,11 +121,11 @@ class _Cut:
         return parts
 
     def _added(self, start: int) -> int:
-        """What piece() may add to a part from here on, at most."""
+        """The most that piece() may add to a part that starts here."""
         return _FENCE if self._code else (2 * _MARKS if self._marked else 0) + len(self._quote(start))
 
     def _next(self, start: int, room: int) -> tuple[int, int]:
-        """Where the part from here ends, and where the next one begins."""
+        """Where the part that starts here ends, and where the next one begins."""
         most = reach(self._text, start, room)
         if most >= len(self._text):
             return len(self._text), len(self._text)
@@ -140,7 +141,7 @@ class _Cut:
         return bound, bound
 
     def _breaks(self, pattern: re.Pattern[str], start: int, most: int) -> Iterator[tuple[int, int]]:
-        """The last that leaves whole characters on both sides."""
+        """The last break with whole characters on both sides."""
         last = None
         for found in pattern.finditer(self._text, start, most + 1):
             end = max(found.end(group) for group in range(1, pattern.groups + 1))
@@ -150,7 +151,7 @@ class _Cut:
             yield last
 
     def _clear_of_marks(self, start: int, end: int, following: int, most: int) -> tuple[int, int]:
-        """Not inside an address, and not beside a mark that would embrace nothing."""
+        """Not inside an address, and not next to a mark that would embrace nothing."""
         at = bisect_left(self._ends, end)
         if at < len(self._addresses) and start < self._addresses[at][0] < end < self._ends[at]:
             end = following = self._addresses[at][0]
@@ -162,14 +163,14 @@ class _Cut:
         return end, following
 
     def _around(self, at: int) -> list[_Marked]:
-        """What is marked on both sides of a cut, the outermost first."""
+        """Marks that are open on both sides of a cut, the outermost first."""
         upto = bisect_left(self._marked, (at,))
         line = self._text.rfind("\n", 0, at) + 1
         first = bisect_left(self._marked, (line,))
         return [marked for marked in self._marked[first:upto] if marked.start < at < marked.end]
 
     def _quote(self, start: int) -> str:
-        """The marks of the quote whose line goes on here."""
+        """The marks of the quote whose line continues here."""
         line = self._text.rfind("\n", 0, start) + 1
         quote = _QUOTE.match(self._text, line) if start > line and not self._code else None
         return quote[0] if quote and quote.end() <= start else ""

@@ -1,4 +1,4 @@
-"""Tables of GitHub's Markdown as rows that can be read on a phone: each names its columns, so that it stands alone."""
+"""Converts tables of GitHub's Markdown to rows for a phone: each row repeats its column names."""
 
 import re
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ _MARKED: Final = re.compile(r"\A(\*\*|__)(.+)\1\Z")
 
 
 class Table(NamedTuple):
-    """Its rows in CommonMark, and the line behind it."""
+    """The table's rows in CommonMark, and the index of the next line."""
 
     rows: Sequence[str]
     end: int
 
 
 def read_table(lines: Sequence[str], start: int) -> Table | None:
-    """The table whose head is this line; None: none begins here."""
+    """The table whose head is this line; None: no table begins here."""
     if start + 1 >= len(lines) or not _DELIMITERS.fullmatch(lines[start + 1].strip()):
         return None
     head = _cells(lines[start])

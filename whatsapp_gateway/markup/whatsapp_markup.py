@@ -1,10 +1,10 @@
-"""What WhatsApp's apps make of a line: which of its characters they take for markup.
+"""The characters of a line that WhatsApp's apps interpret as markup.
 
 WhatsApp has not published its grammar. Sources: faq.whatsapp.com/539178204879377 (the marks); mautrix-whatsapp,
-pkg/msgconv (begins after white space or another mark, ends before what is no ASCII letter or digit); devlikeapro/waha
-issue 1643 (nothing in a word, no white space inside the marks); three marks and more in a row are text. Where they
-differ the reading that takes more for markup counts, so that what is meant as text is never eaten. What the gateway
-marks itself stands where all of them agree.
+pkg/msgconv; devlikeapro/waha issue 1643. By mautrix-whatsapp, a mark begins after white space or another mark, and ends
+before anything but an ASCII letter or digit. By waha, there is no mark in a word, and no white space inside the marks.
+Three marks or more in a row are text. Where the sources differ, the reading with more markup is used, so that no plain
+text disappears. The gateway sets its own marks only where all sources agree.
 """
 
 import re
@@ -14,8 +14,10 @@ from typing import Final, NamedTuple
 CODE: Final = "`"
 MARKS: Final = frozenset("*_~")
 HAIR: Final = "\u200a"
-"""A space that is hardly seen: a bound between a mark and a letter where the text has none, and behind a mark that is
-none. White space is the one bound on which all sources agree; a zero-width character is not documented as one."""
+"""A nearly invisible space. It separates a mark from a letter where the text has no space, and follows a mark that is
+meant as text. White space is the only boundary on which all sources agree; a zero-width character is not documented as
+one.
+"""
 
 ADDRESS: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:https?|ftp)://|www\.)\S+"
@@ -23,13 +25,13 @@ ADDRESS: Final = re.compile(
     re.IGNORECASE,
 )
 _ATOMS: Final = re.compile(rf"```.+?```|`[^`\n]+`|{ADDRESS.pattern}", re.IGNORECASE)
-"""Code and addresses, in which no mark counts."""
+"""Code and addresses, in which marks have no effect."""
 _RUNS: Final = re.compile(r"\*+|_+|~+")
 _MOST_IN_A_ROW: Final = 2
 
 
 class Span(NamedTuple):
-    """Marked text from its first mark up to behind its last."""
+    """Marked text, from its first mark to the end of its last."""
 
     start: int
     end: int
@@ -37,7 +39,7 @@ class Span(NamedTuple):
 
 
 def spans_in(line: str) -> list[Span]:
-    """All marked text, code included, in the order of its end."""
+    """All marked text, including code, in the order of its end."""
     found = []
     opened: dict[str, int] = {}
     for start, end in _tokens(line):

@@ -90,7 +90,7 @@ async def test_a_history_is_cut_by_days_and_between_turns(database_url: str) -> 
         await store.retention.forget_old(now=NOW + 200 * DAY)
         assert await said(store, ann) == []
         await talk(store, "ann", "after", now=NOW + 200 * DAY)
-        assert await said(store, ann) == ["after"], "what comes next is not hidden with it"
+        assert await said(store, ann) == ["after"], "the next message is not hidden with it"
 
 
 async def test_an_open_turn_keeps_the_history_as_it_is(database_url: str) -> None:

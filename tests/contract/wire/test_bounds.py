@@ -32,7 +32,7 @@ Path = tuple[FieldDescriptor, ...]
 def fields(descriptor: Descriptor, path: Path = ()) -> Iterator[Path]:
     """Every path to every field; a recursive message would have infinitely many."""
     for field in descriptor.fields:
-        assert field not in path, f"{descriptor.full_name} nests without end"
+        assert field not in path, f"{descriptor.full_name} is recursive"
         yield (*path, field)
         if field.message_type is not None and not field.message_type.full_name.startswith(WELL_KNOWN):
             yield from fields(field.message_type, (*path, field))
