@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from kernel.v1 import outbox_pb2
 
 from kernel_service.api import media, outbox
@@ -109,3 +110,11 @@ def test_counts_and_credit_have_bounds() -> None:
     for wrong in (lambda: outbox.max_in_flight(1001), lambda: outbox.check_count(0, "receipts")):
         with pytest.raises(CallerError):
             wrong()
+
+
+@pytest.mark.parametrize("at", [Timestamp(seconds=2**62), Timestamp(seconds=-(2**62)), Timestamp(nanos=-1)])
+def test_a_receipt_counts_whatever_its_clock_says(at: Timestamp) -> None:
+    given = outbox_pb2.Receipt(part=part(), reached=outbox_pb2.DELIVERY_STAGE_READ, occurred_at=at)
+    read = outbox.part_receipt(given)
+    assert read is not None
+    assert read.occurred_at == 0.0
