@@ -33,7 +33,7 @@ class Answer:
         if not self.text:
             return
         # A terminal cannot erase lines that have scrolled away, so it marks them as void.
-        print("\n[not part of the answer]" if "\n" in self.text else "\r\x1b[K", end="", flush=True)
+        print("\n[not part of the answer]\n" if "\n" in self.text else "\r\x1b[K", end="", flush=True)
         self.text = ""
 
     def complete(self, replies: list[messages_pb2.Reply]) -> None:
