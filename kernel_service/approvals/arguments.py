@@ -136,7 +136,7 @@ def _walk(names: tuple[str, ...], value: Any) -> Iterator[Argument]:
 
 
 def _within(names: tuple[str, ...], text: str) -> Iterator[Argument]:
-    """What JSON in a string says to whoever reads it."""
+    """The values in a string that holds JSON."""
     for reading in readings_of(text) if len(text) <= MOST_CHARACTERS else ():
         if _JSON.match(reading):
             try:

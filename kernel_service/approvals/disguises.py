@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cn", "Cs"})
 _SPACES: Final = "\t\n\r\v\f"
 _ROUNDS: Final = 3
-"""How often an encoding is taken off: `%252540` is an @ to whoever decodes more than once."""
+"""How often a text is decoded: `%252540` becomes an @ only when it is decoded more than once."""
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _BASE64_ROUNDS: Final = 2
@@ -37,7 +37,7 @@ def _is_invisible(char: str) -> bool:
 
 
 def readings_of(text: str) -> Iterator[str]:
-    """The text as it is, and as whoever decodes it would read it."""
+    """The text as it is, and each of its decoded forms."""
     reading = plain_text(text)
     yield from _with_decoded(reading, _BASE64_ROUNDS)
     for _ in range(_ROUNDS):

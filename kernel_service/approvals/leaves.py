@@ -116,7 +116,7 @@ def _rank(names: tuple[str, ...], text: str, people: list[str], places: list[str
 
 
 def named_in(text: str, *, is_reference: bool = False) -> tuple[list[str], list[str]]:
-    """People and places that a text names, also to whoever decodes it, each once. `is_reference`: see people_in()."""
+    """People and places that a text names, also once it is decoded, each once. `is_reference`: see people_in()."""
     readings = (text, *readings_of(text))
     people = [found for each in readings for found in people_in(each, is_reference=is_reference)]
     places = [found for each in readings for found in places_in(each)]

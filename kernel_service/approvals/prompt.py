@@ -165,7 +165,7 @@ def _cut_in_line(text: str, most: int) -> str:
 
 
 def _decoded(leaf: Leaf) -> list[str]:
-    """Addresses that it holds for whoever decodes it."""
+    """Addresses in the value that appear only after decoding."""
     seen = "\n".join(leaf.lines)
     decoded = [each for each in map(visible, leaf.names) if each not in seen]
     return [texts.approvals.decoded(decoded)] if decoded else []
@@ -178,7 +178,7 @@ def _in_plain_letters(leaf: Leaf) -> list[str]:
 
 
 def _titles(calls: Sequence[_Call]) -> str:
-    """In a block of its own: no argument gets into it."""
+    """In a separate block, so that no argument can appear to be a title."""
     told = _titles_in_lines(calls)
     return f"{texts.approvals.TITLES}\n```\n{told}\n```" if told else ""
 

@@ -57,7 +57,7 @@ def reaches_unnamed(tool: str, leaves: Sequence[Leaf], titles: Mapping[str, str]
 
 
 def _names_somebody(leaf: Leaf, titles: Mapping[str, str]) -> bool:
-    """Whether whoever reads it knows whom it reaches."""
+    """Whether the argument tells its reader whom the call reaches."""
     value = " ".join(leaf.lines).strip()
     if "".join(words_of(value)) in _ANYBODY:
         return True
@@ -75,7 +75,7 @@ def _is_address(value: str, *, is_reference: bool = False) -> bool:
 
 
 def _is_indirect(leaf: Leaf) -> bool:
-    """Whether it stands for recipients of its own: `list_id: 3`, but not `to_list: bob@example.org`, nor `all_day`."""
+    """Whether it stands for further recipients: `list_id: 3`, but not `to_list: bob@example.org`, nor `all_day`."""
     value, words = " ".join(leaf.lines).strip(), words_of(leaf.path)
     if value.strip('" ') in _NOTHING or _is_address(value, is_reference=True):
         return False

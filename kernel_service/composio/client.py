@@ -131,7 +131,7 @@ class Composio:
         self._flights = SingleFlight()
         self._schemas: dict[str, tuple[float, list[ToolkitTool]]] = {}
         self._failing: dict[str, tuple[float, float]] = {}
-        """Toolkits whose tools are not to be had: since when, and when they were asked for last."""
+        """Toolkits whose tools are unavailable: since when, and when they were last requested."""
         self._toolkits: dict[str, Toolkit] = {}
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A person's session at Composio: made at first need, kept in our store, made anew when it is of no use any more."""
+"""A person's session at Composio: created at first need, kept in our store, replaced when it no longer works."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Sessions:
         return await self._store.keep(person_id, session_id, configuration)
 
     async def _made_without_unknown(self, person_id: str, refused: ComposioRefusedError) -> str:
-        """A toolkit that Composio has no more costs that toolkit, and not all of them."""
+        """A toolkit that Composio no longer has is left out; the others stay."""
         unknown = await self._composio.unknown(self._offered)
         known = tuple(slug for slug in self._offered if slug not in unknown)
         named = ", ".join(unknown) or "all of them"

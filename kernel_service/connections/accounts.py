@@ -33,7 +33,7 @@ class Removal(Enum):
     UNANSWERED = auto()
     """Not this one, and perhaps no other."""
     AWAY = auto()
-    """None at present: the vendor is away, or busy."""
+    """None now: the vendor is unavailable or busy."""
 
 
 class Connections:
@@ -87,7 +87,7 @@ class Connections:
         return not all(ended)
 
     async def has_ended(self, connection: Connection) -> bool:
-        """Whether Composio says that the account is active no more; it is then noted as expired. VendorUnavailable."""
+        """Whether the account is no longer active at Composio; then it is marked as expired. VendorUnavailable."""
         account = await self._account_of(connection)
         if account is not None and account.status == "ACTIVE":
             return False

@@ -78,9 +78,8 @@ class CodeConfirmation(Codes):
             proven, state=ConnectAttemptState.CONNECTED, connection=active, session_uri="", code="", consent_url=""
         )
         if not await self.store.confirm(connected, was=proven.state, seq=seq, now=self.clock()):
-            return await self.confirm(
-                person, code, seq, at=at
-            )  # another change came first: start anew from the current state
+            # Another change came first: start again from the current state.
+            return await self.confirm(person, code, seq, at=at)
         self.attempt_closer.outcomes[ConnectAttemptState.CONNECTED] += 1
         log.info("connected person=%s toolkit=%s", person.id, proven.toolkit)
         return await self._connected(connected, seq)

@@ -85,7 +85,7 @@ def true_type(mime_type: str, filename: str) -> str:
 
 
 def says_nothing(mime_type: str) -> bool:
-    """Whether a type is no more than bytes of some sort."""
+    """Whether the type only says that the file has bytes."""
     return _bare(mime_type) in _SAYS_NOTHING
 
 

@@ -43,7 +43,7 @@ class UploadHeader:
 
 
 class MediaTransfers:
-    """One per process. `wake` is told of each person with a message that waits no more.
+    """One per process. `wake` is told of each person with a message that no longer waits.
 
     `uploads`: how many of a channel are at work at once.
     """

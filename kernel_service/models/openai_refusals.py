@@ -23,7 +23,7 @@ TOO_MANY_REQUESTS: Final = 429
 _FIRST_CLIENT_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 LONGEST_WAIT: Final = 300.0
-"""Seconds that a vendor's word puts a turn off at most; then it asks anew."""
+"""The longest delay, in seconds, that a vendor can ask for; then the turn asks again."""
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PARAM: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")

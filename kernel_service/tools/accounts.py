@@ -24,7 +24,7 @@ class AskWhichError(UnclearCallError):
 
 
 def named(accounts: Sequence[Connection]) -> dict[str, Connection]:
-    """Each account by a name of its own; one that has none is called by the day of its making."""
+    """Each account by a unique name; one without a name is called by the day on which it was created."""
     names: dict[str, Connection] = {}
     for account in accounts:
         name = account.name or f"since {datetime.fromtimestamp(account.created_at, UTC):%Y-%m-%d}"

@@ -1,4 +1,4 @@
-"""The tools by which the model lets a person connect an account, and removes one that they want no more."""
+"""The tools with which the model lets a person connect an account, and removes one."""
 
 from __future__ import annotations
 

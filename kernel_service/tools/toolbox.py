@@ -80,7 +80,7 @@ class KernelToolbox(Toolbox):
         ]
 
     async def _of_toolkits(self, person: Person) -> tuple[list[ConnectedTool], list[str]]:
-        """The tools of the person's toolkits, and the toolkits whose tools are not to be had."""
+        """The tools of the person's toolkits, and the toolkits whose tools are unavailable."""
         allowed = self._connections.toolkits
         accounts: dict[str, list[Connection]] = {}
         for connection in await self._connections.list(person.id):
@@ -100,7 +100,7 @@ class KernelToolbox(Toolbox):
         ], away
 
     async def _tools_of(self, toolkit: str) -> list[ToolkitTool] | None:
-        """None: they are not to be had, and not waited for. VendorUnavailable: they may be there in a moment."""
+        """None: they are unavailable, and the turn does not wait. VendorUnavailable: they may be available soon."""
         try:
             return await self._composio.tools_of(toolkit)
         except Busy:

@@ -1,4 +1,4 @@
-"""What a person may recognise themself by on a page that anybody might see: the ends of an id, no more."""
+"""How a page that anybody may see names a person: by the ends of an id only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whose request it is: behind proxies the peer is the last of them, and X-Forwarded-For names who was before each.
 
-aiohttp-remotes 1.4.0 does not fit: its XForwardedFiltered believes whoever sends the header, its XForwardedStrict wants
+aiohttp-remotes 1.4.0 does not fit: its XForwardedFiltered believes every sender, its XForwardedStrict wants
 the same number of proxies before every request, and both refuse a header in several lines, as HAProxy makes them.
 """
 
@@ -21,7 +21,7 @@ HOST_BITS: Final = 64
 
 
 class TrustedProxies:
-    """`setting` names those whose word is taken, as `127.0.0.1,10.0.0.0/8`; empty: nobody's. ValueError: it is bad."""
+    """`setting` lists the trusted proxies, such as `127.0.0.1,10.0.0.0/8`; empty: none. ValueError: it is malformed."""
 
     def __init__(self, setting: str = "") -> None:
         self._networks = [_network(word) for word in setting.split(",") if word.strip()]
