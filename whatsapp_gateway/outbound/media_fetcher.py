@@ -82,7 +82,7 @@ class MediaFetcher:
                 await self._fail(job.wanted, error)
             except KernelCallError as refusal:
                 await self._refused(job.wanted, refusal)
-            except Exception as fault:  # noqa: BLE001 - the lease lapses, and it is tried again
+            except Exception as fault:  # noqa: BLE001 - the lease expires, and the fetch is retried
                 logger.error("fault while fetching media %s: %s", media_id, type(fault).__name__)  # noqa: TRY400
             else:
                 self._metrics.media.labels("stored").inc()

@@ -139,7 +139,7 @@ async def test_the_quota_is_enforced(database_url: str) -> None:
     store = await open_store(database_url, keys("test"), media_bytes=2 * CHUNK_BYTES)
     try:
         await send(store, with_bytes(png() + bytes(CHUNK_BYTES)))
-        with pytest.raises(Exhausted, match="too many bytes"):
+        with pytest.raises(Exhausted, match="quota for files"):
             await send(store, with_bytes(png() + bytes(CHUNK_BYTES)), "m2")
         await send(store, WANTED, "m3")
         (wanted,) = await lease(store)
