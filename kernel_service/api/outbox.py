@@ -14,8 +14,6 @@ from kernel_service.ports.states.part import PartState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     from kernel_service.ports.outbox import Lease
     from kernel_service.ports.typing import TypingItem
 
@@ -174,18 +172,9 @@ def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
         channel_message_id=given.channel_message_id,
         state=state,
         error_code=failure.error_code,
-        occurred_at=_seconds(given.occurred_at),
         outcome=_OUTCOMES.get(given.WhichOneof("result") or "", Outcome.FAILED),
         retry_after=failure.retry_after,
     )
-
-
-def _seconds(given: Timestamp) -> float:
-    """Since the epoch; 0 also for what is no time. One bad clock must not keep the other receipts from being taken."""
-    try:
-        return float(given.ToMicroseconds() / 1e6)
-    except ValueError:
-        return 0.0
 
 
 def _state(given: outbox_pb2.Receipt) -> PartState:

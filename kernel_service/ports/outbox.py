@@ -77,7 +77,6 @@ class PartReceipt:
     channel_message_id: str = field(repr=False)
     state: PartState
     error_code: str
-    occurred_at: float
     outcome: Outcome = Outcome.FAILED
     retry_after: float | None = None
 

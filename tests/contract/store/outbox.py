@@ -126,7 +126,5 @@ async def receipt(
     now: float = NOW,
     channel: str = CHANNEL,
 ) -> int:
-    one = PartReceipt(
-        reply_id, part, parts, channel_message_id, PartState(state), error_code, now, outcome, retry_after
-    )
+    one = PartReceipt(reply_id, part, parts, channel_message_id, PartState(state), error_code, outcome, retry_after)
     return await store.outbox.receive(channel, [one], now=now)

@@ -115,6 +115,4 @@ def test_counts_and_credit_have_bounds() -> None:
 @pytest.mark.parametrize("at", [Timestamp(seconds=2**62), Timestamp(seconds=-(2**62)), Timestamp(nanos=-1)])
 def test_a_receipt_counts_whatever_its_clock_says(at: Timestamp) -> None:
     given = outbox_pb2.Receipt(part=part(), reached=outbox_pb2.DELIVERY_STAGE_READ, occurred_at=at)
-    read = outbox.part_receipt(given)
-    assert read is not None
-    assert read.occurred_at == 0.0
+    assert outbox.part_receipt(given) is not None
