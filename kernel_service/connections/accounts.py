@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Removal(Enum):
-    """What came of removing an account at the vendor."""
+    """The result of a request to remove an account at the vendor."""
 
     DONE = auto()
     REFUSED = auto()
@@ -81,7 +81,7 @@ class Connections:
         return None
 
     async def still_connected(self, person_id: str, toolkit: str) -> bool:
-        """Whether Composio, too, says that the toolkit is connected. What it ended is noted as expired."""
+        """Whether Composio, too, says that the toolkit is connected. Ended accounts are stored as expired."""
         active = await self.active(person_id, toolkit.strip().lower())
         ended = [await self.has_ended(connection) for connection in active]
         return not all(ended)
@@ -102,7 +102,7 @@ class Connections:
         return connection
 
     async def expire(self, connection: Connection, notice: Notice | None = None) -> bool:
-        """Composio says that the account has expired; whether that is news, of which the notice is kept with it."""
+        """Store that Composio ended the account, with the notice. Return whether this was not known before."""
         return await self._expire(connection, remove=True, notice=notice)
 
     async def _expire(self, connection: Connection, *, remove: bool, notice: Notice | None = None) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_UNANSWERED: Final = 3
-"""After so many unanswered requests in a row the vendor counts as unavailable."""
+"""After this number of unanswered requests in a row the vendor counts as unavailable."""
 ALARMING: Final = (ConnectAttemptState.WRONG_PERSON, ConnectAttemptState.WRONG_CODES, ConnectAttemptState.WRONG_BROWSER)
 
 
@@ -99,7 +99,7 @@ class AttemptCloser:
                 self._lapsing.defer(connection_id)
 
     async def _remove(self) -> None:
-        """One refused removal holds up no other; an unavailable vendor is not asked about each account."""
+        """A refused removal does not block the others; an unavailable vendor is not asked about each account."""
         due = await self._accounts.to_remove(after=self._removing.after, limit=PAGE_SIZE)
         accounts, unanswered = {connection.id: connection for connection in due}, 0
         for connection_id in self._removing.eligible(list(accounts)):

@@ -105,7 +105,7 @@ class CodeConfirmation(Codes):
         """The attempt whose account the vendor has made active for this person; None: the vendor refuses.
 
         COMPLETING is stored before the request. A `session_uri` is used once, and a refusal is final whatever the
-        account's status is: somebody else may have consented in between. After an earlier request whose answer is not
+        account's status is: another person may have consented in between. After an earlier request whose answer is not
         known, the account's status tells whether that one succeeded, since the account was not active before it.
         """
         completing = replace(attempt, state=ConnectAttemptState.COMPLETING)
@@ -134,7 +134,7 @@ class CodeConfirmation(Codes):
     # --- any other code ----------------------------------------------------------------------------------------------
 
     async def _wrong(self, person: Person) -> str:
-        """A code that is none of theirs counts against each attempt of the person that awaits a code."""
+        """A code that matches no attempt of the person counts against each attempt of the person that awaits a code."""
         ended = [
             attempt
             for attempt in await self.store.count_wrong_code(person.id)

@@ -39,7 +39,7 @@ CODE_SECONDS: Final = 600.0
 
 
 class PageKind(Enum):
-    """What a browser is shown that opens one of the connect pages."""
+    """The page that a browser is shown when it opens one of the connect pages."""
 
     CONFIRM = auto()
     """Which chat the link connects, and a button to continue."""
@@ -155,7 +155,7 @@ class Consent:
         """The vendor's callback. Its parameters (the account, the outcome) are only hints.
 
         Its address is known to the vendor, and to the browser that the vendor sent there. If that is not the browser
-        that claimed the link, somebody else has given their consent, and the attempt ends however far it has come.
+        that claimed the link, another person has given their consent, and the attempt ends in any state.
         """
         attempt = await self.store.find(ConnectAttemptKey.RETURN, digest(nonce))
         if attempt is None or account_id not in {"", attempt.connection.account_id}:
@@ -201,7 +201,7 @@ class Consent:
         """The verifier's callback: the account becomes active only once `session_uri` is completed for a person.
 
         The vendor names no attempt here, so the attempt is found by the browser that was sent to the vendor. A session
-        that came with another browser before belongs to somebody else, and is rejected for good; `admits_stray`:
+        that came with another browser before belongs to another person, and is rejected permanently. `admits_stray`:
         whether the database has room for one more of these.
         """
         if not self.verifier or not session_uri:

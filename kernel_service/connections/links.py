@@ -1,4 +1,4 @@
-"""Links by which people connect a toolkit: addresses of our own, of which at most one per account can be followed."""
+"""Links by which people connect a toolkit: addresses of the connect pages, at most one usable link per account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LINK_SECONDS: Final = 1800.0
 """How long a link can be followed. The vendor's own link, good for ten minutes, is made only when it is."""
 MIN_REMAINING_SECONDS: Final = 60.0
-"""A pending link with less time left is not given out again."""
+"""A pending link with less time left is not issued again."""
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -90,10 +90,10 @@ class ConnectLinks:
     async def _reusable_attempt(
         self, person: Person, slug: str, name: str, reusable: Collection[ConnectAttemptState]
     ) -> ConnectAttempt | None:
-        """The attempt whose link is given out again.
+        """The attempt whose link is issued again.
 
-        An attempt for an account of another name is kept beside it, unless nobody has followed its link yet: there is
-        one unfollowed link per toolkit.
+        An attempt for an account of another name is kept as well, unless its link is still unfollowed: there is one
+        unfollowed link per toolkit.
         """
         found = None
         for attempt in await self.store.live(person.id):

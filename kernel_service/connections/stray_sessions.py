@@ -1,9 +1,10 @@
-"""Verifier sessions that came with a browser which was not sent to the vendor: each is rejected from then on.
+"""Verifier sessions that came with a browser which was not sent to the vendor: each is rejected afterwards.
 
-Every one is remembered, whoever brings it and however many come. A forgotten one could be a victim's consent, which an
+Every session is remembered, from any client and in any number. A forgotten one could be a victim's consent, which an
 attacker who sent them the link picks up later. So no limit that a stranger can use up decides what is remembered:
-sessions within the rate limits are rows, and all are in a filter of fixed size as well. What only the filter knows is
-lost with the process, which leaves a row at its end that says so. Attempts from before a restart are then not trusted.
+sessions within the rate limits are rows, and all are in a filter of fixed size as well. Sessions that only the filter
+knows are lost with the process, which leaves a row at its end that says so. Attempts from before a restart are then
+not trusted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The position of a sweep that works in pages: an item that fails is deferred, and holds up no other."""
+"""The position of a sweep that works in pages: an item that fails is deferred, and does not block the others."""
 
 from __future__ import annotations
 

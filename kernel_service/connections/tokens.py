@@ -22,7 +22,7 @@ def new_nonce() -> str:
 class Nonces:
     """Nonces of our links: 192 random bits, and a MAC of 64 bits that is checked before anything is looked up.
 
-    The MAC authorizes nothing: it makes a flood of made-up links cheap to refuse. `key` is any secret.
+    The MAC authorizes nothing: it makes a flood of forged links cheap to refuse. `key` is any secret.
     """
 
     def __init__(self, key: bytes) -> None:

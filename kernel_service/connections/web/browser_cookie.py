@@ -1,9 +1,9 @@
 """The cookie by which the connect pages recognise a browser. Only their own host can set it.
 
 Without a `__Host-` prefix a sibling host (`evil.example.com` beside `connect.example.com`) can set the cookie for both.
-Somebody who has planted one of their own in another person's browser would pass for that browser, on either side of the
-vendor's consent. Plain http, which is for this machine's own address, goes without prefix and `Secure`: Chromium 156
-takes both on 127.0.0.1 and localhost, but not every browser does.
+An attacker who plants their cookie in another person's browser would pass for that browser, before or after the
+vendor's consent. Plain http, which is for this machine's own address, uses neither the prefix nor `Secure`: Chromium
+156 accepts both on 127.0.0.1 and localhost, but not every browser does.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class BrowserCookie:
         self.name = f"__Host-{_NAME}" if self._secure else _NAME
 
     def of(self, request: web.Request) -> str:
-        """The browser's secret; empty: it has none, or several, of which nobody knows which is its own.
+        """The browser's secret; empty if it sends none, or several, since the right one cannot be told.
 
-        Names are compared as they came. A lenient parser takes more than one spelling for the same name, and browsers
-        guard the prefix in one of them.
+        Names are compared as they came. A lenient parser treats several spellings as the same name, and browsers guard
+        the prefix in only one of them.
         """
         pairs = ";".join(request.headers.getall(hdrs.COOKIE, [])).split(";")
         found = [value for name, _, value in (pair.strip(" \t").partition("=") for pair in pairs) if name == self.name]

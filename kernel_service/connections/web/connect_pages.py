@@ -1,10 +1,10 @@
 """The connect pages: between a link in a chat and the vendor's consent, and the way back to the chat.
 
-    GET  /connect/<nonce>          what the link is for; changes nothing (chats fetch links to preview them)
-    POST /connect/<nonce>          on to the vendor
-    GET  /connect/return/<nonce>   the vendor's callback: the code
-    GET  /connect/verify           the verifier's callback (`session_uri`): the code
-    POST /connect/events           the vendor's events
+    GET  /connect/<nonce>          what the link is for; changes nothing (chats fetch links to preview them).
+    POST /connect/<nonce>          on to the vendor.
+    GET  /connect/return/<nonce>   the vendor's callback: the code.
+    GET  /connect/verify           the verifier's callback (`session_uri`): the code.
+    POST /connect/events           the vendor's events.
 
 Put a proxy that speaks https in front of it, and trust it to say who asks. No address holds personal data, and none is
 logged.
@@ -68,7 +68,7 @@ _POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-a
 class ConnectPages:
     """`public_url` is the pages' address as browsers see it, without a path."""
 
-    def __init__(  # noqa: PLR0917 - what the pages are made of
+    def __init__(  # noqa: PLR0917 - the parts of the pages
         self,
         consent: Consent,
         events: ComposioEvents,
@@ -146,7 +146,7 @@ class ConnectPages:
         return await self._show(await self._consent.returned(request.match_info["nonce"], account_id, browser), browser)
 
     async def _verify(self, request: web.Request) -> web.Response:
-        """A session is accepted or rejected for good also beyond the rate limit, which changes the answer alone."""
+        """The rate limit changes only the answer: beyond it, too, a session is accepted or permanently rejected."""
         browser, client = self._cookie.of(request), self._client(request)
         session_uri = request.query.get("session_uri", "")
         admitted = await self._throttle.admits(client, request.method, session_uri)
@@ -219,7 +219,7 @@ class ConnectPages:
         if response.status == HTTPStatus.NOT_FOUND and not self._limits_itself(request):
             self._not_found.count()
         response.headers.update(self._headers)
-        # Each request opens a connection of its own, so that its first line is checked.
+        # Each request opens a separate connection, so that its first line is checked.
         response.force_close()
         return response
 

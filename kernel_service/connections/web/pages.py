@@ -20,15 +20,15 @@ STYLE: Final = Path(__file__).with_name("page").joinpath("style.css").read_text(
 
 _ASK: Final = Template("""\
 <p>This connects your $toolkit account to <span class="chat">$chat</span>, and to no other chat.</p>
-<p class="quiet">Is that your own chat, and did you ask for this there just now? If somebody sent you this link, close
-this page: they could use your $toolkit account.</p>
+<p class="quiet">Is that your own chat, and did you ask for this there just now? If another person sent you this
+link, close this page: they could use your $toolkit account.</p>
 $inside<form method="post"><button class="go">Continue to $toolkit</button></form>""")
 _CODE: Final = Template("""\
 <p>One step is left. Send this code in <span class="chat">$chat</span>:</p>
 <p class="code">$code</p>
 $open
-<p class="quiet">The code works only in that chat, for ten minutes. Never read it out or send it to anybody else:
-whoever sends it in that chat can use your $toolkit account.</p>""")
+<p class="quiet">The code works only in that chat, for ten minutes. Never read it out or send it to another person:
+anyone who sends it in that chat can use your $toolkit account.</p>""")
 _INSIDE_AN_APP: Final = """\
 <p class="quiet">This page seems to be open inside an app. Some services do not let you sign in there, and you have to
 finish in the browser in which you start. Before you continue, open this page in your browser: use the menu of the app,
@@ -51,9 +51,9 @@ _TITLES: Final = {
 _TEXTS: Final = {
     PageKind.OTHER_BROWSER: "It was opened in another browser. Continue there, or ask for a new link in your chat.",
     PageKind.WRONG_BROWSER: "This was started in another browser, so nothing is connected, and the access that you "
-    "granted is removed. If somebody sent you a link, they may have wanted your account: only open links from your "
-    "own chat. If you started it yourself, go back to your chat: it says how to get a new link. Copy that link and "
-    "open it here.",
+    "granted is removed. If another person sent you a link, they may have wanted your account: only open links from "
+    "your own chat. If you started it yourself, go back to your chat: it says how to get a new link. Copy that link "
+    "and open it here.",
     PageKind.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
     PageKind.CONNECTED: "This account is connected. You can go back to your chat now.",
     PageKind.ENDED: "It was already used, or it has expired. Ask for a new one in your chat.",

@@ -1,4 +1,4 @@
-"""Whose request it is: behind proxies the peer is the last of them, and X-Forwarded-For names who was before each.
+"""The client's address: behind proxies the peer is the last proxy, and X-Forwarded-For names the sender before each.
 
 aiohttp-remotes 1.4.0 does not fit: its XForwardedFiltered believes every sender, its XForwardedStrict wants
 the same number of proxies before every request, and both refuse a header in several lines, as HAProxy makes them.
@@ -28,10 +28,10 @@ class TrustedProxies:
         self._warned = False
 
     def client_of(self, peer: str, forwarded: Sequence[str]) -> str:
-        """The right-most address that is no trusted proxy's; an IPv6 one as the /64 that one host may choose from.
+        """The right-most address that belongs to no trusted proxy; an IPv6 one as the /64 that a host may use.
 
-        What stands to the left of it, its sender may have made up. `forwarded` are the header's lines; what is no
-        address has one name.
+        Its sender may have forged everything to the left of it. `forwarded` are the header's lines; all values that
+        are not addresses share one name.
         """
         client = _address(peer)
         if forwarded and not self._trusts(client):

@@ -1,4 +1,4 @@
-"""Rate limits of the connect pages: by address, by page, and for stray sessions. Each counts the last minute only."""
+"""Rate limits of the connect pages: by address, by page, and for unmatched sessions. Each counts one minute."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
 """A connection takes about six, and people behind one carrier's NAT share an address: a hundred of them may connect an
-account in the same minute. Nobody else can be shut out by it."""
+account in the same minute. Clients of other addresses are not affected."""
 MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
 """Of one link's pages, by each method."""
 MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")
 MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
-"""Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are burnt all the same."""
+"""Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are still rejected."""
 
 
 NOT_FOUND_PER_SECOND: Final = 5
@@ -61,5 +61,5 @@ class RequestThrottle:
         return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())
 
     async def admits_stray(self, client: str) -> bool:
-        """Whether one more stray session may be a row. An address uses up its own share first."""
+        """Whether one more unmatched session may be a row. An address uses up its own share first."""
         return await self._limiter.hit(MOST_STRAYS_OF_ADDRESS, client) and await self._limiter.hit(MOST_STRAYS)
