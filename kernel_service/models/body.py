@@ -69,7 +69,7 @@ class Places:
         return f"data:{file.mime_type};base64,{self._mark}"
 
     def json(self, value: Any) -> Body:
-        """The value as JSON, each file in its place. They stand in the order in which they were placed."""
+        """The value as JSON, with each file at its placeholder, in the order in which the files were placed."""
         body = Body()
         first, *rest = orjson.dumps(value).split(self._mark.encode())
         body.add(first)

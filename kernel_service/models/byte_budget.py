@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ByteBudget:
-    """What is larger than the whole budget has it alone."""
+    """A request that is larger than the whole budget takes all of it."""
 
     def __init__(self, most: int) -> None:
         self._most = self._left = most
@@ -20,7 +20,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def taken(self, size: int) -> AsyncIterator[None]:
-        """So many bytes are the caller's until the block ends."""
+        """Reserve `size` bytes for the caller until the block ends."""
         size = min(size, self._most)
         await self._take(size)
         try:

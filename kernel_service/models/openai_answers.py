@@ -1,7 +1,8 @@
-"""What the vendor answers, as it can be kept and sent again. What can be mended is; only what is no answer is refused.
+"""Reads the vendor's answers into a form that can be stored and sent again, and repairs them where possible.
 
-Servers that speak OpenAI's wire in part leave fields out, send null, objects for texts, or one call id twice. The
-history takes what the vendor takes back: messages, calls and reasoning with what it led to.
+Servers that implement only part of OpenAI's wire leave fields out, send null, send objects for texts, or use one call
+id twice. The history keeps the items that the vendor accepts back: messages, calls, and reasoning with the item that
+follows it. Only a body that is not an answer is refused.
 
 Source: openai 3.54, `types/responses`.
 """

@@ -109,7 +109,7 @@ class OpenAIClient:
 
     @asynccontextmanager
     async def _allowed(self, refusal: Callable[[openai.APIStatusError], Exception]) -> AsyncIterator[None]:
-        """One request: when its turn has come, and in time. Busy, and what became of it."""
+        """One request, once the queue admits it and within the timeout. Raises Busy, or the failure that it met."""
         await self.queue.acquire()
         try:
             async with asyncio.timeout(self._timeout):

@@ -1,4 +1,4 @@
-"""What a refusal of OpenAI, or of a server that speaks its wire, means: wait, or ask differently.
+"""The meaning of a refusal by OpenAI, or by a server that speaks its wire: wait, or ask differently.
 
 The codes are OpenAI's (platform.openai.com/docs/guides/error-codes). Compatible servers send their own codes, a number,
 or words alone; docs/vendors.md lists what is known of them.
@@ -41,7 +41,7 @@ class Refusal:
 
     @classmethod
     def read(cls, status: int, body: object) -> Refusal:
-        """From any JSON value: OpenAI's `error` object or what stands in it, a text, FastAPI's `detail`."""
+        """From any JSON value: OpenAI's `error` object or its content, a text, FastAPI's `detail`."""
         if isinstance(body, dict) and isinstance(body.get("error"), dict | str):
             body = body["error"]
         if isinstance(body, str):
@@ -144,7 +144,7 @@ def meaning_of(refusal: Refusal, retry_after: float | None = None) -> VendorUnav
 
 
 def _of_the_account(refusal: Refusal) -> str:
-    """What an operator has to mend at the vendor; empty: the account is in order."""
+    """The problem that an operator has to fix at the vendor; empty: the account is in order."""
     if refusal.status in _KEY_STATUSES and not refusal.says(_FLAGGED):
         return "model_rejects_key"
     unpaid = refusal.status == PAYMENT_REQUIRED or refusal.names(*_UNPAID_CODES) or refusal.says(_UNPAID)
@@ -164,7 +164,7 @@ def _passing(refusal: Refusal) -> str:
 
 
 def _canonical(refusal: Refusal) -> str:
-    """The port's code for what a turn can mend; empty: it is none of these. Whatever status it comes with."""
+    """The port's code for a problem that a turn can fix, with any status; empty: it is another problem."""
     if refusal.names(BAD_TOOL) or refusal.param.startswith("tools[") or refusal.says(_TOOL):
         return BAD_TOOL
     if refusal.names(FOREIGN_REASONING) or (refusal.status < _FIRST_SERVER_ERROR and refusal.says(_REASONING)):
@@ -185,7 +185,7 @@ def _rejected(refusal: Refusal, code: str) -> ModelRejectedError:
 # --- parameters that a server does not take ---------------------------------------------------------------------------
 
 OPTIONAL: Final = ("reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens", "stream")
-"""What a request can do without. `stream` is refused where only verified organisations may have a model stream.
+"""The optional parameters. `stream` is refused where only verified organisations may have a model stream.
 `store` is not among them: left out, the vendor would keep what people say."""
 
 _NOT_TAKEN: Final = re.compile(

@@ -1,4 +1,4 @@
-"""The model's port on OpenAI's Responses API: stateless, output items kept as they came, files in their place.
+"""The model's port on OpenAI's Responses API: stateless, output items kept as they came, files at their placeholders.
 
 Sources: openai 3.54 (`types/responses`), platform.openai.com/docs/api-reference/responses.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEAST_OUTPUT_TOKENS = 16
-"""What the vendor accepts as the least max_output_tokens."""
+"""The smallest max_output_tokens that the vendor accepts."""
 
 
 class OpenAIResponses(Model):
@@ -90,7 +90,7 @@ class OpenAIResponses(Model):
         return {"type": "message", "role": "user", "content": [*parts, *_reference(file)]}
 
     def said_item(self, text: str) -> dict[str, Any]:
-        # The vendor refuses a text of its own without annotations, and every request that has it in its history.
+        # The vendor refuses an assistant text without annotations, and so every request with one in its history.
         content = [{"type": "output_text", "text": text, "annotations": []}]
         return {"type": "message", "role": "assistant", "content": content}
 
@@ -166,7 +166,7 @@ def _reference(file: File | None) -> list[dict[str, Any]]:
 
 
 def _shown(item: dict[str, Any], files: Mapping[str, ModelFile | str], places: Places) -> dict[str, Any]:
-    """The item as it is sent: each file that is at hand in its place, any other in words."""
+    """The item as it is sent: each available file at its placeholder, any other in words."""
     parts = item.get("content")
     if item.get("role") != "user" or not isinstance(parts, list) or parts[-1]["type"] != _REFERENCE:
         return item

@@ -28,7 +28,7 @@ class StreamedResponse:
         self._response: dict[str, Any] = {}
 
     def take(self, event: object) -> bool:
-        """Whether this is the last event. What is not understood is passed over."""
+        """Whether this is the last event. Unknown events are ignored."""
         if not isinstance(event, dict):
             return False
         kind = event.get("type")
@@ -45,7 +45,7 @@ class StreamedResponse:
 
     @property
     def response(self) -> dict[str, Any]:
-        """The whole, once the last event was taken. Some servers tell the items in events of their own alone."""
+        """The whole response, once the last event was taken. Some servers send the items only in separate events."""
         whole = self._response
         if not whole.get("output") and not whole.get("error"):
             whole = whole | {"output": self._items}
@@ -53,7 +53,7 @@ class StreamedResponse:
         return mended
 
     def _say(self, event: dict[str, Any]) -> None:
-        """The parts of a text stand apart, as they do in ModelAnswer.text."""
+        """The parts of a text are separated as in ModelAnswer.text."""
         delta = event.get("delta")
         if not isinstance(delta, str) or not delta:
             return
@@ -66,6 +66,6 @@ class StreamedResponse:
             self._listener(storable_text(whole))
 
     def _end_text(self) -> None:
-        """What is still half has no other half."""
+        """The stream has ended, so a pending high surrogate has no counterpart."""
         if self._half:
             self._listener(storable_text(self._half))

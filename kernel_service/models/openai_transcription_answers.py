@@ -1,6 +1,6 @@
-"""What `/audio/transcriptions` answers: words and their cost, or why there are none.
+"""The answers of `/audio/transcriptions`: words and their cost, or the reason why there are none.
 
-Nothing of it says anything of the model that answers people: one voice message must not keep others from being heard.
+None of them says anything about the model that answers people: one voice message must not block the others.
 Sources: openai 3.54 (`types/audio`); servers that speak the wire in part: docs/vendors.md.
 """
 
@@ -77,7 +77,7 @@ def _count(value: Any) -> int:
 
 
 def transcription_refusal(status: int, body: object, retry_after: float | None) -> Exception:
-    """What a refusal means: none at all, not now, or not this recording. `body` is what stands under `error`."""
+    """The meaning of a refusal: none at all, not now, or not this recording. `body` is the value of `error`."""
     of = body if isinstance(body, dict) else {}
     code, param, message = (of.get(name) for name in ("code", "param", "message"))
     code = code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{status}"

@@ -1,4 +1,4 @@
-"""What keeps a vendor from everybody until an operator acts: one alert when it begins, one line when it is over."""
+"""Outages that last until an operator acts: one alert when an outage begins, one line when it is over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALERTS: Final = {
     "model_rejects_key": "the vendor refuses OPENAI_API_KEY; give another",
     "model_not_found": "the vendor has no such model; set OPENAI_MODEL",
 }
-"""By the problem, what an operator does. Whatever else there is passes by itself."""
+"""The operator's action for each problem. All other problems pass by themselves."""
 
 
 class Outages:

@@ -1,4 +1,4 @@
-"""What a person sent, in plain words for a model: media by name, gestures as a sentence in brackets."""
+"""A person's message in plain words for a model: media by name, gestures as a sentence in brackets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MOST_QUOTED: Final = 500
 
 
 def in_words(given: UserInput) -> str:
-    """What was sent as one text, its caption below."""
+    """The message as one text, its caption below."""
     match given.said:
         case Resumed():
             return _resumed(given.said)
@@ -58,7 +58,7 @@ def _payload(payload: Payload, quote: str = "") -> str:
 
 
 def _referral(referral: Referral | None) -> str:
-    """What led them to write; its words are somebody else's, and stand apart from their own."""
+    """The advertisement or link that led them to write; its words are kept separate from the person's own."""
     if not referral:
         return ""
     told = ", ".join(part for part in (referral.headline, referral.body, referral.url) if part)
@@ -66,7 +66,7 @@ def _referral(referral: Referral | None) -> str:
 
 
 def _quote(payload: Payload, quote: Quote | None) -> str:
-    """What the message answers, in its words if they are known: so many of them as tell which it was."""
+    """The message that this one answers: the beginning of its words, if they are known."""
     if not payload.quoted_message_id:
         return ""
     if quote is None:
@@ -132,7 +132,7 @@ def _card(card: Contact) -> str:
 
 
 def _resumed(resumed: Resumed) -> str:
-    """No words of the person: what they asked for earlier may go on."""
+    """Not the words of the person: their earlier request can continue."""
     return (
         f"[{resumed.toolkit} is connected now. What waited for it stands above: the person's own messages, once "
         "more, and before them what you had noted. Do now what these messages ask for.]"

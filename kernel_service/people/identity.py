@@ -1,14 +1,14 @@
-"""Who a message comes from: which ids are refused, and to whom the ids of one message belong.
+"""The sender of a message: which ids are refused, and to which person the ids of one message belong.
 
-A strong id is a person's for good; a weak one (a phone number) may pass to somebody else. So a weak id finds only a
-person who has no strong id, and only until it expires (ports/weak_ids.py); it follows its current bearer. An id that is
-given or kept as weak is weak.
+A strong id belongs to one person permanently; a weak one (a phone number) may pass to another person. So a weak id
+finds only a person who has no strong id, and only until it expires (ports/weak_ids.py); it follows its current owner.
+An id that is given or kept as weak is weak.
 
-So a message that bears a weak id alone, of somebody who has a strong one, starts a new person who takes the weak id
-over; so does one from a number after a long silence. It may be the same human, whose network left the strong id out
-this once or who was away, or a stranger who got the number. The same human comes to no harm but a fresh start, and has
-it mended by an operator (MergePersons); the stranger must learn nothing, and use no account. What follows when a
-channel says that an id became another is in linking.py.
+A message may carry only a weak id, of a person who also has a strong one. It then starts a new person, who takes over
+the weak id. The same holds for a number after a long silence. The sender may be the same human, who was away or whose
+network left out the strong id this time, or a stranger who got the number. The same human only gets a fresh start,
+which an operator can undo (MergePersons). The stranger must learn nothing, and use no account. linking.py handles a
+channel's notice that an id became another.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def given_ids(user_id: str, aliases: Iterable[Alias]) -> list[Alias]:
 
 
 def key(alias: Alias) -> tuple[str, str]:
-    """What is unique among the aliases of all people."""
+    """The key that is unique among the aliases of all people."""
     return alias.scope, alias.user_id
 
 
 @dataclass(frozen=True, slots=True)
 class FoundAlias:
-    """A given id that names somebody already, as it is kept.
+    """A given id that already names a person, as it is kept.
 
     `person_has_strong`: that person has a strong id besides this one, in whatever scope, or has given this weak one up
     for another. `silent`: nothing came from it for too long. `worth_noting`: a message that it brings is to be noted.
@@ -100,7 +100,7 @@ class FoundAlias:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Whose message it is (None: a new person's); ids to keep for them, and weak ids to take from others.
+    """The sender of a message (None: a new person); ids to keep for them, and weak ids to take from others.
 
     `heard`: weak ids by which they were found, and of which it is to be noted that they are in use.
     """
@@ -112,7 +112,7 @@ class Resolution:
 
 
 def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
-    """Say to whom the `given` ids belong, `found` being those of them that name somebody.
+    """Say to whom the `given` ids belong; `found` are those of them that already name a person.
 
     Conflict IDENTITY_CONFLICT: two strong ids name different people.
     """
@@ -137,9 +137,9 @@ def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
 
 
 def named_alone(found: Iterable[FoundAlias]) -> str | None:
-    """Whom an id names that is given by itself, without strength or scope; `found` is what it is kept as.
+    """The person named by an id alone, without strength or scope; `found` are the forms in which it is kept.
 
-    As in a message: a weak one does not find everybody. Conflict IDENTITY_CONFLICT: in two scopes it is two people's.
+    As in a message, a weak id does not find every person. Conflict IDENTITY_CONFLICT: in two scopes it is two people's.
     """
     kept = list(found)
     strong = {one.person_id for one in kept if one.alias.strong}

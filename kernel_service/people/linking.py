@@ -1,13 +1,14 @@
-"""What follows when a channel says that an id of somebody became another.
+"""The rules for a channel's notice that an id of a person became another.
 
-As with messages (identity.py), a weak id given alone never finds a person who has a strong one, nor anybody after a
+As with messages (identity.py), a weak id given alone never finds a person who has a strong one, or any person after a
 long silence. A number may have passed on before the notice of its change arrives: believing it would give a stranger
-all that its former owner has. So somebody known by a strong id, whose change is told by their number alone, starts
-anew, until an operator merges them. Nor does a weak id take the place of a strong one: what is meant for the person
-would go to the number's next owner.
+all that its former owner has. So a person with a strong id, whose change is reported by their number alone, starts
+again as a new person until an operator merges the two. A weak id also never replaces a strong one: messages for the
+person would go to the number's next owner.
 
-Notices overtake each other. One between strong ids of which nobody bears the previous one is kept, and followed once
-another notice tells whose that is: A became B, told after B became C, leads to C. No weak id has part in that.
+Notices overtake each other. A notice between strong ids is kept if its previous id belongs to no person yet. It is
+followed once another notice tells whose that id is: A became B, told after B became C, leads to C. Weak ids take no
+part in that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The new id is to name `person_id` (None: nobody, see the module). `other_id` has it with equal right."""
+    """The new id is to name `person_id` (None: no person, see the module). `other_id` has it with equal right."""
 
     person_id: str | None
     other_id: str | None = None
@@ -42,7 +43,7 @@ class MergeCandidate:
 def claim(
     previous: Alias, current: Alias, *, previous_found: FoundAlias | None, current_found: FoundAlias | None
 ) -> Claim:
-    """Whom the new id is to name, given whom each of the two names until now."""
+    """The person that the new id is to name, given the person that each of the two ids names so far."""
     if is_strong(previous, previous_found) and not is_strong(current, current_found):
         return Claim(None)
     person_id = _named(previous, previous_found)
@@ -59,8 +60,8 @@ def _named(given: Alias, found: FoundAlias | None) -> str | None:
 def is_strong(given: Alias, found: FoundAlias | None) -> bool:
     """An id that is given or kept as weak is weak.
 
-    A weak one that became another is nobody's from then on, whatever came of it. Whoever bears it next must neither
-    be told what was meant for its former owner, nor be taken for them when the same is told again.
+    A weak id that became another belongs to no person afterwards, whatever the outcome. Its next owner must not receive
+    messages meant for the former one, and must not be mistaken for them when the same notice comes again.
     """
     return given.strong and (found is None or found.alias.strong)
 
@@ -78,7 +79,7 @@ def settled(outcome: LinkOutcome) -> bool:
 
 
 def told_again(outcome: LinkOutcome) -> LinkOutcome:
-    """What the same change comes to when it is told once more."""
+    """The outcome of the same change when it is reported again."""
     return LinkOutcome.LINKED if settled(outcome) else outcome
 
 

@@ -1,4 +1,4 @@
-"""Who is who: ids that become others, people who turn out to be one, and the kernels that have to know of it."""
+"""Changes of identity: ids that become others, people who are merged, and the kernels that must know of it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Kernels(Protocol):
-    """What is told of a merging; the kernel map fills it."""
+    """The part that is told of a merge; the kernel map implements it."""
 
     def merged(self, person_id: str, into: str) -> None: ...
 
 
 class People:
-    """`links` counts what became of what channels said of changed ids."""
+    """`links` counts the outcomes of the channels' notices of changed ids."""
 
     def __init__(self, store: PeopleStore, merging: MergingStore, kernels: Kernels, clock: Callable[[], float]) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class People:
         self.links: Counter[LinkOutcome] = Counter()
 
     async def link(self, previous: Alias, current: Alias) -> LinkOutcome:
-        """A channel says that an id of its own became another; see LinkIdentity in the contract."""
+        """A channel says that one of its ids became another; see LinkIdentity in the contract."""
         linking = self._make_known(self._merging.link(previous, current, now=self._clock()))
         linked = await self._uncancelled.run(linking)
         for one in (linked, *linked.then):
@@ -67,7 +67,7 @@ class People:
         return await self._merging.kept_apart_pairs()
 
     async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
-        """What is committed is made known to the kernels."""
+        """Tell the kernels of each committed change."""
         linked = await work
         for one in (linked, *linked.then):
             if one.merged_id:

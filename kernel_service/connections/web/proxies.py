@@ -1,7 +1,7 @@
 """The client's address: behind proxies the peer is the last proxy, and X-Forwarded-For names the sender before each.
 
-aiohttp-remotes 1.4.0 does not fit: its XForwardedFiltered believes every sender, its XForwardedStrict wants
-the same number of proxies before every request, and both refuse a header in several lines, as HAProxy makes them.
+aiohttp-remotes 1.4.0 does not fit. Its XForwardedFiltered believes every sender. Its XForwardedStrict wants
+the same number of proxies before every request. Both refuse a header in several lines, as HAProxy makes them.
 """
 
 from __future__ import annotations
