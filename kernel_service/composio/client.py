@@ -1,4 +1,4 @@
-"""What we ask of Composio: sessions, toolkits, accounts, execution. With composio_wire the only file that knows it.
+"""The requests to Composio: sessions, toolkits, accounts, execution. Only this file and wire.py know its API.
 
 Source of the shapes: composio-client 2.0.0rc19, `types/tool_router` and `types/*_response.py`.
 """
@@ -37,7 +37,7 @@ LINK_SECONDS: Final = 600
 """How long a connect link lives; the vendor does not say it with the link."""
 MOST_TITLE: Final = 100
 PATIENCE_SECONDS: Final = 5.0
-"""How long turns wait for what is known of a toolkit's tools: nobody is told of so short a wait."""
+"""How long turns wait for a toolkit's tools. Such a short wait is not reported to the person."""
 PAUSE_SECONDS: Final = 30.0
 """How long it is not asked for after that."""
 EMPTY_SECONDS: Final = 300.0
@@ -79,7 +79,7 @@ class ToolkitTool:
 
 @dataclass(frozen=True, slots=True)
 class ConnectLink:
-    """Where a person gives their consent, and the account that comes of it. `expires_at` is in epoch seconds."""
+    """The address where a person gives their consent, and the resulting account. `expires_at` is in epoch seconds."""
 
     url: str
     account_id: str
@@ -159,7 +159,7 @@ class Composio:
         return True
 
     async def toolkit(self, session_id: str, slug: str) -> Toolkit | None:
-        """The toolkit of that name, kept for good; None: there is none."""
+        """The toolkit of that name, cached permanently; None: there is none."""
         if slug not in self._toolkits:
             path = f"{_SESSIONS}/{session_id}/toolkits"
             answer = await self._wire.ask("get", path, query={"toolkits": slug, "limit": 1})
@@ -218,7 +218,7 @@ class Composio:
         return tools
 
     def waits_for(self, toolkit: str, away: VendorUnavailable) -> bool:
-        """Whether the toolkit's tools may be there in a moment; else a turn goes on without them."""
+        """Whether the toolkit's tools may be available in a moment; else a turn continues without them."""
         first, _ = self._failing.get(toolkit, (self._clock(), 0.0))
         return away.problem not in ALERTS and self._clock() - first <= PATIENCE_SECONDS
 
@@ -253,8 +253,8 @@ class Composio:
     async def complete_auth(self, person_id: str, session_uri: str) -> str:
         """Make active the account of a consent that waits at the project's verifier; its id.
 
-        A `session_uri` is good once, and only for whom the link was made. ComposioRefusedError: any 4xx is a verdict,
-        whatever its slug, except that we come too often.
+        A `session_uri` is valid once, and only for the person for whom the link was made. ComposioRefusedError: any 4xx
+        is final, with any slug, except a rate limit.
         """
         body = {"user_id": person_id, "session_uri": session_uri}
         done = await self._wire.ask("post", f"{_ACCOUNTS}/complete_auth", body=body, verdict=True)
@@ -300,7 +300,7 @@ def _dicts(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _tools(toolkit: str, page: dict[str, Any]) -> list[ToolkitTool]:
-    """Those that can be called; what is no description of one costs the others nothing."""
+    """The tools that can be called; an invalid description does not affect the others."""
     items = page.get("items")
     if not isinstance(items, list):
         raise VendorUnavailable("tools_unavailable")

@@ -1,8 +1,8 @@
 """The vendor's own client without its generated models, which cost 4 s and 100 MB at import. Nothing here uses them.
 
 `composio_client/__init__.py` imports every model and every typed method. Here the few modules of the runtime below them
-are imported behind an empty stand-in for the package, which is then taken away: whoever imports `composio_client` later
-(a developer's tool) gets the whole package, and these same classes in it.
+are imported behind an empty stand-in for the package, which is then removed. A later import of `composio_client` (by a
+developer's tool) gets the whole package, with these same classes.
 
 Source: composio-client 2.0.0rc19. The modules are private, therefore the version is pinned in pyproject.toml; another
 one whose layout differs fails at import, before the service serves.

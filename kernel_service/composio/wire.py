@@ -37,7 +37,7 @@ ALERTS: Final = {
     "tools_reject_key": "Composio refuses COMPOSIO_API_KEY; give another. Until then no tool of a toolkit works",
     "tools_unpaid": "Composio's project has no credit; pay there. Until then no tool of a toolkit works",
 }
-"""By the problem, what an operator does. Whatever else there is passes by itself."""
+"""The operator's action for each problem. All other problems pass by themselves."""
 LONGEST_WAIT: Final = 300.0
 """Seconds that the vendor's word puts anything off at most."""
 
@@ -162,7 +162,7 @@ _NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
-    httpx.ProxyError,  # the proxy let nobody through
+    httpx.ProxyError,  # the proxy let no request through
     httpx.UnsupportedProtocol,
 )
 

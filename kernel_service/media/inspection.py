@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _PDF: Final = "application/pdf"
 _HEAD_BYTES: Final = 1024
-"""A PDF may begin with something else, within so many bytes (ISO 32000, annex H)."""
+"""A PDF may begin with something else, within this number of bytes (ISO 32000, annex H)."""
 _ENCRYPTED: Final = b"/Encrypt"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""What Office files with a password are wrapped in, and what Office wrote before 2007."""
+"""The container of Office files with a password, and of all Office files from before 2007."""
 _MARKS: Final[dict[str, Callable[[bytes], bool]]] = {
     "image/jpeg": lambda head: head.startswith(b"\xff\xd8\xff"),
     "image/png": lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
@@ -73,7 +73,7 @@ class Inspection:
 
     @property
     def mime_type(self) -> str:
-        """What it is. A picture or a sound is known by its first bytes, whatever it was called, or if it was not."""
+        """The file's type. Pictures and sounds are recognised by their first bytes, with any declared type or none."""
         if self._read_as is ReadAs.SEE:
             return next((kind for kind in PICTURES if _MARKS[kind](self._head)), self._said)
         if self._read_as is ReadAs.HEAR:
@@ -82,7 +82,7 @@ class Inspection:
 
     @property
     def problem(self) -> FileProblem:
-        """What can be told without opening it."""
+        """The problem that is visible without opening the file."""
         if not self.size:
             return FileProblem.UNREADABLE
         if self._said.startswith(_OFFICE) and not self._head.startswith(b"PK"):

@@ -1,6 +1,6 @@
 """Which files can be opened, and how: by the kind of message, the type that the channel names, the name's suffix.
 
-What the model vendors take: platform.openai.com/docs/guides/pdf-files, …/images-vision, …/speech-to-text.
+The types that the model vendors accept: platform.openai.com/docs/guides/pdf-files, …/images-vision, …/speech-to-text.
 """
 
 from __future__ import annotations

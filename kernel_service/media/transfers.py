@@ -33,7 +33,7 @@ UPLOADS_AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class UploadHeader:
-    """What a channel says of the file that it brings; empty, 0: not known."""
+    """The channel's description of the file that it uploads; empty or 0: not known."""
 
     media_id: str
     token: str
@@ -91,9 +91,9 @@ class MediaTransfers:
             self._look_at.clear()
 
     async def settle(self, channel: str, acks: Sequence[MediaAck]) -> list[AckResult]:
-        """What a channel could not bring."""
+        """Store the outcomes of files that a channel could not upload."""
         settled = await self._store.settle(channel, acks, now=self._clock())
-        self.wanted(channel)  # what is to be tried again may be due already
+        self.wanted(channel)  # a file to be tried again may be due already
         for ack, each in zip(acks, settled, strict=True):
             if each.person_id:
                 log.warning("file failed media=%s problem=%s person=%s", ack.media_id, ack.error_code, each.person_id)
@@ -103,7 +103,7 @@ class MediaTransfers:
     # --- what they bring ----------------------------------------------------------------------------------------
 
     async def take(self, channel: str, header: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file's bytes; how many. Again is no harm. Whatever ends it early, nothing is kept.
+        """Keep a file's bytes; return their number. Idempotent. If the upload ends early, nothing is kept.
 
         NotFound MEDIA_NOT_FOUND, CallerError PAYLOAD_TOO_LARGE or FIELD_INVALID, Exhausted MEDIA_FULL.
         """
@@ -179,7 +179,7 @@ class MediaTransfers:
             return await asyncio.to_thread(needs_password, whole)
 
     async def _fail(self, upload: Upload, problem: FileProblem) -> None:
-        """To try again would not help, so nobody waits on."""
+        """A retry would not help, so the message stops waiting for the file."""
         person_id = await self._store.end_upload(upload, chunks=0, mime_type=upload.mime_type, problem=problem)
         log.warning("file refused media=%s problem=%s", upload.media_id, problem)
         self._wake_if_any(person_id)

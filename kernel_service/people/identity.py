@@ -52,7 +52,7 @@ def check_user_id(user_id: str, channel: str) -> None:
     if "," in own or any(unicodedata.category(character) in BARRED for character in own):
         raise _invalid("must not hold a comma, control character or invisible character")
     if prefix != channel:
-        raise NotAllowed("CHANNEL_MISMATCH", "the token speaks for the users of its own channel only")
+        raise NotAllowed("CHANNEL_MISMATCH", "the token speaks for the users of one channel only")
 
 
 def _invalid(rule: str) -> CallerError:

@@ -108,7 +108,7 @@ class World:
     # --- people and their accounts
 
     async def person(self, person_id: str) -> None:
-        """Somebody with a key of their own."""
+        """Store a person with a separate data key."""
 
         def add(tx: Tx) -> None:
             key = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
@@ -166,7 +166,7 @@ class World:
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        """What is in the outbox, oldest first, by whom it is for."""
+        """The messages in the outbox with their recipients, oldest first."""
         rows = select(schema.reply).order_by(schema.reply.c.seq)
         engine: Any = self.store.engine
         found: list[tuple[str, str]] = engine._read(
@@ -176,7 +176,7 @@ class World:
 
 
 class Died(BaseException):
-    """Nothing of the process goes on."""
+    """The process has died: no code may catch this and continue."""
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def killed_after(port: object, name: str) -> Iterator[None]:
 
 
 async def admitted() -> bool:
-    """Nobody is too much."""
+    """Admits every client."""
     return True
 
 

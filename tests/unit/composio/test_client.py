@@ -73,7 +73,7 @@ async def test_an_execution_names_its_account(world: World) -> None:
     assert (effect.person, effect.detail["account"]) == ("p_alice", account)
 
 
-async def test_what_a_tool_declines_is_a_result(world: World) -> None:
+async def test_a_tools_refusal_is_a_result(world: World) -> None:
     session, account = await connected(world)
     missing = await world.composio.execute(session, "ASANA_CREATE_TASK", {}, account)
     assert not missing.ok
@@ -147,7 +147,7 @@ async def test_a_vendor_who_is_away_did_nothing() -> None:
     assert caught.value.problem == "tools_unavailable"
 
 
-async def test_a_forgotten_session_is_told_apart(world: World) -> None:
+async def test_a_forgotten_session_raises_a_separate_error(world: World) -> None:
     with pytest.raises(SessionGoneError):
         await world.composio.execute("trs_gone00000000", "ASANA_LIST_TASKS", {}, "ca_1")
 

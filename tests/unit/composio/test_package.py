@@ -1,4 +1,4 @@
-"""Composio's client is loaded without its generated models, and whoever wants the whole package still gets it."""
+"""Composio's client is loaded without its generated models; a later import still gets the whole package."""
 
 from __future__ import annotations
 

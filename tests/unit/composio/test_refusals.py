@@ -1,4 +1,4 @@
-"""What becomes of each answer of Composio, through its own client: the rows of docs/vendors.md."""
+"""The handling of each answer of Composio, through its own client: the rows of docs/vendors.md."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ EXECUTIONS: list[tuple[int, str | None, str]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "becomes"), EXECUTIONS)
-async def test_what_becomes_of_an_execution(
+async def test_the_result_of_an_execution(
     world: World, status: int, body: str | None, becomes: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = await world.composio.create_session("p_alice", [])
@@ -110,7 +110,7 @@ async def test_a_stall_is_cut_off_and_may_have_been_done(world: World) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"name": "half \ud83d"}, {"name": "a\0b"}, {"n": 2**70}, {"n": float("nan")}])
-async def test_arguments_that_nobody_takes_are_mended(world: World, arguments: dict[str, Any]) -> None:
+async def test_arguments_that_json_cannot_carry_are_repaired(world: World, arguments: dict[str, Any]) -> None:
     session = await world.composio.create_session("p_alice", [])
     result = await world.composio.execute(session, "HACKERNEWS_GET_LATEST_POSTS", arguments, "ca_1")
     assert result.output != OUTCOME_UNKNOWN
@@ -197,7 +197,7 @@ async def test_an_odd_time_to_come_back_is_bounded(world: World, seconds: float)
 
 
 @pytest.mark.parametrize(("status", "problem"), [(401, "tools_reject_key"), (402, "tools_unpaid")])
-async def test_what_an_operator_must_do_is_said_once(
+async def test_the_operators_action_is_logged_once(
     world: World, status: int, problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.vendor.fail(status, times=3)
@@ -217,7 +217,7 @@ async def offered(world: World) -> list[str]:
     return [each.schema.name for each in await world.toolbox().tools_for(ALICE)]
 
 
-async def test_tools_of_one_toolkit_that_cannot_be_had_cost_that_toolkit_alone(world: World) -> None:
+async def test_unavailable_tools_affect_only_their_toolkit(world: World) -> None:
     await world.connect("p_alice")
     await world.connect("p_alice", "gmail")
     world.vendor.fail(500, times=99, match=matching(path="/tools", text=""))
@@ -239,7 +239,7 @@ async def test_tools_of_one_toolkit_that_cannot_be_had_cost_that_toolkit_alone(w
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
-async def test_what_only_an_operator_can_mend_is_not_waited_for(world: World, status: int) -> None:
+async def test_a_turn_does_not_wait_for_an_operators_fix(world: World, status: int) -> None:
     await world.connect("p_alice")
     world.vendor.fail(status, times=99, match=matching(path="/tools"))
     assert await offered(world) == ["connect", "disconnect"]

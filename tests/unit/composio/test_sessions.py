@@ -24,7 +24,7 @@ async def test_a_session_outlives_a_restart(world: World) -> None:
     assert world.count("session_created") == 1
 
 
-async def test_people_have_sessions_of_their_own(world: World) -> None:
+async def test_each_person_has_a_separate_session(world: World) -> None:
     alice, bob = await world.connections.sessions.of("p_alice"), await world.connections.sessions.of("p_bob")
     assert alice != bob
     owners = {session.id: session.user_id for session in world.vendor.sessions}
@@ -39,7 +39,7 @@ async def test_other_settings_make_another_session(world: World) -> None:
     assert await world.connections.sessions.of("p_alice") == after
 
 
-async def test_a_forgotten_session_is_made_anew(world: World) -> None:
+async def test_a_forgotten_session_is_created_again(world: World) -> None:
     await world.store.sessions.keep("p_alice", "trs_forgotten000", "x")
     sessions = world.connections.sessions
     old = await sessions.of("p_alice")

@@ -33,7 +33,7 @@ def inspected(read_as: ReadAs, mime_type: str, data: bytes, *, piece: int = 100_
         (ReadAs.HEAR, "audio/ogg", b"", FileProblem.UNREADABLE),
     ],
 )
-def test_what_the_bytes_tell(read_as: ReadAs, mime_type: str, data: bytes, problem: FileProblem) -> None:
+def test_the_bytes_decide_the_problem(read_as: ReadAs, mime_type: str, data: bytes, problem: FileProblem) -> None:
     assert inspected(read_as, mime_type, data).problem is problem
     assert inspected(read_as, mime_type, data, piece=3).problem is problem
 
@@ -80,7 +80,7 @@ def test_without_a_type_or_with_a_wrong_one_the_bytes_tell(
         (ReadAs.HEAR, b"words"),
     ],
 )
-def test_what_the_bytes_do_not_tell_is_not_opened(read_as: ReadAs, data: bytes) -> None:
+def test_bytes_of_an_unknown_type_are_not_opened(read_as: ReadAs, data: bytes) -> None:
     assert inspected(read_as, "application/octet-stream", data).problem is FileProblem.WRONG_TYPE
 
 

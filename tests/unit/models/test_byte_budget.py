@@ -34,14 +34,14 @@ async def test_no_more_than_the_budget_and_in_order() -> None:
     budget = ByteBudget(10)
     first, large, small = Holder(budget, 6), Holder(budget, 6), Holder(budget, 1)
     await settled()
-    assert (first.has, large.has, small.has) == (True, False, False), "nobody overtakes: the large one would starve"
+    assert (first.has, large.has, small.has) == (True, False, False), "no request overtakes: the large one would starve"
     await first.end()
     await settled()
     assert large.has
     assert small.has
 
 
-async def test_what_is_larger_than_the_budget_has_it_alone() -> None:
+async def test_a_request_larger_than_the_budget_takes_all_of_it() -> None:
     budget = ByteBudget(10)
     huge, small = Holder(budget, 99), Holder(budget, 1)
     await settled()
@@ -52,7 +52,7 @@ async def test_what_is_larger_than_the_budget_has_it_alone() -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_who_gives_up_leaves_nothing_taken(*, late: bool) -> None:
+async def test_a_cancelled_request_leaves_nothing_reserved(*, late: bool) -> None:
     budget = ByteBudget(10)
     first, second, third = Holder(budget, 10), Holder(budget, 10), Holder(budget, 10)
     await settled()

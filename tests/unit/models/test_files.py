@@ -1,4 +1,4 @@
-"""How files reach the model's vendor: in their place in the request, chunk by chunk."""
+"""Files reach the model's vendor chunk by chunk, each at its placeholder in the request."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def sent(media_id: str, kind: type[File] = Image, caption: str = "This?") -> Pay
     return Payload(kind("image/png", media_id=media_id), caption=caption)
 
 
-async def test_each_file_in_its_place(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_each_file_is_sent_at_its_placeholder(emulators: Emulators, model: OpenAIResponses) -> None:
     bill = pdf("Rent")
     files: dict[str, ModelFile | str] = {
         "m_1": a_file(png(1)),
@@ -124,7 +124,7 @@ async def test_a_store_that_goes_away_in_mid_request_says_so(model: OpenAIRespon
         a_file(b"MZ", ReadAs.READ, "application/zip", "a.exe"),
     ],
 )
-async def test_what_the_vendor_cannot_open(model: OpenAIResponses, file: ModelFile) -> None:
+async def test_a_file_that_the_vendor_cannot_open_is_rejected(model: OpenAIResponses, file: ModelFile) -> None:
     with pytest.raises(ModelRejectedError):
         await model.answer(asking(model, {"m_1": file}, sent("m_1")))
 
@@ -163,9 +163,7 @@ async def test_nonsense(emulators: Emulators, client: OpenAIClient, body: str) -
         f'{{"input_tokens": {10**30}, "output_tokens": "x"}}', '{"input_tokens": 1.5}',
     ],
 )  # fmt: skip
-async def test_a_cost_that_nobody_understands_keeps_no_words_back(
-    emulators: Emulators, client: OpenAIClient, usage: str
-) -> None:
+async def test_an_unreadable_cost_withholds_no_words(emulators: Emulators, client: OpenAIClient, usage: str) -> None:
     emulators.openai.fail(200, body=f'{{"text": " half \\ud83d ", "usage": {usage}}}')
     text, spent = await OpenAITranscriptions(client, "gpt-transcribe").transcribe(NOTE)
     assert text == "half \ufffd"
@@ -208,7 +206,7 @@ NO_MODEL = "The model `whisper-9` does not exist"
         (415, '{"error": {"message": ["odd"], "code": {"a": 1}}}', ModelRejectedError),
     ],
 )
-async def test_what_a_refusal_of_a_recording_means(
+async def test_the_meaning_of_a_refused_recording(
     emulators: Emulators, client: OpenAIClient, status: int, body: str | None, meaning: type[Exception]
 ) -> None:
     emulators.openai.fail(status, body=body, retry_after=7200)
@@ -216,6 +214,6 @@ async def test_what_a_refusal_of_a_recording_means(
         await OpenAITranscriptions(client, "gpt-transcribe").transcribe(NOTE)
     if isinstance(caught.value, VendorUnavailable) and status:
         assert caught.value.retry_after == LONGEST_WAIT
-    # Whatever is the matter with recordings, the model is asked all the same.
+    # A problem with recordings does not stop requests to the model.
     hello = {"model": "gpt-6-luna", "input": "hello"}
     assert (await client.post("/responses", Places().json(hello))).startswith(b"{")

@@ -1,4 +1,4 @@
-"""What the vendor may answer, and what is made of it: mended where it can be, given back in the vendor's own form."""
+"""The vendor's answers are repaired where possible, and returned in the vendor's own form."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(*output: Any, taken: tuple[str, ...] = (), **more: Any) -> ModelAnswer:
     return read_answer(orjson.dumps({"status": "completed", "output": list(output), **more}), taken)
 
 
-def test_what_is_well_formed_is_kept_verbatim() -> None:
+def test_well_formed_items_are_kept_verbatim() -> None:
     items = [REASONING, message([text("Hi")], phase="final_answer"), call(arguments='{"a": 1}')]
     answer = read(*items)
     assert answer.items == items
@@ -49,13 +49,13 @@ def test_what_is_well_formed_is_kept_verbatim() -> None:
         b'data: {"type": "response.created"}\n\n', b"[" * 5000,
     ],
 )  # fmt: skip
-def test_what_is_no_answer(raw: bytes) -> None:
+def test_an_invalid_answer_is_unusable_and_counts_as_a_call(raw: bytes) -> None:
     with pytest.raises(UnusableAnswerError) as caught:
         read_answer(raw)
     assert caught.value.usage.model_calls == 1
 
 
-def test_what_no_answer_has_cost_is_known_where_it_is_told() -> None:
+def test_an_unusable_answer_keeps_its_reported_usage() -> None:
     with pytest.raises(UnusableAnswerError) as caught:
         read_answer(b'{"output": null, "usage": {"input_tokens": 7, "output_tokens": 2}}')
     assert caught.value.usage == Usage(input_tokens=7, output_tokens=2, model_calls=1)
@@ -110,7 +110,7 @@ def test_a_call_that_was_cut_short_is_not_made() -> None:
 
 
 @pytest.mark.parametrize("call_id", [None, "", 7, {}, "x" * 65, "call_taken"])
-def test_a_call_without_an_id_of_its_own_gets_one(call_id: Any) -> None:
+def test_a_call_without_a_valid_unique_id_gets_one(call_id: Any) -> None:
     answer = read(call(call_id=call_id), taken=("call_taken",))
     assert answer.calls[0].call_id == answer.items[0]["call_id"]
     assert answer.calls[0].call_id.startswith("call_")
@@ -160,7 +160,7 @@ def test_reasoning_without_a_summary_gets_one() -> None:
         (rb'"a\u0000b"', "a�b"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_stored_is_mended(raw: bytes, said: str) -> None:
+def test_text_that_cannot_be_stored_is_repaired(raw: bytes, said: str) -> None:
     body = b'{"status": "completed", "output": [{"type": "message", "content": [{"type": "output_text", "text": %b}]}]}'
     assert read_answer(body % raw).text == said
 
@@ -191,12 +191,12 @@ def test_an_answer_without_a_known_reason_is_not_cut(details: Any) -> None:
 @pytest.mark.parametrize(
     "said", ["", " ", "\n\t", "\u200b", "\ufeff\u2060", "\u00ad", "\u3164", "\u2800", "\u202e", "\x07"]
 )
-def test_what_nobody_can_see_says_nothing(said: str) -> None:
+def test_invisible_text_says_nothing(said: str) -> None:
     assert read(message(said)).says_nothing
 
 
 @pytest.mark.parametrize("said", ["a", "👍", "…", "0", "ㅇ", "؟"])
-def test_what_can_be_seen_says_something(said: str) -> None:
+def test_visible_text_says_something(said: str) -> None:
     assert not read(message(said)).says_nothing
 
 

@@ -1,4 +1,4 @@
-"""What each refusal means, in the forms in which OpenAI and servers that speak its wire send it."""
+"""The meaning of each refusal, in the forms in which OpenAI and servers that speak its wire send it."""
 
 from __future__ import annotations
 

@@ -69,9 +69,7 @@ async def test_items_go_back_verbatim(emulators: Emulators, model: OpenAIRespons
     assert emulators.openai.requests[1].body["input"][1:3] == asked.items
 
 
-async def test_what_is_put_into_the_models_mouth_is_taken_by_the_vendor(
-    emulators: Emulators, model: OpenAIResponses
-) -> None:
+async def test_the_vendor_accepts_texts_attributed_to_the_model(emulators: Emulators, model: OpenAIResponses) -> None:
     emulators.openai.script(["Yes."])
     told = [*asking(model, "Do it").items, model.said_item("Something went wrong.")]
     assert (await model.answer(asking(model, "Did it work?", items=told))).text == "Yes."
@@ -201,7 +199,7 @@ async def test_a_failure_that_passes(emulators: Emulators, model: OpenAIResponse
         await model.answer(asking(model, "Hello"))
 
 
-async def test_a_failure_for_good(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_permanent_failure_is_rejected(emulators: Emulators, model: OpenAIResponses) -> None:
     emulators.openai.script([Failed(code="invalid_prompt")])
     with pytest.raises(ModelRejectedError, match="invalid_prompt"):
         await model.answer(asking(model, "Hello"))
@@ -252,7 +250,7 @@ async def test_a_refusal_of_any_shape_has_a_code(emulators: Emulators, model: Op
         ("reasoning", "Unsupported parameter: 'reasoning.effort' is not supported with this model."),
     ],
 )
-async def test_a_parameter_that_the_server_does_not_take_is_left_out_from_then_on(
+async def test_a_parameter_that_the_server_refuses_is_left_out_afterwards(
     emulators: Emulators, name: str, message: str
 ) -> None:
     client = OpenAIClient("sk-emulated", emulators.openai.base_url, queue=unlimited_queue("model"))

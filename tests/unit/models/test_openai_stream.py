@@ -55,7 +55,7 @@ async def test_text_comes_in_pieces_and_the_answer_is_as_if_unstreamed(
     assert answer.usage.input_tokens > 0 < answer.usage.output_tokens
 
 
-async def test_nothing_is_streamed_when_nobody_watches(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_without_a_listener_nothing_is_streamed(emulators: Emulators, model: OpenAIResponses) -> None:
     await model.answer(asking(model, "Hello"))
     assert "stream" not in emulators.openai.requests[0].body
 
@@ -73,7 +73,7 @@ async def test_pieces_come_before_the_answer_is_complete(emulators: Emulators, m
     assert (await asked).text == STORY
 
 
-async def test_several_texts_stand_apart_as_in_the_answer(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_several_texts_are_separated_as_in_the_answer(emulators: Emulators, model: OpenAIResponses) -> None:
     emulators.openai.script([[Text("First."), Text("Second.")]])
     listener = Listener()
     answer = await model.answer(asking(model, "two"), listener)
@@ -105,7 +105,7 @@ def test_half_a_character_at_the_end_of_a_part_does_not_join_the_next_part() -> 
     assert listener.text == "a\ufffd\n\n\ufffdb"
 
 
-async def test_a_part_without_text_stands_apart_from_nothing(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_part_without_text_adds_no_separator(emulators: Emulators, model: OpenAIResponses) -> None:
     emulators.openai.script([[Text("First."), Text(""), Text("Second.")]])
     listener = Listener()
     answer = await model.answer(asking(model, "two"), listener)
@@ -169,7 +169,9 @@ async def test_a_rejection_in_the_stream_is_final(emulators: Emulators, model: O
         await model.answer(asking(model, "x"), Listener())
 
 
-async def test_who_may_not_stream_is_answered_in_one_piece(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_an_account_without_streaming_is_answered_in_one_piece(
+    emulators: Emulators, model: OpenAIResponses
+) -> None:
     told = (
         '{"error": {"message": "Your organization must be verified to stream this model.", '
         '"type": "invalid_request_error", "param": "stream", "code": "unsupported_value"}}'
@@ -192,7 +194,7 @@ WHOLE = f'data: {{"type":"response.completed","response":{{"status":"completed",
 
 
 async def answered(body: str, content_type: str = "text/event-stream", *, stays_open: bool = False) -> tuple[str, str]:
-    """What is said and answered where a server sends these bytes."""
+    """The streamed text and the answer when a server sends these bytes."""
 
     over = asyncio.Event()
 
@@ -236,7 +238,7 @@ async def test_events_of_many_kinds_of_servers_are_understood(body: str) -> None
     assert said in {"Hi", ""}
 
 
-async def test_a_server_that_answers_in_one_piece_all_the_same_is_understood() -> None:
+async def test_an_answer_in_one_piece_to_a_stream_request_is_understood() -> None:
     whole = f'{{"status":"completed","output":[{MESSAGE}]}}'
     assert await answered(whole, "application/json") == ("", "Hi")
 
@@ -259,7 +261,7 @@ def test_a_delta_that_is_no_text_is_passed_over(delta: Any) -> None:
     assert listener.pieces == []
 
 
-def test_what_cannot_be_kept_is_mended_on_the_way() -> None:
+def test_text_that_cannot_be_stored_is_repaired_in_the_stream() -> None:
     streamed = StreamedResponse(listener := Listener())
     streamed.take({"type": "response.output_text.delta", "delta": "a\0b\ud83d"})
     streamed.take({"type": "response.completed", "response": {"output": [{"text": "\ud83d\0"}]}})

@@ -20,7 +20,7 @@ def test_one_alert_for_each_outage(problem: str, caplog: pytest.LogCaptureFixtur
     assert outages.refused == {problem: 10}
 
 
-def test_what_passes_by_itself_alerts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_temporary_outage_raises_no_alert(caplog: pytest.LogCaptureFixture) -> None:
     outages = Outages()
     outages.met("model_unavailable")
     outages.over()

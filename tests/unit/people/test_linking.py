@@ -24,11 +24,11 @@ def found(alias: Alias, person_id: str, *, has_strong: bool = False) -> FoundAli
         (OLD, NEW, found(OLD, "anna", has_strong=True), None, Claim("anna")),
         (OLD, NEW, found(OLD, "anna"), found(NEW, "anna", has_strong=True), Claim("anna")),
         (OLD, NEW, found(OLD, "anna"), found(NEW, "bruno"), Claim("anna", "bruno")),
-        # A number finds only somebody who has nothing better.
+        # A number finds only a person who has no strong id.
         (PHONE, NEW, found(PHONE, "anna"), None, Claim("anna")),
         (PHONE, NEW, found(PHONE, "anna", has_strong=True), None, NOBODY),
         (PHONE, NEW, found(PHONE, "anna", has_strong=True), found(NEW, "bruno"), NOBODY),
-        # It never takes the place of an id that is a person's for good.
+        # It never replaces a strong id.
         (OLD, PHONE, found(OLD, "anna"), None, NOBODY),
         (OLD, PHONE, found(OLD, "anna"), found(PHONE, "bruno"), NOBODY),
         (OLD, Alias("test:+1"), found(OLD, "anna"), found(PHONE, "bruno", has_strong=True), NOBODY),
@@ -39,7 +39,7 @@ def found(alias: Alias, person_id: str, *, has_strong: bool = False) -> FoundAli
         (PHONE, NEW, found(Alias("test:+1"), "anna", has_strong=True), None, NOBODY),
     ],
 )
-def test_whom_the_new_id_is_to_name(
+def test_the_person_that_the_new_id_is_to_name(
     previous: Alias, current: Alias, before: FoundAlias | None, after: FoundAlias | None, expected: Claim
 ) -> None:
     assert claim(previous, current, previous_found=before, current_found=after) == expected

@@ -58,7 +58,7 @@ async def test_the_kernels_know_of_a_merging(parts: Any) -> None:
     assert kernels.told == [("p_2", "p_1")] * 2
 
 
-async def test_what_followed_is_known_and_counted_too(parts: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_further_changes_are_announced_and_counted(parts: Any, caplog: pytest.LogCaptureFixture) -> None:
     people, store, kernels = parts
     followed = (
         Linked(LinkOutcome.MERGED, "p_1", merged_id="p_2"),
@@ -84,7 +84,7 @@ async def test_the_kernels_know_of_it_even_if_the_caller_gives_up(parts: Any) ->
         await call
 
 
-async def test_where_nobody_is_merged_the_kernels_hear_nothing(parts: Any) -> None:
+async def test_without_a_merge_the_kernels_are_told_nothing(parts: Any) -> None:
     people, store, kernels = parts
     store.answer = lambda: Linked(LinkOutcome.LINKED, "p_1")
     assert await people.link(OLD, NEW) is LinkOutcome.LINKED

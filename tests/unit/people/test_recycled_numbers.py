@@ -1,4 +1,4 @@
-"""Numbers pass between people at random; nobody ever becomes somebody else by it."""
+"""Numbers pass between people at random, and no person is ever mistaken for another."""
 
 from __future__ import annotations
 
