@@ -78,7 +78,7 @@ def _quote(payload: Payload, quote: Quote | None) -> str:
 
 
 def _forwarded(payload: Payload) -> str:
-    return "[Forwarded by the person; somebody else wrote what follows.]" if payload.forwarded else ""
+    return "[Forwarded by the person; another person wrote the following.]" if payload.forwarded else ""
 
 
 def _content(content: Content) -> str:
@@ -134,8 +134,8 @@ def _card(card: Contact) -> str:
 def _resumed(resumed: Resumed) -> str:
     """Not the words of the person: their earlier request can continue."""
     return (
-        f"[{resumed.toolkit} is connected now. What waited for it stands above: the person's own messages, once "
-        "more, and before them what you had noted. Do now what these messages ask for.]"
+        f"[{resumed.toolkit} is connected now. The work that waited for it is above: the person's own messages, "
+        "repeated, and before them your notes. Do now what these messages ask for.]"
     )
 
 

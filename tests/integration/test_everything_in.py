@@ -47,7 +47,7 @@ def content_of(world: World, name: str) -> tuple[str, Any, dict[str, Any]]:
 
 HEARD = {
     "text_quoting": "[This answers an earlier message of the chat.]\nThat one, please.",
-    "text_forwarded": "[Forwarded by the person; somebody else wrote what follows.]\nFree prizes for all!",
+    "text_forwarded": "[Forwarded by the person; another person wrote the following.]\nFree prizes for all!",
     "text_from_an_ad": "[The person came by this ad: Chat with us, Summer is near., https://fb.me/3cr4Wqqkv]",
     "text_about_a_product": "[The person came by this product: nqryix03ez]",
     "image": "What plant is this?",

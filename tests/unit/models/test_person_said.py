@@ -61,7 +61,7 @@ BILL = Document("application/pdf", "bill.pdf", media_id="m_1")
         (Payload(Unsupported("poll", "x")), "[The person sent something that cannot be shown here.]"),
         (
             Payload(Text("Win!"), forwarded=True),
-            "[Forwarded by the person; somebody else wrote what follows.]\nWin!",
+            "[Forwarded by the person; another person wrote the following.]\nWin!",
         ),
         (
             Payload(Text("More"), referral=Referral("ad", "Chat", url="https://a.b")),
