@@ -29,7 +29,7 @@ class Metrics:
         self.operator_errors = self._counter(
             "graph_operator_errors", "Errors of the Graph API that need an operator", "code"
         )
-        self.typing = self._counter("typing", "Read receipts with typing: shown, failed, dropped", "outcome")
+        self.typing = self._counter("typing", "Read receipts: shown (with typing), read, failed, dropped", "outcome")
         self.templates = self._counter("templates", "Templates to people whose 24-hour window is closed", "outcome")
         self.media = self._counter(
             "media",

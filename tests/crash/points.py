@@ -80,7 +80,7 @@ APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_AP
 """In addition to the points of any turn."""
 
 GATEWAY: Final[Mapping[str, Point]] = {
-    "reply pulled": Point("before", "whatsapp_gateway.outbound.reply_sender:Sending.deliver"),
+    "reply pulled": Point("before", "whatsapp_gateway.outbound.reply_sender:ReplySender.deliver"),
     "message handed over": Point("after", "whatsapp_gateway.kernel.client:KernelClient.accept"),
     "part not sent": Point("before", "whatsapp_gateway.graph.api:GraphApi.send"),
     "part accepted": Point("after", "whatsapp_gateway.graph.api:GraphApi.send"),

@@ -144,6 +144,17 @@ async def test_a_turn_that_another_process_resumes_shows_it_again(tmp_path: Path
         assert alice.typing_until == 0
 
 
+async def test_a_message_that_is_answered_at_once_is_marked_as_read(world: World) -> None:
+    alice = world.phone("Alice")
+    for _ in range(8):
+        await world.ask(alice, "stop")
+    own = {message.id for message in alice.messages if message.text == "stop"}
+    await world.emulators.effects.wait_for(
+        lambda _: {read.key for read in world.emulators.effects.all("graph_read")} >= own
+    )
+    assert len(world.emulators.effects.all("graph_read")) == 8
+
+
 async def test_a_reaction_alone_shows_nothing(world: World) -> None:
     alice = world.phone("Alice")
     answer = await world.ask(alice, "hello")

@@ -112,9 +112,14 @@ class GraphApi:
             self._circuit_breaker.record_refusal(number, result.code, result.remedy)
         return result
 
-    async def show_typing(self, number: str, message_id: str) -> bool:
-        """Mark a message as read and show "typing…" for 25 s or until an answer. Returns whether it was shown."""
-        body = {"status": "read", "message_id": message_id, "typing_indicator": {"type": "text"}}
+    async def mark_read(self, number: str, message_id: str, *, typing: bool) -> bool:
+        """Mark a message as read, and with `typing` show "typing…" for 25 s or until an answer.
+
+        Returns whether WhatsApp took it.
+        """
+        body: dict[str, Any] = {"status": "read", "message_id": message_id}
+        if typing:
+            body["typing_indicator"] = {"type": "text"}
         try:
             status, _ = await self._post_message(number, body, READ_SECONDS)
         except (aiohttp.ClientError, OSError):

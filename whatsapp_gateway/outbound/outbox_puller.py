@@ -158,6 +158,8 @@ class OutboxPuller:
         if previous is not None:
             await asyncio.wait([previous])
         await self._typing.settle(delivery.number, delivery.user_id)
+        if delivery.reply.answers_id:
+            self._typing.answered(delivery.number, delivery.user_id, delivery.reply.answers_id)
         await self._sending.deliver(delivery)
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -1,6 +1,7 @@
 """Read receipts and "typing…", one call of the Graph API for both, made in the background.
 
-The kernel service requests them: when work on a message begins, and every TYPING_INTERVAL while it lasts.
+The kernel service requests them: when work on a message begins, and every TYPING_INTERVAL while it lasts. A message
+whose answer comes before any request, as that of "stop" does, is marked as read without the indicator.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ from whatsapp_gateway.graph.api import GraphApi
 from whatsapp_gateway.metrics import Metrics
 
 MOST_AT_ONCE: Final = 256
+MOST_REMEMBERED: Final = 10_000
+"""Messages that are known to be marked as read. To mark one again is harmless."""
 LATE_SECONDS: Final = 1.0
 """How long an answer waits for the call in progress: WhatsApp would show the indicator after the answer for 25 s."""
 
@@ -21,13 +24,22 @@ class TypingIndicator:
         self._graph = graph
         self._metrics = metrics
         self._calls: dict[asyncio.Task[None], tuple[str, str]] = {}
+        self._read: dict[str, None] = {}
 
     def show(self, number: str, user_id: str, message_id: str) -> None:
         """Mark a message as read and show the indicator, without waiting for the result."""
+        self._begin(number, user_id, message_id, typing=True)
+
+    def answered(self, number: str, user_id: str, message_id: str) -> None:
+        """Mark a message as read whose answer comes before the indicator, without waiting for the result."""
+        if message_id not in self._read:
+            self._begin(number, user_id, message_id, typing=False)
+
+    def _begin(self, number: str, user_id: str, message_id: str, *, typing: bool) -> None:
         if len(self._calls) >= MOST_AT_ONCE:
             self._metrics.typing.labels("dropped").inc()
             return
-        task = asyncio.create_task(self._show(number, message_id))
+        task = asyncio.create_task(self._mark_read(number, message_id, typing=typing))
         self._calls[task] = number, user_id
         task.add_done_callback(self._calls.pop)
 
@@ -46,6 +58,13 @@ class TypingIndicator:
             task.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
 
-    async def _show(self, number: str, message_id: str) -> None:
-        shown = await self._graph.show_typing(number, message_id)
-        self._metrics.typing.labels("shown" if shown else "failed").inc()
+    async def _mark_read(self, number: str, message_id: str, *, typing: bool) -> None:
+        marked = await self._graph.mark_read(number, message_id, typing=typing)
+        if marked:
+            self._remember(message_id)
+        self._metrics.typing.labels(("shown" if typing else "read") if marked else "failed").inc()
+
+    def _remember(self, message_id: str) -> None:
+        self._read[message_id] = None
+        if len(self._read) > MOST_REMEMBERED:
+            del self._read[next(iter(self._read))]

@@ -131,7 +131,7 @@ async def test_the_body_and_headers_of_a_send(serve: Serve) -> None:
         return web.json_response({"success": True})
 
     graph = await serve(answer)
-    assert await graph.show_typing("42", "wamid.1")
+    assert await graph.mark_read("42", "wamid.1", typing=True)
     read = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.1"}
     expected = read | {"typing_indicator": {"type": "text"}}
     assert seen == [("Bearer token", "application/json", expected)]
@@ -182,4 +182,4 @@ async def test_a_refused_connection_is_retried() -> None:
     async with aiohttp.ClientSession() as session:
         graph = graph_at(session, f"http://127.0.0.1:{port}", Pacing(0), time.monotonic)
         assert await graph.send("42", {}, 5) == Refused("unreachable", Remedy.RETRY)
-        assert not await graph.show_typing("42", "wamid.1")
+        assert not await graph.mark_read("42", "wamid.1", typing=True)

@@ -15,12 +15,13 @@ ALICE, BOB = "whatsapp:US.1", "whatsapp:US.2"
 class SeenGraph(GraphApi):
     def __init__(self) -> None:
         self.shown: list[tuple[str, str]] = []
+        self.read: list[tuple[str, str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def show_typing(self, number: str, message_id: str) -> bool:
+    async def mark_read(self, number: str, message_id: str, *, typing: bool) -> bool:
         await self.gate.wait()
-        self.shown.append((number, message_id))
+        (self.shown if typing else self.read).append((number, message_id))
         return message_id != "refused"
 
 
@@ -79,3 +80,40 @@ async def test_excess_calls_are_dropped_and_closing_cancels_all(scene: Scene) ->
     await scene.typing.close()
     assert scene.typing._calls == {}
     assert scene.graph.shown == []
+
+
+async def test_an_answer_before_the_indicator_marks_its_message_as_read_once(scene: Scene) -> None:
+    for _ in range(2):
+        scene.typing.answered("42", ALICE, "stop")
+        await scene.typing.settle("42", ALICE)
+    assert (scene.graph.read, scene.graph.shown) == ([("42", "stop")], [])
+    assert scene.count("read") == 1
+
+
+async def test_an_answer_after_the_indicator_marks_nothing_again(scene: Scene) -> None:
+    scene.typing.show("42", ALICE, "a1")
+    await scene.typing.settle("42", ALICE)
+    scene.typing.answered("42", ALICE, "a1")
+    await scene.typing.close()
+    assert scene.graph.read == []
+
+
+async def test_an_answer_marks_a_message_whose_indicator_was_cancelled(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typing_indicator, "LATE_SECONDS", 0.01)
+    scene.graph.gate.clear()
+    scene.typing.show("42", ALICE, "a1")
+    await scene.typing.settle("42", ALICE)
+    scene.graph.gate.set()
+    scene.typing.answered("42", ALICE, "a1")
+    await scene.typing.settle("42", ALICE)
+    assert (scene.graph.read, scene.graph.shown) == ([("42", "a1")], [])
+
+
+async def test_only_the_latest_messages_are_remembered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typing_indicator, "MOST_REMEMBERED", 2)
+    for each in ("a1", "a2", "a3"):
+        scene.typing.show("42", ALICE, each)
+        await scene.typing.settle("42", ALICE)
+    assert list(scene.typing._read) == ["a2", "a3"]
