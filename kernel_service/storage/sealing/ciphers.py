@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -42,7 +43,7 @@ class Place(NamedTuple):
 
     def context(self) -> bytes:
         """As netstrings, so that the encodings of two places always differ."""
-        return b"".join(map(_netstring, (self.table, self.column, *self.row)))
+        return _column_context(self.table, self.column) + b"".join(map(_netstring, self.row))
 
 
 def place(column: Column[Any], *row: str | int | bytes) -> Place:
@@ -50,9 +51,15 @@ def place(column: Column[Any], *row: str | int | bytes) -> Place:
     return Place(column.table.name, column.name, row)
 
 
+@cache
+def _column_context(table: str, column: str) -> bytes:
+    return _netstring(table) + _netstring(column)
+
+
 def _netstring(part: str | int | bytes) -> bytes:
-    # As a text column stores it.
-    raw = part if isinstance(part, bytes) else storable_text(str(part)).encode()
+    if isinstance(part, str):
+        part = storable_text(part).encode()  # as a text column stores it
+    raw = part if isinstance(part, bytes) else b"%d" % part
     return b"%d:%b," % (len(raw), raw)
 
 
