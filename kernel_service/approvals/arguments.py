@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 MOST_DEPTH: Final = 10
 MOST_VALUES: Final = 2000
 MOST_CHARACTERS: Final = 20_000
-"""Of all names and values: what is larger, or nested deeper, is not judged, and asks."""
+"""Limits for all names and values together. A call beyond them is not judged, so it asks."""
 
 _TELLING: Final = listed("""
     admin administrator anonymous anybody anyone anyonewithlink anyonewiththelink commenter deleted domain editor
     everybody everyone external fileorganizer owner public publicread publicreadwrite publicly reader spam trash trashed
     viewer world writer
     """)
-"""Values that give others access or throw something away, where they stand alone: `type: anyone`, `role: writer`."""
+"""Values that give others access or discard something, if they are the whole value: `type: anyone`, `role: writer`."""
 _LONGEST_TELLING: Final = 40
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 _JSON: Final = re.compile(r'\s*[\[{"]')
 
 
 class CannotJudgeError(Exception):
-    """The arguments are too large, too deep, or hold what is no JSON."""
+    """The arguments are too large or too deep, or hold something that is not JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Argument:
 
     @property
     def is_plainly_named(self) -> bool:
-        """Every word of its names is on the list of those that address nobody, or its value says that it does not."""
+        """Whether all words of its names, or its value for a name in PLAIN_VALUES, address no other person."""
         *around, last = self.names
         is_plain = self.value in words.PLAIN_VALUES.get("".join(words_of(last)), ())
         return all(map(_is_plain, around if is_plain else self.names))
@@ -103,7 +103,7 @@ def _is_plain(name: str) -> bool:
 
 
 def arguments_in(arguments: Mapping[str, Any]) -> list[Argument]:
-    """All of the tool's own, JSON in strings included. CannotJudgeError."""
+    """All arguments of the tool itself, also those in strings that hold JSON. Raises CannotJudgeError."""
     found: list[Argument] = []
     characters = 0
     for argument in _walk((), {name: value for name, value in arguments.items() if name != WHICH_ACCOUNT}):

@@ -1,4 +1,4 @@
-"""What a text says once it is unwrapped: other forms of its letters, invisible ones, and the usual encodings."""
+"""A text without its disguises: other forms of letters, invisible characters, and the usual encodings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _BASE64_ROUNDS: Final = 2
 _FOLD: Final = re.compile(r"(?<=[\w+/-])\r?\n(?=[\w+/-])")
 _LEGIBLE: Final = re.compile(rb"[\t\n\r -~]{10,}")
-"""In bytes that are no text: shorter runs are chance."""
+"""In bytes that are not text. Shorter runs are chance."""
 
 
 def plain_text(text: str) -> str:
@@ -62,7 +62,7 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 def _from_base64(word: str) -> str:
-    """What can be read of it; empty: nothing."""
+    """The readable text in it; empty if there is none."""
     whole = word.rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
         decoded = base64.b64decode(whole + "=" * (-len(whole) % 4), validate=True)

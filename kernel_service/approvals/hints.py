@@ -1,4 +1,4 @@
-"""What a tool does, as far as its vendor tells it."""
+"""The effect of a tool, as far as its vendor states it."""
 
 from __future__ import annotations
 

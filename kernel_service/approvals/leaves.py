@@ -1,7 +1,7 @@
-"""The arguments of a call as single values, each with its path (`attendees[0].email`), what matters most first.
+"""The arguments of a call as single values, each with its path (`attendees[0].email`), the most important first.
 
-The order of the model is never the order in which a person reads: whom it reaches, how much, which addresses and short
-values come before long texts.
+The person never reads them in the model's order. Recipients, amounts, addresses and short values come before long
+texts.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SHORT: Final = 160
-"""Characters up to which a value is no long text."""
+"""A value of at most this many characters is not a long text."""
 
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_$][\w$-]*", re.ASCII)
 _LITERALS: Final = frozenset(("", "true", "false", "null", "{}", "[]"))
 _LATIN: Final = 0x180
-"""Below it no letter looks like another one's."""
+"""No letter below this code point looks like another one."""
 
 _AMOUNTS: Final = re.compile(r"amount|price|total|sum|costs?|fees?|currency|quantity|budget|payments?|balance|count")
 
 
 class Rank(IntEnum):
-    """What a value is to the one who decides, the most important first."""
+    """The importance of a value to the person who decides, the highest first."""
 
     PARTY = 0
     AMOUNT = 1
@@ -44,10 +44,10 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One value of the arguments. `path` is printable, and none looks like another one's.
+    """One value of the arguments. `path` is printable, and no two paths look the same.
 
-    `length` is the value's in characters, `lines` is what of it can be seen, `names` are addresses, links and phone
-    numbers in it. `essential`: nobody decides without having seen it, or its beginning and end.
+    `length` is in characters, `lines` are the visible text of the value, `names` are the addresses, links and phone
+    numbers in it. `essential`: the person must see it, or its beginning and end, before they decide.
     """
 
     path: str
@@ -94,7 +94,7 @@ def _leaf(names: tuple[str, ...], path: str, value: Any) -> Leaf:
 
 
 def _could_be_another(text: str) -> bool:
-    """Text that would be shown as something else, as nothing, or without what stands around it."""
+    """Text that would be shown as something else, as nothing, or without the characters around it."""
     if units(text) > SHORT or "\n" in text:
         return False
     if text != text.strip() or text.startswith('"'):

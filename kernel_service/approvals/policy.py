@@ -1,4 +1,4 @@
-"""Which calls ask the person first. What runs without a question is an allow-list; everything else asks.
+"""The calls that ask the person first. Calls on an allow-list run without a question; all others ask.
 
 docs/security.md, "Consent", says in full what runs, what asks, and what this does not catch.
 """
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 
 class Approve(StrEnum):
-    """What asks the person first, from most to least trusting: each asks for all that the one before it asks for."""
+    """The calls that ask the person first, from most to least trusting. Each mode includes the one before."""
 
     DESTRUCTIVE = "destructive"
-    """What may destroy, reaches others, widens access or pays."""
+    """Calls that may destroy, reach others, widen access or pay."""
     CAREFUL = "careful"
-    """All that does not only read and is no plain write in the person's own workspace."""
+    """Calls that do more than read and are not plain writes in the person's own workspace."""
     WRITES = "writes"
-    """All that does not only read."""
+    """Calls that do more than read."""
     ALL = "all"
-    """All that changes something, and all that uses an account of the person's."""
+    """Calls that change something, and calls that use one of the person's accounts."""
 
 
 class ApprovalPolicy:
-    """Patterns of names, as a shell's: `ASANA_CREATE_*` asks, `!GMAIL_SEND_*` does not, whatever the mode says."""
+    """Patterns of names, in shell style: `ASANA_CREATE_*` asks, `!GMAIL_SEND_*` does not, whatever the mode says."""
 
     def __init__(self, patterns: Iterable[str] = (), mode: Approve = Approve.CAREFUL) -> None:
         patterns = list(patterns)
@@ -68,15 +68,17 @@ class ApprovalPolicy:
         return Reason.EFFECT if has_effect else Reason.UNKNOWN
 
     def may_stand(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
-        """Whether a standing permission may cover this call: never what destroys, reaches others, shares or pays, nor
-        what names another party or says that it must ask, nor what the operator wants to be asked for.
+        """Whether a standing permission may cover this call.
+
+        It never covers a call that destroys, reaches others, shares or pays, or that names another party. It also never
+        covers a tool that must ask, or a call that the operator wants people to be asked for.
         """
         if self._mode in (Approve.WRITES, Approve.ALL) or self._is_named(tool):
             return False
         own = {each: value for each, value in arguments.items() if each != WHICH_ACCOUNT}
         if tool.asks_first or tool.read_only or reaches_others(tool, own, at_all=True):
             return False
-        # Elsewhere than in a workspace what is made may be seen by everybody: a video, a status, an order.
+        # Outside a workspace everybody may see the result: a video, a status, an order.
         hints = tool.hints
         if hints and hints.toolkit not in WORKSPACES and not _writes_plainly(tool.schema.name, hints, own):
             return False
@@ -131,7 +133,7 @@ def _writes_plainly(name: str, hints: Hints, arguments: Mapping[str, Any]) -> bo
         given = arguments_in(arguments)
     except CannotJudgeError:
         return False
-    # What is empty says nothing of a new thing; an existing one may lose something by it.
+    # An empty value adds nothing to a new thing, but an existing thing may lose something by it.
     return all(
         (creates and argument.is_empty) or (argument.is_plainly_named and not argument.addresses_somebody)
         for argument in given

@@ -1,7 +1,7 @@
 """A call in words that its person can judge: the tool, and each argument as it is, in one message of a phone.
 
-What matters most comes first (see leaves). Long values are shown by their beginning and end; then all of it is in a
-document that goes before the question. What cannot be shown even so is not asked.
+The most important arguments come first (see leaves). A long value is shown by its beginning and end, and its full text
+is in a document that goes before the question. A call that cannot be shown even so is not asked for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_SHOWN: Final = 1000
 """UTF-16 code units of a question: WhatsApp shows 1,024 above buttons."""
 FOLDED_FROM: Final = 700
-"""WhatsApp's apps show about so much of a message, and the rest behind "Read more"."""
+"""WhatsApp's apps show about this much of a message, and the rest behind "Read more"."""
 MOST_DOCUMENT: Final = 300_000
 """Bytes."""
 FILENAME: Final = "please-confirm.txt"
@@ -115,7 +115,7 @@ def _unnamed(call: _Call) -> list[str]:
 
 
 def _named(approval: Approval) -> str:
-    """What the tool is called; others may have chosen it."""
+    """The tool's title in one line. Others may have chosen it."""
     return _in_one_line((approval.title or texts.approvals.in_words(approval.tool)).translate(_MARKUP)) or "?"
 
 

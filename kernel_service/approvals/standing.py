@@ -1,7 +1,8 @@
-"""Permissions that stand: a tool that one account of the person's may be used with, without asking again.
+"""Standing permissions: a tool may be used with one of the person's accounts without asking again.
 
-Only a button gives one, and only beside the question for a call that such a permission may cover. What it never covers,
-ApprovalPolicy.may_stand() says. The person lists them and takes them back by phrases that no model hears.
+A person grants one only with a button, next to the question for a call that such a permission may cover.
+ApprovalPolicy.may_stand() states which calls it never covers. The person lists and revokes permissions with phrases
+that never reach a model.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _ALL: Final = frozenset({"", "everything", "anything", "all", "each", "every"})
 
 
 def listed(permissions: Sequence[StandingPermission]) -> str:
-    """What the person is told of them."""
+    """The sentence that lists them for the person."""
     if not permissions:
         return texts.approvals.NO_PERMISSIONS
     return texts.approvals.permissions(each.title for each in permissions)

@@ -16,7 +16,7 @@ WORKSPACES: Final = listed("""
     one_drive onedrive onenote outlook reflect roam shortcut smartsheet tempo ticktick timely todo todoist toggl
     trello wrike zoho_projects
     """)
-"""What is written there is seen by the person, and by those who share the place already."""
+"""Content written there is seen by the person, and by the people who share the place already."""
 
 ACCOUNTS: Final = WORKSPACES | listed("""
     acuityscheduling amplitude apollo attio bamboohr bitbucket cal calendly canvas close confluence contentful
@@ -28,4 +28,4 @@ ACCOUNTS: Final = WORKSPACES | listed("""
     slackbot splitwise spotify square strava stripe survey_monkey tally telegram typeform webex
     webflow whatsapp whoop workable xero ynab zendesk zoho zoho_books zoho_desk zoho_invoice zoho_mail zoom
     """)
-"""What is read there comes from the account alone, and no third party sees what was asked for."""
+"""Content read there comes from the account alone, and no third party sees the query."""

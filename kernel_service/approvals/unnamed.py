@@ -1,6 +1,7 @@
 """Calls that reach others whom their arguments do not name: by a draft, a thread, a list, an id.
 
-No question can show these people. So it says that it does not: nobody takes silence for "it reaches nobody".
+No question can show these people, so it says that it does not. Otherwise a person may conclude that the call reaches no
+one.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _REACHING: Final = listed("""
     announce answer broadcast deliver dial dispatch execute fire forward invite launch notify pay payout post publish
     refund remit reply replies resend respond retweet send share submit transfer trigger tweet
     """)
-"""Words of tools that reach somebody."""
+"""Words of tools that reach other people."""
 _SENT: Final = listed("""
     automation call campaign comment invitation mail message newsletter scenario sms webhook workflow zap
     """)
-"""Things that reach somebody, unless they are only looked at, or removed."""
+"""Things that reach other people, unless a call only reads or removes them."""
 _KEPT: Final = listed("archive delete draft fetch find get label list read remove retrieve search trash")
 _INDIRECT: Final = listed("""
     all alias audience automation broadcast campaign distribution draft everyone everybody group list mailing

@@ -1,7 +1,7 @@
-"""Text that others chose, as a person can see it: nothing hides in it, moves what stands beside it, or floods it away.
+"""Text from others in a form that a person can see: nothing hides in it, moves the text next to it, or floods it.
 
-What would not be seen, or would have the rest be seen otherwise (as text from right to left), is named in its place:
-⟨U+202E⟩. What repeats itself without end is counted: ⟨space×400⟩. Everything else stays as it is.
+A character is replaced by its name, as in ⟨U+202E⟩, if it is invisible or changes how the rest is shown (such as text
+from right to left). Long repetitions are counted: ⟨space×400⟩. Everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _kind(kind_and_char: tuple[str, str]) -> str:
 
 
 def _kinds(line: str) -> Iterator[tuple[str, str]]:
-    """Each character, and what it is: `space`, `mark`, plain (empty), or what stands in its place."""
+    """Each character, and its kind: `space`, `mark`, plain (empty), or the text that replaces it."""
     for place, char in enumerate(line):
         before, after = line[place - 1 : place], line[place + 1 : place + 2]
         category = unicodedata.category(char)
@@ -84,7 +84,7 @@ def _shown(kind: str, run: str) -> str:
 
 
 def head(text: str, most: int) -> str:
-    """At most so many characters of its beginning, none of them without its marks."""
+    """At most the first `most` characters, none of them without its marks."""
     end = min(most, len(text))
     while 0 < end < len(text) and _belongs_to_previous(text, end):
         end -= 1
@@ -92,7 +92,7 @@ def head(text: str, most: int) -> str:
 
 
 def tail(text: str, most: int) -> str:
-    """At most so many characters of its end."""
+    """At most the last `most` characters."""
     start = max(0, len(text) - most)
     while 0 < start < len(text) and _belongs_to_previous(text, start):
         start += 1

@@ -1,6 +1,6 @@
-"""The words of names: those of tools that plainly write, of arguments that reach nobody, and of what does reach others.
+"""The words of names: of tools that plainly write, of arguments that reach no other person, and of those that do.
 
-A word that no list has makes a call ask, so the lists of plain words may be incomplete, but never generous.
+A word on no list makes a call ask. The lists of plain words may therefore be incomplete, but never too wide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def listed(words: str) -> frozenset[str]:
 
 
 def words_of(name: str) -> list[str]:
-    """`dueOn`, `due_on`, `due-on` and `DUE_ON` alike; digits are words of their own."""
+    """`dueOn`, `due_on`, `due-on` and `DUE_ON` alike; digits are separate words."""
     return [word.casefold() for word in _WORD.findall(_BOUNDARY.sub(" ", plain_text(name)))]
 
 
@@ -63,7 +63,7 @@ _CONNECTING: Final = listed("""
 PLAIN_TOOL: Final = VERBS | THINGS | _CONNECTING
 
 TEXTS: Final = listed("body comment content desc description markdown message name note subject summary text title")
-"""Arguments that hold prose: an address in it reaches nobody by itself, and its digits may be a telephone number."""
+"""Arguments that hold prose: an address in it reaches no one by itself, and its digits may be a telephone number."""
 REFERENCES: Final = listed("""
     at before after date datetime day due end gid id key minute millisecond ms on second start time timestamp
     uid uuid
@@ -85,20 +85,20 @@ PLAIN_ARGUMENT: Final = (
         """)
 )
 PLAIN_NAMES: Final = listed("addlabelids createmeetingroom messageid teamid threadid todo")
-"""Arguments that address nobody, though their words may do so elsewhere."""
+"""Arguments that address no other person, although their words may do so in other names."""
 PLAIN_VALUES: Final[dict[str, tuple[str | bool, ...]]] = {
     "assignee": ("me",),
     "notifyall": (False,),
     "sendupdates": ("none",),
     "visibility": ("default", "private"),
 }
-"""Arguments that address somebody unless they are exactly this."""
+"""Arguments that address another person, unless their value is exactly one of these."""
 
 CONTRADICTING: Final = listed("""
     add append create delete edit forward insert invite modify patch pay post publish refund remove rename reply
     send share transfer update upsert
     """)
-"""What a tool that only reads is not called by."""
+"""Words that a tool which only reads does not have in its name."""
 REACHING: Final = listed(
     """
     assign ban broadcast buy call cancel charge clear decline delete destroy disable disconnect dispatch drop
@@ -117,8 +117,8 @@ REACHING: Final = listed(
     website
     """
 )
-"""Words of what destroys, reaches others, widens access or pays. No such list is ever complete: it decides alone only
-where the operator (`KERNEL_APPROVE=destructive`) or a tool's developer trusts what it leaves out.
+"""Words of calls that destroy, reach others, widen access or pay. Such a list is never complete. It decides alone only
+where the operator (`KERNEL_APPROVE=destructive`) or a tool's developer trusts the calls that it does not match.
 """
 REACHED: Final = listed("""
     assignee attendee bcc callee cc channel chat collaborator contact customer destination email follower guest invitee

@@ -54,7 +54,7 @@ READING: Final = [
 
 
 @pytest.mark.parametrize(("toolkit", "slug", "arguments"), READING)
-def test_what_only_reads_runs_while_nothing_from_outside_is_seen(
+def test_a_reading_call_runs_without_a_question_while_no_outside_content_is_seen(
     toolkit: str, slug: str, arguments: dict[str, Any]
 ) -> None:
     assert asks(connected(toolkit, slug, READS), arguments) is RUNS
@@ -186,7 +186,7 @@ REACHING: Final = [
 
 
 @pytest.mark.parametrize(("toolkit", "slug", "tags", "arguments"), REACHING)
-def test_what_destroys_reaches_others_pays_or_does_not_say_asks(
+def test_a_call_that_destroys_reaches_others_pays_or_is_unclear_asks(
     toolkit: str, slug: str, tags: tuple[str, ...], arguments: dict[str, Any]
 ) -> None:
     for mode in Approve:
@@ -212,7 +212,7 @@ UNLISTED: Final = [
 
 
 @pytest.mark.parametrize(("toolkit", "slug", "tags", "arguments"), UNLISTED)
-def test_what_is_on_no_list_asks_unless_the_operator_trusts_it(
+def test_a_call_on_no_list_asks_unless_the_operator_trusts_it(
     toolkit: str, slug: str, tags: tuple[str, ...], arguments: dict[str, Any]
 ) -> None:
     assert asks(connected(toolkit, slug, tags), arguments) is ASKS
@@ -338,7 +338,7 @@ def test_a_name_that_is_on_no_list_asks(name: str) -> None:
     assert asks(create, {"name": "x", "notes": json.dumps({name: "7"})}) is ASKS
 
 
-def test_what_is_too_large_too_deep_or_no_json_asks_and_soon() -> None:
+def test_arguments_that_are_too_large_too_deep_or_not_json_ask_quickly() -> None:
     deep: Any = "x"
     for _ in range(40):
         deep = {"data": deep}

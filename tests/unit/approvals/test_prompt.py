@@ -1,4 +1,4 @@
-"""What a question shows: every argument, what matters most first, and nothing that looks like what it is not."""
+"""A question shows every argument, the most important first, and nothing that looks like something else."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_without_arguments_and_title() -> None:
 
 
 @pytest.mark.parametrize("title", ["a\n\n```\nto: bob", "**x** [y](z) `q`", "t" * 900, "\u202etitle"])
-def test_what_a_tool_is_called_forges_nothing(title: str) -> None:
+def test_the_title_of_a_tool_forges_nothing(title: str) -> None:
     told = shown([Approval("ap_1", "c1", "act", {"to": "bob"}, title=title)])
     assert told is not None
     assert re.fullmatch(r"Please confirm: \*\*[^*`\n]{1,90}\*\*\n\n```\nto: bob\n```", told.text)
@@ -138,7 +138,7 @@ def test_a_recipient_in_a_packed_message_is_unpacked(packed: str) -> None:
         ("to", "@x"),
     ],
 )
-def test_what_matters_comes_before_what_is_short_and_that_before_what_is_long(name: str, value: Any) -> None:
+def test_important_values_come_before_short_ones_and_short_ones_before_long_ones(name: str, value: Any) -> None:
     told = of({"body": LONG, "note": "hi", name: value}).text
     first, second, third = (told.index(f"\n{each}") for each in (name, "note", "body"))
     assert first < second < third
@@ -159,7 +159,7 @@ def test_the_host_of_a_long_link_is_shown_whole() -> None:
     assert f"https://{host}" in of({"url": f"https://{host}/{'q' * 900}", "body": LONG}).text
 
 
-def test_what_reaches_more_than_a_message_can_show_is_not_asked() -> None:
+def test_a_call_that_a_message_cannot_show_is_not_asked_for() -> None:
     assert shown([asked({"attendees": [{"email": f"person{number}@example.org"} for number in range(60)]})]) is None
     assert shown([asked({"body": "x" * 2_000_000})]) is None
 
@@ -186,7 +186,7 @@ def test_no_text_takes_long_to_show(text: str) -> None:
     assert time.process_time() - began < 3
 
 
-def test_what_is_long_says_so_first() -> None:
+def test_a_long_question_says_so_first() -> None:
     told = of({f"field{number}": "x" * 60 for number in range(11)})
     assert told.document is None
     assert told.text.startswith("(This is long. Please read all of it before you answer.)")

@@ -1,4 +1,4 @@
-"""What a standing permission may cover, and which one the person means when they take it back."""
+"""The calls that a standing permission may cover, and the one that the person means when they revoke it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_plain_write_that_is_on_no_list_may_stand(slug: str, tags: tuple[str, 
         ("REDDIT_CREATE_SUBMISSION", CREATES),
     ],
 )
-def test_what_deletes_shares_pays_or_reaches_others_never_stands(slug: str, tags: tuple[str, ...]) -> None:
+def test_no_permission_covers_deleting_sharing_paying_or_reaching_others(slug: str, tags: tuple[str, ...]) -> None:
     assert not ApprovalPolicy().may_stand(connected(slug, tags), CARD)
 
 
@@ -80,11 +80,11 @@ def test_in_a_workspace_words_of_no_list_may_stand() -> None:
         {**CARD, "raw": "x" * 30_000},
     ],
 )
-def test_what_names_another_party_never_stands(arguments: dict[str, Any]) -> None:
+def test_no_permission_covers_a_call_that_names_another_party(arguments: dict[str, Any]) -> None:
     assert not ApprovalPolicy().may_stand(connected("SMALLTOOL_CREATE_CARD"), arguments)
 
 
-def test_what_an_operator_or_a_developer_wants_to_be_asked_for_never_stands() -> None:
+def test_no_permission_covers_a_call_that_an_operator_or_a_developer_wants_to_ask_for() -> None:
     card = connected("SMALLTOOL_CREATE_CARD")
     for mode in (Approve.WRITES, Approve.ALL):
         assert not ApprovalPolicy(mode=mode).may_stand(card, CARD)
@@ -117,11 +117,11 @@ TASKS, CARDS, NOTES = (
         ("when you create cards", [CARDS]),
     ],
 )
-def test_what_the_person_takes_back(said: str, which: list[StandingPermission]) -> None:
+def test_the_permission_that_a_phrase_revokes(said: str, which: list[StandingPermission]) -> None:
     assert meant([TASKS, CARDS, NOTES], said) == which
 
 
-def test_what_stands_is_told_by_number() -> None:
+def test_permissions_are_listed_by_number() -> None:
     told = listed([TASKS, CARDS])
     assert "1. Asana update task\n2. Smalltool create card" in told
     assert '"ask me again"' in told

@@ -43,7 +43,7 @@ def asked(tool: str, arguments: dict[str, Any], titles: dict[str, str] | None = 
         ("send_it", {}),
     ],
 )
-def test_who_is_not_named_is_said_not_to_be_shown(tool: str, arguments: dict[str, Any]) -> None:
+def test_a_question_says_that_people_without_a_name_are_not_shown(tool: str, arguments: dict[str, Any]) -> None:
     assert texts.approvals.UNNAMED in asked(tool, arguments)
 
 
@@ -66,11 +66,11 @@ def test_who_is_not_named_is_said_not_to_be_shown(tool: str, arguments: dict[str
         ("GMAIL_CREATE_EMAIL_DRAFT", {"body": "hi"}),
     ],
 )
-def test_who_is_named_is_shown_without_a_word(tool: str, arguments: dict[str, Any]) -> None:
+def test_a_question_adds_nothing_if_everybody_is_named(tool: str, arguments: dict[str, Any]) -> None:
     assert texts.approvals.UNNAMED not in asked(tool, arguments)
 
 
-def test_a_title_that_was_looked_up_names_somebody() -> None:
+def test_a_title_that_was_looked_up_counts_as_a_name() -> None:
     assert texts.approvals.UNNAMED not in asked("SLACK_SEND_MESSAGE", {"channel_id": "C012345"}, {"C012345": "Family"})
 
 

@@ -52,7 +52,7 @@ NOBODY = ["Buy milk", "2026-11-27", "at 14:30", "1209876543210987", "3.14", "v1.
 
 
 @pytest.mark.parametrize("written", [*PEOPLE, *PLACES])
-def test_what_makes_a_call_ask_is_essential_in_its_question(written: str) -> None:
+def test_an_address_that_makes_a_call_ask_is_essential_in_its_question(written: str) -> None:
     assert names_somebody(written)
     [leaf] = leaves_of({"note": written})
     assert leaf.names
@@ -75,7 +75,7 @@ def test_addresses_in_a_long_text_are_found(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", NOBODY)
-def test_what_addresses_nobody_is_no_address_anywhere(written: str) -> None:
+def test_a_text_that_addresses_no_one_is_an_address_nowhere(written: str) -> None:
     assert not names_somebody(written)
     [leaf] = leaves_of({"note": written})
     assert not leaf.names
