@@ -1,4 +1,4 @@
-"""What a turn answers where the model has no answer, or where no model is asked."""
+"""The answers of a turn for which the model has no answer, or for which no model is asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOO_MUCH_AT_ONCE: Final = "That is more than I can read at once. Please send or 
 ONLY_A_BUTTON: Final = "Please use this button:"
 ONLY_A_FILE: Final = "Here it is."
 
-STOPPED: Final = "Stopped. I'm not working on anything now. What was already done stays done."
+STOPPED: Final = "Stopped. I'm not working on anything now. Anything that was already done stays done."
 NEW_CHAT: Final = "This is a new chat: I no longer see what we said before. Your connected accounts stay connected."
 
 
@@ -34,7 +34,7 @@ def no_words_after(tools: Iterable[str]) -> str:
 def link_warning(hosts: Iterable[str]) -> str:
     """Before an answer that has links to these sites, which the model put together from what it may have read."""
     return (
-        f"⚠️ Be careful: this answer has a link to {', '.join(hosts)} that nobody gave me in this form, and I have "
+        f"⚠️ Be careful: this answer has a link to {', '.join(hosts)} that was not given to me in this form, and I have "
         "read content from others. Opening it may tell that site what we talk about or what I read. "
         "Open it only if you expect it."
     )

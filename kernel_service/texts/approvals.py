@@ -1,4 +1,4 @@
-"""What a person is told about actions that wait for their approval, and about those that they have approved for good.
+"""The sentences about actions that wait for a person's approval, and about standing permissions.
 
 One vocabulary: a person *approves* or *refuses*, on buttons and in sentences. WhatsApp takes 20 characters on a button.
 """
@@ -29,7 +29,7 @@ WHY: Final = {
     "unknown": "I ask because I don't do this kind of action by myself.",
 }
 """By what made the assistant ask (see ports.approvals.Reason)."""
-TITLES: Final = "What these ids stand for:"
+TITLES: Final = "These ids stand for:"
 LONG: Final = "(This is long. Please read all of it before you answer.)"
 UNNAMED: Final = "(I can't show you everybody whom this reaches. If you are not sure, refuse, and check first.)"
 FILE: Final = "All details of the next question:"
@@ -50,7 +50,7 @@ def others_in_file(count: int) -> str:
 
 
 def decoded(names: Iterable[str]) -> str:
-    """Addresses that a value holds for whoever decodes it."""
+    """Addresses that a value holds in encoded form."""
     return f"… decoded: {', '.join(names)}"
 
 
@@ -78,7 +78,7 @@ WITHOUT_EFFECT: Final = {
     "unknown": "I don't know this approval, so I did nothing.",
     "forwarded": "A forwarded button approves nothing, so I did nothing.",
 }
-"""By the verdict, where a tapped button had no effect."""
+"""By the reason for which a tapped button had no effect."""
 
 # --- standing permissions ---------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What is said of messages and files that cannot be read: to the person, and to the model in the file's place."""
+"""The texts about messages and files that cannot be read: for the person, and for the model instead of the file."""
 
 from __future__ import annotations
 
@@ -63,4 +63,4 @@ FOR_MODEL: Final = {
     "unheard": "[Attachment unavailable: recordings cannot be heard right now. Say so, and ask for it in words.]",
     "no_room": "[Attachment unavailable: there is no room for it right now. Say so, and ask for it again later.]",
 }
-"""What the model is told, by the problem, in place of a file that cannot be opened."""
+"""The text for the model instead of a file that cannot be opened, by the problem."""

@@ -1,4 +1,4 @@
-"""What a person is told in the chat about connecting an account, and the code that they send for it.
+"""The sentences in the chat about connecting an account, and the code that the person sends for it.
 
 The pages that a browser shows on the way have their sentences in connections/web/pages.py.
 """
@@ -13,7 +13,7 @@ TOO_MANY_WRONG_CODES: Final = (
 )
 CODE_OF_ANOTHER: Final = (
     "That code belongs to another person's chat, so nothing was connected, and the access that was granted is removed. "
-    "If somebody sent you the link, they may have wanted your account: only open links that I give you here."
+    "If another person sent you the link, they may have wanted your account: only open links that I give you here."
 )
 
 
@@ -46,7 +46,7 @@ def code_too_late(toolkit: str) -> str:
 
 def code_used_elsewhere(toolkit: str) -> str:
     return (
-        f"Your link for {toolkit} was used by somebody else, so I ended it, and nothing is connected. "
+        f"Your link for {toolkit} was used by someone else, so I ended it, and nothing is connected. "
         "The link is only for you: please don't pass it on. Ask me for a new one."
     )
 
@@ -68,5 +68,5 @@ def connection_lost(toolkit: str) -> str:
 
 
 def code_message(code: str) -> str:
-    """What the person sends back from the page: their chat opens with it typed in."""
+    """The message that the person sends back from the page: their chat opens with it typed in."""
     return f"Connect {code}"

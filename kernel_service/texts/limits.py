@@ -1,4 +1,4 @@
-"""What a person is told who has to wait, or who has reached a limit."""
+"""The sentences for a person who has to wait, or who has reached a limit."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ WAITED_TOO_LONG: Final = (
 
 
 def busy(seconds: float) -> str:
-    """For a person whose turn has to wait so long."""
+    """For a person whose turn has to wait for about `seconds`."""
     return f"I'm busy right now. You don't need to ask again: I will answer in about {_rounded(seconds)}."
 
 
 def budget_spent(seconds: float) -> str:
-    """For a person whose request is not done: there are no tokens left for so long."""
+    """For a person whose request is not done: there are no tokens left for about `seconds`."""
     return f"Today's limit is reached, so I can't do that now. Please ask again in about {_rounded(seconds)}."
 
 
 def last_reply(seconds: float) -> str:
-    """The end of a day's last reply. There is no other for so long."""
+    """The end of a day's last reply. The next one is possible after about `seconds`."""
     return f"This is my last message for today. Please write again in about {_rounded(seconds)}."
 
 

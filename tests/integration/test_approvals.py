@@ -85,7 +85,7 @@ async def test_the_question_names_what_is_meant(world: World) -> None:
     alice = await connected(world, "Alice")
     [doomed, *_] = await tasks(world, alice)
     seen = (await asked(world, alice)).text
-    assert seen.endswith(f"What these ids stand for:\n\n```\n{doomed.gid}: “{doomed.name}”\n```")
+    assert seen.endswith(f"These ids stand for:\n\n```\n{doomed.gid}: “{doomed.name}”\n```")
 
 
 def got(place: Workplace, arguments: dict[str, Any]) -> dict[str, Any]:

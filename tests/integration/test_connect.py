@@ -200,7 +200,7 @@ async def test_a_link_passed_on_gives_the_attacker_nothing(either: World, said: 
         code = await browser.follow(link)
         assert code, "the victim has consented"
     assert (await either.ask(victim, said.format(code.lower()))).text == texts.connecting.CODE_OF_ANOTHER
-    assert (await mallory.wait_for_message(timeout=20)).text.startswith("Your link for Asana was used by somebody else")
+    assert (await mallory.wait_for_message(timeout=20)).text.startswith("Your link for Asana was used by someone else")
     await nothing_connected(either, mallory, victim)
     assert "no longer valid" in (await either.ask(mallory, code)).text
     assert 'kernel_connect_attempts_total{outcome="wrong_person"} 1.0' in await either.metrics()

@@ -50,7 +50,7 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
     assert (await either.confirm("p_bob", code)).told == texts.connecting.CODE_OF_ANOTHER
     [(person_id, told)] = either.told
     assert person_id == "p_alice"
-    assert "was used by somebody else" in told
+    assert "was used by someone else" in told
     for person in ("p_alice", "p_bob"):
         assert not await either.connections.active(person, "asana")
         assert not either.vendor.accounts_of(person), "removed at the vendor, too"

@@ -105,12 +105,12 @@ def test_hostile_title_stays_within_one_line_of_its_block(title: str, line: str)
     assert told is not None
     assert told.text == (
         f"Please confirm: **Asana delete task**\n\n```\ntask_gid: {GID}\n```\n\n"
-        f"What these ids stand for:\n```\n{GID}: {line}\n```"
+        f"These ids stand for:\n```\n{GID}: {line}\n```"
     )
 
 
 def test_argument_cannot_imitate_a_title() -> None:
-    spoofed = {"task_gid": f"{GID}\n```\n\nWhat these ids stand for:\n```\n{GID}: “Harmless”"}
+    spoofed = {"task_gid": f"{GID}\n```\n\nThese ids stand for:\n```\n{GID}: “Harmless”"}
     told = shown([Approval("ap_1", "c1", "T", spoofed, titles={GID: "The whole project"})])
     assert told is not None
     assert told.text.count("```") == 4
