@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_NAME: Final = 40
 _NO_NAME: Final = re.compile(r"[^\w .&'’-]")
-"""What no account's name holds: the model sees these names with every request, and may have been told one."""
+"""Characters that no account's name holds. The model sees the names with every request, and may have been told one."""
 NAME: Final = "account_name"
 NEW: Final = "new_link"
 MOST_REMAINING: Final = 4000
@@ -31,7 +31,7 @@ MOST_REMAINING: Final = 4000
 class ConnectTool(NeedsNoAccount):
     """Offers the person a link, whose address never reaches the model, and parks what waits for it."""
 
-    read_only = True  # the same link is given again; a new one in place of one that nobody has seen is no harm
+    read_only = True  # the same link is given again; replacing one that was never seen does no harm
     asks_first = False
     timeout = 60.0
 
@@ -109,26 +109,26 @@ def _told(sentence: str, *, ok: bool = True) -> ToolResult:
 
 
 def _what_is_left(offer: LinkInProgress) -> str:
-    """What only the person can do now, for the model to tell them."""
+    """The steps that only the person can take now, for the model to tell them."""
     button = f"A button “{offer.link.title}” goes to the person with your answer."
     if offer.state is ConnectAttemptState.OPEN:
-        return f"{button} What remains continues once they have used it."
+        return f"{button} The remaining work continues once they have used it."
     if offer.state in AWAITING_CODE:
         return (
             "The person has already given consent; only the code that the page showed is missing. Ask them to send it "
-            f"here. {button} It shows the page again, but only in the browser where they gave consent. What remains "
-            "continues once the code has come."
+            f"here. {button} It shows the page again, but only in the browser where they gave consent. The remaining "
+            "work continues once the code has come."
         )
     return (
         "The person has already started to connect it and can continue in the browser where they started. "
-        f"{button} It leads there too, but only in that browser. What remains continues once they have sent the code "
-        "that the page shows at the end."
+        f"{button} It leads there too, but only in that browser. The remaining work continues once they have sent the "
+        "code that the page shows at the end."
     )
 
 
 _REMAINING: Final = {
     "type": "string",
-    "description": "What to do with this account once it is connected, with every detail, so that you need not ask "
+    "description": "The task for this account once it is connected, with every detail, so that you need not ask "
     "again. Empty if the person only wants to connect it.",
 }
 

@@ -80,7 +80,7 @@ class DeveloperTool(NeedsNoAccount):
             return replace(result, own=result.own or self._trusted_output)
         except TimeoutError:
             return self._failed("The tool took too long.")
-        except Exception as error:  # noqa: BLE001 - whatever a developer's function raises
+        except Exception as error:  # noqa: BLE001 - a developer's function may raise any error
             log.error("tool failed tool=%s error=%s at=%s", self.schema.name, type(error).__name__, _place(error))  # noqa: TRY400
             return self._failed("The tool failed.")
 
@@ -167,7 +167,7 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 
 def _arguments(function: Callable[..., Any]) -> TypeAdapter[dict[str, Any]]:
-    """The model's arguments as a TypedDict, so that they may bear any name; absent ones keep their default."""
+    """The model's arguments as a TypedDict, so that they may have any name; absent ones keep their default."""
     name = function.__name__
     try:
         hints = get_type_hints(function, include_extras=True)

@@ -30,7 +30,7 @@ MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once, if a request holds them; else they are found."""
 MOST_FOUND: Final = 10
 TOOL_SECONDS: Final = 75.0
-"""Above what the client allows for an execution, so that its own verdict comes first."""
+"""Above what the client allows for an execution, so that its own error comes first."""
 
 
 class KernelToolbox(Toolbox):
@@ -183,7 +183,7 @@ class AwayTool:
 
 
 def _prefix(toolkit: str) -> str:
-    """What the names of a toolkit's tools begin with."""
+    """The prefix of the names of a toolkit's tools."""
     return f"{toolkit.upper()}_"
 
 

@@ -134,7 +134,7 @@ async def test_an_exception_is_told_without_its_text(caplog: pytest.LogCaptureFi
     [
         (None, "null"),
         ({"half": "\ud83d", "big": 2**70, 3: {1}}, '{"half":"\ufffd","big":"1180591620717411303424","3":[1]}'),
-        ("half \ud83d", "half \ud83d"),  # mended where it joins the journal
+        ("half \ud83d", "half \ud83d"),  # repaired where it joins the journal
         (b"\xff", '"[1 bytes]"'),
         (float("nan"), "null"),
         (date(2026, 1, 2), '"2026-01-02"'),

@@ -85,7 +85,7 @@ async def test_the_address_goes_to_the_person_and_never_to_the_model(world: Worl
     ("arguments", "parked"),
     [({"remaining": " "}, None), ({}, ParkedRequest("asana", "")), ({"remaining": 3}, ParkedRequest("asana", ""))],
 )
-async def test_what_waits_for_the_link(
+async def test_the_request_that_waits_for_the_link(
     world: World, arguments: dict[str, object], parked: ParkedRequest | None
 ) -> None:
     """Nothing, if the model says so; if it says nothing, the person's own words do."""
@@ -101,7 +101,7 @@ async def test_a_tool_by_its_name_though_it_would_have_to_be_searched_for(world:
     assert await toolbox.named(BOB, "ASANA_DELETE_TASK") is None
 
 
-async def test_who_reads_what_a_call_is_about(world: World) -> None:
+async def test_the_tools_that_read_the_subject_of_a_call(world: World) -> None:
     await world.connect("p_alice")
     await world.connect("p_alice", "gmail")
     toolbox = world.toolbox(greet)
@@ -201,7 +201,7 @@ async def test_each_call_uses_the_callers_account(world: World) -> None:
         assert effect.detail["arguments"]["name"].startswith(effect.person)
 
 
-async def test_a_tool_in_anothers_hands_works_for_whoever_calls(world: World) -> None:
+async def test_a_tool_works_for_the_person_who_calls_it(world: World) -> None:
     """A Tool object holds nobody's account: the caller's own is looked up at each call."""
     await world.connect("p_alice")
     lists = named(await world.toolbox().tools_for(ALICE), "ASANA_LIST_TASKS")
@@ -211,7 +211,7 @@ async def test_a_tool_in_anothers_hands_works_for_whoever_calls(world: World) ->
     assert not world.effects.all("tool_execution")
 
 
-async def test_what_is_disconnected_in_mid_turn_is_barred(world: World) -> None:
+async def test_an_account_disconnected_in_mid_turn_is_barred(world: World) -> None:
     await world.connect("p_alice")
     lists = named(await world.toolbox().tools_for(ALICE), "ASANA_LIST_TASKS")
     await world.connections.disconnect("p_alice", toolkit="asana")
@@ -262,7 +262,7 @@ async def test_a_name_that_comes_twice_or_is_ours_is_offered_once(world: World) 
     assert offered[-1].schema.description == "first"
 
 
-async def test_pages_without_end_come_to_one(world: World) -> None:
+async def test_an_endless_list_of_pages_ends(world: World) -> None:
     await world.connect("p_alice")
     world.vendor.fail(200, times=9, body=json.dumps({"items": [], "next_cursor": "x"}), match=matching(path="/tools"))
     assert await names(world, ALICE) == ["greet", "connect", "disconnect"]
@@ -302,7 +302,7 @@ async def test_of_several_accounts_one_is_disconnected(world: World) -> None:
 
 
 async def test_which_account_a_call_would_use(world: World) -> None:
-    """Whatever is approved is approved for that one."""
+    """An approval holds for that account only."""
     tools = world.toolbox(greet)
 
     async def would_use(name: str, **arguments: str) -> str:
