@@ -26,7 +26,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("remove_due"),
         postgresql_where=sa.text("remove_due"),
     )
-    # A link of before led to the vendor at once: what comes of it could not be proven to be its person's.
+    # An older link led to the vendor at once, so its result could not be proven to belong to its person.
     op.execute("UPDATE connection SET status = 'expired', remove_due = true WHERE status = 'pending'")
     op.create_table(
         "connect_attempt",

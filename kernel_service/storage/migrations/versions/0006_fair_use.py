@@ -1,4 +1,4 @@
-"""Which tools people use, and whether somebody was told that we are busy."""
+"""The tools that people use, and whether a person was told that the assistant is busy."""
 
 from __future__ import annotations
 

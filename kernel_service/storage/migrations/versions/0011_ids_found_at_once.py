@@ -11,8 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Built in the migration's transaction, so an interrupted build leaves nothing behind. It holds nobody up: only the
-    # active process writes, and it migrates before it serves. (CONCURRENTLY would wait for ever for a standby, whose
-    # wait for the lock is a statement under way.)
+    # Built in the migration's transaction, so an interrupted build leaves nothing behind. It blocks no process: only
+    # the active one writes, and it migrates before it serves. (CONCURRENTLY would wait for ever for a standby, whose
+    # wait for the lock is a running statement.)
     op.create_index("ix_alias_channel_digest", "alias", ["channel", "digest"])
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (11, 9)")

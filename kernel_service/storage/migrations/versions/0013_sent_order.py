@@ -1,4 +1,4 @@
-"""What waits for a turn goes by when it was sent, and "stop" by that, too."""
+"""Messages that wait for a turn are ordered by when they were sent, and "stop" uses that order, too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("message", sa.Column("sent_at", sa.Float(), server_default=sa.text("0"), nullable=False))
-    # Of the others nobody asks for their order any more, and there may be millions.
+    # The order of all other messages is never read again, and there may be millions of them.
     op.execute("UPDATE message SET sent_at = accepted_at WHERE status IN ('accepted', 'held')")
     op.drop_index("ix_message_open", "message")
     open_ = sa.text("status IN ('accepted', 'held')")

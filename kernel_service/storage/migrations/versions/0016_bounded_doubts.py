@@ -1,4 +1,4 @@
-"""A doubt counts the time for which its channel was attended; what is sent again and again is counted."""
+"""A doubt counts the time for which its channel had a connected consumer; repeated sends are counted."""
 
 from __future__ import annotations
 

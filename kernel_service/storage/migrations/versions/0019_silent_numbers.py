@@ -1,4 +1,4 @@
-"""When something came from a weak id last: after a long silence it finds nobody."""
+"""The time of the last message from a weak id: after a long silence the id no longer finds a person."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0018"
 branch_labels = None
 depends_on = None
 
-# Messages are kept for a month. Of whom none is left nothing is known but when they came.
+# Messages are kept for a month. If none is left, only the time when the person came is known.
 _HEARD = """
 UPDATE alias SET heard_at = (
     SELECT message.accepted_at FROM message

@@ -1,4 +1,4 @@
-"""What requests under way may cost, counted before they are made."""
+"""The tokens that running requests may cost, counted before the requests are made."""
 
 from __future__ import annotations
 

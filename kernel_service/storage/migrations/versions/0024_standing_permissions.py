@@ -1,4 +1,4 @@
-"""What people need not be asked for again."""
+"""Standing permissions: calls for which people need not be asked again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for a connection: whose words they are, and whether others had a say."""
+"""The origin of a request that waits for a connection: its messages, and whether outside content may have shaped it."""
 
 from __future__ import annotations
 
