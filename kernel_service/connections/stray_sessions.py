@@ -112,4 +112,4 @@ def _period(now: float) -> int:
 
 
 def _mark(period: int) -> bytes:
-    return digest(f"more strays than rows: {period}")
+    return digest(f"more strays than rows: {period}")  # language: ok

@@ -19,7 +19,7 @@ MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
 account in the same minute. Clients of other addresses are not affected."""
 MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
 """Of one link's pages, by each method."""
-MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")
+MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")  # language: ok
 MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
 """Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are still rejected."""
 
