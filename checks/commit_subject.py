@@ -10,7 +10,7 @@ OF_GIT = re.compile(r"(Merge|Revert|\w+!) ")
 
 
 def problem(subject: str) -> str:
-    """What is wrong with a subject and what to write instead; empty if nothing is."""
+    """The fault of a subject and what to write instead; empty if it has none."""
     if OF_GIT.match(subject):
         return ""
     if not SUBJECT.fullmatch(subject):

@@ -149,7 +149,7 @@ def _mermaid(graph: Rooms) -> Iterator[str]:
 
 
 def _node(room: str) -> str:
-    """Mermaid has words of its own, such as `end`."""
+    """Prefixed, because Mermaid reserves words such as `end`."""
     return f"r_{room}"
 
 

@@ -1,8 +1,8 @@
-"""The style check for language: `python -m checks.language [--all] [PATH…]`, a part of `make lint`.
+"""The style check for language: `python -m checks.language [PATH…]`, a part of `make lint`.
 
 It reads docstrings, comments, messages, test names, documents, pages and proto comments, and compares them with the
-rules in language.toml. Text in quotes or backticks is data, and is not checked. Without `--all` only rules with
-`enforced = true` apply. A comment `language: ok` on a line, or on the last line of a docstring, silences its findings.
+rules in language.toml. Text in quotes or backticks and lists of words are data, and are not checked. A comment
+`language: ok` on a line, or on the last line of a docstring, silences its findings.
 """
 
 import argparse
@@ -36,10 +36,9 @@ def files(paths: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m checks.language", description="Check the language of the project.")
-    parser.add_argument("--all", action="store_true", help="apply every rule, also those that are not yet enforced")
     parser.add_argument("paths", nargs="*", help="files or folders, relative to the repository (default: all)")
     options = parser.parse_args(arguments)
-    rules = Rules.read(everything=options.all)
+    rules = Rules.read()
     found = False
     for path in files(options.paths):
         for finding in findings(passages_of(path, (ROOT / path).read_text()), rules):

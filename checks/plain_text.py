@@ -1,4 +1,4 @@
-"""What people read in documents, pages, protos, scripts and settings."""
+"""The text that people read in documents, pages, protos, scripts and settings."""
 
 import re
 from collections.abc import Iterator

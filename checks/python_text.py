@@ -1,4 +1,4 @@
-"""What people read in a Python file: docstrings, comments, messages and the names of tests."""
+"""The text that people read in a Python file: docstrings, comments, messages and the names of tests."""
 
 import ast
 import re
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from checks.passage import Found
 
-# What tells a sentence from a key, a path or a statement of SQL.
+# Distinguishes a sentence from a key, a path or an SQL statement.
 SENTENCE = re.compile(r"[A-Za-z]{2,}[ ,].*[a-z]{2,}")
 SQL = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|PRAGMA|WITH|SET|BEGIN|COMMIT|LOCK|GRANT|ANALYZE)\b"
 )
+WORD_LIST = re.compile(r"\n[\sa-z\d_]+")
 DIRECTIVE = re.compile(r"noqa|type: ignore|fmt: |mypy: ")
 REPORTS = frozenset({"skip", "fail", "debug", "info", "warning", "error", "exception"})
 END_OF_LINE = 1 << 30
@@ -100,7 +101,7 @@ def _messages(nodes: list[ast.AST], docstrings: list[ast.Constant], lines: list[
     for node in nodes:
         if id(node) not in known and isinstance(node, ast.Constant | ast.JoinedStr):
             text = _text(node)
-            if SENTENCE.search(text) and not SQL.match(text):
+            if SENTENCE.search(text) and not SQL.match(text) and not WORD_LIST.fullmatch(text):
                 yield _placed("message", node, lines)
 
 

@@ -1,4 +1,4 @@
-"""The rules of language.toml, and where a passage breaks them."""
+"""The rules of language.toml, and the places where a passage breaks them."""
 
 import re
 import tomllib
@@ -27,17 +27,15 @@ class Phrase:
 
 
 class Rules:
-    def __init__(self, rules: dict[str, Any], *, everything: bool) -> None:
+    def __init__(self, rules: dict[str, Any]) -> None:
         self._by_word: dict[str, list[Phrase]] = {}
-        self._sentence_words = _limit(rules["sentence"], "words", everything=everything)
-        self._messages_calm = everything or rules["exclamation"]["enforced"]
+        self._sentence_words: int = rules["sentence"]["words"]
         for rule in rules["rule"]:
-            if everything or rule.get("enforced", False):
-                self._add(rule)
+            self._add(rule)
 
     @classmethod
-    def read(cls, *, everything: bool) -> "Rules":
-        return cls(tomllib.loads(FILE.read_text()), everything=everything)
+    def read(cls) -> "Rules":
+        return cls(tomllib.loads(FILE.read_text()))
 
     def broken_by(self, passage: Passage) -> Iterator[tuple[int, str, str]]:
         """Each finding as its offset in the text, the words found, and what to write instead."""
@@ -53,7 +51,7 @@ class Rules:
                     end = found.end()
                     break
         yield from self._long_sentences(passage)
-        if self._messages_calm and passage.kind == "message":
+        if passage.kind == "message":
             for mark in EXCLAMATION.finditer(passage.text):
                 yield mark.start(), "!", "end the sentence with a period"
 
@@ -68,8 +66,6 @@ class Rules:
             self._by_word.setdefault(first[0].lower(), []).append(phrase)
 
     def _long_sentences(self, passage: Passage) -> Iterator[tuple[int, str, str]]:
-        if self._sentence_words is None:
-            return
         start = 0
         for end in [*(match.end() for match in SENTENCE_END.finditer(passage.text)), len(passage.text)]:
             words = len(WORD.findall(passage.text, start, end))
@@ -78,12 +74,8 @@ class Rules:
             start = end
 
 
-def _limit(rule: dict[str, Any], key: str, *, everything: bool) -> int | None:
-    return rule[key] if everything or rule["enforced"] else None
-
-
 def _statements(text: str) -> set[int]:
-    """Where sentences begin that are no questions."""
+    """The offsets at which sentences begin that are not questions."""
     starts, start = set(), 0
     for end in [*(match.end() for match in SENTENCE_END.finditer(text)), len(text)]:
         if not text[start:end].rstrip().endswith("?"):

@@ -9,13 +9,13 @@ from checks.language import files, main
 from checks.readers import passages_of
 from checks.rules import Rules
 
-ALL = Rules.read(everything=True)
+RULES = Rules.read()
 
 
 def found(source: str, path: str = "kernel_service/sample.py") -> list[tuple[int, str]]:
     """The lines and words of all findings."""
     passages = passages_of(path, source)
-    return [(passage.line_at(at), word) for passage in passages for at, word, _ in ALL.broken_by(passage)]
+    return [(passage.line_at(at), word) for passage in passages for at, word, _ in RULES.broken_by(passage)]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,12 @@ def test_the_rules_hold_for_sentences(text: str, expected: list[str]) -> None:
 def test_regular_expressions_are_data() -> None:
     assert found("re.compile(r'the (?:link|page) is not his')") == []
     assert found("re.compile('a|b', say('the link is not his'))") == [(1, "his")]
+
+
+def test_a_list_of_words_is_data_and_a_sentence_on_lines_is_not() -> None:
+    words = "word bear " * 20
+    assert found(f'x = listed("""\n    {words}\n    {words}\n    """)') == []
+    assert found('x = """\nThe link is his.\n"""') == [(2, "his")]
 
 
 @pytest.mark.parametrize("mark", ["-", "1.", "|", "├──", "│   └──"])
