@@ -35,7 +35,7 @@ async def test_a_scheduled_retry_is_sent_at_its_time_after_a_restart(
     await world.start_kernel()
     assert "before the jump" in (await alice.wait_for_message()).text
     assert "after the jump" in (await world.ask(alice, "after the jump")).text
-    assert "behind what is stored" in caplog.text
+    assert "behind the newest stored time" in caplog.text
 
 
 async def told_to_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> Phone:
