@@ -85,7 +85,9 @@ async def test_a_request_that_needs_a_connection_resumes_by_itself(tmp_path: Pat
         await page.say("Alice", "what is my name")
         await page.see("her name", lambda driver: "Your name is Alice." in texts(driver, "Alice"))
         await page.say("Bob", "list my tasks")
-        await page.see("his own link", lambda driver: driver.find_elements(By.CSS_SELECTOR, BUTTON.format(label="Bob")))
+        await page.see(
+            "their own link", lambda driver: driver.find_elements(By.CSS_SELECTOR, BUTTON.format(label="Bob"))
+        )
         await page.see("what the system knows", lambda driver: len(shown(driver, "#people li")) == 2)
         seen = await page.do(lambda driver: (texts(driver, "Bob"), shown(driver, "#system")[0]))
         await page.do(lambda driver: picture(driver, "story"))

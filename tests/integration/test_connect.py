@@ -211,12 +211,12 @@ async def test_the_vendors_own_link_passed_on_gives_the_attacker_nothing(either:
     mallory, victim = either.phone("Mallory"), either.phone("Victim")
     await either.ask(victim, "hello")
     link = await offered(either, mallory)
-    async with a_browser() as his, a_browser() as hers:
-        await his.to_consent(link)
-        await hers.open(his.url)
-        assert not await hers.approve()
-        await his.open(hers.url)
-        assert not his.code
+    async with a_browser() as first, a_browser() as second:
+        await first.to_consent(link)
+        await second.open(first.url)
+        assert not await second.approve()
+        await first.open(second.url)
+        assert not first.code
     either.wall = lambda: time.time() + 3600  # the vendor's verifier does not name the attempt, which expires
     await either.kernel.attempt_closer.sweep()
     await nothing_connected(either, mallory, victim)
@@ -226,14 +226,14 @@ async def test_a_forged_verification_gives_the_attacker_nothing(either: World) -
     """Mallory starts, claims that consent was verified, and only then makes another person consent."""
     mallory = either.phone("Mallory")
     link = await offered(either, mallory)
-    async with a_browser() as his, a_browser() as hers:
-        await his.to_consent(link)
-        consent = his.url
-        await his.open(f"{either.connect_url}/connect/verify?session_uri=ses_forged")
-        await hers.open(consent)
-        assert not await hers.approve()
-    if his.code:
-        assert "could not be connected" in (await either.ask(mallory, his.code)).text
+    async with a_browser() as first, a_browser() as second:
+        await first.to_consent(link)
+        consent = first.url
+        await first.open(f"{either.connect_url}/connect/verify?session_uri=ses_forged")
+        await second.open(consent)
+        assert not await second.approve()
+    if first.code:
+        assert "could not be connected" in (await either.ask(mallory, first.code)).text
     else:
         assert "opened in one browser" in (await mallory.wait_for_message()).text
     await nothing_connected(either, mallory)

@@ -78,13 +78,13 @@ async def test_a_session_of_an_unknown_person_is_not_stored(store: Store) -> Non
 
 async def test_connections_are_listed_for_their_person_oldest_first(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
-    newer, older, his = asana(anna.person_id, 2), asana(anna.person_id, 1), asana(bruno.person_id, 3)
-    for one in (newer, older, his):
+    newer, older, of_bruno = asana(anna.person_id, 2), asana(anna.person_id, 1), asana(bruno.person_id, 3)
+    for one in (newer, older, of_bruno):
         await store.connect_attempts.add(attempt(one), now=NOW)
     assert await store.connections.of_person(anna.person_id) == [older, newer]
-    assert await store.connections.of_person(bruno.person_id) == [his]
+    assert await store.connections.of_person(bruno.person_id) == [of_bruno]
     assert await store.connections.of_person("p_nobody") == []
-    assert await store.connections.of_account("ca_3") == his
+    assert await store.connections.of_account("ca_3") == of_bruno
     assert await store.connections.of_account("ca_9") is None
 
 

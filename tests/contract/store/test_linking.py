@@ -374,15 +374,15 @@ async def test_a_rejected_change_stays_rejected_for_the_numbers_next_owner(store
 
 async def test_two_people_with_connections_are_kept_apart(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
-    hers, his = await connect(store, anna), await connect(store, other, ConnectionStatus.UNCONFIRMED)
+    of_anna, of_other = await connect(store, anna), await connect(store, other, ConnectionStatus.UNCONFIRMED)
     await notice(store, anna, "news")
     told = [await store.merging.link(OLD, NEW, now=LATER) for _ in range(2)]
     assert [(one.outcome, one.person_id, one.other_id, one.news) for one in told] == [
         (KEPT_APART, anna, other, True),
         (KEPT_APART, anna, other, False),
     ]
-    assert await store.connections.of_person(anna) == [hers]
-    assert await store.connections.of_person(other) == [his]
+    assert await store.connections.of_person(anna) == [of_anna]
+    assert await store.connections.of_person(other) == [of_other]
     assert await recipients(store) == [("news", OLD.user_id)]
     assert (await store.merging.kept_apart_from(anna), await store.merging.kept_apart_from(other)) == ([other], [anna])
     assert await store.merging.kept_apart_pairs() == 1

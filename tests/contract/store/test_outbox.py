@@ -195,8 +195,8 @@ async def test_a_closed_window_holds_until_the_person_writes(store: Store) -> No
     await ack(store, lease, Outcome.WINDOW_CLOSED, error_code="131047")
     assert (await anna.view(reply_id)).state == "held"
     assert await pull(store, now=NOW + 90_000) == []
-    await (await Chat(store, "test:bruno").write()).tell("his")
-    assert await pulled_texts(store, now=NOW + 90_000) == ["his"]
+    await (await Chat(store, "test:bruno").write()).tell("bobs")
+    assert await pulled_texts(store, now=NOW + 90_000) == ["bobs"]
     await anna.write(now=NOW + 90_000)
     assert await pulled_texts(store, now=NOW + 90_000) == ["too late"]
 
@@ -249,7 +249,7 @@ async def test_without_an_id_in_the_channel_a_reply_is_held(store: Store) -> Non
 async def test_replies_are_listed_newest_first_page_by_page(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     ids = [await anna.tell(f"{number}") for number in range(5)]
-    await bruno.tell("his")
+    await bruno.tell("bobs")
     shown, token = [], ""
     for size in (2, 2, 1):
         page, token = await store.admin.replies(anna.person_id, limit=2, before=token)
