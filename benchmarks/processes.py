@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _READY_SECONDS = 60.0
 _END_SECONDS = 30.0
@@ -21,13 +21,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
-    """`python -m <module>` with these settings. Its output goes to a file."""
+    """`python -m <module> <arguments>` with these settings. Its output goes to a file."""
 
-    def __init__(self, module: str, settings: Mapping[str, str], log: Path) -> None:
+    def __init__(self, module: str, settings: Mapping[str, str], log: Path, *, arguments: Sequence[str] = ()) -> None:
         self._module, self._log = module, log
         with log.open("wb") as told:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", module, *arguments],
                 env=os.environ | dict(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=told,

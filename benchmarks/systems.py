@@ -77,11 +77,12 @@ class System:
 
 @asynccontextmanager
 async def pair(
-    folder: Path, database_url: str, *, people: int, debounce: float, thinking: float = 0.0
+    folder: Path, database_url: str, *, people: int, debounce: float, thinking: float = 0.0, counted: bool = False
 ) -> AsyncIterator[System]:
-    """kernel_service and whatsapp_gateway, with defaults except for the debounce (seconds) and the model's limit.
+    """kernel_service and whatsapp_gateway, with defaults except for the debounce (seconds) and the limits.
 
-    `thinking` is the model's delay, in seconds.
+    `thinking` is the model's delay, in seconds. `counted`: each process counts what it does (`counting`), in a file
+    named after it.
     """
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors(thinking).serving())
@@ -98,16 +99,27 @@ async def pair(
             "COMPOSIO_BASE_URL": vendors.url,
             "KERNEL_MODEL_PER_MINUTE": "0",  # measure the pair's capacity, not a vendor's limit
         }
-        kernel = Process("kernel_service", _model(vendors) | kernel_settings, folder / "kernel_service.log")
+        kernel = _service("kernel_service", _model(vendors) | kernel_settings, folder, counted=counted)
         stack.push_async_callback(kernel.end)
         await kernel.ready(f"http://127.0.0.1:{metrics_port}/healthz")
-        gateway_settings = {"KERNEL_ADDRESS": f"dns:///127.0.0.1:{kernel_port}", "KERNEL_TOKEN": _TOKEN}
-        gateway = Process(
-            "whatsapp_gateway", _whatsapp(vendors, gateway_port) | gateway_settings, folder / "whatsapp_gateway.log"
-        )
+        gateway_settings = {
+            "KERNEL_ADDRESS": f"dns:///127.0.0.1:{kernel_port}",
+            "KERNEL_TOKEN": _TOKEN,
+            "WHATSAPP_MESSAGES_PER_SECOND": "0",  # as above
+        }
+        settings = _whatsapp(vendors, gateway_port) | gateway_settings
+        gateway = _service("whatsapp_gateway", settings, folder, counted=counted)
         stack.push_async_callback(gateway.end)
         await gateway.ready(f"http://127.0.0.1:{gateway_port}/readyz")
         yield await stack.enter_async_context(_system("pair", gateway_port, vendors, [gateway, kernel], people))
+
+
+def _service(module: str, settings: dict[str, str], folder: Path, *, counted: bool) -> Process:
+    log = folder / f"{module}.log"
+    if counted:
+        arguments = (str(folder / f"{module}.counts"), module)
+        return Process("benchmarks.counting", settings, log, arguments=arguments)
+    return Process(module, settings, log)
 
 
 @asynccontextmanager

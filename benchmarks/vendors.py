@@ -32,7 +32,7 @@ class Vendors:
     """The vendors of one system under load.
 
     `sent` maps a marker to when its answer reached the Graph API, in the loop's time. `last_asked` is when the latest
-    request arrived.
+    request arrived, `requests` how many did.
     """
 
     def __init__(self, thinking: float = 0.0) -> None:
@@ -40,6 +40,7 @@ class Vendors:
         self._thinking = thinking
         self.sent: dict[str, float] = {}
         self.model_calls = 0
+        self.requests = 0
         self.last_asked = 0.0
         self.url = ""
         self.statuses_under_way: set[asyncio.Task[int]] = set()
@@ -65,6 +66,7 @@ class Vendors:
 
     def _answer(self, path: bytes, body: bytes) -> bytes:
         self.last_asked = asyncio.get_running_loop().time()
+        self.requests += 1
         return self._model(body) if path.endswith(b"/responses") else self._graph(body)
 
     # --- OpenAI -------------------------------------------------------------------------------------------------
