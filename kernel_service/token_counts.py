@@ -8,9 +8,7 @@ has four, dense JSON three). The estimate is rather too high, except for long ru
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 _ASCII_PER_TOKEN: Final = 3
 
@@ -35,14 +33,15 @@ def tokens(text: str) -> int:
     """The estimated most tokens of the text."""
     if text.isascii():
         return -(-len(text) // _ASCII_PER_TOKEN)
-    written = text.encode(errors="replace")
-    cost = len(written.translate(None, _NOT_ASCII)) / _ASCII_PER_TOKEN
-    return int(cost + sum(len(written.translate(None, others)) * each for others, each in _COSTS)) + 1
+    return utf8_tokens(text.encode(errors="replace"))
 
 
-def item_tokens(data: dict[str, Any]) -> int:
-    """The estimated most tokens of a history item, including its JSON."""
-    return tokens(orjson.dumps(data).decode())
+def utf8_tokens(text: bytes) -> int:
+    """The estimated most tokens of a text in UTF-8, such as an encoded history item."""
+    if text.isascii():
+        return -(-len(text) // _ASCII_PER_TOKEN)
+    cost = len(text.translate(None, _NOT_ASCII)) / _ASCII_PER_TOKEN
+    return int(cost + sum(len(text.translate(None, others)) * each for others, each in _COSTS)) + 1
 
 
 def cut(text: str, most: int, note: str) -> str:

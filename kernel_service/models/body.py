@@ -1,17 +1,15 @@
-"""Request bodies that are sent as they are made: files pass through in chunks, and never stand whole in memory."""
+"""Request bodies that are joined from encoded parts. Files pass through in chunks, and never stand whole in memory."""
 
 from __future__ import annotations
 
 import base64
 import secrets
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import TYPE_CHECKING
 
 from kernel_service.errors import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Sequence
 
     from kernel_service.ports.model import ModelFile
 
@@ -19,28 +17,26 @@ if TYPE_CHECKING:
 class Body:
     """Bytes and files in order. Its length is known before it is made, which vendors ask for."""
 
-    def __init__(self) -> None:
-        self._parts: list[Callable[[], AsyncIterator[bytes]]] = []
-        self.length = 0
+    def __init__(self, parts: Sequence[bytes | ModelFile]) -> None:
+        self._parts = parts
+        self.length = sum(len(part) if isinstance(part, bytes) else 4 * -(-part.size // 3) for part in parts)
         self.fault: KernelError | None = None
         """Why a file could not be read on the way: the client's own error does not say."""
 
-    def add(self, data: bytes) -> None:
-        async def whole() -> AsyncIterator[bytes]:
-            yield data
-
-        self._parts.append(whole)
-        self.length += len(data)
-
-    def add_base64(self, file: ModelFile) -> None:
-        self._parts.append(lambda: _base64(file.chunks()))
-        self.length += 4 * -(-file.size // 3)
+    @property
+    def content(self) -> bytes | AsyncIterator[bytes]:
+        """All of it if it has no files, else its chunks."""
+        [first, *rest] = self._parts
+        return first if isinstance(first, bytes) and not rest else self.chunks()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
             for part in self._parts:
-                async for chunk in part():
-                    yield chunk
+                if isinstance(part, bytes):
+                    yield part
+                else:
+                    async for chunk in _base64(part.chunks()):
+                        yield chunk
         except KernelError as error:
             self.fault = error
             raise
@@ -68,12 +64,12 @@ class Places:
         self._files.append(file)
         return f"data:{file.mime_type};base64,{self._mark}"
 
-    def json(self, value: Any) -> Body:
-        """The value as JSON, with each file at its placeholder, in the order in which the files were placed."""
-        body = Body()
-        first, *rest = orjson.dumps(value).split(self._mark.encode())
-        body.add(first)
+    def body(self, written: bytes) -> Body:
+        """The JSON with each file at its placeholder, in the order in which the files were placed."""
+        if not self._files:
+            return Body([written])
+        first, *rest = written.split(self._mark.encode())
+        parts: list[bytes | ModelFile] = [first]
         for file, piece in zip(self._files, rest, strict=True):
-            body.add_base64(file)
-            body.add(piece)
-        return body
+            parts += file, piece
+        return Body(parts)

@@ -21,7 +21,7 @@ from kernel_service.ports.model import FILTERED, FunctionCall, ModelAnswer, Unus
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable, Sequence
 
 _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "failed")
 _LONGEST_CALL_ID: Final = 64
@@ -32,8 +32,8 @@ _MOST_TOKENS: Final = 10**12
 Item = dict[str, Any]
 
 
-def read_answer(raw: bytes | Item, taken: Collection[str] = ()) -> ModelAnswer:
-    """The answer in a response, given as JSON or as its value. `taken`: ids of calls and items of the history.
+def read_answer(raw: bytes | Item, history: Sequence[bytes] = ()) -> ModelAnswer:
+    """The answer in a response, given as JSON or as its value. `history` are the request's items.
 
     UnusableAnswerError, and what a failure that is told with HTTP 200 means: VendorUnavailable or ModelRejectedError.
     """
@@ -45,7 +45,7 @@ def read_answer(raw: bytes | Item, taken: Collection[str] = ()) -> ModelAnswer:
     usage = _usage(response.get("usage"))
     if response.get("status") in _UNFINISHED or not isinstance(response.get("output"), list):
         raise UnusableAnswerError(usage)
-    return _answer(response, usage, set(taken))
+    return _answer(response, usage, _TakenIds(history))
 
 
 def _value(raw: bytes) -> object:
@@ -55,7 +55,7 @@ def _value(raw: bytes) -> object:
         raise UnusableAnswerError(Usage(model_calls=1)) from None
 
 
-def _answer(response: Item, usage: Usage, taken: set[str]) -> ModelAnswer:
+def _answer(response: Item, usage: Usage, taken: _TakenIds) -> ModelAnswer:
     items = _with_what_it_led_to([item for each in response["output"] if (item := _mended(each, taken))])
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
@@ -88,15 +88,33 @@ def _arguments(written: str) -> dict[str, Any] | None:
     return arguments if isinstance(arguments, dict) else None
 
 
+class _TakenIds:
+    """The ids of calls and items in the history, and in the answer so far. No item of the history is decoded for it.
+
+    A text of the history that is such an id counts as one, too: then the answer's item gets another.
+    """
+
+    def __init__(self, history: Sequence[bytes]) -> None:
+        self._history = history
+        self._answer: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        written = orjson.dumps(name)
+        return name in self._answer or any(written in item for item in self._history)
+
+    def add(self, name: str) -> None:
+        self._answer.add(name)
+
+
 # --- items ------------------------------------------------------------------------------------------------------------
 
 
-def _mended(item: object, taken: set[str]) -> Item | None:
+def _mended(item: object, taken: _TakenIds) -> Item | None:
     """The item in a form that the vendor takes back; None: it is of no use to us."""
     if not isinstance(item, dict):
         return None
     dropped = {name for name in ("id", "status") if not _is_name(item.get(name))}
-    if item.get("id") in taken:
+    if "id" not in dropped and item["id"] in taken:
         dropped.add("id")
     kept = {name: value for name, value in item.items() if name not in dropped}
     kind = item.get("type") or ("message" if "content" in item else "")
@@ -139,7 +157,7 @@ def _objects(values: object) -> list[Item]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
-def _mended_call(item: Item, taken: set[str]) -> Item | None:
+def _mended_call(item: Item, taken: _TakenIds) -> Item | None:
     """A call without a name cannot be made. One whose id is missing, too long or taken gets another."""
     if not _is_name(item.get("name")):
         return None

@@ -66,7 +66,7 @@ class OpenAIClient:
         try:
             async with self._allowed(self._refusal):
                 response = await self._client.post(
-                    path, content=body.chunks(), cast_to=httpx2.Response, options={"headers": _headers(body)}
+                    path, content=body.content, cast_to=httpx2.Response, options={"headers": _headers(body)}
                 )
                 return await response.aread()
         except VendorUnavailable as away:
@@ -81,7 +81,7 @@ class OpenAIClient:
             async with self._allowed(self._refusal):
                 stream = await self._client.post(
                     path,
-                    content=body.chunks(),
+                    content=body.content,
                     cast_to=object,
                     options={"headers": _headers(body)},
                     stream=True,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
     """Receives a text piece by piece, in order. It never raises."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ToolSchema:
-    """A tool as the model sees it. `parameters` is a JSON Schema of type object.
+    """A tool as the model sees it. `parameters` is a JSON Schema of type object, and is not changed afterwards.
 
     `title` is the name for people; empty: its name in words.
     """
@@ -30,6 +33,11 @@ class ToolSchema:
     description: str
     parameters: dict[str, Any]
     title: str = ""
+
+    @cached_property
+    def parameters_json(self) -> bytes:
+        """Encoded once, since every request of many people offers the tool."""
+        return orjson.dumps(self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +76,13 @@ class UserInput:
 class ModelRequest:
     """One request to the model.
 
-    `items` are history items in the vendor's own input form, oldest first. `person_key` is a hash that stands for
-    the person at the vendor (rate limiting, abuse, cache). `files` maps the ids in items to files, or to a sentence
-    that says why the file is missing. Any file that is not in it is no longer available.
+    `items` are history items in the vendor's own input form, oldest first, each as JSON in UTF-8. `person_key` is a
+    hash that stands for the person at the vendor (rate limiting, abuse, cache). `files` maps the ids in items to files,
+    or to a sentence that says why the file is missing. Any file that is not in it is no longer available.
     """
 
     instructions: str
-    items: Sequence[dict[str, Any]]
+    items: Sequence[bytes]
     tools: Sequence[ToolSchema]
     person_key: str
     max_output_tokens: int

@@ -130,4 +130,4 @@ def _is_certain(rejected: ModelRejectedError) -> bool:
 
 
 def _digest(schema: ToolSchema) -> bytes:
-    return hashlib.sha256(to_json([schema.name, schema.description, schema.parameters])).digest()
+    return hashlib.sha256(to_json([schema.name, schema.description]) + schema.parameters_json).digest()

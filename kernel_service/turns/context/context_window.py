@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from kernel_service.ports.turns import SEALED, HistoryItem
-from kernel_service.token_counts import item_tokens
+from kernel_service.token_counts import utf8_tokens
 from kernel_service.turns.context.taint import OUTSIDE
 from kernel_service.turns.context.transcript import FOR_THE_PERSON
 
@@ -45,12 +47,12 @@ class ContextWindow:
         """The items that the model is shown, oldest first."""
         return [item for item in self.transcript.items[self._hidden :] if item.kind not in FOR_THE_PERSON]
 
-    def for_model(self) -> list[dict[str, Any]]:
-        """The items in the form that the vendor accepts, each cut to its part of the context."""
+    def for_model(self) -> list[bytes]:
+        """The items as JSON in the form that the vendor accepts, each cut to its part of the context."""
         items = self.seen
         called = {item.data.get("call_id") for item in items if item.kind == "output"}
         return [
-            self._shown(item)
+            orjson.dumps(self._shown(item))
             for item in items
             if not self._foreign_reasoning(item) and (item.kind != "result" or item.data.get("call_id") in called)
         ]
@@ -69,7 +71,7 @@ class ContextWindow:
 
     def tokens(self) -> int:
         """The estimated most tokens of the items that the model is shown."""
-        return sum(map(item_tokens, self.for_model()))
+        return sum(map(utf8_tokens, self.for_model()))
 
     # --- items that are left out ---------------------------------------------------------------------------------
 
@@ -103,7 +105,7 @@ class ContextWindow:
         Returns False if there was nothing to forget.
         """
         turn = self._turn_start()
-        costs = [item_tokens(self._shown(item)) for item in self.transcript.items]
+        costs = [utf8_tokens(orjson.dumps(self._shown(item))) for item in self.transcript.items]
         size, start = sum(costs[turn:]), turn
         for place in range(turn - 1, -1, -1):
             size += costs[place]

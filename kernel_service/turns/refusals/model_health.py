@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.model import ModelRejectedError, ModelRequest, UnusableAnswerError, UserInput
 from kernel_service.ports.payloads import Payload, Text
@@ -45,7 +47,7 @@ class ModelHealth:
 
     async def _probe(self) -> bool:
         """Whether the model answers a minimal request. A refusal counts as an answer."""
-        items = [self.model.user_item(UserInput(Payload(Text("ping"))))]
+        items = [orjson.dumps(self.model.user_item(UserInput(Payload(Text("ping")))))]
         ping = ModelRequest("", items, [], person_key(self.turn.person_id), LEAST_OUTPUT_TOKENS)
         try:
             async with (

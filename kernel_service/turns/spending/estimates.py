@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.ports.media import ReadAs
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.spending import Estimate
-from kernel_service.token_counts import item_tokens, tokens
+from kernel_service.token_counts import tokens, utf8_tokens
 from kernel_service.tool_schemas import size_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _MOST_BELIEVED: Final = 10_000_000
 
 def of_request(request: ModelRequest) -> Estimate:
     most = request.max_output_tokens
-    shown = tokens(request.instructions) + sum(map(item_tokens, request.items))
+    shown = tokens(request.instructions) + sum(map(utf8_tokens, request.items))
     shown += size_of(request.tools) // _BYTES_PER_TOKEN + sum(map(_file_tokens, request.files.values()))
     return Estimate(shown, min(most, TYPICAL_OUTPUT_TOKENS), most)
 

@@ -6,11 +6,12 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
 from emulators.app import Emulators
 from kernel_service.errors import StoreUnavailable, VendorUnavailable
-from kernel_service.models.body import Places
+from kernel_service.models.body import Body, Places
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcription_answers import LONGEST_WAIT
@@ -54,7 +55,9 @@ def a_file(
 
 
 def asking(model: OpenAIResponses, files: dict[str, ModelFile | str], *sent: Payload) -> ModelRequest:
-    return ModelRequest("Be brief.", [model.user_item(UserInput(each)) for each in sent], [], "k" * 32, 500, files)
+    return ModelRequest(
+        "Be brief.", [orjson.dumps(model.user_item(UserInput(each))) for each in sent], [], "k" * 32, 500, files
+    )
 
 
 def sent(media_id: str, kind: type[File] = Image, caption: str = "This?") -> Payload:
@@ -92,7 +95,7 @@ def test_the_history_holds_no_bytes_and_no_words_twice(model: OpenAIResponses) -
 async def test_the_length_is_known_before(size: int, chunk: int) -> None:
     data = hashlib.shake_128(b"x").digest(size)
     places = Places()
-    body = places.json({"text": 'ä"\n', "url": places.data_url(a_file(data, chunk=chunk))})
+    body = places.body(orjson.dumps({"text": 'ä"\n', "url": places.data_url(a_file(data, chunk=chunk))}))
     made = b"".join([piece async for piece in body.chunks()])
     assert len(made) == body.length
     assert base64.b64encode(data) in made
@@ -101,7 +104,7 @@ async def test_the_length_is_known_before(size: int, chunk: int) -> None:
 async def test_a_file_never_stands_whole_in_the_request() -> None:
     """However large it is: what is made at a time is one chunk in base64."""
     places = Places()
-    body = places.json([places.data_url(a_file(bytes(3_000_000), chunk=192 * 1024))])
+    body = places.body(orjson.dumps([places.data_url(a_file(bytes(3_000_000), chunk=192 * 1024))]))
     assert max([len(piece) async for piece in body.chunks()]) == 256 * 1024
 
 
@@ -216,4 +219,4 @@ async def test_the_meaning_of_a_refused_recording(
         assert caught.value.retry_after == LONGEST_WAIT
     # A problem with recordings does not stop requests to the model.
     hello = {"model": "gpt-6-luna", "input": "hello"}
-    assert (await client.post("/responses", Places().json(hello))).startswith(b"{")
+    assert (await client.post("/responses", Body([orjson.dumps(hello)]))).startswith(b"{")

@@ -27,8 +27,8 @@ def call(**more: Any) -> dict[str, Any]:
     return {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{}", **more}
 
 
-def read(*output: Any, taken: tuple[str, ...] = (), **more: Any) -> ModelAnswer:
-    return read_answer(orjson.dumps({"status": "completed", "output": list(output), **more}), taken)
+def read(*output: Any, history: tuple[bytes, ...] = (), **more: Any) -> ModelAnswer:
+    return read_answer(orjson.dumps({"status": "completed", "output": list(output), **more}), history)
 
 
 def test_well_formed_items_are_kept_verbatim() -> None:
@@ -111,7 +111,7 @@ def test_a_call_that_was_cut_short_is_not_made() -> None:
 
 @pytest.mark.parametrize("call_id", [None, "", 7, {}, "x" * 65, "call_taken"])
 def test_a_call_without_a_valid_unique_id_gets_one(call_id: Any) -> None:
-    answer = read(call(call_id=call_id), taken=("call_taken",))
+    answer = read(call(call_id=call_id), history=(b'{"type":"function_call","call_id":"call_taken"}',))
     assert answer.calls[0].call_id == answer.items[0]["call_id"]
     assert answer.calls[0].call_id.startswith("call_")
     assert answer.calls[0].call_id != "call_taken"

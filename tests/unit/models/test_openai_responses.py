@@ -38,7 +38,11 @@ async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
 
 def asking(model: OpenAIResponses, *texts: str, items: list[dict[str, Any]] | None = None) -> ModelRequest:
     heard = [model.user_item(UserInput(payloads.Payload(payloads.Text(text)))) for text in texts]
-    return ModelRequest("Be brief.", [*(items or []), *heard], [CLOCK], "k" * 32, 500)
+    return ModelRequest("Be brief.", [orjson.dumps(item) for item in [*(items or []), *heard]], [CLOCK], "k" * 32, 500)
+
+
+def items_of(request: ModelRequest) -> list[dict[str, Any]]:
+    return [orjson.loads(item) for item in request.items]
 
 
 async def test_text_and_what_is_sent(emulators: Emulators, model: OpenAIResponses) -> None:
@@ -63,7 +67,7 @@ async def test_items_go_back_verbatim(emulators: Emulators, model: OpenAIRespons
     (call,) = asked.calls
     assert (call.name, call.arguments) == ("clock", {"zone": "UTC"})
     assert model.call_of(asked.items[-1]) == call
-    told = [*first.items, *asked.items, model.result_item(call.call_id, "12:00")]
+    told = [*items_of(first), *asked.items, model.result_item(call.call_id, "12:00")]
     answer = await model.answer(asking(model, items=told))
     assert answer.text == "It is noon."
     assert emulators.openai.requests[1].body["input"][1:3] == asked.items
@@ -71,7 +75,7 @@ async def test_items_go_back_verbatim(emulators: Emulators, model: OpenAIRespons
 
 async def test_the_vendor_accepts_texts_attributed_to_the_model(emulators: Emulators, model: OpenAIResponses) -> None:
     emulators.openai.script(["Yes."])
-    told = [*asking(model, "Do it").items, model.said_item("Something went wrong.")]
+    told = [*items_of(asking(model, "Do it")), model.said_item("Something went wrong.")]
     assert (await model.answer(asking(model, "Did it work?", items=told))).text == "Yes."
 
 

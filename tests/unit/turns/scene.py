@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.outbox.typing import Typing
 from kernel_service.ports.messages import Message, ReplyMode, Usage
@@ -51,7 +53,7 @@ class Model:
         self.hear_gate: asyncio.Event | None = None
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
-        self.shown.append(list(request.items))
+        self.shown.append(shown(request))
         self.offered.append([tool.name for tool in request.tools])
         self.files.append(dict(request.files))
         if listener is not None:
@@ -163,6 +165,10 @@ class Toolbox:
 
     async def named(self, person: Person, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.schema.name == name), None)
+
+
+def shown(request: ModelRequest) -> list[dict[str, Any]]:
+    return [orjson.loads(item) for item in request.items]
 
 
 def says(text: str) -> ModelAnswer:

@@ -20,7 +20,7 @@ from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.turns.calls.approval_prompts import MOST_QUESTIONS, NO_ROOM, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
 from kernel_service.turns.calls.tool_calls import GONE, NOT_MADE
 from kernel_service.turns.limits import TurnLimits
-from tests.unit.turns.scene import Scene, calls, says
+from tests.unit.turns.scene import Scene, calls, says, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -193,7 +193,7 @@ async def test_model_cannot_reuse_an_approval_that_it_saw(scene: Scene) -> None:
     async def answer(request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         if scene.model.says:
             return await kept(request)
-        call_id = next(item["call_id"] for item in reversed(request.items) if item.get("name") == "act")
+        call_id = next(item["call_id"] for item in reversed(shown(request)) if item.get("name") == "act")
         assert call_id.startswith("call_ap_")
         scene.model.says = [says("I ask again")]
         item = {"type": "function_call", "call_id": call_id, "name": "act", "arguments": {"to": "eve"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
 from kernel_service import texts
@@ -20,11 +21,11 @@ from kernel_service.ports.model import (
     UnusableAnswerError,
 )
 from kernel_service.ports.tools import ToolResult
-from kernel_service.token_counts import item_tokens
+from kernel_service.token_counts import utf8_tokens
 from kernel_service.turns.calls.tool_calls import MOST_CALLS
 from kernel_service.turns.context.instructions import WITHOUT_TOOLS
 from kernel_service.turns.limits import TurnLimits
-from tests.unit.turns.scene import Model, Scene, Toolbox, calls, says
+from tests.unit.turns.scene import Model, Scene, Toolbox, calls, says, shown
 
 if TYPE_CHECKING:
     from kernel_service.ports.model import ModelRequest, TextListener
@@ -47,16 +48,16 @@ class Strict(Model):
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         self.requests.append(request)
-        if sum(map(item_tokens, request.items)) > self.window:
+        if sum(map(utf8_tokens, request.items)) > self.window:
             raise TOO_LONG
-        if self.hates and self.hates in str(request.items):
+        if self.hates and self.hates in str(shown(request)):
             raise REFUSED
         if not self.says:
             self.says.append(says("ok"))
         return await super().answer(request)
 
     def sizes(self) -> list[int]:
-        return [sum(map(item_tokens, request.items)) for request in self.requests]
+        return [sum(map(utf8_tokens, request.items)) for request in self.requests]
 
 
 def strict(scene: Scene, window: int = 10**9) -> Strict:
@@ -95,7 +96,7 @@ async def test_unreadable_reasoning_is_removed_permanently(scene: Scene) -> None
     await talk(scene, "1", 1)
     scene.model.says = [FOREIGN, thinking("two", "b")]
     assert await talk(scene, "2", 2) == ["two"]
-    assert [reasoning(shown) for shown in scene.model.shown] == [[], ["rs_a"], []]
+    assert [reasoning(items) for items in scene.model.shown] == [[], ["rs_a"], []]
     assert "msg_a" not in str(scene.model.shown[-1]), "the vendor looks up the reasoning of an id"
     scene.model.says = [thinking("three", "c")]
     assert await talk(scene, "3", 3) == ["three"]
@@ -128,14 +129,14 @@ async def test_a_message_that_is_itself_too_long_costs_no_memory(scene: Scene) -
     model = strict(scene)
     for number in range(5):
         await talk(scene, f"remember {number}", number)
-    shown = len(model.requests[-1].items)
+    before = len(model.requests[-1].items)
     model.says = [TOO_LONG] * 40
     assert await talk(scene, "endless", 6) == [texts.answers.TOO_MUCH_AT_ONCE]
     model.says = []
     assert await talk(scene, "hello", 7) == ["ok"]
-    assert len(model.requests[-1].items) > shown, "everything from before, and what was said now"
+    assert len(model.requests[-1].items) > before, "everything from before, and what was said now"
     assert await talk(scene, "hello", 8) == ["ok"]
-    assert "remember 0" in str(model.requests[-1].items), "after a restart, too"
+    assert "remember 0" in str(shown(model.requests[-1])), "after a restart, too"
 
 
 async def test_a_resident_kernel_keeps_its_memory_of_before_too(scene: Scene) -> None:
@@ -149,7 +150,7 @@ async def test_a_resident_kernel_keeps_its_memory_of_before_too(scene: Scene) ->
     model.says = []
     await scene.hear("hello", 7)
     await scene.run(kernel)
-    assert "remember 0" in str(model.requests[-1].items)
+    assert "remember 0" in str(shown(model.requests[-1]))
 
 
 async def test_a_history_that_is_too_long_is_halved_and_stays_so(scene: Scene) -> None:
@@ -162,7 +163,7 @@ async def test_a_history_that_is_too_long_is_halved_and_stays_so(scene: Scene) -
     assert len(model.requests) == 2
     assert model.sizes()[1] <= before // 2 + 100
     kept = model.requests[1].items
-    assert kept[0]["role"] == "user"
+    assert orjson.loads(kept[0])["role"] == "user"
     model.window, model.requests = 10**9, []
     for number in range(11, 14):  # a new process each time
         await talk(scene, "short", number)
@@ -174,7 +175,7 @@ async def test_a_window_that_is_full_is_halved_and_then_left_alone(scene: Scene)
     starts = []
     for number in range(24):
         await talk(scene, f"{number} " + "word " * 3000, number)
-        starts.append(model.requests[-1].items[0]["content"][:3])
+        starts.append(shown(model.requests[-1])[0]["content"][:3])
     assert max(model.sizes()) <= CONTEXT_TOKENS + 6000
     assert 2 <= len(dict.fromkeys(starts)) <= 3, f"it begins where it began before, mostly: {starts}"
 
@@ -192,16 +193,16 @@ async def test_results_that_are_too_long_are_cut_within_the_turn(scene: Scene, w
     assert await talk(scene, "read all", 1) == ["read"]
     assert scene.look.calls == 6
     assert model.sizes()[-1] <= 3000
-    assert "characters are left out" in model.requests[-1].items[-1]["output"]
+    assert "characters are left out" in shown(model.requests[-1])[-1]["output"]
 
 
 async def test_a_message_that_is_too_long_alone_is_read_in_part(scene: Scene) -> None:
     model = strict(scene, 2000)
     assert await talk(scene, "begin " + "x" * 60_000 + " end", 1) == ["ok"]
-    shown = model.requests[-1].items[0]["content"]
-    assert shown.startswith("begin ")
-    assert shown.endswith(" end")
-    assert "left out" in shown
+    content = shown(model.requests[-1])[0]["content"]
+    assert content.startswith("begin ")
+    assert content.endswith(" end")
+    assert "left out" in content
 
 
 async def test_a_model_that_reads_nothing_ends_in_a_sentence_and_the_next_message_is_served(scene: Scene) -> None:
@@ -231,7 +232,7 @@ async def test_a_short_history_is_halved_too(scene: Scene) -> None:
         await talk(scene, f"{number} is short", number)
     model.window, model.requests = model.sizes()[-1] - 1, []
     assert await talk(scene, "hello", 10) == ["ok"]
-    kept = [item["content"] for item in model.requests[-1].items if item.get("role") == "user"]
+    kept = [item["content"] for item in shown(model.requests[-1]) if item.get("role") == "user"]
     assert kept[-2:] == ["9 is short", "hello"]
     assert "0 is short" not in kept
     assert model.requests[-1].max_output_tokens == scene.limits.output_tokens
@@ -256,7 +257,7 @@ async def test_a_message_that_the_vendor_refuses_costs_no_history(scene: Scene) 
     model.hates = "poison"
     assert await talk(scene, "poison", 2) == [texts.answers.FAILED]
     assert await talk(scene, "who am I", 3) == ["ok"]
-    assert "Ada" in str(model.requests[-1].items)
+    assert "Ada" in str(shown(model.requests[-1]))
 
 
 # --- answers that say nothing -----------------------------------------------------------------------------------------
@@ -333,8 +334,8 @@ async def test_a_model_that_asks_for_thousands_of_calls_gets_some(scene: Scene) 
     scene.model.says = [many, says("enough")]
     assert await talk(scene, "go", 1) == ["enough"]
     assert scene.look.calls == MOST_CALLS
-    shown = scene.model.shown[-1]
-    assert len([item for item in shown if item["type"] == "function_call_output"]) == 5000
+    items = scene.model.shown[-1]
+    assert len([item for item in items if item["type"] == "function_call_output"]) == 5000
 
 
 # --- holds that end ---------------------------------------------------------------------------------------------------
@@ -358,8 +359,8 @@ async def held(scene: Scene, away: VendorUnavailable, times: int) -> int:
 async def test_a_vendor_who_answers_others_but_not_this_turn_ends_it(scene: Scene) -> None:
     class Poisoned(Model):
         async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
-            self.shown.append(list(request.items))
-            if "poison" in str(request.items):
+            self.shown.append(shown(request))
+            if "poison" in str(shown(request)):
                 raise VendorUnavailable("model_unavailable")
             return says("ok")
 
@@ -376,8 +377,8 @@ class Allergic(Model):
         self.failure = failure
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
-        self.shown.append(list(request.items))
-        if "allergen" not in str(request.items):
+        self.shown.append(shown(request))
+        if "allergen" not in str(shown(request)):
             return says("ok")
         if isinstance(self.failure, Exception):
             raise self.failure
