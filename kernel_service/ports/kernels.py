@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 class Activation:
     """The initial state of a kernel. `epoch` is one higher than any earlier epoch of this person.
 
-    `context_tokens` limits the history that the model is shown; 0: the default limit.
+    The last `open_items` of the history belong to a turn that is open. `context_tokens` limits the history that the
+    model is shown; 0: the default limit.
     """
 
     person_id: str
     epoch: int
     history: list[HistoryItem]
     context_tokens: int = 0
+    open_items: int = 0
 
 
 class KernelStore(Protocol):

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from kernel_service.ports.spending import SpendingStore
 
 
+OWN: Final = "own"
+"""The origin of an input or a result in the words of the person, or of the assistant."""
+BUTTON: Final = "button:own"
+"""The origin of a button that the person tapped. It holds no words, and it does not begin a turn for the taint."""
+OUTSIDE: Final = "outside"
+"""The origin of an input or a result whose words may have any author."""
 SEALED: Final = "sealed:"
 """The prefix of an origin whose key is no longer valid: no model can read its reasoning."""
 

@@ -65,7 +65,7 @@ def reason(tokens: int) -> Any:
 
 HALF = '{"output": [{"type": "message", "content": [{"type": "output_text", "text": "half \\ud83d \\u0000"}]}]}'
 ROWS = [
-    Row("reasoning", lambda openai: openai.change_organisation("other")),
+    Row("reasoning", lambda openai: openai.change_organisation("other"), asks=1),
     Row("reasoning", error(400, "Item 'rs_1' of type 'reasoning' was provided without its required following item.")),
     Row("reasoning", error(404, "Item with id 'rs_1' not found.", param="input")),
     Row("too-long", error(400, "Your input exceeds the context window", "context_length_exceeded", "input")),
@@ -145,7 +145,7 @@ async def test_a_file_that_the_model_refuses_is_reported(world: World) -> None:
     assert "it could not be read" in (await alice.wait_for_message(timeout=60)).text
 
 
-async def test_a_key_of_another_organisation_costs_one_refusal_and_no_memory(world: World) -> None:
+async def test_a_key_of_another_organisation_costs_nothing_between_turns(world: World) -> None:
     alice, openai = world.phone("Alice"), world.emulators.openai
     await world.ask(alice, "my name is Ada")
     openai.change_organisation("other")
@@ -153,9 +153,8 @@ async def test_a_key_of_another_organisation_costs_one_refusal_and_no_memory(wor
     for _ in range(3):
         assert "Ada" in (await world.ask(alice, "what is my name?")).text
         await world.evict(alice)
-    assert len(openai.requests) == 4
-    kinds = [[item["type"] for item in request.body["input"]].count("reasoning") for request in openai.requests]
-    assert kinds == [1, 0, 1, 2], "reasoning under the new key is used again"
+    assert len(openai.requests) == 3
+    assert "reasoning" not in str([request.body["input"] for request in openai.requests])
 
 
 async def test_a_long_history_is_halved_once_and_its_beginning_stays(world: World) -> None:

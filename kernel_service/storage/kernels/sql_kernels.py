@@ -14,8 +14,8 @@ from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import damage
 from kernel_service.storage.people import leases
 from kernel_service.storage.schema.kernels import kernel
-from kernel_service.storage.schema.turns import item
-from kernel_service.storage.turns.context import CONTEXT_START, tokens_of
+from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
+from kernel_service.storage.turns.context import CONTEXT_START
 from kernel_service.storage.turns.items import item_place
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ _NEWEST = (
     .order_by(item.c.seq.desc())
     .limit(bindparam("limit", type_=Integer))
 )
+_OPEN_TURN = select(turn.c.id).where(turn.c.person_id == bindparam("person"), TURN_OPEN).scalar_subquery()
+_OF_CONTEXT = select(kernel.c.context_tokens, _OPEN_TURN.label("open_turn")).where(
+    kernel.c.person_id == bindparam("person")
+)
 _PAST_ALL: Final = 2**63 - 1
 _RELEASE = (
     update(kernel).where(kernel.c.person_id == bindparam("person"), kernel.c.epoch == bindparam("of")).values(owner="")
@@ -58,10 +62,16 @@ class SqlKernels(SqlPort):
         if damaged:
             log.error("alert: history damaged, left out turns=%s person=%s", ",".join(sorted(damaged)), person_id)
             damage.leave_out(tx, person_id, damaged)
-        history = [
-            HistoryItem(row.kind, data, row.origin) for row, data in recent if data and row.turn_id not in damaged
-        ]
-        return Activation(person_id, epoch, history, tokens_of(tx, person_id))
+        kept = [(row, data) for row, data in recent if data and row.turn_id not in damaged]
+        history = [HistoryItem(row.kind, data, row.origin) for row, data in kept]
+        of = tx.execute(_OF_CONTEXT, {"person": person_id}).one()
+        return Activation(
+            person_id,
+            epoch,
+            history,
+            context_tokens=of.context_tokens,
+            open_items=sum(row.turn_id == of.open_turn for row, _ in kept),
+        )
 
     @writes(in_order_of="person_id")
     def release(self, tx: Tx, person_id: str, epoch: int) -> None:

@@ -29,17 +29,12 @@ _BEGIN = (
     .values(context_start=bindparam("at"))
 )
 _LIMIT = update(kernel).where(kernel.c.person_id == bindparam("person")).values(context_tokens=bindparam("most"))
-_TOKENS = select(kernel.c.context_tokens).where(kernel.c.person_id == bindparam("person"))
 
 
 def next_seq(tx: Tx, person_id: str) -> int:
     """The next item's number: after all others, and after the context's start, whose items may be deleted."""
     row = tx.execute(_LAST, {"person": person_id}).one()
     return int(max(row.last + 1, row.start))
-
-
-def tokens_of(tx: Tx, person_id: str) -> int:
-    return int(tx.execute(_TOKENS, {"person": person_id}).scalar_one())
 
 
 def limit(tx: Tx, person_id: str, tokens: int) -> None:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.ports.turns import SEALED, HistoryItem
+from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.kernels.outline import HIDDEN, begins, kind_of
+from kernel_service.ports.turns import OUTSIDE, SEALED
 from kernel_service.token_counts import utf8_tokens
-from kernel_service.turns.context.taint import OUTSIDE
 from kernel_service.turns.context.transcript import FOR_THE_PERSON
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kernel_service.ports.model import Model
+    from kernel_service.ports.turns import HistoryItem
     from kernel_service.turns.context.transcript import Transcript
 
 LEAST_TOKENS: Final = 500
@@ -31,30 +35,49 @@ LEFT_OUT: Final = "\n[… {count} characters are left out here: it was too long.
 class ContextWindow:
     """Of one turn. `limit` bounds the items that the model is shown, in tokens: results and messages are cut to fit.
 
-    Items are hidden on trial and can be shown again. Older items are forgotten once the smaller window is kept.
+    Ended turns are hidden on trial and can be shown again. Older ones are forgotten once the smaller window is kept.
     """
 
     transcript: Transcript
     model: Model
     limit: int
-    _hidden: int = field(init=False, default=0)
-    _forgotten: list[HistoryItem] = field(init=False, default_factory=list)
-    _limit_before: int = field(init=False, default=0)
-    """The limit before the first halving that is not kept yet; 0: there is none."""
+    _hides_ended: bool = field(init=False, default=False)
+    _larger: tuple[EndedTurns, int] | None = field(init=False, default=None)
+    """The ended turns and the limit before the first change that is not kept yet."""
 
     @property
-    def seen(self) -> list[HistoryItem]:
-        """The items that the model is shown, oldest first."""
-        return [item for item in self.transcript.items[self._hidden :] if item.kind not in FOR_THE_PERSON]
+    def seen(self) -> Iterator[HistoryItem]:
+        """The items that the model is shown, oldest first. Ended turns are decoded as they are read."""
+        if not self._hides_ended:
+            yield from self.transcript.ended.items()
+        yield from (item for item in self.transcript.items if item.kind not in FOR_THE_PERSON)
 
     def for_model(self) -> list[bytes]:
         """The items as JSON in the form that the vendor accepts, each cut to its part of the context."""
-        items = self.seen
+        return [*([] if self._hides_ended else self._ended_turns()), *self._this_turn()]
+
+    def _ended_turns(self) -> list[bytes]:
+        """Only an item that may be too long is decoded. No text has more tokens than bytes."""
+        ended = self.transcript.ended
+        lines = ended.lines()
+        if max(map(len, lines), default=0) > self.limit // OF_A_RESULT:
+            return [self._cut_line(letter, line) for letter, line in zip(ended.letters(), lines, strict=True)]
+        return lines
+
+    def _cut_line(self, letter: int, line: bytes) -> bytes:
+        if len(line) <= self.limit // OF_A_RESULT:
+            return line
+        return orjson.dumps(self._cut(kind_of(letter)[0], orjson.loads(line)))
+
+    def _this_turn(self) -> list[bytes]:
+        items = self.transcript.items
         called = {item.data.get("call_id") for item in items if item.kind == "output"}
         return [
             orjson.dumps(self._shown(item))
             for item in items
-            if not self._foreign_reasoning(item) and (item.kind != "result" or item.data.get("call_id") in called)
+            if item.kind not in FOR_THE_PERSON
+            and not self._foreign_reasoning(item)
+            and (item.kind != "result" or item.data.get("call_id") in called)
         ]
 
     def _foreign_reasoning(self, item: HistoryItem) -> bool:
@@ -62,16 +85,23 @@ class ContextWindow:
         return item.data.get("type") == "reasoning" and item.origin != self.model.origin
 
     def _shown(self, item: HistoryItem) -> dict[str, Any]:
-        if item.kind == "result":
-            return self.model.shortened(item.data, self.limit // OF_A_RESULT, LEFT_OUT)
-        if item.kind == "input":
-            return self.model.shortened(item.data, self.limit // OF_A_MESSAGE, LEFT_OUT)
         # The vendor looks up the reasoning that belongs to an id.
-        return item.data if item.origin == self.model.origin else _without_id(item.data)
+        foreign = item.kind == "output" and item.origin != self.model.origin
+        return _without_id(item.data) if foreign else self._cut(item.kind, item.data)
+
+    def _cut(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+        if kind == "output":
+            return data
+        return self.model.shortened(data, self.limit // (OF_A_RESULT if kind == "result" else OF_A_MESSAGE), LEFT_OUT)
 
     def tokens(self) -> int:
         """The estimated most tokens of the items that the model is shown."""
         return sum(map(utf8_tokens, self.for_model()))
+
+    def is_full(self) -> bool:
+        """Whether the items exceed the limit. The whole window is counted only if it may be full."""
+        most = self.transcript.ended.tokens + sum(map(utf8_tokens, self._this_turn()))
+        return most > self.limit and self.tokens() > self.limit
 
     # --- items that are left out ---------------------------------------------------------------------------------
 
@@ -90,88 +120,78 @@ class ContextWindow:
         Returns False if nothing is left to leave out. The limit becomes two thirds of the size before, so that the
         kept half may grow by a third before it is halved again.
         """
+        before = self._larger or (self.transcript.ended, self.limit)
         half = min(self.limit, self.tokens()) // 2
         if not self.forget_older(half) and half < LEAST_TOKENS:
             return False
-        self._limit_before = self._limit_before or self.limit
+        self._larger = before
         self.limit = min(self.limit, max(half + half // 3, LEAST_LIMIT))
         while self.tokens() > half and self.limit > LEAST_TOKENS:
             self.limit = max(LEAST_TOKENS, self.limit * 2 // 3)
         return True
 
     def forget_older(self, most: int) -> bool:
-        """Keep at most `most` tokens, from a message of the person onwards, and always the inputs of this turn.
+        """Keep at most `most` tokens, from a message of the person onwards, and always this turn.
 
         Returns False if there was nothing to forget.
         """
-        turn = self._turn_start()
-        costs = [utf8_tokens(orjson.dumps(self._shown(item))) for item in self.transcript.items]
-        size, start = sum(costs[turn:]), turn
-        for place in range(turn - 1, -1, -1):
-            size += costs[place]
-            if size > most:
+        ended = self.transcript.ended
+        start = self._first_kept(most - sum(map(utf8_tokens, self._this_turn())))
+        if start == 0:
+            return False
+        self._larger = self._larger or (ended, self.limit)
+        self._replace_ended(ended.since(start))
+        return True
+
+    def _first_kept(self, most: int) -> int:
+        """The place in the outline of the ended turns from which on they have at most `most` tokens."""
+        outline = self.transcript.ended.outline
+        costs = list(map(utf8_tokens, self._ended_turns()))
+        start = len(outline)
+        for place in range(len(outline) - 1, -1, -1):
+            if outline[place] != HIDDEN:
+                most -= costs.pop()
+            if most < 0:
                 break
-            if self._begins(place):
+            if begins(outline, place):
                 start = place
-        tainted = self.transcript.tainted
-        self._forgotten += self.transcript.stored[:start]
-        self.transcript.stored = self.transcript.stored[start:]
-        self._keep_taint(was=tainted)
-        return start > 0
+        return start
 
     def keep_smaller(self) -> None:
         """Make the forgotten items and the smaller limit permanent."""
-        self._forgotten = []
-        self._limit_before = 0
+        self._larger = None
 
     def undo_smaller(self) -> None:
         """Show the items again that were forgotten since `keep_smaller`: they did not cause the refusal."""
-        self.transcript.stored = self._forgotten + self.transcript.stored
-        self.limit = self._limit_before or self.limit
-        self._limit_before = 0
-        self._forgotten = []
+        if self._larger is not None:
+            self.transcript.ended, self.limit = self._larger
+        self._larger = None
 
     def hide_older(self) -> bool:
-        """Hide all items before this turn, on trial. Returns False if there are none."""
-        self._hidden = self._turn_start()
-        return self._hidden > 0
+        """Hide all ended turns, on trial. Returns False if there are none."""
+        self._hides_ended = bool(self.transcript.ended.outline)
+        return self._hides_ended
 
     def show_older(self) -> None:
-        self._hidden = 0
+        self._hides_ended = False
 
     def drop_hidden(self) -> bool:
         """Make hidden items permanently hidden. Returns False if there are none."""
-        hidden, self._hidden = self._hidden, 0
-        if not hidden:
-            return False
-        tainted = self.transcript.tainted
-        self.transcript.stored = self.transcript.stored[hidden:]
-        self._keep_taint(was=tainted)
-        return True
+        hidden, self._hides_ended = self._hides_ended, False
+        if hidden:
+            self._replace_ended(EndedTurns())
+        return hidden
 
-    def _keep_taint(self, *, was: bool) -> None:
-        """Move the taint to the inputs of this turn: words of the model may repeat an item that is left out now."""
-        if not was or self.transcript.tainted:
+    def _replace_ended(self, ended: EndedTurns) -> None:
+        """Moves the taint to the inputs of this turn: words of the model may repeat an item that is left out now."""
+        transcript = self.transcript
+        was_tainted, transcript.ended = transcript.tainted, ended
+        if not was_tainted or transcript.tainted:
             return
-        for items in (self.transcript.unstored, self.transcript.stored):
+        for items in (transcript.unstored, transcript.stored):
             if inputs := [place for place, item in enumerate(items) if item.kind == "input"]:
                 items[inputs[-1]] = replace(items[inputs[-1]], origin=OUTSIDE)
                 return
-
-    def _turn_start(self) -> int:
-        """The index of the first input of this turn, among the stored items or after them."""
-        last = max(
-            (place for place, item in enumerate(self.transcript.items) if item.kind == "input"),
-            default=len(self.transcript.stored),
-        )
-        while last and not self._begins(last):
-            last -= 1
-        return min(last, len(self.transcript.stored))
-
-    def _begins(self, place: int) -> bool:
-        """Whether this item is the first message of the person in a turn."""
-        items = self.transcript.items
-        return items[place].kind == "input" and (place == 0 or items[place - 1].kind != "input")
 
 
 def _without_id(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.kernels.outline import FROM_OUTSIDE, TAPPED, begins
 from kernel_service.ports.approvals import Decided
 from kernel_service.ports.payloads import (
     Audio,
@@ -21,45 +22,34 @@ from kernel_service.ports.payloads import (
     Unsupported,
 )
 from kernel_service.ports.resuming import Resumed
+from kernel_service.ports.turns import BUTTON, OUTSIDE, OWN
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from kernel_service.ports.model import UserInput
     from kernel_service.ports.payloads import Content, Payload
-    from kernel_service.ports.turns import HistoryItem
 
-OWN: Final = "own"
-"""The words of the person, or of the assistant."""
-BUTTON: Final = "button:own"
-"""A button that the person tapped. It holds no words, and it does not count as a turn in `is_tainted`."""
-OUTSIDE: Final = "outside"
-"""Words that may have any author."""
 TURNS: Final = 4
 """This turn, and the three before it."""
 
 
-def is_tainted(items: Sequence[HistoryItem]) -> bool:
-    """Whether the turn whose items end this history is tainted. A turn begins where inputs follow another kind.
+def is_tainted(outline: bytes) -> bool:
+    """Whether the last turn of a history with this outline is tainted.
 
-    A turn that an approval button began does not count, because the model decides what it prompts for and how often.
+    A turn begins where inputs follow another kind. One that an approval button began does not count, because the
+    model decides what it prompts for and how often.
     """
     turns = 0
-    for place in range(len(items) - 1, -1, -1):
-        item = items[place]
-        if item.kind in {"input", "result"} and not _is_own(item):
+    for place in range(len(outline) - 1, -1, -1):
+        if outline[place] in FROM_OUTSIDE:
             return True
-        if item.kind == "input" and (place == 0 or items[place - 1].kind != "input"):
-            turns += not item.origin.endswith(BUTTON)
+        if begins(outline, place):
+            turns += outline[place] != TAPPED
             if turns == TURNS:
                 return False
     return False
-
-
-def _is_own(item: HistoryItem) -> bool:
-    """A merge of people adds a prefix to the mark."""
-    return item.origin.rpartition(":")[2] == OWN
 
 
 def mark(*, own: bool) -> str:

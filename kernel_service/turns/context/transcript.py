@@ -1,4 +1,4 @@
-"""A turn's view of the history: stored and unstored items, open calls, and items for the person."""
+"""A turn's view of the history: ended turns, its own stored and unstored items, open calls, items for the person."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.approvals.prompt import shown
+from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.kernels.outline import outline_of
 from kernel_service.ports.approvals import ASKED, Approval, ApprovalPrompt
 from kernel_service.ports.messages import Link, ReplyFile
 from kernel_service.ports.resuming import ParkedRequest
-from kernel_service.ports.turns import HistoryItem
+from kernel_service.ports.turns import OWN, HistoryItem
 from kernel_service.storable import storable
-from kernel_service.turns.context.taint import OWN, is_tainted, mark, mark_of
+from kernel_service.turns.context.taint import is_tainted, mark, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,10 +27,14 @@ FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
 
 @dataclass(slots=True)
 class Transcript:
-    """`stored` is in the journal; `unstored` goes with the next write. ContextWindow selects items for the model."""
+    """`stored` are this turn's items in the journal; `unstored` goes with the next write. `ended` precedes them.
+
+    ContextWindow selects items for the model.
+    """
 
     stored: list[HistoryItem]
     model: Model
+    ended: EndedTurns = field(default_factory=EndedTurns)
     unstored: list[HistoryItem] = field(init=False, default_factory=list)
 
     def hear(self, inputs: Iterable[UserInput]) -> None:
@@ -76,14 +82,25 @@ class Transcript:
         """The last stored items were superseded."""
         self.stored = self.stored[: max(0, len(self.stored) - count)]
 
+    def end(self) -> None:
+        """The turn has ended: its stored items join those of the turns before it."""
+        self.ended = self.ended.followed_by(self.stored)
+        self.stored = []
+
+    def begin_anew(self) -> None:
+        """The conversation starts over: nothing so far is shown again."""
+        self.ended = EndedTurns()
+        self.stored = []
+
     @property
     def items(self) -> list[HistoryItem]:
+        """This turn's items."""
         return self.stored + self.unstored
 
     @property
     def tainted(self) -> bool:
         """Whether content from outside is among what the model sees of this turn or the three before it."""
-        return is_tainted(self.items)
+        return is_tainted(self.ended.outline + outline_of(self.items))
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -110,8 +127,9 @@ class Transcript:
 
     def results(self) -> Iterator[tuple[str, str]]:
         """All results with the names of their tools, the newest first."""
-        names = {item.data.get("call_id"): item.data.get("name") for item in self.items if item.kind == "output"}
-        for item in reversed(self.items):
+        items = [*self.ended.items(), *self.items]
+        names = {item.data.get("call_id"): item.data.get("name") for item in items if item.kind == "output"}
+        for item in reversed(items):
             if item.kind == "result" and (name := names.get(item.data.get("call_id"))):
                 yield str(name), str(item.data.get("output"))
 

@@ -50,8 +50,7 @@ if TYPE_CHECKING:
 
 def turn_execution(process: TurnDependencies, kernel: Kernel, turn: Turn) -> TurnExecution:
     """The execution of one turn. It runs once."""
-    if turn.dropped:
-        kernel.history.drop(turn.dropped)
+    kernel.history.drop(turn.dropped)
     return _Assembly(process, kernel, turn).execution()
 
 
@@ -67,7 +66,7 @@ class _Assembly:
             turn, process.progress, process.typing, process.counters, process.ended, process.replies_ready
         )
         self._interrupts = InterruptWatcher(kernel, lambda: process.store.turns.check_interrupts(turn))
-        self._transcript = Transcript(kernel.history.items(), process.model)
+        self._transcript = Transcript(kernel.history.open_items(), process.model, kernel.history.ended)
         self._window = ContextWindow(self._transcript, process.model, kernel.context_tokens)
         self._spending = Spending(process.store.spending, turn.person_id, limits, clock)
         self._journal = self._new_journal()
@@ -132,7 +131,6 @@ class _Assembly:
     def _start(self, calls: ToolCalls) -> TurnStart:
         return TurnStart(
             turn=self._turn,
-            history=self._kernel.history,
             transcript=self._transcript,
             window=self._window,
             inputs=self._inputs,
@@ -190,4 +188,4 @@ class _Assembly:
             yield
         finally:
             self._recovery.undo()
-            self._kernel.history.replace(self._transcript.stored)
+            self._kernel.history.keep(self._transcript.ended, self._transcript.stored)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from kernel_service.ports.progress import Merged
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.history import History
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.calls.available_tools import AvailableTools
     from kernel_service.turns.calls.tool_calls import ToolCalls
@@ -25,7 +24,6 @@ class TurnStart:
     """Of one turn. After `begin` the model can be asked."""
 
     turn: Turn
-    history: History
     transcript: Transcript
     window: ContextWindow
     inputs: TurnInputs
@@ -47,7 +45,5 @@ class TurnStart:
 
     async def _make_room(self) -> None:
         """Halve a full context once. A context that slides with each turn would miss the vendor's cache."""
-        limit = self.window.limit
-        full = self.history.size > limit and self.window.tokens() > limit
-        if full and self.window.forget_older(limit // 2):
+        if self.window.is_full() and self.window.forget_older(self.window.limit // 2):
             await self.journal.shrink()

@@ -94,8 +94,9 @@ class TurnJournal:
                 )
             )  # fmt: skip
         self.transcript.mark_stored()
+        self.transcript.end()
         if self.turn.is_new_chat:
-            self.transcript.stored = []
+            self.transcript.begin_anew()
             self.kernel.context_tokens = CONTEXT_TOKENS
 
     async def give_up(self, problem: str, told: str) -> None:
@@ -109,10 +110,11 @@ class TurnJournal:
         )  # fmt: skip
         self.transcript.drop_stored(superseded)
         self.transcript.mark_stored()
+        self.transcript.end()
 
     async def shrink(self) -> None:
         """Limit later turns to the items that the transcript holds, and to the limit of the window."""
-        kept, limit = len(self.transcript.stored), self.window.limit
+        kept, limit = len(self.transcript.ended.outline) + len(self.transcript.stored), self.window.limit
         await until_stored(lambda: self.context.shrink(self.turn.person_id, self.kernel.epoch, keep=kept, tokens=limit))
         self.kernel.context_tokens = limit
         self.window.keep_smaller()

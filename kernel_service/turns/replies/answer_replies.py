@@ -11,7 +11,7 @@ from kernel_service.ports.model import visible
 from kernel_service.turns.replies.leaking_links import carrying_hosts, without_images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.messages import Link
@@ -25,7 +25,7 @@ _MARKUP: Final = frozenset("`~*_<>[]#|\\&")
 
 
 def answer_replies(
-    answer: ModelAnswer, transcript: Transcript, seen: Sequence[HistoryItem], most_chars: int
+    answer: ModelAnswer, transcript: Transcript, seen: Iterable[HistoryItem], most_chars: int
 ) -> list[Reply]:
     """One reply with the files, and the first link as its button. Each further link needs a separate reply."""
     links, files = transcript.links(), transcript.files()
@@ -61,7 +61,7 @@ def _is_plain(text: str) -> bool:
     return len(text) <= _MOST_ABOVE and text.isprintable() and not _MARKUP & set(text)
 
 
-def _warned(text: str, transcript: Transcript, seen: Sequence[HistoryItem]) -> str:
+def _warned(text: str, transcript: Transcript, seen: Iterable[HistoryItem]) -> str:
     """Adds a warning about links that may leak data, before the answer, since the answer may be several messages."""
     hosts = carrying_hosts(text, seen) if transcript.tainted else []
     if not hosts:

@@ -104,13 +104,24 @@ async def test_a_crash_loses_nothing(store: Store) -> None:
     await dead.append(turn, started=started)
 
     activation = await store.kernels.activate(dead.person_id, owner="two")
-    assert activation.history == [HELLO, ASKS]
+    assert (activation.history, activation.open_items) == ([HELLO, ASKS], 2)
     resumed = await Owner(store, dead.person_id, activation.epoch).open()
     expected = Turn(
         turn.id, dead.person_id, turn.messages, begun=True, crash_count=1, closed=True,
         usage=Usage(input_tokens=7, model_calls=1), intents=[started], started_at=NOW,
     )  # fmt: skip
     assert resumed == expected
+
+
+async def test_items_of_ended_turns_are_told_from_those_of_the_open_one(store: Store) -> None:
+    owner = await own(store, await say(store, "m1"))
+    await owner.end(await owner.open(), HELLO, ASKS)
+    assert (await store.kernels.activate(owner.person_id, owner="two")).open_items == 0
+    await say(store, "m2")
+    owner = await own(store, owner.person_id)
+    await owner.append(await owner.open(), HELLO)
+    activation = await store.kernels.activate(owner.person_id, owner="two")
+    assert (len(activation.history), activation.open_items) == (3, 1)
 
 
 async def test_a_finished_call_is_no_longer_an_intent(store: Store) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.kernels.outline import outline_of
 from kernel_service.ports.approvals import Decided
 from kernel_service.ports.model import Quote, UserInput
 from kernel_service.ports.payloads import (
@@ -28,9 +30,9 @@ from kernel_service.ports.payloads import (
 )
 from kernel_service.ports.resuming import Resumed
 from kernel_service.ports.tools import ToolResult
-from kernel_service.ports.turns import HistoryItem
+from kernel_service.ports.turns import OUTSIDE, OWN, HistoryItem
 from kernel_service.turns.context.context_window import ContextWindow
-from kernel_service.turns.context.taint import OUTSIDE, OWN, is_of_just_created, is_said_by_person, is_tainted
+from kernel_service.turns.context.taint import is_of_just_created, is_said_by_person, is_tainted
 from kernel_service.turns.context.transcript import Transcript
 from tests.unit.turns.scene import Scene, calls, says
 
@@ -123,14 +125,14 @@ def history(*marks: str) -> list[HistoryItem]:
     ],
 )
 def test_turn_is_tainted_by_itself_and_by_the_three_before_it(marks: list[str], tainted: bool) -> None:
-    assert is_tainted(history(*marks)) is tainted
+    assert is_tainted(outline_of(history(*marks))) is tainted
 
 
 def test_merged_messages_count_as_one_turn() -> None:
     together = [HistoryItem("input", {}, OUTSIDE), *[HistoryItem("input", {}, OWN)] * 5]
     together.append(HistoryItem("output", {}, "openai:m"))
-    assert is_tainted([*together, *history(OWN, OWN, OWN)])
-    assert not is_tainted([*together, *history(OWN, OWN, OWN, OWN)])
+    assert is_tainted(outline_of([*together, *history(OWN, OWN, OWN)]))
+    assert not is_tainted(outline_of([*together, *history(OWN, OWN, OWN, OWN)]))
 
 
 TASK = (
@@ -228,14 +230,18 @@ async def test_taint_applies_to_the_next_call(scene: Scene) -> None:
     assert await marks(scene) == [OWN, OWN, OUTSIDE, OWN, OWN, OWN]
 
 
+def long(items: list[HistoryItem]) -> list[HistoryItem]:
+    return [replace(item, data={"content": "x" * 4000}) for item in items]
+
+
 async def test_taint_survives_a_shortened_history(scene: Scene) -> None:
     items = history(*[OWN] * 3, f"{OWN}+{OUTSIDE}", OWN)
-    transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model)
+    transcript = Transcript([], scene.model, EndedTurns().followed_by(long(items)))
     window = ContextWindow(transcript, scene.model, 9000)
     transcript.hear([UserInput(Payload(Text("create a task")))])
     assert transcript.tainted
     assert window.forget_older(100)
-    assert [item.kind for item in transcript.stored] == []
+    assert transcript.ended.outline == b""
     assert [item.origin for item in transcript.unstored] == [OUTSIDE]
     window.undo_smaller()
     assert transcript.tainted
@@ -243,7 +249,7 @@ async def test_taint_survives_a_shortened_history(scene: Scene) -> None:
 
 async def test_old_content_before_a_cut_does_not_taint(scene: Scene) -> None:
     items = history(f"{OWN}+{OUTSIDE}", *[OWN] * 4)
-    transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model)
+    transcript = Transcript([], scene.model, EndedTurns().followed_by(long(items)))
     window = ContextWindow(transcript, scene.model, 9000)
     transcript.hear([UserInput(Payload(Text("create a task")))])
     assert not transcript.tainted

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kernel_service import texts
@@ -150,7 +152,7 @@ async def test_failed_turn_with_side_effects_keeps_only_a_note_of_them(scene: Sc
     kept = await scene.history()
     assert [item.data["role"] for item in kept] == ["assistant"]
     assert "look, act" in kept[0].data["content"]
-    assert kernel.history.items() == kept
+    assert [item.data for item in kernel.history.ended.items()] == [kept[0].data]
 
 
 async def test_failing_merged_turn_is_split(scene: Scene) -> None:
@@ -248,21 +250,41 @@ async def test_answers_that_are_empty_cut_or_refused(scene: Scene) -> None:
     assert await scene.told() == [texts.answers.NO_ANSWER]
 
 
-async def test_reasoning_of_another_model_is_not_shown(scene: Scene) -> None:
+THOUGHT = {"type": "reasoning", "id": "rs_1"}
+
+
+def thoughtful(answer: ModelAnswer) -> ModelAnswer:
+    """The answer after reasoning, with ids that refer to it."""
+    return replace(answer, items=[THOUGHT, *(item | {"id": "it_1"} for item in answer.items)])
+
+
+async def test_reasoning_is_shown_until_its_turn_ends(scene: Scene) -> None:
     await scene.hear()
-    thought = {"type": "reasoning", "id": "rs_1"}
-    scene.model.says = [ModelAnswer([thought, {"type": "message"}], "one", Usage())]
     kernel = await scene.activated()
+    scene.model.says = [thoughtful(calls("look")), thoughtful(says("one")), says("two")]
     await scene.run(kernel)
     await scene.hear(number=2)
-    scene.model.says = [says("two")]
     await scene.run(kernel)
-    assert thought in scene.model.shown[1]
+    first, within, second = scene.model.shown
+    assert within[len(first) :][:2] == thoughtful(calls("look")).items
+    assert second[: len(first)] == first
+    assert "rs_1" not in str(second), "no later request needs it"
+    assert "it_1" not in str(second), "the vendor looks up the reasoning of an id"
+
+
+async def test_reasoning_of_another_model_is_not_shown(scene: Scene) -> None:
+    await scene.hear()
+    scene.model.says = [thoughtful(calls("look")), VendorUnavailable("model_unavailable")]
+    kernel = await scene.activated()
+    await scene.run(kernel)
+    assert THOUGHT in scene.model.shown[-1]
+    scene.clock.now += 60
     scene.model.origin = "test:2"
-    await scene.hear(number=3)
     scene.model.says = [says("three")]
     await scene.run(kernel)
-    assert thought not in scene.model.shown[2]
+    assert await scene.told() == ["three"]
+    assert "rs_1" not in str(scene.model.shown[-1])
+    assert "it_1" not in str(scene.model.shown[-1])
 
 
 async def test_repeatedly_failing_message_is_given_up(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -79,45 +80,38 @@ async def talk(scene: Scene, text: str, number: int) -> list[str]:
 # --- reasoning --------------------------------------------------------------------------------------------------------
 
 
-def thinking(text: str, name: str) -> ModelAnswer:
-    items: list[dict[str, Any]] = [
-        {"type": "reasoning", "id": f"rs_{name}", "summary": [], "encrypted_content": name},
-        {"type": "message", "id": f"msg_{name}", "content": text},
-    ]
-    return ModelAnswer(items, text, Usage())
+def thinking(answer: ModelAnswer, name: str) -> ModelAnswer:
+    thought = {"type": "reasoning", "id": f"rs_{name}", "summary": [], "encrypted_content": name}
+    return replace(answer, items=[thought, *(item | {"id": f"it_{name}"} for item in answer.items)])
 
 
 def reasoning(items: list[dict[str, Any]]) -> list[str]:
     return [item["id"] for item in items if item["type"] == "reasoning"]
 
 
-async def test_unreadable_reasoning_is_removed_permanently(scene: Scene) -> None:
-    scene.model.says = [thinking("one", "a")]
-    await talk(scene, "1", 1)
-    scene.model.says = [FOREIGN, thinking("two", "b")]
-    assert await talk(scene, "2", 2) == ["two"]
-    assert [reasoning(items) for items in scene.model.shown] == [[], ["rs_a"], []]
-    assert "msg_a" not in str(scene.model.shown[-1]), "the vendor looks up the reasoning of an id"
-    scene.model.says = [thinking("three", "c")]
-    assert await talk(scene, "3", 3) == ["three"]
-    assert reasoning(scene.model.shown[-1]) == ["rs_b"], "reasoning that is sealed for the new key returns"
+async def test_unreadable_reasoning_is_removed_for_the_rest_of_the_turn(scene: Scene) -> None:
+    scene.model.says = [thinking(calls("look"), "a"), FOREIGN, VendorUnavailable("model_unavailable"), says("done")]
+    assert await talk(scene, "go", 1) == ["done"]
+    assert [reasoning(items) for items in scene.model.shown] == [[], ["rs_a"], [], []]
+    assert "it_a" not in str(scene.model.shown[-1]), "the vendor looks up the reasoning of an id"
+    scene.model.says = [thinking(calls("look"), "b"), says("again")]
+    assert await talk(scene, "again", 2) == ["again"]
+    assert reasoning(scene.model.shown[-1]) == ["rs_b"], "reasoning that is sealed for the new key is used"
 
 
 async def test_reasoning_refused_within_a_turn_keeps_its_work(scene: Scene) -> None:
-    answer = calls("look")
-    answer.items.insert(0, {"type": "reasoning", "id": "rs_a", "summary": [], "encrypted_content": "a"})
-    scene.model.says = [answer, FOREIGN, says("done")]
+    scene.model.says = [thinking(calls("look"), "a"), FOREIGN, says("done")]
     assert await talk(scene, "go", 1) == ["done"]
     assert scene.look.calls == 1
     assert scene.model.shown[-1][-1]["output"] == "look done"
 
 
 async def test_repeated_reasoning_refusals_end_the_turn(scene: Scene) -> None:
-    scene.model.says = [thinking("one", "a")]
+    scene.model.says = [says("one")]
     await talk(scene, "1", 1)
-    scene.model.says = [FOREIGN, FOREIGN, FOREIGN]
+    scene.model.says = [thinking(calls("look"), "a"), FOREIGN, FOREIGN, FOREIGN]
     assert await talk(scene, "2", 2) == [texts.answers.FAILED]
-    assert len(scene.model.shown) == 4, "with reasoning, without, and without what was said before"
+    assert len(scene.model.shown) == 5, "with reasoning, without, and without what was said before"
     scene.model.says = [says("fine")]
     assert await talk(scene, "3", 3) == ["fine"]
 

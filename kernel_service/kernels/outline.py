@@ -1,0 +1,63 @@
+"""The outline of a history: one letter per item. Facts about the whole history are read from it without its items.
+
+| letter | item |
+|---|---|
+| `i`, `b`, `I` | input: the person's own words, a button that they tapped, words of any author |
+| `r`, `R` | result: the assistant's own words, words of any author |
+| `o` | output |
+| `-` | an item that the model is not shown: reasoning of an ended turn; a link, file or approval prompt |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.ports.turns import BUTTON, OUTSIDE, OWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kernel_service.ports.turns import HistoryItem
+
+INPUTS: Final = b"ibI"
+FROM_OUTSIDE: Final = b"IR"
+TAPPED: Final = ord("b")
+HIDDEN: Final = ord("-")
+_OUTPUT: Final = ord("o")
+
+_ITEMS: Final = {
+    ord("i"): ("input", OWN),
+    TAPPED: ("input", BUTTON),
+    ord("I"): ("input", OUTSIDE),
+    ord("r"): ("result", OWN),
+    ord("R"): ("result", OUTSIDE),
+    _OUTPUT: ("output", ""),
+}
+_LETTERS: Final = {item: letter for letter, item in _ITEMS.items()}
+
+
+def outline_of(items: Iterable[HistoryItem]) -> bytes:
+    return bytes(map(letter_of, items))
+
+
+def letter_of(item: HistoryItem) -> int:
+    if item.kind == "output":
+        return _OUTPUT
+    return _LETTERS.get((item.kind, _mark(item.origin)), HIDDEN)
+
+
+def kind_of(letter: int) -> tuple[str, str]:
+    """The kind and the origin of a shown item. The origin of an output is not kept."""
+    return _ITEMS[letter]
+
+
+def begins(outline: bytes, place: int) -> bool:
+    """Whether this item is the first message of the person in a turn: an input after an item of another kind."""
+    return outline[place] in INPUTS and (place == 0 or outline[place - 1] not in INPUTS)
+
+
+def _mark(origin: str) -> str:
+    """The author of an input or a result. A merge of people adds a prefix; an item without a mark is from outside."""
+    if origin.rpartition(":")[2] != OWN:
+        return OUTSIDE
+    return BUTTON if origin.endswith(BUTTON) else OWN
