@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,16 @@ if TYPE_CHECKING:
 class _Rounds:
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
-    parts: list[list[float]] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    parts: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     unanswered: int = 0
 
     def answered(self) -> Answered:
         return Answered(
             p50=Figure.of(self.p50),
             p99=Figure.of(self.p99),
-            cpu=Figure.of(sum(parts) for parts in self.parts),
-            parts=tuple(Figure.of(values) for values in zip(*self.parts, strict=True)),
+            cpu=Figure.of(self.cpu),
+            parts={name: Figure.of(values) for name, values in self.parts.items()},
             unanswered=self.unanswered,
         )
 
@@ -44,14 +46,16 @@ async def compare(pair: System, bare: System, *, rate: float, messages: int, rou
 
 async def _round(system: System, noted: _Rounds, times: Sequence[float]) -> None:
     markers, requests = system.some(len(times))
-    before = system.cpu_seconds()
+    before, parts_before = system.cpu_seconds(), system.cpu_parts()
     outcome = await load.opened(system.client, requests, times)
     await system.quiet()
-    after = system.cpu_seconds()
+    after, parts_after = system.cpu_seconds(), system.cpu_parts()
     sent = system.vendors.sent
     answers = [(sent[marker], time) for marker, time in zip(markers, times, strict=True) if marker in sent]
     delays = [(at - outcome.began - time) * 1000 for at, time in answers]
     noted.unanswered += len(times) - len(delays)
     noted.p50.append(percentile(delays, 50))
     noted.p99.append(percentile(delays, 99))
-    noted.parts.append([(b - a) / len(times) * 1000 for a, b in zip(before, after, strict=True)])
+    noted.cpu.append((after - before) / len(times) * 1000)
+    for part, seconds in parts_after.items():
+        noted.parts[part].append((seconds - parts_before.get(part, 0.0)) / len(times) * 1000)

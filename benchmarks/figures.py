@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -45,13 +45,13 @@ class Accepted:
 class Answered:
     """One system's results at one rate of messages. CPU and latencies, from webhook to Graph call, are in ms.
 
-    `parts` is the CPU per message of each process; `unanswered` counts messages without a separate Graph call.
+    `parts` is the CPU per message of each kind of thread; `unanswered` counts messages without a separate Graph call.
     """
 
     p50: Figure
     p99: Figure
     cpu: Figure
-    parts: tuple[Figure, ...]
+    parts: Mapping[str, Figure]
     unanswered: int
 
 
@@ -84,8 +84,22 @@ class Flood:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """The cost of a message where much is stored beside where little is: CPU ratios of consecutive rounds.
+
+    `what` names what grows, from `little` to `much`. `most` is the target.
+    """
+
+    what: str
+    little: int
+    much: int
+    ratio: Figure
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
-    """All results: acceptance, comparisons, and the effect of a flood.
+    """All results: acceptance, comparisons, the effect of a flood, and what grows with the stored data.
 
     Acceptance is measured with turns held back (`alone`) and while turns run (`beside`), at a fixed concurrency and at
     a fixed rate.
@@ -97,3 +111,5 @@ class Results:
     beside_open: Accepted
     comparisons: tuple[Comparison, ...]
     flood: Flood
+    growths: tuple[Growth, ...]
+    counts: Mapping[tuple[str, str], float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,6 +16,7 @@ _PACKAGES = ("grpcio", "aiohttp", "uvloop", "sqlalchemy", "openai")
 @dataclass(frozen=True, slots=True)
 class Machine:
     date: str
+    commit: str
     cpu: str
     cores: int
     system: str
@@ -27,6 +29,7 @@ class Machine:
 def this_machine(database: str) -> Machine:
     return Machine(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        commit=_commit(),
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
         system=platform.platform(terse=True),
@@ -35,6 +38,13 @@ def this_machine(database: str) -> Machine:
         database=database,
         versions=", ".join(f"{package} {version(package)}" for package in _PACKAGES),
     )
+
+
+def _commit() -> str:
+    """The commit that is measured, with a mark if the tree differs from it."""
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return told.stdout.strip() or "no commit"
 
 
 def _cpu() -> str:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ class Process:
 
     def __init__(self, module: str, settings: Mapping[str, str], log: Path, *, arguments: Sequence[str] = ()) -> None:
         self._module, self._log = module, log
+        self.name = arguments[-1] if arguments else module
         with log.open("wb") as told:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
@@ -50,6 +53,14 @@ class Process:
         """User and system time of all its threads so far."""
         return cpu_seconds(self.pid)
 
+    def cpu_parts(self) -> dict[str, float]:
+        """The CPU time of its threads so far, by what they do."""
+        parts: defaultdict[str, float] = defaultdict(float)
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it ended
+                parts[f"{self.name}: {_part(self.pid, thread)}"] += _cpu_seconds(thread / "stat")
+        return parts
+
     async def end(self) -> None:
         self._child.terminate()
         try:
@@ -59,8 +70,20 @@ class Process:
 
 
 def cpu_seconds(pid: int) -> float:
+    return _cpu_seconds(Path(f"/proc/{pid}/stat"))
+
+
+def _part(pid: int, thread: Path) -> str:
+    """The C core names its threads. Those of Python have the name of the process."""
+    if thread.name == str(pid):
+        return "event loop"
+    named = (thread / "comm").read_text() != Path(f"/proc/{pid}/comm").read_text()
+    return "gRPC threads" if named else "database threads"
+
+
+def _cpu_seconds(stat: Path) -> float:
     # The command's name may contain spaces, and ends with the last bracket. See proc(5).
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = stat.read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 

@@ -17,47 +17,62 @@ from benchmarks.accepting import at_fixed_concurrency, at_fixed_rate
 from benchmarks.answering import compare
 from benchmarks.figures import Results
 from benchmarks.flooding import FLOODER, THINKING, flooded
+from benchmarks.growing import GROWING, Growing, grown
 from benchmarks.machine import this_machine
+from benchmarks.per_message import counts_per_message
 from benchmarks.plot import draw
 from benchmarks.report import markdown
 from benchmarks.systems import bare, pair
 
 if TYPE_CHECKING:
-    from benchmarks.figures import Accepted, Comparison, Flood
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.figures import Accepted, Comparison, Flood, Growth
 
 RESULTS = Path(__file__).with_name("results")
 HELD_BACK = 3600.0
 """A debounce, in seconds, that delays every turn while acceptance is measured."""
 PEOPLE_WHO_WRITE = 1000
 PEOPLE_ANSWERED = 500
-# Messages per second, messages in a round, rounds. The first rate is that of the target.
-LOADS = ((50.0, 300, 5), (150.0, 600, 3))
+# Messages per second, messages in a round, rounds.
+LOADS = ((50.0, 300, 5), (100.0, 400, 3), (150.0, 600, 3))
+SHORT_LOADS = ((50.0, 300, 2), (150.0, 450, 2))
+DATABASES = 4 + 2 * len(GROWING)
 
 
 def main() -> None:
     options = _options()
-    machine = this_machine("PostgreSQL from its wheel" if options.postgres else "SQLite (WAL, synchronous=FULL)")
     gc.disable()  # a pause of the load generator would look like one of the pair
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         kind = databases.postgres if options.postgres else databases.sqlite
         with kind(folder) as new_database:
-            urls = [new_database() for _ in range(4)]
-            results = uvloop.run(_measured(folder, urls))
+            if options.short:
+                _tell(uvloop.run(_compared(folder, new_database(), SHORT_LOADS)))
+                return
+            machine = this_machine(
+                "PostgreSQL from its wheel" if options.postgres else "SQLite (WAL, synchronous=FULL)"
+            )
+            results = uvloop.run(_measured(folder, iter([new_database() for _ in range(DATABASES)])))
     _write(markdown(results, machine), results, "postgres" if options.postgres else "results")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--postgres", action="store_true", help="on a real PostgreSQL instead of SQLite")
+    parser.add_argument("--short", action="store_true", help="two minutes: print the ratios to the bare handler")
     return parser.parse_args()
 
 
-async def _measured(folder: Path, urls: list[str]) -> Results:
-    alone = await _accepted(folder, urls[0], HELD_BACK)
-    beside = await _accepted(folder, urls[1], 0.0)
-    compared = await _compared(folder, urls[2])
-    return Results(*alone, *beside, compared, await _flooded(folder, urls[3]))
+async def _measured(folder: Path, urls: Iterator[str]) -> Results:
+    alone = await _accepted(folder, next(urls), HELD_BACK)
+    beside = await _accepted(folder, next(urls), 0.0)
+    compared = await _compared(folder, next(urls), LOADS)
+    flood = await _flooded(folder, next(urls))
+    growths = [await _grown(folder, urls, growing) for growing in GROWING]
+    _say("counting the work of one message")
+    counts = await counts_per_message(folder, f"sqlite:///{folder}/counted.db")
+    return Results(*alone, *beside, compared, flood, tuple(growths), counts)
 
 
 async def _accepted(folder: Path, url: str, debounce: float) -> tuple[Accepted, Accepted]:
@@ -67,14 +82,14 @@ async def _accepted(folder: Path, url: str, debounce: float) -> tuple[Accepted, 
         return await at_fixed_concurrency(system), await at_fixed_rate(system)
 
 
-async def _compared(folder: Path, url: str) -> tuple[Comparison, ...]:
+async def _compared(folder: Path, url: str, loads: Sequence[tuple[float, int, int]]) -> tuple[Comparison, ...]:
     async with AsyncExitStack() as stack:
         ours = await stack.enter_async_context(pair(folder, url, people=PEOPLE_ANSWERED, debounce=0.0))
         theirs = await stack.enter_async_context(bare(folder, people=PEOPLE_ANSWERED))
         for system in (ours, theirs):
             await system.warm_up()
         comparisons = []
-        for rate, messages, rounds in LOADS:
+        for rate, messages, rounds in loads:
             _say(f"answering {rate:.0f} messages a second, the pair and the bare handler alternately")
             comparisons.append(await compare(ours, theirs, rate=rate, messages=messages, rounds=rounds))
         return tuple(comparisons)
@@ -85,6 +100,20 @@ async def _flooded(folder: Path, url: str) -> Flood:
     async with pair(folder, url, people=FLOODER + 1, debounce=0.0, thinking=THINKING) as system:
         await system.warm_up()
         return await flooded(system)
+
+
+async def _grown(folder: Path, urls: Iterator[str], growing: Growing) -> Growth:
+    _say(f"{growing.much:,} {growing.what}, and {growing.little:,}")
+    return await grown(folder, urls, growing)
+
+
+def _tell(comparisons: Sequence[Comparison]) -> None:
+    for each in comparisons:
+        ratios = ", ".join(f"{ratio:.1f}" for ratio in each.cpu_ratio.rounds)
+        _say(
+            f"at {each.rate:.0f} messages a second {each.cpu_ratio.median:.1f} x the bare handler's CPU ({ratios}),"
+            f" p50 {each.pair.p50.median:.0f} ms, p99 {each.pair.p99.median:.0f} ms, {each.pair.unanswered} unanswered"
+        )
 
 
 def _write(report: str, results: Results, name: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks import load, webhooks
+from benchmarks.filling import ENCRYPTION_KEYS
 from benchmarks.http_client import Client
 from benchmarks.processes import Process
 from benchmarks.vendors import Vendors
@@ -45,9 +46,13 @@ class System:
         made = list(itertools.islice(self.messages(), many))
         return [marker for marker, _ in made], [request for _, request in made]
 
-    def cpu_seconds(self) -> list[float]:
-        """The CPU time of each process so far."""
-        return [process.cpu_seconds() for process in self.processes]
+    def cpu_seconds(self) -> float:
+        """The CPU time of all its processes so far."""
+        return sum(process.cpu_seconds() for process in self.processes)
+
+    def cpu_parts(self) -> dict[str, float]:
+        """The CPU time so far of each part, as "kernel_service: event loop"."""
+        return {part: seconds for process in self.processes for part, seconds in process.cpu_parts().items()}
 
     async def warm_up(self) -> None:
         """Let each person write once, so that they are known, their kernels resident, and all connections open."""
@@ -93,7 +98,7 @@ async def pair(
             "CONNECT_LISTEN": f"127.0.0.1:{connect_port}",
             "KERNEL_DATABASE_URL": database_url,
             "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
-            "KERNEL_ENCRYPTION_KEYS": "benchmark:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "KERNEL_ENCRYPTION_KEYS": ENCRYPTION_KEYS,
             "KERNEL_DEBOUNCE_SECONDS": str(debounce),
             "COMPOSIO_API_KEY": "benchmark",
             "COMPOSIO_BASE_URL": vendors.url,
