@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy import literal_column
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from enum import StrEnum
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
     S = TypeVar("S", bound=StrEnum)
 
 
-def is_one_of(column: ColumnElement[str], states: Iterable[StrEnum]) -> ColumnElement[bool]:
-    return column.in_([state.value for state in states])
+def is_one_of(column: ColumnElement[str], states: Iterable[str]) -> ColumnElement[bool]:
+    """The states are literals: a list of parameters would be expanded each time that the statement runs."""
+    return column.in_([literal_column(f"'{state}'") for state in states])
 
 
 def may_take(column: ColumnElement[str], transition: Transition[S]) -> ColumnElement[bool]:
@@ -26,4 +29,4 @@ def may_take(column: ColumnElement[str], transition: Transition[S]) -> ColumnEle
 
 def may_become(column: ColumnElement[str], machine: StateMachine[S], target: S) -> ColumnElement[bool]:
     """Whether the row is in a state from which it may become `target`."""
-    return column.in_(machine.sources(target))
+    return is_one_of(column, machine.sources(target))
