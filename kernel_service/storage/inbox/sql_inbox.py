@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, and_, bindparam, func, insert, not_, or_, select, true, union_all, update
+from sqlalchemy import Integer, bindparam, func, insert, not_, or_, select, true, union_all, update
 from sqlalchemy.sql import exists
 
-from kernel_service.errors import AlreadyExists, Exhausted
+from kernel_service.errors import Exhausted
 from kernel_service.media.incoming import parted
 from kernel_service.ports.commands import Command
 from kernel_service.ports.inbox import Accepted
@@ -18,24 +18,19 @@ from kernel_service.storable import to_json
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.inbox import sent_order
+from kernel_service.storage.inbox import senders, sent_order
 from kernel_service.storage.inbox.recognising import recognise
-from kernel_service.storage.keys import message_ids
 from kernel_service.storage.media import media, room
 from kernel_service.storage.outbox import replies
-from kernel_service.storage.people.people import SURVIVOR, person_of_message, whose
+from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.payloads import to_stored
-from kernel_service.storage.schema.people import alias
-from kernel_service.storage.schema.serials import NextMessageSeq
 from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, turn
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
-
     from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import Message
     from kernel_service.ports.weak_ids import WeakIdExpiry
@@ -44,43 +39,6 @@ if TYPE_CHECKING:
 _NEVER_LATE = (Command.STOP, Command.NEW_CHAT)
 """A "stop" that was sent later but arrived earlier does not cancel these."""
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
-_KNOWN = select(
-    message.c.seq, message.c.person_id, message.c.payload_digest, message.c.status, message.c.turn_id
-).where(
-    message.c.channel == bindparam("channel"),
-    message.c.address == bindparam("address"),
-    message.c.user_digest == bindparam("user_digest"),
-    message_ids.is_named(message.c.message_id),
-)
-_pending = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
-# The person's waiting messages, and each message of this id under one of their ids: both come from small indexes.
-_SO_FAR = (
-    select(
-        select(NextMessageSeq()).scalar_subquery().label("next_seq"),
-        _pending.correlate(None).scalar_subquery().label("pending"),
-        select(kernel.c.stopped_at)
-        .where(kernel.c.person_id == bindparam("person"))
-        .scalar_subquery()
-        .label("stopped_at"),
-        message.c.seq,
-        message.c.person_id,
-        message.c.payload_digest,
-        message.c.status,
-        message.c.turn_id,
-    )
-    .select_from(
-        alias.outerjoin(
-            message,
-            and_(
-                message.c.channel == bindparam("channel"),
-                message.c.address == bindparam("address"),
-                message.c.user_digest == alias.c.digest,
-                message_ids.is_named(message.c.message_id),
-            ),
-        )
-    )
-    .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
-)
 _KEEP = insert(message)
 _ANSWER = (
     select(
@@ -164,42 +122,33 @@ class SqlInbox(SqlPort):
     @writes(in_order_of="received.user_id")
     def accept(self, tx: Tx, received: Message, *, now: float, max_pending: int) -> Accepted:
         stored = to_json(to_stored(received.payload), sort_keys=True)
-        key = {
-            "channel": received.channel,
-            "address": received.address,
-            "user_digest": tx.digests.user(received.user_id),
-        }
-        named = message_ids.named(tx, received.message_id)
-        digest = tx.digests.payload(stored)
-        known = tx.execute(_KNOWN, key | named).one_or_none()
-        if known is not None:
-            if whose(tx, received, now, self._weak_ids).person_id != known.person_id:
-                raise _reused("this message id was used before by another person with the same user id")
-            return _duplicate(known, digest)
-        person_id = person_of_message(tx, received, now, self._weak_ids)
-        so_far = tx.execute(_SO_FAR, key | named | {"person": person_id}).all()
-        known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
-        if known is not None:  # under another of their ids; a message with another payload is a different message
-            return _duplicate(known, digest)
+        came = senders.arrival(tx, received, stored)
+        sender = senders.find(tx, came, now, self._weak_ids)
+        if isinstance(sender, Accepted):
+            return sender
+        person_id, seq = sender.person_id, sender.next_seq
         command, code = recognise(tx, person_id, received.payload)
         if command is not Command.STOP:  # a "stop" makes room
-            _check_room(so_far[0].pending, max_pending)
-        sent_at, status = _sent(received, command, so_far[0].stopped_at, now)
+            _check_room(sender.pending, max_pending)
+        sent_at, status = _sent(received, command, sender.stopped_at, now)
         payload, file = parted(received.payload, locked=received.locked_file)
-        media_id = new_id("m", now)
+        media_id = new_id("m", now) if file is not None else ""
         if file is not None:
             room.make_room(tx, person_id, len(file.data), self._quota, now=now)
             payload = payload.with_media_id(media_id)
-        payload = replace(payload, code=code)
-        seq, cipher = so_far[0].next_seq, tx.cipher_of(person_id)
-        row = key | {
+        if code:
+            payload = replace(payload, code=code)
+        if payload is not received.payload:
+            stored = to_json(to_stored(payload), sort_keys=True)
+        cipher = tx.cipher_of(person_id)
+        row = came.key | {
             "seq": seq,
             "person_id": person_id,
-            "message_id": named["id_digest"],
+            "message_id": came.named["id_digest"],
             "sealed_id": cipher.seal_text(received.message_id, place(message.c.sealed_id, seq)),
-            "payload_digest": digest,
+            "payload_digest": came.payload_digest,
             "reply_mode": received.reply_mode.value,
-            "payload": cipher.seal_json(to_stored(payload), place(message.c.payload, seq)),
+            "payload": cipher.seal(stored, place(message.c.payload, seq)),
             "accepted_at": now,
             "sent_at": sent_at,
             "status": status.value,
@@ -211,7 +160,8 @@ class SqlInbox(SqlPort):
         if file is not None:
             media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
         taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
-        replies.release_held(tx, person_id, received.channel)
+        if sender.holds:
+            replies.release_held(tx, person_id, received.channel)
         return Accepted(
             person_id,
             seq,
@@ -275,14 +225,3 @@ def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple
     parked_requests.withdraw(tx, person_id, now)
     approvals.withdraw(tx, person_id, now)
     return tuple(tx.execute(_TAKE_BACK, stopped | {"before": seq}).scalars())
-
-
-def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
-    if known.payload_digest != digest:
-        raise _reused("this message id was used before with another payload")
-    status = MessageStatus(known.status)
-    return Accepted(known.person_id, known.seq, duplicate=True, status=status, turn_id=known.turn_id or "")
-
-
-def _reused(how: str) -> AlreadyExists:
-    return AlreadyExists("MESSAGE_ID_REUSED", f"{how}; give each message its own")

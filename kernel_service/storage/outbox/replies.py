@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, exists, insert, select, update
 
 from kernel_service.ports.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
 from kernel_service.ports.states.reply import WRITTEN_AGAIN, ReplyState
@@ -23,7 +23,7 @@ from kernel_service.storage.schema.transitions import may_take
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, Row
 
     from kernel_service.ports.messages import Notice
     from kernel_service.ports.turns import TurnMessage
@@ -40,14 +40,10 @@ _INLINE = (
 )
 
 
+_held = and_(reply.c.channel == bindparam("of"), REPLY_UNSETTLED, may_take(reply.c.state, WRITTEN_AGAIN))
 _RELEASE_HELD = (
     update(reply)
-    .where(
-        reply.c.person_id == bindparam("person"),
-        reply.c.channel == bindparam("of"),
-        REPLY_UNSETTLED,
-        may_take(reply.c.state, WRITTEN_AGAIN),
-    )
+    .where(reply.c.person_id == bindparam("person"), _held)
     .values(state=WRITTEN_AGAIN.target.value, not_before=None)
 )
 _RELEASE_UNADDRESSED = (
@@ -131,6 +127,11 @@ def answered_seq(tx: Tx, row: Row[Any]) -> int | None:
         return cast("int | None", row.answers_seq)
     named = message_ids.named(tx, row.answers_message_id)  # a row of an earlier release
     return tx.execute(_NAMED_IN_TURN, {"turn": row.turn_id, **named}).scalar_one_or_none()
+
+
+def holds(person_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """In a statement: whether `release_held` would release a reply to the person in the channel `of`."""
+    return exists().where(reply.c.person_id == person_id, _held)
 
 
 def release_held(tx: Tx, person_id: str, channel: str) -> None:

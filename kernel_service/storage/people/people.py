@@ -19,7 +19,7 @@ from kernel_service.storage.schema.people import alias, person
 from kernel_service.storage.sealing.ciphers import KEY_BYTES, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Row
 
@@ -40,17 +40,18 @@ _HAS_STRONG = exists().where(
 )
 # A replaced number may now belong to anyone, so it no longer identifies its former owner.
 GIVEN_UP: Final = and_(not_(alias.c.strong), alias.c.replaced_at.is_not(None))
+FOUND_COLUMNS: Final = (
+    alias.c.scope,
+    alias.c.digest,
+    alias.c.strong,
+    alias.c.person_id,
+    or_(_HAS_STRONG, GIVEN_UP).label("has_strong"),
+    alias.c.created_at,
+    alias.c.heard_at,
+)
 # The row is locked until the transaction ends, so that a merge cannot leave behind a value stored for the person.
 FOUND: Final = (
-    select(
-        alias.c.scope,
-        alias.c.digest,
-        alias.c.strong,
-        alias.c.person_id,
-        or_(_HAS_STRONG, GIVEN_UP).label("has_strong"),
-        alias.c.created_at,
-        alias.c.heard_at,
-    )
+    select(*FOUND_COLUMNS)
     .where(alias.c.channel == bindparam("channel"), alias.c.digest.in_(bindparam("digests", expanding=True)))
     .with_for_update(read=True, of=alias)
 )
@@ -105,13 +106,25 @@ def whose(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpiry) -> Resol
 
 def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, weak_ids: WeakIdExpiry) -> list[FoundAlias]:
     """The stored form of those of the given ids that identify a person."""
-    asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
+    asked = digested(tx, given)
     rows = tx.execute(FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
+    return found_among(asked, rows, now, weak_ids)
+
+
+def digested(tx: Tx, given: Iterable[Alias]) -> dict[tuple[str, bytes], str]:
+    """User ids by the scope and the digest under which a row of `alias` has them."""
+    return {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
+
+
+def found_among(
+    asked: Mapping[tuple[str, bytes], str], rows: Iterable[Row[Any]], now: float, weak_ids: WeakIdExpiry
+) -> list[FoundAlias]:
+    """The aliases of those rows with `FOUND_COLUMNS` whose scope was asked for, too."""
     return [found(row, asked[row.scope, row.digest], now, weak_ids) for row in rows if (row.scope, row.digest) in asked]
 
 
 def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> FoundAlias:
-    """The alias of a row of `FOUND`."""
+    """The alias of a row with `FOUND_COLUMNS`."""
     # The first time that a strong id is given as weak, its last use is unknown, so it is not treated as silent.
     first_time = row.strong and row.heard_at is None
     heard_at = now if first_time else row.created_at if row.heard_at is None else row.heard_at

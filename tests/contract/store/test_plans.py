@@ -70,6 +70,9 @@ MORE: Final = {
 INDEXES: Final = {
     "FROM alias WHERE alias.channel = ? AND alias.digest IN": "ix_alias_channel_digest",
     "FROM alias WHERE alias.channel = ? AND alias.digest = ?": "ix_alias_channel_digest",
+    "FROM alias JOIN kernel ON": "ix_alias_channel_digest",
+    "JOIN kernel ON kernel.person_id = alias.person_id": "ix_message_open",
+    "kernel ON kernel.person_id = alias.person_id": "ix_reply_unsettled",
     "FROM alias LEFT OUTER JOIN message ON message.channel": "ix_message_open",
     "FROM turn WHERE turn.person_id = ? AND turn.status IN": "ix_turn_open",
     "UPDATE reply SET state=?, not_before=? WHERE reply.person_id": "ix_reply_unsettled",

@@ -1,0 +1,187 @@
+"""Finds the sender of a message, and what its acceptance depends on, or the same message as it was accepted before.
+
+For a known person with a new message one statement finds it all. A new person, a changed or expired id, ids of several
+people and a repeated message need more statements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import and_, bindparam, func, select
+
+from kernel_service.errors import AlreadyExists
+from kernel_service.people.identity import given_ids, resolve
+from kernel_service.ports.inbox import Accepted
+from kernel_service.ports.messages import MessageStatus
+from kernel_service.storage.keys import message_ids
+from kernel_service.storage.outbox import replies
+from kernel_service.storage.people.people import FOUND_COLUMNS, digested, found_among, person_of_message, whose
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.people import alias
+from kernel_service.storage.schema.serials import NextMessageSeq
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Row
+
+    from kernel_service.people.identity import Resolution
+    from kernel_service.ports.messages import Message
+    from kernel_service.ports.weak_ids import WeakIdExpiry
+    from kernel_service.storage.engine.engine import Tx
+
+MOST_IDS: Final = 3
+"""How many ids one statement looks up. WhatsApp names a person by at most three."""
+
+_ids = tuple(f"id_{number}" for number in range(MOST_IDS))
+_same = and_(
+    message.c.channel == bindparam("channel"),
+    message.c.address == bindparam("address"),
+    message_ids.is_named(message.c.message_id),
+)
+_next_seq = select(NextMessageSeq()).scalar_subquery().label("next_seq")
+
+
+def _pending(person_id: ColumnElement[str]) -> ColumnElement[int]:
+    waiting = select(func.count()).select_from(message).where(message.c.person_id == person_id, MESSAGE_OPEN)
+    return waiting.correlate_except(message).scalar_subquery().label("pending")
+
+
+_own = alias.alias("own")
+# Joined from the ids, so that both databases look the message up under each of them.
+_repeats = (
+    select(func.count(message.c.seq))
+    .select_from(_own.outerjoin(message, and_(_same, message.c.user_digest == _own.c.digest)))
+    .where(_own.c.person_id == kernel.c.person_id, _own.c.channel == bindparam("channel"))
+    .correlate(kernel)
+    .scalar_subquery()
+)
+# The row of `alias` is locked as in `FOUND`. If the lock waited for a merge, PostgreSQL applies the join to the changed
+# row, and finds nothing: all that is read here was read before the merge.
+_PLAINLY = (
+    select(
+        *FOUND_COLUMNS,
+        kernel.c.stopped_at,
+        _next_seq,
+        _pending(kernel.c.person_id),
+        _repeats.label("repeats"),
+        replies.holds(kernel.c.person_id).label("holds"),
+    )
+    .select_from(alias.join(kernel, kernel.c.person_id == alias.c.person_id))
+    .where(alias.c.channel == bindparam("channel"), alias.c.digest.in_([bindparam(name) for name in _ids]))
+    .with_for_update(read=True, of=alias)
+)
+_KNOWN = select(
+    message.c.seq, message.c.person_id, message.c.payload_digest, message.c.status, message.c.turn_id
+).where(_same, message.c.user_digest == bindparam("user_digest"))
+# The person's waiting messages, and each message of this id under one of their ids: both come from small indexes.
+_SO_FAR = (
+    select(
+        _next_seq,
+        _pending(bindparam("person")),
+        select(kernel.c.stopped_at)
+        .where(kernel.c.person_id == bindparam("person"))
+        .scalar_subquery()
+        .label("stopped_at"),
+        message.c.seq,
+        message.c.person_id,
+        message.c.payload_digest,
+        message.c.status,
+        message.c.turn_id,
+    )
+    .select_from(alias.outerjoin(message, and_(_same, message.c.user_digest == alias.c.digest)))
+    .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
+)
+
+
+class Arrival(NamedTuple):
+    """A message with its digests. `key` and `named` are the values of the columns by which it is found."""
+
+    received: Message
+    key: dict[str, Any]
+    named: dict[str, str]
+    payload_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A person, and what the acceptance of their message depends on. `holds`: replies to them may be held."""
+
+    person_id: str
+    next_seq: int
+    pending: int
+    stopped_at: float | None
+    holds: bool
+
+
+def arrival(tx: Tx, received: Message, payload: bytes) -> Arrival:
+    """`payload` is the payload's JSON with sorted keys."""
+    key = {
+        "channel": received.channel,
+        "address": received.address,
+        "user_digest": tx.digests.user(received.user_id),
+    }
+    return Arrival(received, key, message_ids.named(tx, received.message_id), tx.digests.payload(payload))
+
+
+def find(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
+    """The sender, created if they are new, whose ids are stored; or the same message as it was accepted before.
+
+    Raises `Conflict` IDENTITY_CONFLICT, `AlreadyExists` MESSAGE_ID_REUSED.
+    """
+    return _plainly(tx, came, now, weak_ids) or _thoroughly(tx, came, now, weak_ids)
+
+
+def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | None:
+    """The sender, if all given ids are theirs and stay as they are, and the message is new; otherwise None."""
+    received = came.received
+    given = given_ids(received.user_id, received.aliases)
+    asked = digested(tx, given)
+    digests = [digest for _, digest in asked]
+    if len(digests) > MOST_IDS:
+        return None
+    digests += digests[:1] * (MOST_IDS - len(digests))
+    values = came.key | came.named | dict(zip(_ids, digests, strict=True)) | {"of": received.channel}
+    rows = tx.execute(_PLAINLY, values).all()
+    known = found_among(asked, rows, now, weak_ids)
+    if len({one.person_id for one in known}) != 1:
+        return None
+    found = resolve(known, given)
+    if found.person_id is None or _changes_ids(found):
+        return None
+    row = next(row for row in rows if row.person_id == found.person_id)
+    if row.repeats:
+        return None
+    return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, holds=row.holds)
+
+
+def _changes_ids(found: Resolution) -> bool:
+    return bool(found.attach or found.move or found.heard)
+
+
+def _thoroughly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
+    known = tx.execute(_KNOWN, came.key | came.named).one_or_none()
+    if known is not None:
+        if whose(tx, came.received, now, weak_ids).person_id != known.person_id:
+            raise _reused("this message id was used before by another person with the same user id")
+        return _duplicate(known, came.payload_digest)
+    person_id = person_of_message(tx, came.received, now, weak_ids)
+    so_far = tx.execute(_SO_FAR, came.key | came.named | {"person": person_id}).all()
+    same = (person_id, came.payload_digest)
+    known = next((row for row in so_far if (row.person_id, row.payload_digest) == same), None)
+    if known is not None:  # under another of their ids; a message with another payload is a different message
+        return _duplicate(known, came.payload_digest)
+    row = so_far[0]
+    return Sender(person_id, row.next_seq, row.pending, row.stopped_at, holds=True)
+
+
+def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
+    if known.payload_digest != digest:
+        raise _reused("this message id was used before with another payload")
+    status = MessageStatus(known.status)
+    return Accepted(known.person_id, known.seq, duplicate=True, status=status, turn_id=known.turn_id or "")
+
+
+def _reused(how: str) -> AlreadyExists:
+    return AlreadyExists("MESSAGE_ID_REUSED", f"{how}; give each message its own")
