@@ -23,12 +23,6 @@ KernelError
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 class KernelError(Exception):
     """Carries the reason (an ErrorReason without its prefix), a sentence for the caller, and ids for machines.
@@ -57,14 +51,20 @@ class CallerError(KernelError):
     status = "INVALID_ARGUMENT"
 
 
-@contextmanager
-def within(path: str) -> Iterator[None]:
+class within:  # noqa: N801 - called like a function, as contextlib.suppress is
     """Prefixes the field of a CallerError that is raised inside with this path."""
-    try:
-        yield
-    except CallerError as error:
-        error.field = f"{path}.{error.field}"
-        raise
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, CallerError):
+            error.field = f"{self._path}.{error.field}"
 
 
 class Unauthenticated(KernelError):

@@ -4,6 +4,7 @@ rejected.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from kernel.v1 import bound_pb2
 from kernel_service.errors import CallerError
 
 if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
 _TEXT_BYTES: Final = 64 * 1024
@@ -27,34 +29,74 @@ def check(message: Message, path: str = "") -> None:
 
     For other fields raise `CallerError` FIELD_INVALID, USER_ID_INVALID or PAYLOAD_TOO_LARGE, which names the field.
     """
+    rules = _rules(message.DESCRIPTOR)
     for field, value in message.ListFields():
-        if field.is_repeated:
-            _check_items(message, field, value, path)
-        elif field.type == _MESSAGE:
-            check(value, f"{path}{field.name}.")
-        elif field.type in {_STRING, _BYTES} and (kept := _checked(field, value, f"{path}{field.name}")) is not value:
-            setattr(message, field.name, kept)
+        rule = rules[field]
+        if rule.is_list:
+            _check_items(message, field, rule, value, path)
+        elif rule.holds_bounded:
+            check(value, f"{path}{rule.name}.")
+        elif (
+            rule.is_sized
+            and len(value) > rule.surely
+            and (kept := _checked(field, value, f"{path}{rule.name}")) is not value
+        ):
+            setattr(message, rule.name, kept)
 
 
-def _check_items(message: Message, field: FieldDescriptor, values: Any, path: str) -> None:
-    bound = bound_of(field)
-    if len(values) > bound.items:
+def _check_items(message: Message, field: FieldDescriptor, rule: _Rule, values: Any, path: str) -> None:
+    if len(values) > rule.items:
+        bound = bound_of(field)
         if not bound.cut:
             raise _refused(field, f"{path}{field.name}", f"hold at most {bound.items}")
         del values[bound.items :]
     for place, value in enumerate(values):
-        name = f"{path}{field.name}[{place}]"
-        if field.type == _MESSAGE:
+        name = f"{path}{rule.name}[{place}]"
+        if rule.holds_bounded:
             check(value, f"{name}.")
-        elif field.type in {_STRING, _BYTES} and (kept := _checked(field, value, name)) is not value:
-            getattr(message, field.name)[place] = kept
+        elif rule.is_sized and (kept := _checked(field, value, name)) is not value:
+            getattr(message, rule.name)[place] = kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a field needs, without protobuf's reflection. A value of `surely` characters or bytes is within its bound.
+
+    `holds_bounded`: it holds messages with bounded fields.
+    """
+
+    name: str
+    is_list: bool
+    is_sized: bool
+    holds_bounded: bool
+    surely: int
+    items: int
+
+
+@cache
+def _rules(descriptor: Descriptor) -> dict[FieldDescriptor, _Rule]:
+    return {field: _rule(field) for field in descriptor.fields}
+
+
+def _rule(field: FieldDescriptor) -> _Rule:
+    bound, held = bound_of(field), field.message_type
+    return _Rule(
+        name=field.name,
+        is_list=field.is_repeated,
+        is_sized=field.type in {_STRING, _BYTES},
+        holds_bounded=held is not None and any(map(_is_bounded, _rules(held).values())),
+        surely=bound.bytes if field.type == _BYTES else bound.bytes // 4,  # a character has 4 bytes at most
+        items=bound.items,
+    )
+
+
+def _is_bounded(rule: _Rule) -> bool:
+    return rule.is_list or rule.is_sized or rule.holds_bounded
 
 
 def _checked(field: FieldDescriptor, value: str | bytes, name: str) -> str | bytes:
     """The value itself if it is within its bound, otherwise its truncated form."""
     bound = bound_of(field)
-    if len(value) * (1 if isinstance(value, bytes) else 4) <= bound.bytes:  # a character has 4 bytes at most
-        return value
     raw = value if isinstance(value, bytes) else value.encode()
     if len(raw) <= bound.bytes:
         return value

@@ -26,6 +26,7 @@ MAX_CHANNEL_SHOWN = 40
 log = logging.getLogger(__name__)
 
 _STRENGTHS = {identity_pb2.ALIAS_STRENGTH_STRONG: True, identity_pb2.ALIAS_STRENGTH_WEAK: False}
+_REPLY_MODES = frozenset(messages_pb2.ReplyMode.values())
 _STATUSES = {status: messages_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
 
 
@@ -47,7 +48,7 @@ def plain(value: str, field: str) -> str:
 
 def message(request: messages_pb2.HandleMessageRequest) -> Message:
     """The request in the domain's form, within its bounds. The rules for user ids are in `people.identity`."""
-    if request.reply_mode not in messages_pb2.ReplyMode.values():
+    if request.reply_mode not in _REPLY_MODES:
         raise CallerError("FIELD_INVALID", "`reply_mode` is unknown", field="reply_mode")
     outbox = request.reply_mode == messages_pb2.REPLY_MODE_OUTBOX
     return Message(

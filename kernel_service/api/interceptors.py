@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Handler = Any  # grpc.RpcMethodHandler: its stubs do not support async behaviors
     Context = grpc.aio.ServicerContext[Any, Any]
-    Answer = Callable[[AsyncIterator["Sized"], Context], Awaitable[Any]]
+    Answer = Callable[[AsyncIterable["Sized"], Context], Awaitable[Any]]
 
 log = logging.getLogger(__name__)
 
@@ -113,10 +113,8 @@ class Guard:
             if caller.get() == NOBODY:
                 caller.set(stranger(context.peer()))
             try:
-                # gRPC leaves its receiver in a reference cycle, with the last request. Closing it frees the request.
                 with self._room.taken(caller.get(), rpc):
-                    async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
-                        return await answer(received, context)
+                    return await answer(requests, context)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - any error ends as a status
@@ -130,8 +128,8 @@ class Guard:
     def _one(self, handler: Handler) -> Answer:
         """Handles a unary request."""
 
-        async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
-            size, request = await self._received(requests)
+        async def answer(_: AsyncIterable[Sized], context: Context) -> Any:
+            size, request = await self._received(context)
             with self._room.holding(caller.get(), size):
                 if handler.response_streaming:
                     await _written(handler.unary_stream(request, context), context)
@@ -143,20 +141,22 @@ class Guard:
     def _stream(self, handler: Handler) -> Answer:
         """Handles a stream of requests, which the handler takes one after the other."""
 
-        async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
-            in_time = InTime(requests, self._idle_seconds)
-            if handler.response_streaming:
-                await _written(handler.stream_stream(in_time, context), context)
-                return None
-            return await handler.stream_unary(in_time, context)
+        async def answer(requests: AsyncIterable[Sized], context: Context) -> Any:
+            # gRPC leaves its receiver in a reference cycle, with the last request. Closing it frees the request.
+            async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
+                in_time = InTime(received, self._idle_seconds)
+                if handler.response_streaming:
+                    await _written(handler.stream_stream(in_time, context), context)
+                    return None
+                return await handler.stream_unary(in_time, context)
 
         return answer
 
-    async def _received(self, requests: AsyncIterator[Sized]) -> Sized:
+    async def _received(self, context: Context) -> Sized:
         """The request of a unary call, within its bounds. Raises `Stalled`, `CallerError`."""
-        async with self._room.reading(caller.get()):
-            found: Sized | None = await anext(InTime(requests, BODY_SECONDS, whole=True), None)
-        if found is None:
+        async with self._room.reading(caller.get()), _in_time(BODY_SECONDS):
+            found = await context.read()
+        if not isinstance(found, Sized):  # the end of the stream
             raise CallerError("FIELD_REQUIRED", "the call holds no request", field="request")
         if not is_stranger(caller.get()):
             bounds.check(found.request)
@@ -194,22 +194,26 @@ def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
 class InTime:
     """The requests of a stream, each with a time limit. Raises `Stalled`."""
 
-    def __init__(self, requests: AsyncIterator[Sized], seconds: float, *, whole: bool = False) -> None:
-        """`whole`: yield the requests with their sizes."""
-        self._requests = aiter(requests)
+    def __init__(self, requests: AsyncIterator[Sized], seconds: float) -> None:
+        self._requests = requests
         self._seconds = seconds
-        self._whole = whole
 
     def __aiter__(self) -> InTime:
         return self
 
     async def __anext__(self) -> Any:
-        try:
-            async with asyncio.timeout(self._seconds):
-                found = await anext(self._requests)
-        except TimeoutError:
-            raise Stalled(f"nothing has come for {self._seconds:g} seconds") from None
-        return found if self._whole else found.request
+        async with _in_time(self._seconds):
+            return (await anext(self._requests)).request
+
+
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    """Limits the time in which a request must arrive. Raises `Stalled`."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Stalled(f"nothing has come for {seconds:g} seconds") from None
 
 
 async def _abort(status: status_pb2.Status, context: Context) -> None:

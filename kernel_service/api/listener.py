@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 from grpc_reflection.v1alpha import reflection
@@ -74,9 +74,10 @@ class Listener:
         health = Health()
         interceptor = AuthInterceptor(self.tokens, self.room, self.refused, idle_seconds=self.idle_seconds)
         server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
-        kernel_pb2_grpc.add_KernelServiceServicer_to_server(self.kernel, server)
-        admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(self.admin, server)
-        health.add_to(server)
+        served = cast("grpc.aio.Server", _ByName(server))
+        kernel_pb2_grpc.add_KernelServiceServicer_to_server(self.kernel, served)
+        admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(self.admin, served)
+        health.add_to(served)
         reflection.enable_server_reflection([*SERVING_NAMES[1:], Health.NAME, reflection.SERVICE_NAME], server)
         port = self._bind(server)
         await server.start()
@@ -97,3 +98,16 @@ class Listener:
         except RuntimeError as error:
             problem = "the port is in use, or the host is not an address of this machine"
             raise CannotListenError("KERNEL_LISTEN", self.listen, problem) from error
+
+
+class _ByName:
+    """A server whose methods are found by name alone.
+
+    gRPC's asyncio server has one task waiting for each registered method, and waits for all of them again at each call.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """Register nothing: the generated code has added the same handlers by name."""

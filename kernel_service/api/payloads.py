@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from kernel.v1 import media_pb2, messages_pb2
 
+_YEAR_1: Final = -62_135_596_800
+_YEAR_10000: Final = 253_402_300_800
+"""Their first seconds, since the epoch. A Timestamp lies between them."""
+_SECOND: Final = 10**9
 _FILES: Final = {
     each.KIND: each for each in (payloads.Image, payloads.Audio, payloads.Video, payloads.Document, payloads.Sticker)
 }
@@ -86,10 +90,8 @@ def _sent_at(given: messages_pb2.Payload) -> int | None:
     """In nanoseconds since the epoch."""
     if not given.HasField("sent_at"):
         return None
-    try:
-        given.sent_at.ToJsonString()
-    except ValueError:
-        raise CallerError(
-            "FIELD_INVALID", "`payload.sent_at` must lie in the years 1 to 9999", field="payload.sent_at"
-        ) from None
-    return given.sent_at.ToNanoseconds()
+    sent_at = given.sent_at
+    seconds, nanos = sent_at.seconds, sent_at.nanos
+    if not (_YEAR_1 <= seconds < _YEAR_10000 and 0 <= nanos < _SECOND):
+        raise CallerError("FIELD_INVALID", "`payload.sent_at` must lie in the years 1 to 9999", field="payload.sent_at")
+    return seconds * _SECOND + nanos

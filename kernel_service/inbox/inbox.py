@@ -106,7 +106,8 @@ class Inbox:
     async def _accept(self, message: Message) -> Accepted:
         self._check(message)
         await self._note_chat(message)
-        message = replace(message, locked_file=await brings_locked_file(message.payload))
+        if await brings_locked_file(message.payload):
+            message = replace(message, locked_file=True)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
         await self._note_time_zone(accepted, message)
         if accepted.wants_media:

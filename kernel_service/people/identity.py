@@ -49,10 +49,16 @@ def check_user_id(user_id: str, channel: str) -> None:
         raise _invalid(f"must be at most {MAX_BYTES} bytes of UTF-8")
     if own != own.strip():
         raise _invalid("must not begin or end with white space")
-    if "," in own or any(unicodedata.category(character) in BARRED for character in own):
+    if "," in own or _holds_barred(own):
         raise _invalid("must not hold a comma, control character or invisible character")
     if prefix != channel:
         raise NotAllowed("CHANNEL_MISMATCH", "the token speaks for the users of one channel only")
+
+
+def _holds_barred(own: str) -> bool:
+    if own.isascii():  # of those only the control characters are barred
+        return not own.isprintable()
+    return any(unicodedata.category(character) in BARRED for character in own)
 
 
 def _invalid(rule: str) -> CallerError:
