@@ -60,7 +60,7 @@ def _check_items(message: Message, field: FieldDescriptor, rule: _Rule, values: 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a field needs, without protobuf's reflection. A value of `surely` characters or bytes is within its bound.
+    """A field of a message type, read once. A value of at most `surely` characters or bytes is within its bound.
 
     `holds_bounded`: it holds messages with bounded fields.
     """

@@ -77,8 +77,12 @@ class KernelMap:
             self._wake_turn(person_id)
 
     def wake_at(self, person_id: str, when: float) -> None:
-        """Wake the person at `when` (epoch seconds). An earlier timer of theirs stays."""
-        self._timers.set(person_id, when)
+        """Wake the person at `when` (epoch seconds), or at once if it is past. An earlier timer of theirs stays."""
+        if when > self._clock():
+            self._timers.set(person_id, when)
+        else:
+            self._timers.drop(person_id)
+            self.wake(person_id)
 
     def _wake_turn(self, person_id: str) -> None:
         if (kernel := self._kernels.get(person_id)) is not None:

@@ -23,13 +23,19 @@ class WakeupTimers:
         if self._closed:
             return
         if person_id in self._timers:
-            earlier, handle = self._timers[person_id]
+            earlier, _ = self._timers[person_id]
             if earlier <= when:
                 return
-            handle.cancel()
+            self.drop(person_id)
         delay = max(0.0, when - self._clock())
         handle = asyncio.get_running_loop().call_later(delay, self._ring, person_id)
         self._timers[person_id] = (when, handle)
+
+    def drop(self, person_id: str) -> None:
+        """Cancel the person's timer, if there is one."""
+        if (timer := self._timers.pop(person_id, None)) is not None:
+            _, handle = timer
+            handle.cancel()
 
     def _ring(self, person_id: str) -> None:
         del self._timers[person_id]

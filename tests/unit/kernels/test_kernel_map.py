@@ -129,6 +129,15 @@ async def test_message_during_a_turn_is_run_after_it(parts: Any) -> None:
     assert turns.ran == ["p_1", "p_1"]
 
 
+async def test_a_person_who_is_due_at_once_needs_no_timer(parts: Any) -> None:
+    kernels, _, turns, clock = parts
+    kernels.wake_at("p_1", clock.now + 60)
+    kernels.wake_at("p_1", clock.now)
+    assert not kernels._timers
+    await settled(kernels)
+    assert turns.ran == ["p_1"]
+
+
 async def test_people_run_concurrently(parts: Any) -> None:
     kernels, _, turns, _ = parts
     turns.gate = asyncio.Event()
