@@ -154,6 +154,18 @@ NextTurn = Turn | float | Quarantined | None
 """The turn to run, when to ask again (epoch seconds), a quarantined turn, or None: nothing waits."""
 
 
+AT_ONCE: Final = 0.0
+"""When to look for the next turn: now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a turn: its replies, and whether another message of the person waits for a turn."""
+
+    replies: list[StoredReply]
+    waits: bool
+
+
 class TurnStore(Protocol):
     """Turns: opened, journaled step by step, held and ended."""
 
@@ -265,7 +277,7 @@ class TurnStore(Protocol):
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[ApprovalPrompt] = (),
         now: float,
-    ) -> list[StoredReply]:
+    ) -> Ended:
         """End the turn in one transaction: last items, usage, replies, members and parked requests.
 
         The replies count towards the person's day; `fixed`: as replies that do not come from a model.

@@ -50,8 +50,7 @@ class TurnRunner:
         if not isinstance(due, Turn):
             return due
         async with self._isolation_bounded(kernel, due, isolation):
-            await turn_execution(self._dependencies, kernel, due).run()
-        return self._clock()  # more messages may have come, or the turn is held: ask again at once
+            return await turn_execution(self._dependencies, kernel, due).run()
 
     async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
         if turn.crashes_alone >= self._most_crashes_alone:

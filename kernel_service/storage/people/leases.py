@@ -9,7 +9,6 @@ from sqlalchemy import bindparam, exists, select, update
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.people import person
-from kernel_service.storage.schema.usage import usage
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -17,16 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 _EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
-_FENCE = (
-    select(kernel.c.epoch, kernel.c.owner, kernel.c.time_zone)
-    .where(kernel.c.person_id == bindparam("person"))
-    .with_for_update(read=True)
-)
-_OF_DAY = (usage.c.person_id == bindparam("person"), usage.c.day == bindparam("day"))
-_FENCE_OF_DAY = _FENCE.add_columns(
-    select(usage.c.replies).where(*_OF_DAY).scalar_subquery().label("replies"),
-    select(usage.c.fixed_replies).where(*_OF_DAY).scalar_subquery().label("fixed_replies"),
-)
+_FENCE = _EPOCH.with_for_update(read=True)
 _MERGED = exists().where(person.c.id == kernel.c.person_id, person.c.merged_into.is_not(None))
 _TAKE = (
     update(kernel)
@@ -36,20 +26,13 @@ _TAKE = (
 )
 
 
-def fence(tx: Tx, person_id: str, epoch: int) -> Row[Any]:
-    """The lease, with its `owner` and the person's sealed `time_zone`, locked until the transaction ends.
-
-    Raises `LeaseLost` unless the epoch is the current owner's.
-    """
-    return _own(tx.execute(_FENCE, {"person": person_id}).one_or_none(), epoch)
+def fence(tx: Tx, person_id: str, epoch: int) -> None:
+    """Lock the lease until the transaction ends. Raises `LeaseLost` unless the epoch is the current owner's."""
+    own(tx.execute(_FENCE, {"person": person_id}).one_or_none(), epoch)
 
 
-def fence_of_day(tx: Tx, person_id: str, epoch: int, day: int) -> Row[Any]:
-    """As `fence`, with the person's `replies` and `fixed_replies` of that day; None: none."""
-    return _own(tx.execute(_FENCE_OF_DAY, {"person": person_id, "day": day}).one_or_none(), epoch)
-
-
-def _own(row: Row[Any] | None, epoch: int) -> Row[Any]:
+def own(row: Row[Any] | None, epoch: int) -> Row[Any]:
+    """The row, with the `epoch` of a lease. Raises `LeaseLost` unless it is this epoch."""
     if row is None or row.epoch != epoch:
         raise LeaseLost
     return row

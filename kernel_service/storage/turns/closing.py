@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, insert, true
 
+from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.messages import ReplyMode, Usage
+from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.outbox.replies import add_reply
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.turns import dead_letter, tool_call
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.messages import Reply, StoredReply
-    from kernel_service.ports.turns import Turn, TurnStatus
+    from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
 
 _END = OPEN_TURN.values(
@@ -39,12 +41,6 @@ _FINISH_ALL = delete(tool_call).where(
 _BURY = insert(dead_letter)
 
 
-# --- the attempt ----------------------------------------------------------------------------------------------------
-
-
-# --- the turn -------------------------------------------------------------------------------------------------------
-
-
 def close(
     tx: Tx,
     record: Turn,
@@ -56,11 +52,15 @@ def close(
     now: float,
     **told: int,
 ) -> None:
+    """Raises `Stopped` instead of an end as COMPLETED, except of a "new chat"."""
     usage = usage or Usage()
     ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **asdict(usage)}
-    of_open_turn(tx, _END, ended)
+    was = of_open_turn(tx, _END, ended)
+    if was.stopped and status is TurnStatus.COMPLETED and not record.is_new_chat:
+        raise Stopped
     pay(tx, record.person_id, usage, settles, now, **told)
-    tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
+    if was.closed:  # otherwise it has made no call
+        tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
 
 
 def bury(tx: Tx, record: Turn, problem: str, now: float) -> None:

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 _mine = item.c.person_id == bindparam("person")
 CONTEXT_START = select(kernel.c.context_start).where(kernel.c.person_id == bindparam("person")).scalar_subquery()
 """In a statement: the number of the first item in the person's context."""
+LAST_ITEM = select(func.coalesce(func.max(item.c.seq), 0)).where(_mine).scalar_subquery()
+"""In a statement: the number of the person's last item; 0: they have none."""
 
-_LAST = select(
-    select(func.coalesce(func.max(item.c.seq), 0)).where(_mine).scalar_subquery().label("last"),
-    CONTEXT_START.label("start"),
-)
+_LAST = select(LAST_ITEM.label("last"), CONTEXT_START.label("start"))
 _BEGIN = (
     update(kernel)
     .where(kernel.c.person_id == bindparam("person"), kernel.c.context_start < bindparam("at"))
@@ -32,9 +31,13 @@ _LIMIT = update(kernel).where(kernel.c.person_id == bindparam("person")).values(
 
 
 def next_seq(tx: Tx, person_id: str) -> int:
-    """The next item's number: after all others, and after the context's start, whose items may be deleted."""
     row = tx.execute(_LAST, {"person": person_id}).one()
-    return int(max(row.last + 1, row.start))
+    return following(row.last, row.start)
+
+
+def following(last: int, start: int) -> int:
+    """The next item's number: after all others, and after the context's start, whose items may be deleted."""
+    return max(last + 1, start)
 
 
 def limit(tx: Tx, person_id: str, tokens: int) -> None:

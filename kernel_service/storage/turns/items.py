@@ -11,10 +11,11 @@ from kernel_service.errors import LeaseLost
 from kernel_service.ports.messages import Usage
 from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.sealing.ciphers import place
-from kernel_service.storage.turns.context import next_seq
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Row
 
     from kernel_service.ports.turns import HistoryItem, Turn
     from kernel_service.storage.engine.engine import Tx
@@ -25,16 +26,19 @@ ITEM_VERSION: Final = 1
 
 _APPEND = insert(item)
 SPENT: Final = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
-OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
+OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN).returning(turn.c.closed, turn.c.stopped)
 
 
-def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> None:
-    """An ended turn is never changed: a process that still works on it has lost it."""
-    if not tx.execute(statement, values).rowcount:
+def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> Row[Any]:
+    """The turn's `closed` and `stopped`. An ended turn is never changed: a process that works on it has lost it."""
+    changed = tx.execute(statement, values).one_or_none()
+    if changed is None:
         raise LeaseLost
+    return changed
 
 
-def add_items(tx: Tx, record: Turn, items: Sequence[HistoryItem], now: float) -> None:
+def add_items(tx: Tx, record: Turn, items: Sequence[HistoryItem], now: float, *, start: int) -> None:
+    """Add the items, numbered from `start`."""
     if not items:
         return
     cipher = tx.cipher_of(record.person_id)
@@ -49,7 +53,7 @@ def add_items(tx: Tx, record: Turn, items: Sequence[HistoryItem], now: float) ->
             "data": cipher.seal_json(one.data, item_place(record.person_id, seq)),
             "created_at": now,
         }
-        for seq, one in enumerate(items, start=next_seq(tx, record.person_id))
+        for seq, one in enumerate(items, start)
     ]
     tx.execute(_APPEND, rows)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Unsupported
@@ -14,12 +15,18 @@ from kernel_service.ports.states.message import OPEN
 from kernel_service.ports.turns import CallRecord, Quarantined, Turn, TurnMessage, TurnPlacement, TurnStatus
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
+from kernel_service.storage.people import leases, time_zones
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, item, tool_call, turn
+from kernel_service.storage.schema.usage import usage
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.turns import waiting
+from kernel_service.storage.turns.standing import WAITS
+from kernel_service.storage.turns.waiting import MAX_MEMBERS
+from kernel_service.storage.usage.spending import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +41,25 @@ log = logging.getLogger(__name__)
 QUARANTINED_FROM: Final = 2
 """A turn with this many crashes is quarantined: that many are unlikely to be a coincidence."""
 
-
+_of_day = (usage.c.person_id == bindparam("person"), usage.c.day == bindparam("day"))
+_open_of_person = (turn.c.person_id == bindparam("person"), TURN_OPEN)
+# The lease once for each waiting message, and once if none waits.
+_DUE = (
+    select(
+        kernel.c.epoch,
+        kernel.c.owner,
+        kernel.c.time_zone,
+        select(usage.c.replies).where(*_of_day).scalar_subquery().label("replies"),
+        select(usage.c.fixed_replies).where(*_of_day).scalar_subquery().label("fixed_replies"),
+        select(turn.c.id).where(*_open_of_person).scalar_subquery().label("open_turn"),
+        message,
+    )
+    .select_from(kernel.outerjoin(message, WAITS))
+    .where(kernel.c.person_id == bindparam("person"))
+    .order_by(*SENT_ORDER)
+    .limit(MAX_MEMBERS)
+    .with_for_update(read=True, of=kernel)
+)
 _OPEN = select(
     turn.c.id,
     turn.c.status,
@@ -52,7 +77,7 @@ _OPEN = select(
     turn.c.told_busy,
     turn.c.started_at,
     *TURN_USAGE,
-).where(turn.c.person_id == bindparam("person"), TURN_OPEN)
+).where(*_open_of_person)
 _AGAIN = (
     update(turn)
     .where(turn.c.id == bindparam("of"), TURN_OPEN)
@@ -80,7 +105,9 @@ _INTENTS = (
 )
 _BEGIN = insert(turn)
 _JOIN = (
-    update(message).where(message.c.seq.in_(bindparam("members", expanding=True))).values(turn_id=bindparam("joined"))
+    update(message)
+    .where(message.c.seq.in_(bindparam("members", expanding=True)), MESSAGE_OPEN, message.c.turn_id.is_(None))
+    .values(turn_id=bindparam("joined"))
 )
 _earlier = item.alias("earlier")
 _LAST_OF_EARLIER = (
@@ -103,10 +130,22 @@ _SUPERSEDE = (
 )
 
 
-def due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:
-    row = tx.execute(_OPEN, {"person": person_id}).one_or_none()
-    if row is None:
-        return _begin(tx, person_id, owner, now, debounce)
+def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:
+    rows = tx.execute(_DUE, {"person": person_id, "day": day_of(now)}).all()
+    lease = leases.own(rows[0] if rows else None, epoch)
+    found: NextTurn
+    if lease.open_turn is None:
+        found = _begin(tx, lease, [row for row in rows if row.seq is not None], now, debounce)
+    else:
+        found = _resume(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
+    if isinstance(found, Turn):
+        found.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
+        found.replied, found.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
+    return found
+
+
+def _resume(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:
+    row = tx.execute(_OPEN, {"person": person_id}).one()
     if not row.stopped and row.not_before is not None and row.not_before > now:
         return float(row.not_before)
     again = _as_it_stands(tx, person_id, row, owner)
@@ -154,7 +193,7 @@ def _newcomers(tx: Tx, record: Turn, now: float, *, begins_anew: bool) -> list[R
 
 def _join(tx: Tx, record: Turn, newcomers: Sequence[Row[Any]], *, begins_anew: bool) -> None:
     """The new messages are sorted among the turn's messages by send time. The turn's journal is superseded."""
-    tx.execute(_JOIN, {"members": [row.seq for row in newcomers], "joined": record.id})
+    _take(tx, newcomers, record.id)
     record.messages += _opened(tx, record.person_id, newcomers)
     record.messages.sort(key=lambda one: (one.sent_at, one.seq))
     record.joins += not begins_anew
@@ -182,24 +221,33 @@ def _open_again(tx: Tx, record: Turn, row: Row[Any], owner: str, room: TurnPlace
         tx.execute(_UNHOLD, {"of": record.id})
 
 
-def _begin(tx: Tx, person_id: str, owner: str, now: float, debounce: float) -> Turn | float | None:
-    members = waiting.together(waiting.waiting(tx, person_id))
+def _take(tx: Tx, members: Sequence[Row[Any]], turn_id: str) -> None:
+    """Raises `StoreUnavailable` if a "stop" took one of them back while this unit waited for the lease."""
+    taken = {"members": [row.seq for row in members], "joined": turn_id}
+    if tx.execute(_JOIN, taken).rowcount != len(members):
+        raise StoreUnavailable
+
+
+def _begin(
+    tx: Tx, lease: Row[Any], waiting_now: Sequence[Row[Any]], now: float, debounce: float
+) -> Turn | float | None:
+    members = waiting.together(waiting_now)
     if not members:
         return None
     ready = waiting.gathered_at(members, debounce)
     if ready > now:
         return ready
-    turn_id = new_id("t", now)
+    turn_id, person_id = new_id("t", now), members[0].person_id
     row = {
         "id": turn_id,
         "person_id": person_id,
         "status": TurnStatus.RUNNING.value,
         "started_at": now,
-        "attempt_owner": owner,
+        "attempt_owner": lease.owner,
         "closed": members[0].alone,
     }
     tx.execute(_BEGIN, row)
-    tx.execute(_JOIN, {"members": [member.seq for member in members], "joined": turn_id})
+    _take(tx, members, turn_id)
     return Turn(
         turn_id,
         person_id,

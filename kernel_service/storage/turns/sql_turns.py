@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Boolean, Integer, bindparam, delete, false, insert, or_, select, true, update
+from sqlalchemy import Boolean, Integer, bindparam, delete, false, insert, or_, true, update
 
-from kernel_service.errors import LeaseLost
+from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.states.message import MESSAGE, OPEN
 from kernel_service.ports.turns import (
     CallRecord,
+    Ended,
     HistoryItem,
     Turn,
     TurnPlacement,
@@ -20,29 +21,31 @@ from kernel_service.ports.turns import (
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.people import leases, time_zones
+from kernel_service.storage.people import leases
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.transitions import is_one_of, may_become
 from kernel_service.storage.schema.turns import tool_call, turn
 from kernel_service.storage.turns import closing, context, opening, waiting
 from kernel_service.storage.turns.items import OPEN_TURN, SPENT, add_items, of_open_turn
 from kernel_service.storage.turns.opening import supersede
+from kernel_service.storage.turns.standing import next_item, standing
 from kernel_service.storage.usage import spending
 from kernel_service.storage.usage.paying import pay
-from kernel_service.storage.usage.spending import add_to_day, day_of
+from kernel_service.storage.usage.spending import add_to_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Row
+
     from kernel_service.ports.approvals import ApprovalPrompt
-    from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.messages import Reply
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.turns import NextTurn, ToolUse
     from kernel_service.storage.engine.engine import Tx
 
-_ATTEMPTED = select(turn.c.attempt_owner).where(turn.c.id == bindparam("of"), turn.c.person_id == bindparam("person"))
 _START = insert(tool_call)
-_CLOSE = update(turn).where(turn.c.id == bindparam("of")).values(closed=true())
+_CLOSE = OPEN_TURN.values(closed=true())
 _FINISH = delete(tool_call).where(
     tool_call.c.person_id == bindparam("person"), tool_call.c.call_id == bindparam("call")
 )
@@ -94,18 +97,11 @@ class SqlTurns(SqlPort):
         debounce: float,
         room: TurnPlacement = TurnPlacement.BESIDE,
     ) -> NextTurn:
-        lease = leases.fence_of_day(tx, person_id, epoch, day_of(now))
-        due = opening.due(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
-        if isinstance(due, Turn):
-            due.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
-            due.replied, due.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
-        return due
+        return opening.due(tx, person_id, epoch, now=now, debounce=debounce, room=room)
 
     @reads
     def check_interrupts(self, tx: Tx, turn: Turn) -> None:
-        if not tx.execute(_ATTEMPTED, {"of": turn.id, "person": turn.person_id}).scalar_one_or_none():
-            raise LeaseLost
-        waiting.interrupt(tx, turn)
+        waiting.check(tx, turn)
 
     @writes(in_order_of="turn.person_id")
     def append(
@@ -122,12 +118,12 @@ class SqlTurns(SqlPort):
         settles: Sequence[str] = (),
         now: float,
     ) -> None:
-        leases.fence(tx, turn.person_id, epoch)
+        stands = standing(tx, turn.person_id, epoch)
         if started is not None:
-            _intend(tx, turn, started)
+            _intend(tx, turn, started, stands)
         if finished:
             tx.execute(_FINISH, {"person": turn.person_id, "call": finished})
-        add_items(tx, turn, items, now)
+        add_items(tx, turn, items, now, start=next_item(stands))
         of_open_turn(tx, _PROGRESS, {"of": turn.id, **asdict(usage)})
         pay(tx, turn.person_id, usage, settles, now)
         if used is not None:
@@ -215,11 +211,11 @@ class SqlTurns(SqlPort):
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[ApprovalPrompt] = (),
         now: float,
-    ) -> list[StoredReply]:
-        leases.fence(tx, turn.person_id, epoch)
+    ) -> Ended:
+        stands = standing(tx, turn.person_id, epoch)
         if status is TurnStatus.COMPLETED and not turn.is_new_chat:
-            waiting.interrupt(tx, turn)
-        add_items(tx, turn, items, now)
+            waiting.interrupt(turn, stands)
+        add_items(tx, turn, items, now, start=next_item(stands))
         parked_requests.park(tx, turn, parked, now)
         approvals.keep(tx, turn, questions, now)
         if turn.is_new_chat:
@@ -231,7 +227,7 @@ class SqlTurns(SqlPort):
             tx.execute(_MERGE, {"of": turn.id, "last": last.seq})
         became = _MEMBERS_OF_STATUS.get(status, MessageStatus.COMPLETED)
         tx.execute(_LAST_BECOMES[became], {"of": turn.id, "last": last.seq})
-        return closing.tell(tx, turn, replies, last.reply_mode, now)
+        return Ended(closing.tell(tx, turn, replies, last.reply_mode, now), waits=stands.waiting is not None)
 
     @writes(in_order_of="turn.person_id")
     def give_up(
@@ -245,9 +241,9 @@ class SqlTurns(SqlPort):
         problem: str,
         now: float,
     ) -> int:
-        leases.fence(tx, turn.person_id, epoch)
+        stands = standing(tx, turn.person_id, epoch)
         superseded = supersede(tx, turn)
-        add_items(tx, turn, items, now)
+        add_items(tx, turn, items, now, start=next_item(stands))
         closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
         tx.execute(_BECOME[MessageStatus.DEAD_LETTERED], {"of": turn.id})
         closing.bury(tx, turn, problem, now)
@@ -255,9 +251,9 @@ class SqlTurns(SqlPort):
         return superseded
 
 
-def _intend(tx: Tx, record: Turn, started: CallRecord) -> None:
+def _intend(tx: Tx, record: Turn, started: CallRecord, stands: Row[Any]) -> None:
     """The point of no return: later messages wait for the next turn."""
-    waiting.interrupt(tx, record)
-    if not record.closed:
-        tx.execute(_CLOSE, {"of": record.id})
+    waiting.interrupt(record, stands)
+    if of_open_turn(tx, _CLOSE, {"of": record.id}).stopped:
+        raise Stopped
     tx.execute(_START, {"person_id": record.person_id, "turn_id": record.id, **asdict(started)})

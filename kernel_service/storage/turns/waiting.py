@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, bindparam, select
+from sqlalchemy import Integer, and_, bindparam, select
 
+from kernel_service.errors import LeaseLost
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Newcomers, Stopped
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
@@ -38,16 +39,23 @@ _WAITING = (
     .order_by(*SENT_ORDER)
     .limit(bindparam("limit", type_=Integer))
 )
-_FIRST = (
+_ATTEMPT = (
     select(
+        turn.c.attempt_owner,
+        turn.c.stopped,
+        message.c.seq.label("waiting"),
         message.c.channel,
         message.c.address,
         message.c.reply_mode,
         message.c.alone,
         message.c.waits_until,
-        select(turn.c.stopped).where(turn.c.id == bindparam("of")).scalar_subquery().label("stopped"),
     )
-    .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
+    .select_from(
+        turn.outerjoin(
+            message, and_(message.c.person_id == turn.c.person_id, MESSAGE_OPEN, message.c.turn_id.is_(None))
+        )
+    )
+    .where(turn.c.id == bindparam("of"), turn.c.person_id == bindparam("person"))
     .order_by(*SENT_ORDER)
     .limit(1)
 )
@@ -107,15 +115,21 @@ def way_of(turn: Turn) -> Way:
     return last.channel, last.address, last.reply_mode.value
 
 
-def interrupt(tx: Tx, turn: Turn) -> None:
-    """Raises `Newcomers` or `Stopped` if the first waiting message interrupts the turn."""
-    first = tx.execute(_FIRST, {"person": turn.person_id, "of": turn.id}).one_or_none()
-    if first is None:
-        return
-    if first.stopped:  # the "stop" itself waits until this turn has ended
+def check(tx: Tx, turn: Turn) -> None:
+    """Raises `Newcomers` or `Stopped` if a message interrupts the turn, `LeaseLost` if its attempt has ended."""
+    row = tx.execute(_ATTEMPT, {"person": turn.person_id, "of": turn.id}).one_or_none()
+    if row is None or not row.attempt_owner:
+        raise LeaseLost
+    if row.stopped:
         raise Stopped
+    interrupt(turn, row)
+
+
+def interrupt(turn: Turn, first: Row[Any]) -> None:
+    """Raises `Newcomers` if the first message, the one that is `waiting`, joins the turn."""
     # A message that waits for its file does not delay the running turn. It joins once it has the file, or comes next.
-    if first.waits_until is None and open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
+    waits = first.waiting is not None and first.waits_until is None
+    if waits and open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
         raise Newcomers
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.progress import ApprovalNeeded
+from kernel_service.ports.turns import AT_ONCE
 from kernel_service.turns.execution.endings import GivenUp
 from kernel_service.turns.replies.answer_replies import with_questions
 
@@ -33,17 +34,20 @@ class TurnCloser:
     live: LiveAnswer
     reports: TurnReports
 
-    async def close(self, ending: Ending) -> None:
-        """`Newcomers` or `Stopped`: a message interrupts an ending that is COMPLETED."""
+    async def close(self, ending: Ending) -> float | None:
+        """Returns when to look for the next turn.
+
+        `Newcomers` or `Stopped`: a message interrupts an ending that is COMPLETED.
+        """
         if isinstance(ending, GivenUp):
             return await self._give_up(ending)
         return await self._finish(ending)
 
-    async def _finish(self, ending: Finished) -> None:
+    async def _finish(self, ending: Finished) -> float | None:
         replies = _prefaced(with_questions(list(ending.replies), ending.questions), ending.preface)
         replies = self.cap.kept(replies, fixed=ending.fixed)
         self.live.complete(replies[0].text if replies else "")
-        await self.journal.end(
+        due = await self.journal.end(
             replies, ending.status,
             problem=ending.problem, fixed=ending.fixed, parked=ending.parked, questions=ending.questions,
         )  # fmt: skip
@@ -51,15 +55,18 @@ class TurnCloser:
         for question in ending.questions:
             self.reports.happened(_approval_needed(question))
         self.reports.ended(ending.status)
+        return due
 
-    async def _give_up(self, ending: GivenUp) -> None:
+    async def _give_up(self, ending: GivenUp) -> float:
         turn = self.turn
         log.warning("turn failed problem=%s turn=%s person=%s", ending.problem, turn.id, turn.person_id)
         if len(turn.messages) > 1 and not turn.closed:
             await self.journal.split(ending.problem)
-            return self.reports.count("split")
-        await self.journal.give_up(ending.problem, ending.text)
-        return self.reports.ended("dead")
+            self.reports.count("split")
+        else:
+            await self.journal.give_up(ending.problem, ending.text)
+            self.reports.ended("dead")
+        return AT_ONCE
 
 
 def _prefaced(replies: list[Reply], preface: str) -> list[Reply]:

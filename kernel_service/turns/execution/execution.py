@@ -50,25 +50,28 @@ class TurnExecution:
     failed: FailedTurn
     history_written_back: AbstractContextManager[None]
 
-    async def run(self) -> None:
-        """Call once. HandedBack, CancelledError: this kernel must stop."""
+    async def run(self) -> float | None:
+        """Call once. Returns when to look for the next turn (epoch seconds), or None: nothing waits.
+
+        HandedBack, CancelledError: this kernel must stop.
+        """
         with self.history_written_back:
             try:
                 with self.interrupts, self.live_answer, self.reports.working():
-                    await self.closer.close(await self._ending())
+                    return await self.closer.close(await self._ending())
             except Newcomers:
-                await self.interrupted.join()
+                return await self.interrupted.join()
             except Stopped:
-                await self.interrupted.stop()
+                return await self.interrupted.stop()
             except (HandedBack, asyncio.CancelledError):
                 await self.interrupted.requeue()
                 raise
             except InDoubtError as call:
-                await self.interrupted.requeue_in_doubt(call.until)
+                return await self.interrupted.requeue_in_doubt(call.until)
             except VendorUnavailable as away:
-                await self.held.hold(away)
+                return await self.held.hold(away)
             except Exception as error:  # noqa: BLE001 - no error may leave the person without a reply
-                await self.failed.fail(error)
+                return await self.failed.fail(error)
 
     async def _ending(self) -> Ending:
         subject = await self.opening.subject()

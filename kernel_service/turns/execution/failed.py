@@ -25,15 +25,19 @@ class FailedTurn:
     journal: TurnJournal
     reports: TurnReports
 
-    async def fail(self, error: Exception) -> None:
-        """Re-raises an error that is transient or needs an operator, since the turn did not cause it."""
+    async def fail(self, error: Exception) -> float:
+        """Returns when the next attempt may start.
+
+        Re-raises an error that is transient or needs an operator, since the turn did not cause it.
+        """
         if isinstance(error, StoreUnavailable | LeaseLost | SealingKeyUnknown):
             raise error
         turn = self.turn
         if isinstance(error, UnusableAnswerError):
             log.warning("model answer unusable turn=%s person=%s", turn.id, turn.person_id)
-            await self.journal.fail("model_answers_nonsense")
+            until = await self.journal.fail("model_answers_nonsense")
         else:
             log.error("turn attempt failed turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
-            await self.journal.fail("turn_broke")
+            until = await self.journal.fail("turn_broke")
         self.reports.count("broke")
+        return until

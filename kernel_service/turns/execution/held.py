@@ -38,14 +38,16 @@ class HeldTurn:
     limits: TurnLimits
     clock: Callable[[], float]
 
-    async def hold(self, away: VendorUnavailable) -> None:
+    async def hold(self, away: VendorUnavailable) -> float | None:
+        """Returns when to look for the next turn."""
         if await self._waits_in_vain(away):
             return await self.closer.close(GivenUp(f"{away.problem}_too_long", texts.limits.WAITED_TOO_LONG))
-        wait, notice = await self.journal.hold(away, may_tell=self.cap.left(fixed=True) > 0)
-        log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self.turn.id, wait)
+        until, notice = await self.journal.hold(away, may_tell=self.cap.left(fixed=True) > 0)
+        log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self.turn.id, until - self.clock())
         if notice is not None:
             self.reports.notice(busy=isinstance(away, Busy))
-        return self.reports.count("held")
+        self.reports.count("held")
+        return until
 
     async def _waits_in_vain(self, away: VendorUnavailable) -> bool:
         """Whether the turn has waited too long, or the vendor refuses this turn alone."""

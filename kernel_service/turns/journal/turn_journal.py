@@ -10,7 +10,7 @@ from kernel_service.errors import Busy
 from kernel_service.kernels.history import CONTEXT_TOKENS
 from kernel_service.ports.messages import Reply, Usage
 from kernel_service.ports.tools import ToolResult
-from kernel_service.ports.turns import CallRecord, TurnStatus
+from kernel_service.ports.turns import AT_ONCE, CallRecord, TurnStatus
 from kernel_service.turns.journal.store_retries import until_stored
 from kernel_service.turns.limits import hold_seconds
 
@@ -82,11 +82,14 @@ class TurnJournal:
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[ApprovalPrompt] = (),
-    ) -> None:
-        """Write the last items, replies, parked requests and the end of the messages. Messages interrupt COMPLETED."""
+    ) -> float | None:
+        """Write the last items, replies, parked requests and the end of the messages. Messages interrupt COMPLETED.
+
+        Returns when to look for the next turn.
+        """
         self._answer_open_calls()
         with self.spending.paid() as bill:
-            await until_stored(
+            ended = await until_stored(
                 lambda: self.store.end(
                     self.turn, self.kernel.epoch, self.transcript.unstored, replies,
                     status=status, problem=problem, usage=bill.usage, settles=bill.settles,
@@ -98,6 +101,7 @@ class TurnJournal:
         if self.turn.is_new_chat:
             self.transcript.begin_anew()
             self.kernel.context_tokens = CONTEXT_TOKENS
+        return AT_ONCE if ended.waits else None
 
     async def give_up(self, problem: str, told: str) -> None:
         """End with an apology. The journaled items leave the history, except for a sentence on the calls made."""
@@ -132,7 +136,7 @@ class TurnJournal:
         self.transcript.drop_stored(superseded)
 
     async def hold(self, away: VendorUnavailable, *, may_tell: bool) -> tuple[float, Reply | None]:
-        """Wait for the vendor, without consuming an attempt. Returns the seconds, and the notice to the person."""
+        """Wait for the vendor, without consuming an attempt. Returns until when, and the notice to the person."""
         busy = isinstance(away, Busy)
         wait = away.retry_after if isinstance(away, Busy) else hold_seconds(self.turn.holds, away.retry_after)
         notice, now = self._notice(wait, busy=busy) if may_tell else None, self.clock()
@@ -140,15 +144,15 @@ class TurnJournal:
         await self.store.hold(
             self.turn, self.kernel.epoch, until=now + wait, problem=away.problem, notice=notice, busy=busy, now=now
         )
-        return wait, notice
+        return now + wait, notice
 
     def _notice(self, wait: float, *, busy: bool) -> Reply | None:
         if busy:
             return Reply(texts.limits.busy(wait)) if wait > NOTICE_AFTER_SECONDS and not self.turn.told_busy else None
         return Reply(texts.limits.STILL_TRYING) if self.turn.holds == NOTICE_AFTER_HOLDS else None
 
-    async def fail(self, problem: str) -> None:
-        """End a failed attempt. The delay before the next one grows with each failure."""
+    async def fail(self, problem: str) -> float:
+        """End a failed attempt. Returns when the next one may start: the delay grows with each failure."""
         now = self.clock()
         until = now + hold_seconds(self.turn.attempt_count, None)
         with self.spending.paid() as bill:
@@ -156,6 +160,7 @@ class TurnJournal:
                 self.turn, self.kernel.epoch, until=until, problem=problem,
                 usage=bill.usage, settles=bill.settles, now=now,
             )  # fmt: skip
+        return until
 
     async def requeue(self, until: float | None = None) -> None:
         """End the attempt without counting it."""

@@ -168,12 +168,14 @@ async def test_a_message_shows_its_outcome(store: Store) -> None:
     assert isinstance(turn, Turn)
     assert (await store.inbox.answer_of(person, last.seq)).turn_id == turn.id
     spent = Usage(input_tokens=5, output_tokens=2)
-    told = await store.turns.end(
+    ended = await store.turns.end(
         turn, epoch, [], [Reply("one"), Reply("two")], status=TurnStatus.COMPLETED, usage=spent, now=NOW
     )
+    told = ended.replies
     answer = await store.inbox.answer_of(person, last.seq)
     assert (answer.status, answer.usage, answer.duplicate) == (MessageStatus.COMPLETED, spent, False)
     assert list(answer.replies) == told
+    assert not ended.waits
     assert [one.reply.text for one in told] == ["one", "two"]
     assert {(one.answers_message_id, one.turn_id) for one in told} == {("m2", turn.id)}
     merged = await store.inbox.answer_of(person, first.seq)

@@ -13,7 +13,7 @@ from kernel_service.ports.interruptions import HandedBack
 from kernel_service.ports.messages import Link, MessageStatus
 from kernel_service.ports.progress import ConnectNeeded, Merged, ToolFinished, ToolStarted
 from kernel_service.ports.tools import ToolResult
-from kernel_service.ports.turns import TurnStatus
+from kernel_service.ports.turns import AT_ONCE, TurnStatus
 from kernel_service.turns.journal import store_retries, turn_journal
 from tests.unit.turns.scene import calls, says
 
@@ -40,7 +40,7 @@ async def test_message_during_the_model_call_joins_the_turn(scene: Scene) -> Non
     kernel, turn = await asked(scene)
     await scene.hear("what is my name", number=2)
     kernel.wake_turn()
-    assert await turn == scene.clock()  # check again, at once
+    assert await turn == AT_ONCE
     scene.model.gate, scene.model.says = None, [says("Ann")]
     await scene.run(kernel)
     assert await scene.told() == ["Ann"]

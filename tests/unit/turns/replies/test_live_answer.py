@@ -240,9 +240,10 @@ async def test_watcher_that_reads_the_end_from_the_store_has_the_whole_text(
     end, seen = scene.store.turns.end, []
     with scene.progress.watching(scene.seq) as watcher:
 
-        async def ended(*args: Any, **options: Any) -> None:
-            await end(*args, **options)
+        async def ended(*args: Any, **options: Any) -> Any:
+            result = await end(*args, **options)
             seen.append(on_screen(await read(watcher)))
+            return result
 
         monkeypatch.setattr(scene.store.turns, "end", ended)
         await scene.run()
@@ -256,9 +257,9 @@ async def test_message_that_crosses_the_end_makes_the_whole_text_void(
     kernel, end = await scene.activated(), scene.store.turns.end
     scene.model.says = [says("To the first")]
 
-    async def ended(*args: Any, **options: Any) -> None:
+    async def ended(*args: Any, **options: Any) -> Any:
         await scene.hear(number=2)
-        await end(*args, **options)
+        return await end(*args, **options)
 
     monkeypatch.setattr(scene.store.turns, "end", ended)
     with scene.progress.watching(scene.seq) as first:

@@ -1,0 +1,120 @@
+"""The statements of a plain turn, from its opening to its end. A change that adds one is seen here."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.ports.interruptions import Stopped
+from kernel_service.ports.messages import Reply, ReplyMode, Usage
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.storage.engine.engine import Tx
+from kernel_service.storage.opening.open_store import open_store
+from tests.contract.store.conftest import keys
+from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from kernel_service.storage.store import Store
+
+OPENING = 3
+"""The lease with the waiting messages, the turn, its messages."""
+END = 7
+"""The lease with the first waiting message; the items, the turn, the usage of the person and of all, the message, the
+reply."""
+SPENT = Usage(input_tokens=7, output_tokens=2, model_calls=1)
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The statements that run inside. One for many rows counts once."""
+    seen: list[str] = []
+    execute = Tx.execute
+
+    def counting(tx: Tx, statement: Any, *values: Any) -> Any:
+        seen.append(str(statement))
+        return execute(tx, statement, *values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tx, "execute", counting)
+        yield seen
+
+
+async def test_plain_turn_takes_few_statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = await own(store, await say(store, "m1", reply_mode=ReplyMode.OUTBOX))
+    with counted(monkeypatch) as opening:
+        turn = await owner.open()
+    with counted(monkeypatch) as end:
+        ended = await store.turns.end(
+            turn, owner.epoch, [HELLO, ASKS], [Reply("done")], status=TurnStatus.COMPLETED, usage=SPENT, now=NOW
+        )
+    assert len(opening) == OPENING, "\n\n".join(opening)
+    assert len(end) == END, "\n\n".join(end)
+    assert not ended.waits
+
+
+async def test_end_tells_whether_a_message_waits(store: Store) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await say(store, "m2", address="desk")  # another route: it does not join
+    ended = await store.turns.end(turn, owner.epoch, [], [], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
+    assert ended.waits
+    following = await owner.open()
+    ended = await store.turns.end(following, owner.epoch, [], [], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
+    assert not ended.waits
+
+
+@pytest.fixture
+async def stop(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """The connection of a writer that accepts a "stop" at the same time."""
+    connection = await asyncpg.connect(postgres_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def on_postgres(postgres_url: str) -> AsyncIterator[Store]:
+    store = await open_store(postgres_url, keys("test"))
+    yield store
+    await store.close()
+
+
+async def test_stop_that_commits_while_the_end_waits_for_the_lease_is_seen(
+    on_postgres: Store, stop: asyncpg.Connection
+) -> None:
+    """The end reads the lease and the waiting messages in one statement, so what it reads may be older."""
+    owner = await own(on_postgres, await say(on_postgres, "m1"))
+    turn = await owner.open()
+    async with stop.transaction():
+        await stop.execute("UPDATE turn SET stopped = true")
+        await stop.execute("UPDATE kernel SET stopped_at = 1")
+        ending = asyncio.create_task(owner.end(turn))
+        await _somebody_waits(stop)
+    with pytest.raises(Stopped):
+        await ending
+    await owner.end(turn, status=TurnStatus.STOPPED)
+
+
+async def test_message_that_a_stop_takes_back_while_the_turn_is_opened_is_not_answered(
+    on_postgres: Store, stop: asyncpg.Connection
+) -> None:
+    owner = await own(on_postgres, await say(on_postgres, "m1"))
+    async with stop.transaction():
+        await stop.execute("UPDATE message SET status = 'stopped'")
+        await stop.execute("UPDATE kernel SET stopped_at = 1")
+        opening = asyncio.create_task(owner.ask())
+        await _somebody_waits(stop)
+    with pytest.raises(StoreUnavailable):
+        await opening
+    assert await owner.ask() is None
+
+
+async def _somebody_waits(connection: asyncpg.Connection) -> None:
+    while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        await asyncio.sleep(0)
