@@ -1,16 +1,17 @@
-"""Batches receipts for the kernel service: those of several webhooks share one call."""
+"""Gathers receipts for the kernel service: those of several webhooks share one call."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from whatsapp_gateway.gathering import GATHER_SECONDS, Gathering
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.model.updates import Status
 
-GATHER_SECONDS: Final = 0.02
-"""How long the first receipt waits for others. Each answer brings at least two receipts, and none is urgent."""
+LATE_SECONDS: Final = 1.0
+"""A webhook with less time than this gets its own call: the time of a shared call is that of its first deadline."""
 
 
 @dataclass(slots=True)
@@ -27,26 +28,24 @@ class Receipts:
 
     def __init__(self, kernel: KernelClient, *, gather_seconds: float = GATHER_SECONDS) -> None:
         self._kernel = kernel
-        self._gather_seconds = gather_seconds
-        self._gathered: list[_Part] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._gathering = Gathering(self._begin, most=MOST_AT_ONCE, seconds=gather_seconds)
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def report(self, statuses: Sequence[Status], timeout: float) -> None:
-        """As `KernelClient.report`, with its errors: after the return they are durable. At most MOST_AT_ONCE."""
+        """As `KernelClient.report`, with its errors: after the return they are durable. At most MOST_AT_ONCE.
+
+        Failures are urgent, since a part may have to be sent again, or the number to pause.
+        """
         loop = asyncio.get_running_loop()
         part = _Part(statuses, loop.time() + timeout, loop.create_future())
-        if sum(len(other.statuses) for other in self._gathered) + len(statuses) > MOST_AT_ONCE:
-            self._send()
-        self._gathered.append(part)
-        if self._timer is None:
-            self._timer = loop.call_later(self._gather_seconds, self._send)
+        if timeout < LATE_SECONDS:
+            self._begin([part])
+        else:
+            urgent = any(status.state == "failed" for status in statuses)
+            self._gathering.add(part, len(statuses), urgent=urgent)
         await part.reported
 
-    def _send(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        parts, self._gathered, self._timer = self._gathered, [], None
+    def _begin(self, parts: Sequence[_Part]) -> None:
         task = asyncio.create_task(self._hand_over(parts))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

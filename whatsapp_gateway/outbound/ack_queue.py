@@ -8,6 +8,7 @@ from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
+from whatsapp_gateway.gathering import Gathering
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
@@ -16,6 +17,8 @@ from whatsapp_gateway.model.outbox import Ack, AckResult, DeliveryOutcome
 logger = logging.getLogger(__name__)
 
 CALL_SECONDS: Final = 5
+MOST_GATHERED: Final = 25
+"""A quarter of the leases that this process may hold (MOST_IN_FLIGHT): those of gathered parts are not free yet."""
 RETRY_SECONDS_AFTER_LEASE: Final = 600
 """How long after its lease an acknowledgement is still retried that reports a part as sent or possibly sent."""
 _BACKOFF: Final = wait_random_exponential(multiplier=0.1, max=5)
@@ -23,12 +26,16 @@ _MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 
 
 class AckQueue:
-    """Acknowledgements that are ready together share one call. now is the monotonic clock of the leases."""
+    """Gathers acknowledgements, since nothing waits for them but the person's next reply.
+
+    now is the monotonic clock of the leases.
+    """
 
     def __init__(self, kernel: KernelClient, metrics: Metrics, now: Callable[[], float]) -> None:
         self._kernel = kernel
         self._metrics = metrics
         self._now = now
+        self._gathering = Gathering(self._make_ready, most=MOST_GATHERED)
         self._ready: asyncio.Queue[Ack] = asyncio.Queue()
         self._unsettled: Counter[str] = Counter()
 
@@ -36,7 +43,11 @@ class AckQueue:
         """Queue one acknowledgement; returns at once."""
         self._metrics.parts.labels(ack.outcome.name.lower()).inc()
         self._unsettled[ack.delivery.reply.id] += 1
-        self._ready.put_nowait(ack)
+        self._gathering.add(ack, urgent=ack.outcome is not DeliveryOutcome.SENT)
+
+    def _make_ready(self, acks: Sequence[Ack]) -> None:
+        for ack in acks:
+            self._ready.put_nowait(ack)
 
     def unsettled(self) -> set[str]:
         """The ids of replies with an acknowledgement that the kernel service has not taken."""
@@ -58,6 +69,7 @@ class AckQueue:
 
     async def flush(self) -> None:
         """Return once every queued acknowledgement is accepted or given up."""
+        self._gathering.flush()
         await self._ready.join()
 
     async def _settle(self, batch: Sequence[Ack]) -> None:

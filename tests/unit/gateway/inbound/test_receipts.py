@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from whatsapp_gateway import gathering
 from whatsapp_gateway.inbound.receipts import Receipts
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
@@ -41,8 +42,17 @@ def receipts(kernel: FakeKernel) -> Receipts:
     return Receipts(cast("KernelClient", kernel), gather_seconds=0)
 
 
-def told(*wamids: str) -> list[Status]:
-    return [Status(wamid, "", "sent") for wamid in wamids]
+@pytest.fixture
+async def busy(kernel: FakeKernel) -> Receipts:
+    """It has just reported, and holds what comes next."""
+    receipts = Receipts(cast("KernelClient", kernel), gather_seconds=3600)
+    await receipts.report(told("first"), 8)
+    kernel.calls.clear()
+    return receipts
+
+
+def told(*wamids: str, state: str = "sent") -> list[Status]:
+    return [Status(wamid, "", state) for wamid in wamids]
 
 
 async def report(receipts: Receipts, *webhooks: Sequence[Status]) -> list[str]:
@@ -86,3 +96,24 @@ async def test_the_call_ends_by_the_earliest_deadline(receipts: Receipts, kernel
 async def test_a_fault_leaves_no_webhook_waiting(receipts: Receipts, kernel: FakeKernel) -> None:
     kernel.fault = ZeroDivisionError()
     assert await report(receipts, told("a"), told("b")) == ["ZeroDivisionError"] * 2
+
+
+async def test_a_failure_is_reported_at_once_with_what_is_held(
+    busy: Receipts, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "URGENT_SECONDS", 0)
+    held = asyncio.create_task(busy.report(told("a"), 8))
+    await asyncio.sleep(0)
+    assert kernel.calls == []
+    await busy.report(told("b", state="failed"), 8)
+    await held
+    assert kernel.calls == [["a", "b"]]
+
+
+async def test_a_webhook_that_is_nearly_late_takes_no_time_from_the_others(busy: Receipts, kernel: FakeKernel) -> None:
+    held = asyncio.create_task(busy.report(told("a"), 8))
+    await asyncio.sleep(0)
+    await busy.report(told("b"), 0.5)
+    assert kernel.calls == [["b"]]
+    assert not held.done()
+    held.cancel()
