@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from whatsapp_gateway.model.updates import Alias, Malformed, Sender
 
-_BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
-_PARENT = re.compile(r"[A-Z]{2}\.ENT\.[A-Za-z0-9]{1,128}")
-_PHONE = re.compile(r"\+?([0-9]{5,20})")
+_ID = re.compile(
+    r"(?P<bsuid>[A-Z]{2}\.[A-Za-z0-9]{1,128})|(?P<parent>[A-Z]{2}\.ENT\.[A-Za-z0-9]{1,128})|\+?(?P<phone>[0-9]{5,20})"
+)
 
 
 @dataclass(slots=True)
@@ -25,10 +25,20 @@ class Ids:
     phone: str = field(default="", repr=False)
 
     def agrees(self, other: "Ids") -> bool:
-        return all(not (a and b) or a == b for a, b in zip(astuple(self), astuple(other), strict=True))
+        """Whether no id of one kind differs."""
+        return (
+            (self.bsuid == other.bsuid or not (self.bsuid and other.bsuid))
+            and (self.parent == other.parent or not (self.parent and other.parent))
+            and (self.phone == other.phone or not (self.phone and other.phone))
+        )
 
     def meets(self, other: "Ids") -> bool:
-        return any(a and a == b for a, b in zip(astuple(self), astuple(other), strict=True))
+        """Whether they share an id."""
+        return bool(
+            (self.bsuid and self.bsuid == other.bsuid)
+            or (self.parent and self.parent == other.parent)
+            or (self.phone and self.phone == other.phone)
+        )
 
 
 def read_ids(*values: Any) -> Ids | None:
@@ -40,23 +50,14 @@ def read_ids(*values: Any) -> Ids | None:
     for value in values:
         if value is None or value == "":
             continue
-        found = _classify(value)
-        if found is None or not ids.agrees(found):
+        found = _ID.fullmatch(value) if isinstance(value, str) else None
+        if found is None or found.lastgroup is None:
             return None
-        ids = _union(ids, found)
+        kind, text = found.lastgroup, found[found.lastgroup]
+        if getattr(ids, kind) not in ("", text):
+            return None
+        setattr(ids, kind, text)
     return ids
-
-
-def _classify(value: Any) -> Ids | None:
-    if not isinstance(value, str):
-        return None
-    if _BSUID.fullmatch(value):
-        return Ids(bsuid=value)
-    if _PARENT.fullmatch(value):
-        return Ids(parent=value)
-    if phone := _PHONE.fullmatch(value):
-        return Ids(phone=phone[1])
-    return None
 
 
 def _union(one: Ids, other: Ids) -> Ids:

@@ -55,23 +55,25 @@ def _change(change: Object, entry: Object, numbers: Collection[str]) -> Iterator
     value = object_in(change, "value")
     metadata = object_in(value, "metadata")
     number = text_in(metadata, "phone_number_id")
-    phone = _NOT_DIGITS.sub("", text_in(metadata, "display_phone_number"))[:_LONGEST_PHONE]
-    contacts = read_contacts(value.get("contacts"))
-    readers: dict[str, Callable[[Object], Update]] = {
-        "messages": lambda item: _message(item, number, phone, contacts),
-        "statuses": lambda item: _status(item, number),
-    }
-    told = [key for key in readers if key in value]
-    if not told:
+    owned = number in numbers
+    if "messages" in value:
+        phone = _NOT_DIGITS.sub("", text_in(metadata, "display_phone_number"))[:_LONGEST_PHONE]
+        contacts = read_contacts(value.get("contacts"))
+        yield from _items(value, "messages", lambda item: _message(item, number, phone, contacts), owned=owned)
+    if "statuses" in value:
+        yield from _items(value, "statuses", lambda item: _status(item, number), owned=owned)
+    if "messages" not in value and "statuses" not in value:
         yield AccountError(error_code_in(value)) if "errors" in value else Malformed("value_odd")
-    for key in told:
-        for item in _objects(value, key):
-            if isinstance(item, Malformed):
-                yield item
-            elif number not in numbers:
-                yield Malformed("number_foreign", text_in(item, "id"))
-            else:
-                yield _read(readers[key], item)
+
+
+def _items(value: Object, key: str, reader: Callable[[Object], Update], *, owned: bool) -> Iterator[Update]:
+    for item in _objects(value, key):
+        if isinstance(item, Malformed):
+            yield item
+        elif not owned:
+            yield Malformed("number_foreign", text_in(item, "id"))
+        else:
+            yield _read(reader, item)
 
 
 def _read(reader: Callable[[Object], Update], item: Object) -> Update:
