@@ -94,9 +94,15 @@ class Intake:
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds
-        taken = await asyncio.gather(*(self._pass_on_of_person(some, deadline) for some in by_person(items)))
+        taken = await self._pass_on_all(by_person(items), deadline)
         reported = await self._report(statuses, deadline)
-        return all(taken) and reported
+        return taken and reported
+
+    async def _pass_on_all(self, people: Sequence[Sequence[InboundItem]], deadline: float) -> bool:
+        """Only several people need tasks: nearly every webhook is of one."""
+        if len(people) <= 1:
+            return all([await self._pass_on_of_person(items, deadline) for items in people])
+        return all(await asyncio.gather(*(self._pass_on_of_person(items, deadline) for items in people)))
 
     async def _pass_on_of_person(self, items: Sequence[InboundItem], deadline: float) -> bool:
         """The items of one person in one webhook, after those of earlier webhooks."""
@@ -155,11 +161,14 @@ class Intake:
             else:
                 self._metrics.receipts.labels("reported").inc(len(some))
                 for status in some:
-                    self._upload_retries.reported(status)
-                    self._apply_status(status)
+                    if status.state == "failed":
+                        self._upload_retries.reported(status)
+                        self._apply_status(status)
         return True
 
     def _classified(self, status: Status) -> Status:
+        if status.state != "failed":
+            return status
         if remedy_of_status(status.error_code) is Remedy.BACK_OFF:
             return replace(status, backoff_count=self._part_backoff.count_refusal(status.callback_id, status.wamid))
         return self._upload_retries.classified(status)

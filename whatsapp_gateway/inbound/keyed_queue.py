@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(eq=False, slots=True)
 class _Ticket:
     keys: frozenset[str]
-    turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    turn: asyncio.Future[None] | None = None
+    """None: it does not wait."""
 
 
 class KeyedQueue:
@@ -35,9 +36,10 @@ class KeyedQueue:
         for key in ticket.keys:
             self._queues.setdefault(key, deque()).append(ticket)
         try:
-            self._admit(ticket)
-            async with asyncio.timeout(timeout):
-                await ticket.turn
+            if not self._is_first(ticket):
+                ticket.turn = asyncio.get_running_loop().create_future()
+                async with asyncio.timeout(timeout):
+                    await ticket.turn
             yield
         finally:
             self._leave(ticket)
@@ -52,5 +54,9 @@ class KeyedQueue:
             self._admit(self._queues[key][0])
 
     def _admit(self, ticket: _Ticket) -> None:
-        if not ticket.turn.done() and all(self._queues[key][0] is ticket for key in ticket.keys):
+        if ticket.turn is not None and not ticket.turn.done() and self._is_first(ticket):
             ticket.turn.set_result(None)
+
+    def _is_first(self, ticket: _Ticket) -> bool:
+        """Whether no earlier ticket has one of its keys."""
+        return all(self._queues[key][0] is ticket for key in ticket.keys)

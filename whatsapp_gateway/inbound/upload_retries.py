@@ -12,7 +12,7 @@ MOST_REMEMBERED: Final = 10_000
 
 
 class UploadRetries:
-    """The parts that were retried, as far as this process remembers."""
+    """The parts that were retried, as far as this process remembers. Takes statuses of failures only."""
 
     def __init__(self) -> None:
         self._retried: OrderedDict[str, None] = OrderedDict()
@@ -30,4 +30,4 @@ class UploadRetries:
 
 
 def _failed_for_file(status: Status) -> bool:
-    return status.state == "failed" and remedy_of_status(status.error_code) is Remedy.REUPLOAD
+    return remedy_of_status(status.error_code) is Remedy.REUPLOAD

@@ -77,17 +77,20 @@ class Webhook:
         if (request.content_length or 0) > LARGEST_BODY:
             return 413
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                raw = await self._read(request)
+            raw = await self._read(request)
         except TimeoutError:
             return 408
         return await self._receive(raw, signature)
 
     async def _read(self, request: web.Request) -> bytes:
-        if _is_small(request):
+        small = _is_small(request)
+        if small and request.content.is_eof():  # nearly every body comes with its head
             return await request.read()
-        async with self._room_for_large:
-            return await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            if small:
+                return await request.read()
+            async with self._room_for_large:
+                return await request.read()
 
     async def _receive(self, raw: bytes, signature: str) -> int:
         if not is_signed(raw, signature, self._app_secrets):
