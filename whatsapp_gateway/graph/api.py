@@ -3,11 +3,13 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
 import orjson
+from multidict import CIMultiDict
 from yarl import URL
 
 from whatsapp_gateway.graph.errors import RATE_LIMIT_CODES, Remedy, remedy_for
@@ -74,7 +76,9 @@ class GraphApi:
         self._pacing = pacing
         self._circuit_breaker = circuit_breaker
         self._root = f"{base_url}/{version}"
-        self._bearer = {"Authorization": f"Bearer {token}"}
+        self._bearer = CIMultiDict({"Authorization": f"Bearer {token}"})
+        self._bearer_and_json = CIMultiDict(self._bearer, **{"Content-Type": "application/json"})
+        self._messages = cache(lambda number: URL(f"{self._root}/{number}/messages"))
 
     async def send(self, number: str, body: Mapping[str, Any], timeout: float) -> Sent | Refused | Ambiguous:
         """Send one message from a number when its turn comes, within `timeout` seconds. Never raises."""
@@ -104,7 +108,7 @@ class GraphApi:
         form = aiohttp.FormData({"messaging_product": "whatsapp", "type": upload_type(file)})
         form.add_field("file", io.BytesIO(data), filename=shown_name(file), content_type=upload_type(file))
         try:
-            status, answer = await self._post(f"{number}/media", form, {}, timeout)
+            status, answer = await self._post(URL(f"{self._root}/{number}/media"), form, self._bearer, timeout)
         except (aiohttp.ClientError, OSError):
             return Refused("unreachable", Remedy.RETRY)
         result = _upload_result(status, answer)
@@ -134,20 +138,25 @@ class GraphApi:
             self._circuit_breaker.record_success(number)
 
     async def _post_message(self, number: str, body: Mapping[str, Any], timeout: float) -> tuple[int, Any]:
-        data = orjson.dumps({"messaging_product": "whatsapp"} | dict(body))
-        return await self._post(f"{number}/messages", data, {"Content-Type": "application/json"}, timeout)
+        data = orjson.dumps({"messaging_product": "whatsapp", **body})
+        return await self._post(self._messages(number), data, self._bearer_and_json, timeout)
 
-    async def _post(self, path: str, data: Any, headers: Mapping[str, str], timeout: float) -> tuple[int, Any]:
+    async def _post(self, url: URL, data: Any, headers: CIMultiDict[str], timeout: float) -> tuple[int, Any]:
         request = self._session.post(
-            f"{self._root}/{path}",
+            url,
             data=data,
-            headers=self._bearer | dict(headers),
-            timeout=aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout)),
+            headers=headers,
+            timeout=_limits(timeout),
             allow_redirects=False,
             proxy=self._proxy,
         )
         async with request as response:
             return response.status, _json(await response.read())
+
+
+@lru_cache
+def _limits(timeout: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
 
 
 def _json(raw: bytes) -> Any:
