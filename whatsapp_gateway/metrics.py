@@ -1,10 +1,20 @@
 """The gateway's counters and alerts. No label and no log line names a person."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """One counter for each value of a label. The library's own lookup takes a lock each time; `labels` keeps them."""
+
+    labels: Callable[[str], Counter]
 
 
 class Metrics:
@@ -43,5 +53,5 @@ class Metrics:
         self.alerts.labels(reason).inc()
         logger.error("alert: %s", text)
 
-    def _counter(self, name: str, help_text: str, label: str) -> Counter:
-        return Counter(f"gateway_{name}", help_text, [label], registry=self.registry)
+    def _counter(self, name: str, help_text: str, label: str) -> Counters:
+        return Counters(cache(Counter(f"gateway_{name}", help_text, [label], registry=self.registry).labels))

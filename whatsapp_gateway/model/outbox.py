@@ -52,7 +52,7 @@ class Reply:
     answers_id: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivery:
     """A leased reply: its recipient, our number, and its progress under earlier leases.
 

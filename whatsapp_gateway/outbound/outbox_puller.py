@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wait_random_exponential
@@ -146,7 +145,7 @@ class OutboxPuller:
         if isinstance(item, MediaWanted):
             self._media.take(item)
             return
-        item = replace(item, is_live=stream.is_live)
+        item.is_live = stream.is_live
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
         self._last_of[item.user_id] = task
         self._in_flight[task] = item

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from whatsapp_gateway.graph.api import SEND_SECONDS, Ambiguous, GraphApi, Refused, Sent
@@ -88,7 +87,7 @@ class ReplySender:
                 return
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             result = await self._send(delivery, body | callback)
-            self._acks.put(replace(self._ack(delivery, part, len(bodies), result), split_version=version))
+            self._acks.put(self._ack(delivery, part, len(bodies), version, result))
             if not isinstance(result, Sent):
                 return
 
@@ -102,19 +101,19 @@ class ReplySender:
         """Seconds in which parts may still be sent under the lease."""
         return delivery.lease_ends - MARGIN - self._now() if delivery.is_live() else 0.0
 
-    def _ack(self, delivery: Delivery, part: int, parts: int, result: Sent | Refused | Ambiguous) -> Ack:
+    def _ack(self, delivery: Delivery, part: int, parts: int, version: str, result: Sent | Refused | Ambiguous) -> Ack:
         match result:
             case Sent(wamid):
-                return Ack(delivery, part, parts, SPLIT_VERSION, DeliveryOutcome.SENT, wamid=wamid)
+                return Ack(delivery, part, parts, version, DeliveryOutcome.SENT, wamid=wamid)
             case Ambiguous(code):
-                return Ack(delivery, part, parts, SPLIT_VERSION, DeliveryOutcome.UNKNOWN, error_code=code)
+                return Ack(delivery, part, parts, version, DeliveryOutcome.UNKNOWN, error_code=code)
             case Refused(code, remedy, wait):
                 self._metrics.graph_errors.labels(code).inc()
                 if remedy is Remedy.WAIT_FOR_WINDOW and self._templates is not None:
                     self._templates.window_closed(delivery.number, delivery.user_id)
                 wait = wait or self._wait(remedy, _callback_id(delivery, part, parts))
                 outcome = outcome_of(remedy)
-                return Ack(delivery, part, parts, SPLIT_VERSION, outcome, error_code=code, retry_after=wait)
+                return Ack(delivery, part, parts, version, outcome, error_code=code, retry_after=wait)
 
     def _wait(self, remedy: Remedy, callback_id: str) -> float:
         backoff_count = self._part_backoff.count_refusal(callback_id) if remedy is Remedy.BACK_OFF else 0

@@ -23,7 +23,9 @@ class TypingIndicator:
     def __init__(self, graph: GraphApi, metrics: Metrics) -> None:
         self._graph = graph
         self._metrics = metrics
-        self._calls: dict[asyncio.Task[None], tuple[str, str]] = {}
+        self._calls: dict[tuple[str, str], set[asyncio.Task[None]]] = {}
+        """The calls in progress of each chat: our number and a person."""
+        self._call_count = 0
         self._read: dict[str, None] = {}
 
     def show(self, number: str, user_id: str, message_id: str) -> None:
@@ -36,24 +38,31 @@ class TypingIndicator:
             self._begin(number, user_id, message_id, typing=False)
 
     def _begin(self, number: str, user_id: str, message_id: str, *, typing: bool) -> None:
-        if len(self._calls) >= MOST_AT_ONCE:
+        if self._call_count >= MOST_AT_ONCE:
             self._metrics.typing.labels("dropped").inc()
             return
         task = asyncio.create_task(self._mark_read(number, message_id, typing=typing))
-        self._calls[task] = number, user_id
-        task.add_done_callback(self._calls.pop)
+        self._call_count += 1
+        self._calls.setdefault((number, user_id), set()).add(task)
+        task.add_done_callback(lambda task: self._ended((number, user_id), task))
+
+    def _ended(self, chat: tuple[str, str], task: asyncio.Task[None]) -> None:
+        self._call_count -= 1
+        calls = self._calls[chat]
+        calls.discard(task)
+        if not calls:
+            del self._calls[chat]
 
     async def settle(self, number: str, user_id: str) -> None:
         """Before an answer: wait until calls of this chat are done, or give them up after LATE_SECONDS."""
-        if not (calls := [task for task, chat in self._calls.items() if chat == (number, user_id)]):
-            return
-        _, late = await asyncio.wait(calls, timeout=LATE_SECONDS)
-        for task in late:
-            task.cancel()
+        if calls := self._calls.get((number, user_id)):
+            _, late = await asyncio.wait(calls, timeout=LATE_SECONDS)
+            for task in late:
+                task.cancel()
 
     async def close(self) -> None:
         """Cancel the calls in progress."""
-        calls = list(self._calls)
+        calls = [task for calls in self._calls.values() for task in calls]
         for task in calls:
             task.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
