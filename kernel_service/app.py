@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kernel_service.config import Settings
-    from kernel_service.ports.turns import Turn
     from kernel_service.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -121,8 +120,8 @@ async def serve(
             limits=_limits(settings),
             instructions=settings.instructions(),
             clock=clock,
-            ended=_tell_of_ended(waiters, outbox),
-            replies_ready=outbox.ready,
+            ended=waiters.turn_ended,
+            delivery=outbox,
             progress=progress,
             typing=outbox.typing,
             asks_first=settings.approval_policy(),
@@ -328,14 +327,6 @@ def _limits(settings: Settings) -> TurnLimits:
         daily_replies_per_person=settings.kernel_daily_replies_per_user,
         tokens_per_audio_second=settings.kernel_tokens_per_audio_second,
     )
-
-
-def _tell_of_ended(waiters: Waiters, outbox: Outbox) -> Callable[[Turn], None]:
-    def ended(turn: Turn) -> None:
-        waiters.turn_ended(turn)
-        outbox.ready(turn.messages[-1].channel)
-
-    return ended
 
 
 def _ask_for_media(transfers: MediaTransfers, outbox: Outbox) -> Callable[[str], None]:

@@ -7,9 +7,14 @@ keep their state.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, defaultdict
+from contextlib import contextmanager, nullcontext
+from itertools import chain
 from typing import TYPE_CHECKING, overload
 
+from kernel_service.errors import KernelError
+from kernel_service.outbox.offered_lease import StreamOffer
 from kernel_service.outbox.pull_stream import PullStream
 from kernel_service.outbox.shared_poll import SharedPoll
 from kernel_service.outbox.typing import Typing, TypingStream
@@ -17,12 +22,14 @@ from kernel_service.ports import outbox
 from kernel_service.ports.outbox import AckResult, Lease, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.ports.media import MediaWanted
     from kernel_service.ports.outbox import OutboxStore, PartAck, PartReceipt
     from kernel_service.ports.typing import TypingItem
+
+log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
 GRACE_SECONDS = 15.0
@@ -47,10 +54,11 @@ class Outbox:
         self._store = store
         self._clock = clock
         self.typing = Typing(store)
-        self._streams: set[PullStream] = set()
+        self._streams: defaultdict[str, list[PullStream]] = defaultdict(list)
         self._wakeups: Counter[str] = Counter()
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)
         self._to_expire: list[tuple[list[tuple[str, str]], float]] = []
+        self._releases: set[asyncio.Task[None]] = set()
         self._swept_at = clock()
         self._closed = False
 
@@ -61,9 +69,57 @@ class Outbox:
     def ready(self, channel: str) -> None:
         """Poll the store at once, since this channel may have something to lease."""
         self._wakeups[channel] += 1
-        for stream in self._streams:
-            if stream.channel == channel:
-                stream.poll_now()
+        for stream in self._streams[channel]:
+            stream.poll_now()
+
+    @contextmanager
+    def offered_lease(self, person_id: str, channel: str, address: str) -> Iterator[StreamOffer]:
+        """Reserve the credit of a stream for the first reply that a transaction of this person stores."""
+        stream = self._stream_with_room(channel, address)
+        offered = StreamOffer(stream, LEASE_SECONDS)
+        try:
+            with stream.reserved(1) if stream is not None else nullcontext():
+                yield offered
+        except asyncio.CancelledError:  # the transaction may be committed all the same
+            if offered.offer is not None:
+                self._release_later(self._store.release_offered(person_id, offered.offer.token), channel)
+            raise
+        if stream is not None and offered.lease is not None:
+            self._push(offered.lease, stream)
+        if offered.has_pending:
+            self.ready(channel)
+
+    def _stream_with_room(self, channel: str, address: str) -> PullStream | None:
+        """The stream with the most room. None if older replies wait for credit, since those come first."""
+        if self._closed:
+            return None
+        now = self._clock()
+        streams = [
+            stream
+            for stream in self._streams[channel]
+            if stream.serves(address) and not self._polls[stream.scope].has_backlog and stream.room(now)
+        ]
+        return max(streams, key=lambda stream: stream.room(now), default=None)
+
+    def _push(self, lease: Lease, stream: PullStream) -> None:
+        if stream in self._streams[stream.channel] and not stream.ended:
+            stream.push(lease)
+        else:  # it has ended meanwhile, and does not know of the lease
+            self._release_later(self._store.release([(lease.reply.id, lease.token)]), stream.channel)
+
+    def _release_later(self, releasing: Coroutine[None, None, None], channel: str) -> None:
+        """Release a lease that no stream has seen. If that fails, the lease expires."""
+
+        async def release() -> None:
+            try:
+                await releasing
+            except KernelError as error:
+                log.warning("a lease without a stream is not released: %s", error.reason)
+            self.ready(channel)
+
+        task = asyncio.create_task(release())
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
 
     @overload
     def pull(
@@ -97,42 +153,47 @@ class Outbox:
         """
         stream = PullStream(channel, addresses, max_in_flight, instance)
         typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
-        self._streams.add(stream)
-        unsent: list[Lease] = []
+        self._streams[channel].append(stream)
         try:
             with self.typing.stream(typing):
                 while not (self._closed or stream.ended):
-                    if stream.poll_is_due():
-                        credit = stream.credit(self._clock())
-                        unsent = await self._lease(stream, min(credit, BATCH))
-                        credit -= len(unsent)
-                        while unsent and not stream.ended:
-                            lease = unsent.pop(0)
-                            yield lease, lease.expires_at - self._clock()
-                        for wanted in await self._lease_files(stream, transfers, min(credit, BATCH)):
+                    poll_is_due = stream.poll_is_due()
+                    if poll_is_due:
+                        await self._lease(stream)
+                    while stream.unsent and not stream.ended:
+                        lease = stream.unsent.popleft()
+                        yield lease, lease.expires_at - self._clock()
+                    if poll_is_due:
+                        for wanted in await self._lease_files(stream, transfers):
                             yield wanted, wanted.leased_until - self._clock()
                     while typing and (item := typing.take()):
                         yield item, typing.interval
                     await stream.wait(POLL_SECONDS)
         finally:
-            self._streams.discard(stream)
-            await self._end(stream, unsent, transfers)
+            self._streams[channel].remove(stream)
+            await self._end(stream, transfers)
 
-    async def _lease(self, stream: PullStream, room: int) -> list[Lease]:
-        if not room:
-            return []
+    async def _lease(self, stream: PullStream) -> None:
+        """Poll the store for replies within the stream's credit."""
         poll = self._polls[stream.scope]
         async with poll.one_at_a_time:
             wakeups = self._wakeups[stream.channel]
             if poll.found_all(wakeups, within=POLL_SECONDS / 2):
-                return []
-            leases = await self._lease_from_store(stream, room)
+                return
+            credit = stream.credit(self._clock())
+            # Without a backlog few replies are found, and offers need credit, too.
+            room = min(BATCH, credit if poll.has_backlog else -(-credit // 2))
+            if not room:
+                poll.has_backlog = True
+                return
+            with stream.reserved(room):
+                leases = await self._lease_from_store(stream, room)
+            stream.take(leases)
             if len(leases) < room:
                 poll.note(wakeups)
-        stream.held.update({lease.reply.id: lease for lease in leases})
-        if len(leases) == room:
-            stream.poll_now()
-        return leases
+            else:
+                poll.has_backlog = True
+                stream.poll_now()
 
     async def _lease_from_store(self, stream: PullStream, room: int) -> list[Lease]:
         now = self._clock()
@@ -147,19 +208,21 @@ class Outbox:
             await self._release(stream.channel, await leasing)
             raise
 
-    async def _lease_files(self, stream: PullStream, transfers: MediaTransfers | None, room: int) -> list[MediaWanted]:
+    async def _lease_files(self, stream: PullStream, transfers: MediaTransfers | None) -> list[MediaWanted]:
         """Lease files to fetch, within the remaining credit."""
+        room = min(BATCH, stream.credit(self._clock()))
         if transfers is None or not room or stream.ended:
             return []
-        files = await transfers.lease(stream.channel, stream.addresses, room)
+        with stream.reserved(room):
+            files = await transfers.lease(stream.channel, stream.addresses, room)
         stream.held.update({file.media_id: file for file in files})
         return files
 
-    async def _end(self, stream: PullStream, unsent: Sequence[Lease], transfers: MediaTransfers | None) -> None:
-        if all(other.scope != stream.scope for other in self._streams):
+    async def _end(self, stream: PullStream, transfers: MediaTransfers | None) -> None:
+        if all(other.scope != stream.scope for other in self._streams[stream.channel]):
             self._polls.pop(stream.scope, None)  # a channel may name other addresses with each stream
         self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
-        await self._release(stream.channel, unsent)
+        await self._release(stream.channel, stream.unsent)
         if transfers is not None and (files := stream.files):
             # Fetching a file twice is harmless, but waiting for a channel that is gone is not.
             await transfers.release(files)
@@ -187,8 +250,8 @@ class Outbox:
 
     async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """Make the leases of an instance available at once, except those it is processing. Returns how many replies."""
-        for stream in self._streams:
-            if (stream.channel, stream.instance) == (channel, instance):
+        for stream in self._streams[channel]:
+            if stream.instance == instance:
                 stream.end()  # its end may not be noticed here yet: it must not lease again after this
         released = await self._store.release_leases(channel, instance, in_hand)
         self.ready(channel)
@@ -196,14 +259,14 @@ class Outbox:
 
     def fetched(self, channel: str, media_id: str) -> None:
         """A channel has delivered a file or failed to: its stream has credit for another."""
-        self._return_credit(media_id)
+        self._return_credit(channel, media_id)
         self.ready(channel)
 
     async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
         results = await self._store.settle(channel, acks, now=self._clock())
         for ack, result in zip(acks, results, strict=True):
             if result is AckResult.RECORDED and (ack.outcome is not Outcome.SENT or ack.part == ack.parts):
-                self._return_credit(ack.reply_id)
+                self._return_credit(channel, ack.reply_id)
         self.ready(channel)  # the person's next reply can be leased now
         return results
 
@@ -214,7 +277,7 @@ class Outbox:
         held = await self._store.extend_leases(channel, leases, until=until, now=now)
         for (reply_id, token), is_held in zip(leases, held, strict=True):
             if is_held:
-                for stream in self._streams:
+                for stream in self._streams[channel]:
                     stream.extend(reply_id, token, until)
         return held
 
@@ -223,15 +286,15 @@ class Outbox:
         self.ready(channel)  # a settled in-doubt reply unblocks the person's next reply
         return recorded
 
-    def _return_credit(self, item_id: str) -> None:
-        for stream in self._streams:
+    def _return_credit(self, channel: str, item_id: str) -> None:
+        for stream in self._streams[channel]:
             stream.held.pop(item_id, None)
 
     async def sweep(self) -> None:
         """Expired leases become in-doubt. Replies whose grace is over are pending again."""
         now = self._clock()
         passed, self._swept_at = min(now - self._swept_at, MOST_ATTENDED_SECONDS), now
-        attended = {stream.channel for stream in self._streams}
+        attended = {channel for channel, streams in self._streams.items() if streams}
         if await self._store.sweep(
             grace=GRACE_SECONDS, longest_grace=LONGEST_GRACE_SECONDS, attended=sorted(attended), seconds=passed, now=now
         ):
@@ -242,5 +305,5 @@ class Outbox:
     def close(self) -> None:
         """End every stream: its client pulls from another process."""
         self._closed = True
-        for stream in self._streams:
+        for stream in chain(*self._streams.values()):
             stream.wakeup.set()

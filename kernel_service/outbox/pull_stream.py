@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.ports.outbox import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from kernel_service.ports.media import MediaWanted
 
+MOST_UNSENT: Final = 16
+"""A stream with this many pushed leases that it has not sent gets no more: its channel does not read."""
+
 
 class PullStream:
-    """`held`: replies and files to fetch that are leased to the stream, by their ids. `max_in_flight` is its credit."""
+    """`held`: replies and files to fetch that are leased to the stream, by their ids. `max_in_flight` is its credit.
+
+    `unsent`: leases, of `held`, that it has yet to send.
+    """
 
     def __init__(self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str) -> None:
         self.channel = channel
@@ -26,8 +34,10 @@ class PullStream:
         self._poll_due = True
         self._polled_at = 0.0
         self.held: dict[str, Lease | MediaWanted] = {}
+        self.unsent: deque[Lease] = deque()
         self.ended = False
         self._max_in_flight = max_in_flight
+        self._reserved = 0
 
     @property
     def replies(self) -> list[tuple[str, str]]:
@@ -39,11 +49,24 @@ class PullStream:
         """The files to fetch that it holds."""
         return [item for item in self.held.values() if not isinstance(item, Lease)]
 
+    def serves(self, address: str) -> bool:
+        return not self.addresses or address in self.addresses
+
     def extend(self, reply_id: str, token: str, until: float) -> None:
         """Extend the lease to this time, if the stream holds it."""
         match self.held.get(reply_id):
             case Lease(token=held) as lease if held == token:
                 self.held[reply_id] = replace(lease, expires_at=until)
+
+    def take(self, leases: Sequence[Lease]) -> None:
+        """Hold these leases, and send them."""
+        self.held.update({lease.reply.id: lease for lease in leases})
+        self.unsent.extend(leases)
+
+    def push(self, lease: Lease) -> None:
+        """Send a lease that no poll has found."""
+        self.take([lease])
+        self.wakeup.set()
 
     def poll_now(self) -> None:
         """Make a poll due, since something may be leased. Other wakeups do not poll the store."""
@@ -63,8 +86,22 @@ class PullStream:
 
     def credit(self, now: float) -> int:
         """The number of further leases that it may hold. An expired lease is not counted."""
-        self.held = {item_id: item for item_id, item in self.held.items() if _expires_at(item) > now}
-        return max(0, self._max_in_flight - len(self.held))
+        if len(self.held) + self._reserved >= self._max_in_flight:
+            self.held = {item_id: item for item_id, item in self.held.items() if _expires_at(item) > now}
+        return max(0, self._max_in_flight - len(self.held) - self._reserved)
+
+    def room(self, now: float) -> int:
+        """The number of leases that may be pushed to it."""
+        return self.credit(now) if len(self.unsent) < MOST_UNSENT and not self.ended else 0
+
+    @contextmanager
+    def reserved(self, credit: int) -> Iterator[None]:
+        """Nobody else uses this credit during the block."""
+        self._reserved += credit
+        try:
+            yield
+        finally:
+            self._reserved -= credit
 
     async def wait(self, poll_seconds: float) -> None:
         """Wait for a wakeup or for the time of the next poll."""

@@ -15,6 +15,8 @@ class SharedPoll:
         self.one_at_a_time = asyncio.Lock()
         self._wakeups = -1
         self._at = float("-inf")
+        self.has_backlog = True
+        """Whether the latest poll may have left replies that a stream with more credit can lease."""
 
     def found_all(self, wakeups: int, *, within: float) -> bool:
         """Whether a poll since the latest wakeup, and in the last `within` seconds, found the store empty."""
@@ -23,3 +25,4 @@ class SharedPoll:
     def note(self, wakeups: int) -> None:
         """Note that the poll leased everything that the store had."""
         self._wakeups, self._at = wakeups, asyncio.get_running_loop().time()
+        self.has_backlog = False

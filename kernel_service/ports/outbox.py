@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from kernel_service.ports.messages import Reply, StoredReply
     from kernel_service.ports.states.part import PartState
@@ -34,6 +35,29 @@ class Lease:
     sent_parts: list[int]
     parts: int
     split_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseOffer:
+    """An attached stream has credit: a transaction that stores a reply may lease it to this stream at once.
+
+    `token` is the lease's, and of one offer only. `seconds`: how long the lease lasts.
+    """
+
+    token: str = field(repr=False)
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReplies:
+    """The replies that a transaction stored. `lease`: one of them was leased under the offer.
+
+    `is_pending`: others, or all, wait until a stream leases them.
+    """
+
+    replies: list[StoredReply]
+    lease: Lease | None = None
+    is_pending: bool = False
 
 
 class Outcome(StrEnum):
@@ -81,6 +105,29 @@ class PartReceipt:
     retry_after: float | None = None
 
 
+class OfferedLease(Protocol):
+    """The credit of a stream, reserved for one transaction. `offer` is None if no stream can take a reply now."""
+
+    @property
+    def offer(self) -> LeaseOffer | None: ...
+
+    def stored(self, replies: StoredReplies) -> None:
+        """The transaction is committed: the leased reply goes to its stream, and pending ones are polled."""
+        ...
+
+
+class ReplyDelivery(Protocol):
+    """Takes replies to the streams of their channels, from the transactions that store them."""
+
+    def offered_lease(self, person_id: str, channel: str, address: str) -> AbstractContextManager[OfferedLease]:
+        """Reserve the credit for a reply to this person during the block."""
+        ...
+
+    def ready(self, channel: str) -> None:
+        """The channel has pending replies."""
+        ...
+
+
 class OutboxStore(Protocol):
     async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
         """Keep a notice from outside a turn. Returns its id."""
@@ -101,6 +148,10 @@ class OutboxStore(Protocol):
 
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         """Release leases (reply id, token) that never reached a channel: they are pending again at once."""
+        ...
+
+    async def release_offered(self, person_id: str, token: str) -> None:
+        """As `release`, for the lease under an offer whose transaction, of this person, may be committed."""
         ...
 
     async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:

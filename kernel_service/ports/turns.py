@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from kernel_service.ports.approvals import ApprovalPrompt, ApprovalStore
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.media import FileStore, MadeFileStore
-    from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.messages import Reply
+    from kernel_service.ports.outbox import LeaseOffer, StoredReplies
     from kernel_service.ports.payloads import Payload
     from kernel_service.ports.quotes import QuoteStore
     from kernel_service.ports.resuming import ParkedRequest
@@ -162,7 +163,7 @@ AT_ONCE: Final = 0.0
 class Ended:
     """The end of a turn: its replies, and whether another message of the person waits for a turn."""
 
-    replies: list[StoredReply]
+    stored: StoredReplies
     waits: bool
 
 
@@ -276,9 +277,12 @@ class TurnStore(Protocol):
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[ApprovalPrompt] = (),
+        offer: LeaseOffer | None = None,
         now: float,
     ) -> Ended:
         """End the turn in one transaction: last items, usage, replies, members and parked requests.
+
+        The first reply is leased under the `offer`, unless an earlier reply to the person is unsettled.
 
         The replies count towards the person's day; `fixed`: as replies that do not come from a model.
 

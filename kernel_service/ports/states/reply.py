@@ -38,6 +38,7 @@ REPLY: Final = StateMachine(
     (
         Transition("a turn ends, its caller waits", (), S.INLINE),
         Transition("a turn ends, or a notice is made", (), S.PENDING),
+        Transition("a turn ends, and a stream has credit", (), S.LEASED),
         Transition("a channel pulls", (S.PENDING,), S.LEASED),
         Transition("it has no recipient", (S.PENDING,), S.HELD),
         LAPSED,

@@ -7,15 +7,19 @@ reached now) or inline (the caller of HandleMessage delivers it). Outcomes of le
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import and_, bindparam, exists, insert, select, update
 
+from kernel_service.errors import Unreadable
 from kernel_service.ports.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
+from kernel_service.ports.outbox import Lease
 from kernel_service.ports.states.reply import WRITTEN_AGAIN, ReplyState
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.media import made_files
-from kernel_service.storage.people.people import surviving
+from kernel_service.storage.outbox import recipients
+from kernel_service.storage.people.people import alias_value, surviving
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, reply
@@ -26,12 +30,14 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
     from kernel_service.ports.messages import Notice
+    from kernel_service.ports.outbox import LeaseOffer
     from kernel_service.ports.turns import TurnMessage
     from kernel_service.storage.engine.engine import Tx
 
 log = logging.getLogger(__name__)
 
 NO_RECIPIENT = "no_recipient"
+_UNLEASED: Final = {ReplyMode.INLINE: ReplyState.INLINE, ReplyMode.OUTBOX: ReplyState.PENDING}
 
 _INLINE = (
     select(reply)
@@ -63,6 +69,18 @@ _NAMED_IN_TURN = (
 )
 
 
+_ADD = insert(reply)
+
+
+@dataclass(frozen=True, slots=True)
+class AddedReply:
+    """`lease`: it was leased under the offer. `is_pending`: a stream must lease it."""
+
+    stored: StoredReply
+    lease: Lease | None
+    is_pending: bool
+
+
 def add_reply(
     tx: Tx,
     person_id: str,
@@ -73,27 +91,50 @@ def add_reply(
     channel: str,
     address: str,
     mode: ReplyMode,
+    offer: LeaseOffer | None = None,
     now: float,
-) -> StoredReply:
-    """Store a reply: for the outbox, or for the waiting caller."""
+) -> AddedReply:
+    """Store a reply: for the waiting caller, leased under the offer if nothing delays it, or pending."""
     stored = StoredReply(new_id("rp", now), turn_id, answers.message_id if answers else "", now, told)
-    inline = mode is ReplyMode.INLINE
+    seq = answers.seq if answers else None
+    lease = None
+    if offer is not None and mode is ReplyMode.OUTBOX:
+        lease = _leased_at_once(tx, stored, person_id, channel, address, seq, offer)
+    state = ReplyState.LEASED if lease else _UNLEASED[mode]
     values = {
         "id": stored.id,
         "person_id": person_id,
         "turn_id": turn_id,
-        "answers_seq": answers.seq if answers else None,
+        "answers_seq": seq,
         "channel": channel,
         "address": address,
         "mode": mode.value,
-        "state": (ReplyState.INLINE if inline else ReplyState.PENDING).value,
+        "state": state.value,
         "body": tx.cipher_of(person_id).seal_json(told, place(reply.c.body, stored.id)),
         "created_at": now,
-        "settled_at": now if inline else None,
+        "settled_at": now if state is ReplyState.INLINE else None,
+        "token": lease.token if lease else "",
+        "leased_until": lease.expires_at if lease else None,
+        "attempts": 1 if lease else 0,
     }
-    tx.execute(insert(reply), values)
+    tx.execute(_ADD, values)
     made_files.attach(tx, stored.id, told.media)
-    return stored
+    return AddedReply(stored, lease, state is ReplyState.PENDING)
+
+
+def _leased_at_once(  # noqa: PLR0917 - the columns of the lease
+    tx: Tx, stored: StoredReply, person_id: str, channel: str, address: str, answered: int | None, offer: LeaseOffer
+) -> Lease | None:
+    """None: an earlier reply delays it, or it has no recipient that can be read. A stream's poll decides then."""
+    found = recipients.recipient_at_once(tx, person_id, channel, address, answered)
+    if found is None:
+        return None
+    try:
+        user_id = alias_value(tx, found)
+    except Unreadable:
+        return None
+    until = stored.created_at + offer.seconds
+    return Lease(stored, person_id, user_id, address, offer.token, until, [], 0, "")
 
 
 def notify(tx: Tx, person_id: str, notice: Notice) -> str:
@@ -107,7 +148,7 @@ def notify(tx: Tx, person_id: str, notice: Notice) -> str:
         mode=ReplyMode.OUTBOX,
         now=notice.at,
     )
-    return kept.id
+    return kept.stored.id
 
 
 def inline_replies(tx: Tx, asked: Row[Any]) -> list[StoredReply]:

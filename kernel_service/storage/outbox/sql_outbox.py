@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    BigInteger,
     Float,
     Integer,
-    and_,
     bindparam,
     case,
     exists,
-    false,
-    func,
     not_,
     or_,
     select,
@@ -24,17 +18,17 @@ from sqlalchemy import (
 )
 
 from kernel_service.errors import Unreadable
+from kernel_service.ports.lease_tokens import mark_of, new_token
 from kernel_service.ports.messages import Notice
 from kernel_service.ports.outbox import AckResult, Lease
-from kernel_service.ports.states.reply import ON_ITS_WAY, RELEASED, REPLY, ReplyState
+from kernel_service.ports.states.reply import RELEASED, REPLY, ReplyState
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import delivery, doubt, replies
+from kernel_service.storage.outbox.recipients import DELAYS_LATER, earlier, recipient
 from kernel_service.storage.people.people import alias_value
-from kernel_service.storage.schema.inbox import message
-from kernel_service.storage.schema.outbox import EARLIER_UNSETTLED, REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
-from kernel_service.storage.schema.people import alias
-from kernel_service.storage.schema.transitions import is_one_of, may_become, may_take
+from kernel_service.storage.schema.outbox import REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
+from kernel_service.storage.schema.transitions import may_become, may_take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +41,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_earlier = reply.alias("earlier")
 _WAITS_FOR_EARLIER = exists().where(
-    _earlier.c.person_id == reply.c.person_id,
-    _earlier.c.channel == reply.c.channel,
-    _earlier.c.seq < reply.c.seq,
-    EARLIER_UNSETTLED,
-    is_one_of(_earlier.c.state, (ReplyState.PENDING, *ON_ITS_WAY)),
+    earlier.c.person_id == reply.c.person_id,
+    earlier.c.channel == reply.c.channel,
+    earlier.c.seq < reply.c.seq,
+    DELAYS_LATER,
 )
 _LEASABLE = (
     select(reply)
@@ -68,37 +60,6 @@ _LEASABLE = (
     .with_for_update(of=reply, skip_locked=True)
 )
 _LEASABLE_AT = _LEASABLE.where(reply.c.address.in_(bindparam("addresses", expanding=True)))
-# If the person has several phones, the one that asked gets the answer.
-_answered = bindparam("answered", type_=BigInteger)
-_asked = and_(message.c.channel == alias.c.channel, message.c.user_digest == alias.c.digest)
-# The channel can send to an id under which the person wrote at this address. It may not be able to send to a parent id.
-_written = message.alias("written")
-_wrote_as = (
-    exists()
-    .where(
-        _written.c.channel == alias.c.channel,
-        _written.c.address == bindparam("address"),
-        _written.c.user_digest == alias.c.digest,
-    )
-    .correlate(alias)
-)
-# It can also send to a linked id. A replaced id is unreachable, or now belongs to a stranger.
-_RECIPIENT = (
-    select(alias, message.c.seq, message.c.message_id, message.c.sealed_id)
-    .select_from(alias.outerjoin(message, message.c.seq == _answered))
-    .where(
-        alias.c.person_id == bindparam("person"),
-        alias.c.channel == bindparam("channel"),
-        alias.c.replaced_at.is_(None),
-    )
-    .order_by(
-        or_(_wrote_as, alias.c.linked_at.is_not(None)).desc(),
-        alias.c.strong.desc(),
-        func.coalesce(_asked, false()).desc(),
-        alias.c.created_at.desc(),
-    )
-    .limit(1)
-)
 _SENT_PARTS = (
     select(reply_part.c.part)
     .where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.sent_at.is_not(None))
@@ -123,6 +84,11 @@ _HOLD = (
 _RELEASE = (
     update(reply)
     .where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"), may_take(reply.c.state, RELEASED))
+    .values(state=RELEASED.target.value, token="")
+)
+_RELEASE_OFFERED = (
+    update(reply)
+    .where(REPLY_ON_ITS_WAY, may_take(reply.c.state, RELEASED), reply.c.token == bindparam("lease"))
     .values(state=RELEASED.target.value, token="")
 )
 _RELEASE_OF_INSTANCE = (
@@ -171,7 +137,7 @@ class SqlOutbox(SqlPort):
         seconds: float,
         now: float,
     ) -> list[Lease]:
-        token = _mark_of(instance) + secrets.token_urlsafe(18)
+        token = new_token(instance)
         values = {"channel": channel, "now": now, "limit": limit}
         due: Select[Any] = _LEASABLE
         if addresses:
@@ -184,16 +150,20 @@ class SqlOutbox(SqlPort):
 
     @reads
     def user_id_of(self, tx: Tx, person_id: str, channel: str, address: str, answered: int) -> str:
-        found = _found_recipient(tx, person_id, channel, address, answered)
+        found = recipient(tx, person_id, channel, address, answered)
         return alias_value(tx, found) if found is not None else ""
 
     @writes()
     def release(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
         tx.execute(_RELEASE, [{"of": reply_id, "lease": token} for reply_id, token in leases])
 
+    @writes(in_order_of="person_id")
+    def release_offered(self, tx: Tx, person_id: str, token: str) -> None:  # noqa: ARG002 - the order
+        tx.execute(_RELEASE_OFFERED, {"lease": token})
+
     @writes(in_order_of="channel")
     def release_leases(self, tx: Tx, channel: str, instance: str, in_hand: Sequence[str]) -> int:
-        theirs = {"of": channel, "theirs": f"{_mark_of(instance)}%", "in_hand": list(in_hand)}
+        theirs = {"of": channel, "theirs": f"{mark_of(instance)}%", "in_hand": list(in_hand)}
         return tx.execute(_RELEASE_OF_INSTANCE, theirs).rowcount
 
     @writes(in_order_of="channel")
@@ -245,17 +215,7 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
 
 def _recipient(tx: Tx, row: Row[Any]) -> tuple[str, str]:
     """The person's id in the channel, and the id of the answered message. Both may be empty."""
-    found = _found_recipient(tx, row.person_id, row.channel, row.address, replies.answered_seq(tx, row))
+    found = recipient(tx, row.person_id, row.channel, row.address, replies.answered_seq(tx, row))
     if found is None:
         return "", ""
     return alias_value(tx, found), message_ids.opened(tx, found) if found.message_id else ""
-
-
-def _found_recipient(tx: Tx, person_id: str, channel: str, address: str, answered: int | None) -> Row[Any] | None:
-    wanted = {"person": person_id, "channel": channel, "address": address, "answered": answered}
-    return tx.execute(_RECIPIENT, wanted).one_or_none()
-
-
-def _mark_of(instance: str) -> str:
-    """The prefix of an instance's lease tokens, by which a later process of this service recognises them."""
-    return hashlib.sha256(instance.encode()).hexdigest()[:16] + "."

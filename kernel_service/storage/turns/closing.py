@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, insert, true
 
 from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.messages import ReplyMode, Usage
+from kernel_service.ports.outbox import StoredReplies
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.outbox.replies import add_reply
 from kernel_service.storage.schema.ids import new_id
@@ -22,7 +23,8 @@ from kernel_service.storage.usage.paying import pay
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.messages import Reply
+    from kernel_service.ports.outbox import LeaseOffer
     from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
 
@@ -78,9 +80,12 @@ def bury(tx: Tx, record: Turn, problem: str, now: float) -> None:
     tx.execute(_BURY, rows)
 
 
-def tell(tx: Tx, record: Turn, replies: Sequence[Reply], mode: ReplyMode, now: float) -> list[StoredReply]:
+def tell(
+    tx: Tx, record: Turn, replies: Sequence[Reply], mode: ReplyMode, now: float, *, offer: LeaseOffer | None = None
+) -> StoredReplies:
+    """The offer is for the first reply, since the others wait for it."""
     last = record.messages[-1]
-    return [
+    added = [
         add_reply(
             tx,
             record.person_id,
@@ -90,7 +95,10 @@ def tell(tx: Tx, record: Turn, replies: Sequence[Reply], mode: ReplyMode, now: f
             channel=last.channel,
             address=last.address,
             mode=mode,
+            offer=None if place else offer,
             now=now,
         )
-        for reply in replies
+        for place, reply in enumerate(replies)
     ]
+    lease = next((one.lease for one in added if one.lease), None)
+    return StoredReplies([one.stored for one in added], lease, any(one.is_pending for one in added))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.messages import Reply
+    from kernel_service.ports.outbox import LeaseOffer
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.turns import NextTurn, ToolUse
     from kernel_service.storage.engine.engine import Tx
@@ -210,6 +211,7 @@ class SqlTurns(SqlPort):
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[ApprovalPrompt] = (),
+        offer: LeaseOffer | None = None,
         now: float,
     ) -> Ended:
         stands = standing(tx, turn.person_id, epoch)
@@ -227,7 +229,8 @@ class SqlTurns(SqlPort):
             tx.execute(_MERGE, {"of": turn.id, "last": last.seq})
         became = _MEMBERS_OF_STATUS.get(status, MessageStatus.COMPLETED)
         tx.execute(_LAST_BECOMES[became], {"of": turn.id, "last": last.seq})
-        return Ended(closing.tell(tx, turn, replies, last.reply_mode, now), waits=stands.waiting is not None)
+        stored = closing.tell(tx, turn, replies, last.reply_mode, now, offer=offer)
+        return Ended(stored, waits=stands.waiting is not None)
 
     @writes(in_order_of="turn.person_id")
     def give_up(

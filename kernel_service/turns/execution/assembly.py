@@ -62,9 +62,7 @@ class _Assembly:
         last, limits, clock = turn.messages[-1], process.limits, process.clock
         self._deadline = clock() + limits.seconds
         self._person = Person(turn.person_id, last.channel, last.address)
-        self._reports = TurnReports(
-            turn, process.progress, process.typing, process.counters, process.ended, process.replies_ready
-        )
+        self._reports = TurnReports(turn, process.progress, process.typing, process.counters, process.ended)
         self._interrupts = InterruptWatcher(kernel, lambda: process.store.turns.check_interrupts(turn))
         self._transcript = Transcript(kernel.history.open_items(), process.model, kernel.history.ended)
         self._window = ContextWindow(self._transcript, process.model, kernel.context_tokens)
@@ -109,6 +107,7 @@ class _Assembly:
             transcript=self._transcript,
             window=self._window,
             spending=self._spending,
+            delivery=self._process.delivery,
             clock=self._process.clock,
         )
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.ports.model import Model
+    from kernel_service.ports.outbox import ReplyDelivery
     from kernel_service.ports.progress import Progress
     from kernel_service.ports.resuming import Codes
     from kernel_service.ports.tools import Toolbox
@@ -27,7 +28,7 @@ class TurnDependencies:
     """Read by `assembly` alone, which gives each part of a turn the dependencies of that part.
 
     `instructions` are the bot developer's. `clock` returns epoch seconds. `ended` is called with each turn that has
-    ended, `replies_ready` with each channel that has replies to deliver.
+    ended.
     """
 
     store: TurnStores
@@ -40,7 +41,7 @@ class TurnDependencies:
     instructions: str
     clock: Callable[[], float]
     ended: Callable[[Turn], None]
-    replies_ready: Callable[[str], None]
+    delivery: ReplyDelivery
     progress: Progress
     typing: TypingStatus
     asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnReports:
-    """Of one turn: to watchers of its messages, waiters for its end, deliverers of its replies, and the metrics."""
+    """Of one turn: to watchers of its messages, waiters for its end, and the metrics."""
 
     turn: Turn
     progress: Progress
     typing: TypingStatus
     counters: TurnCounters
     on_end: Callable[[Turn], None]
-    on_replies: Callable[[str], None]
 
     def happened(self, event: Event) -> None:
         self.progress.tell(self.turn, event)
@@ -49,6 +48,5 @@ class TurnReports:
         self.on_end(self.turn)
 
     def notice(self, *, busy: bool) -> None:
-        """A notice that the turn waits can be delivered."""
+        """The person is told that the turn waits."""
         self.counters.busy_notices += busy
-        self.on_replies(self.turn.messages[-1].channel)

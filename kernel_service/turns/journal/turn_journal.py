@@ -16,11 +16,13 @@ from kernel_service.turns.limits import hold_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.context import ContextStore
+    from kernel_service.ports.outbox import OfferedLease, ReplyDelivery
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.turns import ToolUse, Turn, TurnStore
     from kernel_service.turns.context.context_window import ContextWindow
@@ -48,6 +50,7 @@ class TurnJournal:
     transcript: Transcript
     window: ContextWindow
     spending: Spending
+    delivery: ReplyDelivery
     clock: Callable[[], float]
 
     async def step(self, usage: Usage | None = None, *, finished: str = "", used: ToolUse | None = None) -> None:
@@ -88,14 +91,16 @@ class TurnJournal:
         Returns when to look for the next turn.
         """
         self._answer_open_calls()
-        with self.spending.paid() as bill:
+        with self.spending.paid() as bill, self._offered_lease() as offered:
             ended = await until_stored(
                 lambda: self.store.end(
                     self.turn, self.kernel.epoch, self.transcript.unstored, replies,
                     status=status, problem=problem, usage=bill.usage, settles=bill.settles,
-                    fixed=fixed, parked=parked, questions=questions, now=self.clock(),
+                    fixed=fixed, parked=parked, questions=questions, offer=offered.offer,
+                    now=self.clock(),
                 )
             )  # fmt: skip
+            offered.stored(ended.stored)
         self.transcript.mark_stored()
         self.transcript.end()
         if self.turn.is_new_chat:
@@ -112,6 +117,7 @@ class TurnJournal:
             self.turn, self.kernel.epoch, self.transcript.unstored, [Reply(told)],
             problem=problem, now=self.clock(),
         )  # fmt: skip
+        self.delivery.ready(self.turn.messages[-1].channel)
         self.transcript.drop_stored(superseded)
         self.transcript.mark_stored()
         self.transcript.end()
@@ -144,6 +150,8 @@ class TurnJournal:
         await self.store.hold(
             self.turn, self.kernel.epoch, until=now + wait, problem=away.problem, notice=notice, busy=busy, now=now
         )
+        if notice is not None:
+            self.delivery.ready(self.turn.messages[-1].channel)
         return now + wait, notice
 
     def _notice(self, wait: float, *, busy: bool) -> Reply | None:
@@ -166,6 +174,10 @@ class TurnJournal:
         """End the attempt without counting it."""
         await self.count()
         await self.store.requeue(self.turn, self.kernel.epoch, until=until)
+
+    def _offered_lease(self) -> AbstractContextManager[OfferedLease]:
+        last = self.turn.messages[-1]
+        return self.delivery.offered_lease(self.turn.person_id, last.channel, last.address)
 
     def _answer_open_calls(self) -> None:
         """Vendors refuse a history with a call that has no output."""

@@ -171,7 +171,7 @@ async def test_a_message_shows_its_outcome(store: Store) -> None:
     ended = await store.turns.end(
         turn, epoch, [], [Reply("one"), Reply("two")], status=TurnStatus.COMPLETED, usage=spent, now=NOW
     )
-    told = ended.replies
+    told = ended.stored.replies
     answer = await store.inbox.answer_of(person, last.seq)
     assert (answer.status, answer.usage, answer.duplicate) == (MessageStatus.COMPLETED, spent, False)
     assert list(answer.replies) == told

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kernel_service.kernels.kernel import Kernel
+from kernel_service.outbox.outbox import Outbox
 from kernel_service.outbox.typing import Typing
 from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
@@ -223,7 +224,7 @@ class Scene:
             instructions="",
             clock=self.clock,
             ended=lambda turn: self.ended.append(turn.id),
-            replies_ready=lambda channel: None,
+            delivery=Outbox(self.store.outbox, self.clock),
             progress=self.progress,
             typing=self.typing,
         )
