@@ -50,7 +50,8 @@ KERNEL: Final[Mapping[str, Point]] = {
     # In the transaction: all statements are executed, and not committed.
     "end not committed": Point("after", "kernel_service.storage.turns.closing:tell"),
     "turn ended": Point("after", f"{_TURNS}.end"),
-    "reply leased": Point("after", f"{_OUTBOX}.lease", lambda _, leases: bool(leases)),
+    # The end has leased the reply to the gateway's stream, which has not sent it.
+    "reply leased": Point("after", "kernel_service.outbox.pull_stream:PullStream.push"),
     "part settled": Point("after", f"{_OUTBOX}.settle"),
 }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.crash
 
 _KILLED: Final = -9
-_NOT_SENT: Final = ("reply leased", "part not sent")
+_NOT_SENT: Final = ("turn ended", "reply leased", "part not sent")
 """At these points a lease has to expire before another process takes over."""
 _ON_POSTGRESQL: Final = ("message accepted", "tool called", "end not committed", "turn ended")
 
