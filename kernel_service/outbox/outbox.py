@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from contextlib import contextmanager, nullcontext
-from itertools import chain
 from typing import TYPE_CHECKING, overload
 
 from kernel_service.errors import KernelError
@@ -54,7 +53,7 @@ class Outbox:
         self._store = store
         self._clock = clock
         self.typing = Typing(store)
-        self._streams: defaultdict[str, list[PullStream]] = defaultdict(list)
+        self._streams: set[PullStream] = set()
         self._wakeups: Counter[str] = Counter()
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)
         self._to_expire: list[tuple[list[tuple[str, str]], float]] = []
@@ -69,7 +68,7 @@ class Outbox:
     def ready(self, channel: str) -> None:
         """Poll the store at once, since this channel may have something to lease."""
         self._wakeups[channel] += 1
-        for stream in self._streams[channel]:
+        for stream in self._of(channel):
             stream.poll_now()
 
     @contextmanager
@@ -96,13 +95,13 @@ class Outbox:
         now = self._clock()
         streams = [
             stream
-            for stream in self._streams[channel]
+            for stream in self._of(channel)
             if stream.serves(address) and not self._polls[stream.scope].has_backlog and stream.room(now)
         ]
         return max(streams, key=lambda stream: stream.room(now), default=None)
 
     def _push(self, lease: Lease, stream: PullStream) -> None:
-        if stream in self._streams[stream.channel] and not stream.ended:
+        if stream in self._streams and not stream.ended:
             stream.push(lease)
         else:  # it has ended meanwhile, and does not know of the lease
             self._release_later(self._store.release([(lease.reply.id, lease.token)]), stream.channel)
@@ -153,7 +152,7 @@ class Outbox:
         """
         stream = PullStream(channel, addresses, max_in_flight, instance)
         typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
-        self._streams[channel].append(stream)
+        self._streams.add(stream)
         try:
             with self.typing.stream(typing):
                 while not (self._closed or stream.ended):
@@ -170,8 +169,11 @@ class Outbox:
                         yield item, typing.interval
                     await stream.wait(POLL_SECONDS)
         finally:
-            self._streams[channel].remove(stream)
+            self._streams.discard(stream)
             await self._end(stream, transfers)
+
+    def _of(self, channel: str) -> list[PullStream]:
+        return [stream for stream in self._streams if stream.channel == channel]
 
     async def _lease(self, stream: PullStream) -> None:
         """Poll the store for replies within the stream's credit."""
@@ -219,7 +221,7 @@ class Outbox:
         return files
 
     async def _end(self, stream: PullStream, transfers: MediaTransfers | None) -> None:
-        if all(other.scope != stream.scope for other in self._streams[stream.channel]):
+        if all(other.scope != stream.scope for other in self._streams):
             self._polls.pop(stream.scope, None)  # a channel may name other addresses with each stream
         self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
         await self._release(stream.channel, stream.unsent)
@@ -250,7 +252,7 @@ class Outbox:
 
     async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """Make the leases of an instance available at once, except those it is processing. Returns how many replies."""
-        for stream in self._streams[channel]:
+        for stream in self._of(channel):
             if stream.instance == instance:
                 stream.end()  # its end may not be noticed here yet: it must not lease again after this
         released = await self._store.release_leases(channel, instance, in_hand)
@@ -277,7 +279,7 @@ class Outbox:
         held = await self._store.extend_leases(channel, leases, until=until, now=now)
         for (reply_id, token), is_held in zip(leases, held, strict=True):
             if is_held:
-                for stream in self._streams[channel]:
+                for stream in self._of(channel):
                     stream.extend(reply_id, token, until)
         return held
 
@@ -287,14 +289,14 @@ class Outbox:
         return recorded
 
     def _return_credit(self, channel: str, item_id: str) -> None:
-        for stream in self._streams[channel]:
+        for stream in self._of(channel):
             stream.held.pop(item_id, None)
 
     async def sweep(self) -> None:
         """Expired leases become in-doubt. Replies whose grace is over are pending again."""
         now = self._clock()
         passed, self._swept_at = min(now - self._swept_at, MOST_ATTENDED_SECONDS), now
-        attended = {channel for channel, streams in self._streams.items() if streams}
+        attended = {stream.channel for stream in self._streams}
         if await self._store.sweep(
             grace=GRACE_SECONDS, longest_grace=LONGEST_GRACE_SECONDS, attended=sorted(attended), seconds=passed, now=now
         ):
@@ -305,5 +307,5 @@ class Outbox:
     def close(self) -> None:
         """End every stream: its client pulls from another process."""
         self._closed = True
-        for stream in chain(*self._streams.values()):
+        for stream in self._streams:
             stream.wakeup.set()
