@@ -79,7 +79,7 @@ class Outbox:
         try:
             with stream.reserved(1) if stream is not None else nullcontext():
                 yield offered
-        except asyncio.CancelledError:  # the transaction may be committed all the same
+        except asyncio.CancelledError:  # the transaction may still be committed
             if offered.offer is not None:
                 self._release_later(self._store.release_offered(person_id, offered.offer.token), channel)
             raise

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.media import MediaWanted
 
 MOST_UNSENT: Final = 16
-"""A stream with this many pushed leases that it has not sent gets no more: its channel does not read."""
+"""A stream with this many pushed leases that it has not sent gets no further ones: its channel does not read."""
 
 
 class PullStream:
@@ -96,7 +96,7 @@ class PullStream:
 
     @contextmanager
     def reserved(self, credit: int) -> Iterator[None]:
-        """Nobody else uses this credit during the block."""
+        """No other lease uses this credit during the block."""
         self._reserved += credit
         try:
             yield

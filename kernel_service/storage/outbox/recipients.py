@@ -1,4 +1,4 @@
-"""Whom a channel sends a reply to: the person's id in the channel, resolved when the reply is leased."""
+"""The recipient of a reply: the person's id in the channel, resolved when the reply is leased."""
 
 from __future__ import annotations
 

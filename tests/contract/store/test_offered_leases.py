@@ -140,7 +140,7 @@ async def test_a_lease_that_no_stream_knows_is_released_by_its_token(store: Stor
     assert [lease.reply.reply.text for lease in await pull(store)] == ["lost"]
 
 
-async def test_the_instance_that_got_the_lease_gives_it_back(store: Store) -> None:
+async def test_the_instance_that_got_the_lease_releases_it(store: Store) -> None:
     owner, turn = await opened(store)
     await end(owner, turn, "hello", offered=offer())
     assert await store.outbox.release_leases("test", "gateway-2", []) == 0

@@ -1,4 +1,4 @@
-"""Replies that transactions lease to attached streams: credit, fairness, and what becomes of a lease nobody takes."""
+"""Replies that transactions lease to attached streams: credit, fairness, and the leases that no stream takes."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_a_stream_gets_only_replies_at_its_addresses() -> None:
     await streams.close()
 
 
-async def test_a_stream_that_does_not_read_gets_no_more() -> None:
+async def test_a_stream_that_does_not_read_gets_no_further_lease() -> None:
     store = Offering()
     outbox = Outbox(store, lambda: NOW)  # type: ignore[arg-type]
     pull = outbox.pull("chat", [], 100, "gateway-1")
@@ -181,7 +181,7 @@ async def test_a_pending_reply_is_polled() -> None:
     await streams.close()
 
 
-async def test_a_stream_that_ends_before_the_commit_gives_the_lease_back() -> None:
+async def test_a_stream_that_ends_before_the_commit_releases_the_lease() -> None:
     store = Offering()
     streams = Streams(store, 9)
     await settled()
@@ -206,7 +206,7 @@ async def test_a_released_instance_gets_no_lease_of_a_running_transaction() -> N
     assert streams.got == []
 
 
-async def test_a_lease_that_was_never_sent_is_given_back_when_the_service_drains() -> None:
+async def test_a_lease_that_was_never_sent_is_released_when_the_service_drains() -> None:
     store = Offering()
     streams = Streams(store, 9)
     await settled()
@@ -216,8 +216,8 @@ async def test_a_lease_that_was_never_sent_is_given_back_when_the_service_drains
     assert not streams.end_turn("rp_2"), "no stream is left"
 
 
-async def test_a_cancelled_transaction_gives_back_what_it_may_have_leased() -> None:
-    """It may be committed all the same, and nobody learns which reply it leased."""
+async def test_a_cancelled_transaction_releases_what_it_may_have_leased() -> None:
+    """It may still be committed, and no caller learns which reply it leased."""
     store = Offering()
     streams = Streams(store, 1)
     await settled()
