@@ -20,8 +20,10 @@ from kernel_service.storage.sealing.ciphers import PersonCipher, WrappedKey, pla
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Connection, CursorResult, Executable
+    from sqlalchemy import Connection, Executable
 
+    from kernel_service.storage.engine.results import Result
+    from kernel_service.storage.engine.statements import Statements
     from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
 
 T = TypeVar("T")
@@ -88,24 +90,25 @@ class Keyring:
 class Tx:
     """The transaction of a unit: its statements, the keys of its people, the digests."""
 
-    __slots__ = ("connection", "digests", "keyring")
+    __slots__ = ("_statements", "connection", "digests", "keyring")
 
-    def __init__(self, connection: Connection, keyring: Keyring, digests: Digests) -> None:
+    def __init__(self, connection: Connection, statements: Statements, keyring: Keyring, digests: Digests) -> None:
         self.connection = connection
+        self._statements = statements
         self.keyring = keyring
         self.digests = digests
 
     def execute(
         self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> CursorResult[Any]:
-        return self.connection.execute(statement, values)
+    ) -> Result:
+        return self._statements.execute(self.connection, statement, values)
 
     def cipher_of(self, person_id: str) -> PersonCipher:
         """Raises `NotFound` PERSON_NOT_FOUND, `SealingKeyUnknown`."""
         return self.keyring.cipher(person_id, lambda: self._stored_key(person_id))
 
     def _stored_key(self, person_id: str) -> DataKey:
-        row = self.connection.execute(_KEY_OF, {"person": person_id}).one_or_none()
+        row = self.execute(_KEY_OF, {"person": person_id}).one_or_none()
         if row is None:
             raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
         return DataKey(WrappedKey(row.key_id, row.data_key), row.bound)
@@ -113,6 +116,8 @@ class Tx:
 
 class Engine(Protocol):
     """The common interface of SQLite and PostgreSQL. `StoreUnavailable`: nothing was stored or read."""
+
+    statements: Statements
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
         """Return after COMMIT. Units of the same `person_id` (any key) commit in the order of the calls.

@@ -24,15 +24,15 @@ from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.engine.outage_log import OutageLog
 from kernel_service.storage.engine.postgres_server import LOST, why
+from kernel_service.storage.engine.statements import Statements
 from kernel_service.storage.schema.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
 
     import asyncpg
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from kernel_service.storage.engine.active_lock import ActiveLock
     from kernel_service.storage.engine.engine import Keyring, T
@@ -100,6 +100,7 @@ class PostgresEngine:
 
     def __init__(self, database: AsyncEngine, lock: ActiveLock, keyring: Keyring, digests: Digests) -> None:
         self._database = database
+        self.statements = Statements(database.dialect)
         self._lock = lock
         self._keyring = keyring
         self._digests = digests
@@ -125,26 +126,21 @@ class PostgresEngine:
         if self._closed:
             raise StoreUnavailable
         async with self._apart:
-            return await self._run(self._database.begin, unit)
+            return await self._run(unit)
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
         # After a restart of the server every idle connection is dead. Each reader notices this when it uses one.
-        return await self._run(self._database.connect, unit, tries=2)
+        return await self._run(unit, tries=2)
 
-    async def _run(
-        self,
-        connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
-        unit: Callable[[Tx], T],
-        tries: int = 1,
-    ) -> T:
+    async def _run(self, unit: Callable[[Tx], T], tries: int = 1) -> T:
         try:
-            async with connect() as connection:
+            async with self._database.begin() as connection:
                 result = await connection.run_sync(lambda sync: unit(self._tx(sync)))
         except AWAY as error:
             if not _breaks_batch(error):
                 raise
             if tries > 1 and getattr(error, "connection_invalidated", False):
-                return await self._run(connect, unit, tries - 1)
+                return await self._run(unit, tries - 1)
             self._reading.met(why(error))
             raise StoreUnavailable from None
         self._reading.over()
@@ -167,7 +163,7 @@ class PostgresEngine:
         await self._lock.release()
 
     def _tx(self, connection: Connection) -> Tx:
-        return Tx(connection, self._keyring, self._digests)
+        return Tx(connection, self.statements, self._keyring, self._digests)
 
 
 class Writer:

@@ -21,6 +21,7 @@ from kernel_service.storage.engine import batch
 from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.engine.outage_log import OutageLog
+from kernel_service.storage.engine.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,6 +147,7 @@ class SqliteEngine:
         end_process: Callable[[str], None] = batch.end_process,
     ) -> None:
         self._database = database
+        self.statements = Statements(database.dialect)
         self._lock = lock
         self._keyring = keyring
         self._digests = digests
@@ -202,7 +204,7 @@ class SqliteEngine:
 
     def _read(self, unit: Callable[[Tx], T]) -> T:
         try:
-            with self._database.connect() as connection:
+            with self._database.begin() as connection:
                 result = unit(self._tx(connection))
         except DBAPIError as error:
             if not _breaks_batch(error):
@@ -213,7 +215,7 @@ class SqliteEngine:
         return result
 
     def _tx(self, connection: Connection) -> Tx:
-        return Tx(connection, self._keyring, self._digests)
+        return Tx(connection, self.statements, self._keyring, self._digests)
 
     def _write_all(self) -> None:
         ending = False

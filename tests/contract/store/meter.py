@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event
+from kernel_service.storage.engine.sqlite import SqliteEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +36,13 @@ class Cost:
 def metered(store: Store) -> Iterator[list[Cost]]:
     """The costs of the statements that run inside. Nothing else may run meanwhile."""
     costs: list[Cost] = []
-    database: Any = store.engine._database  # type: ignore[attr-defined]
-    meter = _sqlite(costs) if database.dialect.name == "sqlite" else _postgresql(costs)
-    target = getattr(database, "sync_engine", database)
-    event.listen(target, "before_cursor_execute", meter)
+    engine: Any = store.engine
+    meter = _sqlite(costs) if isinstance(engine, SqliteEngine) else _postgresql(costs)
+    engine.statements.observers.append(meter)
     try:
         yield costs
     finally:
-        event.remove(target, "before_cursor_execute", meter)
+        engine.statements.observers.remove(meter)
 
 
 def dearest(costs: list[Cost]) -> list[Cost]:
@@ -65,7 +64,7 @@ def _worded(statement: str) -> str:
 
 
 def _sqlite(costs: list[Cost]) -> Any:
-    def meter(connection: Any, _: Any, statement: str, parameters: Any, __: Any, many: bool) -> None:
+    def meter(connection: Any, statement: str, parameters: Any, many: bool) -> None:
         driver = connection.connection.driver_connection
         driver.set_progress_handler(None, 0)
         if not statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
@@ -84,7 +83,7 @@ def _sqlite(costs: list[Cost]) -> Any:
 
 
 def _postgresql(costs: list[Cost]) -> Any:
-    def meter(connection: Any, _: Any, statement: str, parameters: Any, __: Any, many: bool) -> None:
+    def meter(connection: Any, statement: str, parameters: Any, many: bool) -> None:
         if not statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
             return
         cursor = connection.connection.cursor()

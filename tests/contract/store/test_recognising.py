@@ -8,7 +8,6 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine, event
 
 from kernel_service.connections.tokens import digest
 from kernel_service.ports.commands import Command
@@ -48,17 +47,18 @@ async def wrong_codes(store: Store, person_id: str) -> list[int]:
 
 
 @contextmanager
-def statements() -> Iterator[list[str]]:
+def statements(store: Store) -> Iterator[list[str]]:
     seen: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def note(_connection: object, statement: str, *_: object) -> None:
         seen.append(statement)
 
-    event.listen(Engine, "before_cursor_execute", note)
+    observers = store.engine.statements.observers
+    observers.append(note)
     try:
         yield seen
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        observers.remove(note)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,6 @@ async def test_other_peoples_wrong_codes_are_not_counted(store: Store) -> None:
 )
 async def test_an_ordinary_message_needs_no_lookup(store: Store, text: str, *, looked: bool) -> None:
     await awaiting(store)
-    with statements() as seen:
+    with statements(store) as seen:
         await say(store, text)
     assert any("connect_attempt" in statement for statement in seen) is looked

@@ -1,0 +1,77 @@
+"""What a statement returned: its rows, all of them read, and how many rows it changed."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sqlalchemy import Row
+
+
+@cache
+def row_of(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
+    """Makes rows with these columns. A row is a named tuple, and has what the store uses of SQLAlchemy's `Row`:
+    attributes, slices and `_asdict`.
+    """
+    row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024 - the names come from SQL
+    make: Callable[[Iterable[Any]], Any] = row._make
+    return make
+
+
+class Result:
+    """The part of SQLAlchemy's `Result` that the store uses, with the same errors. It can be read more than once.
+
+    `rowcount`: the rows that an INSERT, UPDATE or DELETE matched; of no meaning after a SELECT.
+    """
+
+    __slots__ = ("_rows", "rowcount")
+
+    def __init__(self, rows: Sequence[Row[Any]], rowcount: int) -> None:
+        self._rows = rows
+        self.rowcount = rowcount
+
+    def __iter__(self) -> Iterator[Row[Any]]:
+        return iter(self._rows)
+
+    def all(self) -> Sequence[Row[Any]]:
+        return self._rows
+
+    def first(self) -> Row[Any] | None:
+        """None if there is no row."""
+        return self._rows[0] if self._rows else None
+
+    def one(self) -> Row[Any]:
+        """Raises `NoResultFound`, `MultipleResultsFound`."""
+        row = self.one_or_none()
+        if row is None:
+            raise NoResultFound("No row was found when one was required")
+        return row
+
+    def one_or_none(self) -> Row[Any] | None:
+        """Raises `MultipleResultsFound`."""
+        if len(self._rows) > 1:
+            raise MultipleResultsFound("Multiple rows were found when one was required")
+        return self.first()
+
+    def scalars(self) -> list[Any]:
+        """The first column."""
+        return [row[0] for row in self._rows]
+
+    def scalar(self) -> Any | None:
+        """The first row's first column; None if there is no row."""
+        return self._rows[0][0] if self._rows else None
+
+    def scalar_one(self) -> Any:
+        """Raises `NoResultFound`, `MultipleResultsFound`."""
+        return self.one()[0]
+
+    def scalar_one_or_none(self) -> Any | None:
+        """Raises `MultipleResultsFound`."""
+        row = self.one_or_none()
+        return None if row is None else row[0]
