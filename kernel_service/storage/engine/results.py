@@ -48,15 +48,16 @@ class Result:
 
     def one(self) -> Row[Any]:
         """Raises `NoResultFound`, `MultipleResultsFound`."""
-        row = self.one_or_none()
-        if row is None:
+        if len(self._rows) > 1:
+            raise MultipleResultsFound("Multiple rows were found when exactly one was required")
+        if not self._rows:
             raise NoResultFound("No row was found when one was required")
-        return row
+        return self._rows[0]
 
     def one_or_none(self) -> Row[Any] | None:
         """Raises `MultipleResultsFound`."""
         if len(self._rows) > 1:
-            raise MultipleResultsFound("Multiple rows were found when one was required")
+            raise MultipleResultsFound("Multiple rows were found when one or none was required")
         return self.first()
 
     def scalars(self) -> list[Any]:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, StatementError
 
 from kernel_service.storage.engine.forms import Form, Forms
 from kernel_service.storage.engine.results import Result, row_of
@@ -40,7 +40,7 @@ class Statements:
         return len(self._forms)
 
     def execute(self, connection: Connection, statement: Executable, given: Values | Sequence[Values] | None) -> Result:
-        """The connection's transaction has begun. Raises what SQLAlchemy raises; no text of it holds a value."""
+        """The connection's transaction has begun. Raises what SQLAlchemy raises, with the values hidden."""
         values: Any = given or {}
         many = isinstance(values, list | tuple)
         form = self._form(statement, values[0] if many else values)
@@ -58,7 +58,10 @@ class Statements:
         forms = self._forms.get(statement)
         if forms is None:
             forms = self._forms[statement] = Forms(statement, values, self._dialect)
-        return forms.form(statement, values, self._dialect)
+        try:
+            return forms.form(statement, values, self._dialect)
+        except InvalidRequestError as error:  # a value is missing
+            raise StatementError(str(error), None, None, error, hide_parameters=True) from error
 
     def _run(self, connection: Connection, form: Form, arguments: Any, *, many: bool) -> Result:
         driver = connection.connection
