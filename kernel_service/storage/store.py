@@ -116,7 +116,7 @@ class Store:
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable`."""
-        await self.engine.read(lambda tx: tx.execute(_PING))
+        await self.engine.read(lambda tx: tx.execute(_PING).close())
 
     async def close(self) -> None:
         await self.engine.close()

@@ -24,6 +24,13 @@ def row_of(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
     return make
 
 
+class Scalars(list[Any]):
+    """One column's values."""
+
+    def all(self) -> list[Any]:
+        return self
+
+
 class Result:
     """The part of SQLAlchemy's `Result` that the store uses, with the same errors. It can be read more than once.
 
@@ -60,9 +67,9 @@ class Result:
             raise MultipleResultsFound("Multiple rows were found when one or none was required")
         return self.first()
 
-    def scalars(self) -> list[Any]:
+    def scalars(self) -> Scalars:
         """The first column."""
-        return [row[0] for row in self._rows]
+        return Scalars(row[0] for row in self._rows)
 
     def scalar(self) -> Any | None:
         """The first row's first column; None if there is no row."""
@@ -76,3 +83,6 @@ class Result:
         """Raises `MultipleResultsFound`."""
         row = self.one_or_none()
         return None if row is None else row[0]
+
+    def close(self) -> None:
+        """Nothing is open, because all rows are read. A unit ends with this to return nothing."""

@@ -42,7 +42,7 @@ class SqlQuotes(SqlPort):
             if (row.channel, row.address) == (channel, address):
                 payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
                 return Quoted(payload, ours=False, at=row.accepted_at) if payload else None
-        for reply_id in tx.execute(_SENT_AS, named).scalars():
+        for reply_id in tx.execute(_SENT_AS, named).scalars().all():
             told = tx.execute(_TOLD, {"reply": reply_id}).one()
             if (told.person_id, told.channel, told.address) == (person_id, channel, address):
                 text = _text_of(tx, told)

@@ -111,7 +111,7 @@ async def seal(engine: Engine) -> int:
 async def _vacuum(engine: Engine) -> None:
     if left_to_do := await engine.vacuum():
         log.warning("message ids of an earlier release may remain in freed space on disk: %s", left_to_do)
-    await engine.write(lambda tx: tx.execute(_DONE, {"of": _VACUUM}))
+    await engine.write(lambda tx: tx.execute(_DONE, {"of": _VACUUM}).close())
 
 
 def _left(tx: Tx) -> str:
