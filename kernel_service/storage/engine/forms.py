@@ -96,7 +96,7 @@ class Form:
 
 def _compiled(statement: Any, values: Values, dialect: Dialect) -> SQLCompiler:
     if isinstance(statement, Insert):
-        statement = statement.inline()  # nobody asks for the keys that the database makes
+        statement = statement.inline()  # no caller asks for the keys that the database makes
     compiled: SQLCompiler = statement.compile(dialect=dialect, column_keys=sorted(values))
     return compiled
 

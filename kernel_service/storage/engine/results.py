@@ -1,4 +1,4 @@
-"""What a statement returned: its rows, all of them read, and how many rows it changed."""
+"""The result of a statement: its rows, all of them read, and how many rows it changed."""
 
 from __future__ import annotations
 

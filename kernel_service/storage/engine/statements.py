@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Statements:
-    """The compiled statements of one database. A statement that nobody holds any more is forgotten. Thread-safe.
+    """The compiled statements of one database. An unused statement is forgotten. Thread-safe.
 
     Each of `observers` is called before a statement runs, with the connection, the SQL, the driver's arguments, and
     whether these are many sets of arguments.

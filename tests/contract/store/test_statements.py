@@ -143,7 +143,7 @@ async def store(store: Store) -> Store:
 
 
 async def both(store: Store, statement: Executable, values: Any, read: Read) -> tuple[Any, Any]:
-    """What is read from the driver's result and from SQLAlchemy's. Both begin with the same rows."""
+    """The readings of the result by the driver and by SQLAlchemy. Both begin with the same rows."""
 
     def of(execute: Callable[[Tx], Callable[..., Any]]) -> Callable[[Tx], Any]:
         return lambda tx: _undone(tx, lambda: read(execute(tx)(statement, values)))
