@@ -94,8 +94,8 @@ POISON: Final = "poison"
 
 def _poisonous(named: Named, _: object) -> bool:
     """Whether the poison is among the new messages: in the history it does no harm."""
-    said = named["request"].items[-1]
-    return POISON in str(said.get("content", ""))
+    newest: bytes = named["request"].items[-1]
+    return POISON.encode() in newest
 
 
 POISONED: Final[Mapping[str, Point]] = {
