@@ -1,7 +1,7 @@
-"""The proxies that the environment names. The vendors' clients find them by themselves; this module checks them first.
+"""The proxies that the environment names: checked at the start, since clients fail on a bad one only in a request.
 
-Both clients (httpx and httpx2) read `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`, and fail on a proxy that
-is not http only when a person waits.
+httpx and httpx2 find them by themselves, in `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`. aiohttp would look
+them up for each request, in a thread and in files, so that its proxy is found here, once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
+
+from yarl import URL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +22,22 @@ log = logging.getLogger(__name__)
 def check_proxies(environ: Mapping[str, str]) -> None:
     """Log the proxies. ValueError for an unusable one, without its value."""
     for name in ("https_proxy", "http_proxy", "all_proxy"):
-        value = environ.get(name) or environ.get(name.upper()) or ""
-        if value:
+        if value := _setting(environ, name):
             log.info("%s: the vendors are reached through %s", name, _address(name, value))
+
+
+def proxy_of(url: URL, environ: Mapping[str, str]) -> URL | None:
+    """The proxy for this address, with its user and password; None: it is reached directly."""
+    proxy = _setting(environ, f"{url.scheme}_proxy") or _setting(environ, "all_proxy")
+    excepted = {"no": _setting(environ, "no_proxy").replace("*.", ".")}
+    if not proxy or proxy_bypass_environment(f"{url.host}:{url.port}", excepted):
+        return None
+    return URL(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _setting(environ: Mapping[str, str], name: str) -> str:
+    """Lower case wins, as in curl."""
+    return (environ.get(name) or environ.get(name.upper()) or "").strip()
 
 
 def _address(name: str, value: str) -> str:

@@ -95,12 +95,11 @@ class _TakenIds:
     """
 
     def __init__(self, history: Sequence[bytes]) -> None:
-        self._history = history
+        self._history = b",".join(history)
         self._answer: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        written = orjson.dumps(name)
-        return name in self._answer or any(written in item for item in self._history)
+        return name in self._answer or orjson.dumps(name) in self._history
 
     def add(self, name: str) -> None:
         self._answer.add(name)

@@ -6,23 +6,34 @@ Sources: openai 3.54, platform.openai.com/docs/guides/error-codes.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import aiohttp
 import httpx2
 import openai
 
 from kernel_service.errors import VendorUnavailable
 from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure, retry_after
 from kernel_service.models.openai_transcription_answers import read_transcript, transcription_refusal
+from kernel_service.models.openai_transport import (
+    CONNECT_SECONDS,
+    LOST,
+    OpenAITransport,
+    StatusError,
+    TooLargeError,
+    as_httpx,
+    never_sent,
+    whole,
+)
 from kernel_service.models.outages import Outages
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
+from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from kernel_service.models.body import Body
     from kernel_service.models.openai_transcription_answers import VendorTranscript
@@ -47,101 +58,118 @@ class OpenAIClient:
         self.queue = queue
         self.outages = Outages()
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
-        self._client = openai.AsyncOpenAI(
+        self._openai = openai.AsyncOpenAI(
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
-            timeout=httpx2.Timeout(timeout, connect=10.0),
+            timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
             http_client=openai.DefaultAioHttpClient(),
         )
+        self._transport = OpenAITransport(base_url, _headers(self._openai))
         # Both would log addresses and, on DEBUG, what people say.
         for name in ("openai", "httpx2"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
     async def post(self, path: str, body: Body) -> bytes:
-        """JSON out, bytes in: the client would otherwise walk the whole history on the event loop.
+        """JSON out, JSON in.
 
-        VendorUnavailable, ModelRejectedError, and whatever keeps the body's files from being read.
+        VendorUnavailable, ModelRejectedError, UnusableAnswerError, and whatever keeps the body's files from being read.
         """
-        try:
-            async with self._allowed(self._refusal):
-                response = await self._client.post(
-                    path, content=body.content, cast_to=httpx2.Response, options={"headers": _headers(body)}
-                )
-                return await response.aread()
-        except VendorUnavailable as away:
-            raise body.fault or away from None
+        async with self._asked(path, body) as response:
+            return await whole(response)
 
     async def stream(self, path: str, body: Body, take: Callable[[object], bool]) -> bytes | None:
         """JSON out, events to `take` as they come, until it returns True. Bytes: the server answered in one piece.
 
         As post(), and UnusableAnswerError: an event is no JSON.
         """
+        async with self._asked(path, body) as response:
+            if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+                return await whole(response)
+            async with openai.AsyncStream(cast_to=object, response=as_httpx(response), client=self._openai) as events:
+                await _hand_over(events, take)
+            return None
+
+    @asynccontextmanager
+    async def _asked(self, path: str, body: Body) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response of a model, once the queue admits the request. All of it must come within the timeout."""
+        await self.queue.acquire()
         try:
-            async with self._allowed(self._refusal):
-                stream = await self._client.post(
-                    path,
-                    content=body.content,
-                    cast_to=object,
-                    options={"headers": _headers(body)},
-                    stream=True,
-                    stream_cls=openai.AsyncStream[object],
-                )
-                async with stream:
-                    if not stream.response.headers.get("content-type", "").startswith("text/event-stream"):
-                        return await stream.response.aread()
-                    await _hand_over(stream, take)
-                    return None
-        except VendorUnavailable as away:
+            async with asyncio.timeout(self._timeout), await self._transport.post(path, body) as response:
+                yield response
+            self.outages.over()
+        except LOST as lost:
+            self.outages.met("model_unavailable")
+            away = VendorUnavailable("model_unavailable", unanswered=not never_sent(lost))
             raise body.fault or away from None
+        except StatusError as refused:
+            raise self._meaning_of(refused) from None
+        except TooLargeError:
+            raise UnusableAnswerError(Usage(model_calls=1)) from None
+
+    def _meaning_of(self, refused: StatusError) -> VendorUnavailable | ModelRejectedError:
+        seconds = retry_after(refused.headers)
+        refusal = Refusal.read(refused.status, _json_or_text(refused.body))
+        means = meaning_of(refusal, seconds)
+        if isinstance(means, ModelRejectedError):
+            log.warning("model refused the request status=%d code=%s param=%s", refusal.status, means.code, means.param)
+            return means
+        means.unanswered = refused.status in _GAVE_UP_WAITING
+        self.outages.met(means.problem)
+        if means.problem == "model_busy" and seconds is not None:
+            return self.queue.rejected(seconds)
+        return means
 
     async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> VendorTranscript:
         """A recording (name, bytes, type) in words.
 
         VendorUnavailable, ModelRejectedError, TranscriptionMissingError.
         """
-        transcriptions = self._client.audio.transcriptions.with_raw_response
-        async with self._allowed(_transcription_refusal):
-            raw = await transcriptions.create(file=recording, model=model, response_format="json")
+        transcriptions = self._openai.audio.transcriptions.with_raw_response
+        await self.queue.acquire()
+        try:
+            async with asyncio.timeout(self._timeout):
+                raw = await transcriptions.create(file=recording, model=model, response_format="json")
+            self.outages.over()
+        except (openai.APIConnectionError, TimeoutError) as lost:
+            self.outages.met("model_unavailable")
+            raise VendorUnavailable("model_unavailable", unanswered=not any(map(never_sent, _causes(lost)))) from None
+        except openai.APIStatusError as error:
+            raise _of_transcription(error) from None
         transcript = read_transcript(raw.content)
         self.queue.record_cost(transcript.usage.tokens)
         return transcript
 
-    @asynccontextmanager
-    async def _allowed(self, refusal: Callable[[openai.APIStatusError], Exception]) -> AsyncIterator[None]:
-        """One request, once the queue admits it and within the timeout. Raises Busy, or the failure that it met."""
-        await self.queue.acquire()
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-            self.outages.over()
-        except (openai.APIConnectionError, httpx2.TransportError, TimeoutError, json.JSONDecodeError) as lost:
-            self.outages.met("model_unavailable")
-            raise VendorUnavailable("model_unavailable", unanswered=not _never_sent(lost)) from None
-        except openai.APIStatusError as error:
-            means = refusal(error)
-            if isinstance(means, VendorUnavailable):
-                means.unanswered = error.status_code in _GAVE_UP_WAITING
-            raise means from None
-
-    def _refusal(self, error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
-        seconds = retry_after(error.response.headers)
-        refusal = Refusal.read(error.status_code, error.body)
-        means = meaning_of(refusal, seconds)
-        if isinstance(means, ModelRejectedError):
-            log.warning("model refused the request status=%d code=%s param=%s", refusal.status, means.code, means.param)
-            return means
-        self.outages.met(means.problem)
-        if means.problem == "model_busy" and seconds is not None:
-            return self.queue.rejected(seconds)
-        return means
-
     async def close(self) -> None:
-        await self._client.close()
+        await self._transport.close()
+        await self._openai.close()
 
 
-def _headers(body: Body) -> dict[str, str]:
-    return {"Content-Type": "application/json", "Content-Length": str(body.length)}
+def _headers(client: openai.AsyncOpenAI) -> dict[str, str]:
+    """Those of the vendor's client but its telemetry: the key, the organisation, the project, OPENAI_CUSTOM_HEADERS."""
+    every = {**client.auth_headers, **client.default_headers}
+    return {name: value for name, value in every.items() if isinstance(value, str) and "Stainless" not in name}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The client wraps what its transport met, which wraps what aiohttp met."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _of_transcription(error: openai.APIStatusError) -> Exception:
+    means = transcription_refusal(error.status_code, error.body, retry_after(error.response.headers))
+    if isinstance(means, VendorUnavailable):
+        means.unanswered = error.status_code in _GAVE_UP_WAITING
+    return means
+
+
+def _json_or_text(body: bytes) -> object:
+    try:
+        return from_json(body)
+    except ValueError:
+        return body.decode(errors="replace").strip()
 
 
 async def _hand_over(stream: openai.AsyncStream[object], take: Callable[[object], bool]) -> None:
@@ -157,24 +185,12 @@ async def _hand_over(stream: openai.AsyncStream[object], take: Callable[[object]
         if not ended:
             raise _meaning_of_broken(broken) from None
     if not ended:
-        raise httpx2.RemoteProtocolError("the stream ended before its last event")
+        raise aiohttp.ClientPayloadError("the stream ended before its last event")
 
 
 def _meaning_of_broken(error: Exception) -> Exception:
-    if isinstance(error, openai.APIConnectionError | httpx2.TransportError | TimeoutError):
-        return error
     if isinstance(error, openai.APIError) and (failure := read_failure({"error": error.body})):
         return meaning_of(failure)
     if isinstance(error, ValueError | RecursionError):
         return UnusableAnswerError(Usage(model_calls=1))
     return error
-
-
-def _never_sent(error: BaseException) -> bool:
-    """Whether there was no connection to send it by."""
-    cause = error.__cause__ or error
-    return isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-
-
-def _transcription_refusal(error: openai.APIStatusError) -> Exception:
-    return transcription_refusal(error.status_code, error.body, retry_after(error.response.headers))

@@ -86,7 +86,13 @@ class FairQueue:
 
     async def acquire(self) -> None:
         """Return when the request can be made. Busy: the wait is too long for memory; the tenant's ticket is kept."""
-        ticket = self._take_ticket(current_tenant())
+        tenant, now = current_tenant(), self._timeline.time()
+        if self._queue or self._shared_wait(now) or self._tenant_wait(tenant, now):
+            await self._wait(self._take_ticket(tenant))
+        else:
+            self._take(tenant, self._round + 1, now)
+
+    async def _wait(self, ticket: Ticket) -> None:
         admitted = ticket.admitted = asyncio.get_running_loop().create_future()
         insort(self._waiting, ticket, key=_rank)
         self._serve()
@@ -159,14 +165,18 @@ class FairQueue:
 
     def _admit(self, ticket: Ticket, now: float) -> None:
         self._leave(ticket)
-        self._request_bucket.take(now)
-        self._token_bucket.take(now, self._average_cost)
-        if ticket.tenant != BACKGROUND:
-            self._round = max(self._round, ticket.rank[0])
-            self._bucket_of(ticket.tenant, now).take(now)
-            self.wait_histogram.note(now - ticket.since)
+        self._take(ticket.tenant, ticket.rank[0], now, waited=now - ticket.since)
         if ticket.admitted is not None and not ticket.admitted.done():
             ticket.admitted.set_result(None)
+
+    def _take(self, tenant: str, of_round: float, now: float, *, waited: float = 0.0) -> None:
+        """Count a request that is admitted now."""
+        self._request_bucket.take(now)
+        self._token_bucket.take(now, self._average_cost)
+        if tenant != BACKGROUND:
+            self._round = max(self._round, of_round)
+            self._bucket_of(tenant, now).take(now)
+            self.wait_histogram.note(waited)
 
     def _set_timer(self, now: float) -> None:
         if self._timer is not None:

@@ -85,6 +85,8 @@ ROWS = [
     Row("unpaid", error(400, "Billing hard limit has been reached", "billing_hard_limit_reached")),
     Row("no-model", error(404, "The model `x` does not exist", "model_not_found")),
     Row("no-model", error(400, "The requested model 'x' does not exist.", "model_not_found", "model")),
+    Row("moved", error(301)),
+    Row("moved", error(307)),
     Row("rate", error(429, retry_after=1)),
     Row("busy", error(429)),
     *(Row("away", error(status)) for status in (0, 404, 408, 409, 500, 501, 503, 529)),

@@ -309,3 +309,19 @@ async def test_background_work_has_no_tenant_limit() -> None:
     crowd.asks(*([BACKGROUND] * 100))
     await settle()
     assert crowd.order == [BACKGROUND] * 100
+
+
+async def test_a_request_for_which_there_is_room_waits_for_nothing() -> None:
+    """No timer, and no future: the coroutine ends at its first step."""
+    crowd = Crowd(per_minute=600, per_tenant=60, tokens=10_000)
+    with as_tenant("ann"), pytest.raises(StopIteration):
+        crowd.queue.acquire().send(None)
+    assert (len(crowd.queue), crowd.timeline.timers) == (0, 0)
+
+
+async def test_a_request_for_which_there_is_room_still_counts() -> None:
+    crowd = Crowd(per_tenant=8)  # ten seconds apart, after two
+    for _ in range(3):
+        crowd.asks("ann")
+        await settle()
+    assert (crowd.order, list(crowd.sent_away)) == (["ann", "ann"], ["ann"])

@@ -27,6 +27,10 @@ class Timeline:
     def time(self) -> float:
         return self.now
 
+    @property
+    def timers(self) -> int:
+        return len(self._timers)
+
     def call_at(self, when: float, callback: Callable[[], None], /) -> Any:
         timer = Timer()
         heapq.heappush(self._timers, (when, next(self._numbers), timer, callback))
