@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAYMENT_REQUIRED: Final = 402
 TOO_LARGE: Final = 413
 TOO_MANY_REQUESTS: Final = 429
-_FIRST_REDIRECT: Final = 300
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
 _FIRST_CLIENT_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 LONGEST_WAIT: Final = 300.0
@@ -148,7 +148,7 @@ def _of_the_account(refusal: Refusal) -> str:
     """The problem that an operator has to fix; empty: address and account are in order."""
     if refusal.status in _KEY_STATUSES and not refusal.says(_FLAGGED):
         return "model_rejects_key"
-    if _FIRST_REDIRECT <= refusal.status < _FIRST_CLIENT_ERROR:
+    if refusal.status in _REDIRECTS:
         return "model_moved"
     unpaid = refusal.status == PAYMENT_REQUIRED or refusal.names(*_UNPAID_CODES) or refusal.says(_UNPAID)
     return "model_unpaid" if unpaid else ""

@@ -96,6 +96,7 @@ OTHERS = [
     (501, "", "model_unavailable"),
     (503, error("Slow down", "slow_down"), "model_unavailable"),
     (529, error("Overloaded", kind="overloaded_error"), "model_unavailable"),
+    *((status, "", "model_moved") for status in (301, 302, 303, 307, 308)),
     (304, "", "model_unavailable"),
     (400, error("Invalid prompt: flagged", "invalid_prompt"), "invalid_prompt"),
     (400, error("filtered", "content_filter"), "content_filter"),
