@@ -23,14 +23,15 @@ _MAILS_EVERY = 4
 
 def turns(count: int, seed: int) -> Iterator[list[HistoryItem]]:
     """The items of each turn, as the journal has them: an input, an answer of 1 to 4 sentences, reasoning, calls."""
-    random = Random(seed)  # noqa: S311 - no secret
+    random = Random(seed)
     for number in range(count):
         called = _call(random) if number % _MAILS_EVERY == 0 else []
         yield [_said(random), *called, _thought(random), _answer(random)]
 
 
 def _said(random: Random) -> HistoryItem:
-    stamp = f"[Sent on Monday, 2026-11-{random.randint(1, 30):02} at {random.randint(0, 23):02}:07, Europe/Vienna (UTC+01:00)]"
+    at = f"2026-11-{random.randint(1, 30):02} at {random.randint(0, 23):02}:07"
+    stamp = f"[Sent on Monday, {at}, Europe/Vienna (UTC+01:00)]"
     parts = [{"type": "input_text", "text": text} for text in (random.choice(_sentences()), stamp)]
     return HistoryItem("input", {"type": "message", "role": "user", "content": parts}, OWN)
 
@@ -80,4 +81,4 @@ def _output(data: dict[str, Any]) -> HistoryItem:
 def _sentences() -> list[str]:
     prose = "\n".join(path.read_text() for path in (_ROOT / "ARCHITECTURE.md", _ROOT / "README.md"))
     found = (text.strip() for text in re.split(r"(?<=[.!?])\s+|\n+", prose))
-    return [text for text in found if 25 < len(text) < 300 and "|" not in text]  # noqa: PLR2004
+    return [text for text in found if 25 < len(text) < 300 and "|" not in text]

@@ -31,7 +31,6 @@ from kernel_service.turns.context.context_window import ContextWindow
 from kernel_service.turns.context.transcript import Transcript
 
 if TYPE_CHECKING:
-    from kernel_service.ports.model import Model
     from kernel_service.storage.store import Store
 
 TURNS = 50
@@ -151,7 +150,7 @@ class _NoModel:
 
     origin = "openai:bench"
 
-    def shortened(self, item: dict[str, object], most: int, note: str) -> dict[str, object]:
+    def shortened(self, item: dict[str, object], *_: object) -> dict[str, object]:
         return item
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 PEOPLE_PER_SWEEP = 10_000
 LAPSE_SECONDS = 1.0
-"""The interval for leases and in-doubt replies. It adds to the wait of people after a crash."""
+"""The interval for leases, in-doubt replies and memory. It adds to the wait of people after a crash."""
 ROUND_SECONDS = 5.0
 """The interval for files and attempts to connect, which last far longer."""
 RETENTION_SECONDS = 3600.0
@@ -87,6 +87,7 @@ class Sweeper:
         rounds = (
             (self._seconds, self.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
+            (min(LAPSE_SECONDS, self._seconds), self._evictor.bound_memory),
             (min(ROUND_SECONDS, self._seconds), self._transfers.sweep),
             (min(ROUND_SECONDS, self._seconds), self._connect.sweep),
             (self._seconds, self.seal_clear_ids),

@@ -1,38 +1,75 @@
-"""The evictor: releases idle kernels, and the least recently used ones when memory exceeds its budget."""
+"""The evictor: releases idle kernels, and the least recently used ones when the process exceeds its memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
+from kernel_service import process_memory
 from kernel_service.kernels.kernel import EvictionReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
+
+log = logging.getLogger(__name__)
+
+FILLED: Final = 0.9
+"""The part of the memory that may be in use when kernels are evicted: the rest is for growth until the next check."""
 
 
 class Evictor:
-    """`memory_bytes` is the budget for all kernels together; 0: none."""
+    """`memory_bytes` limits the resident memory of the whole process; 0: no limit."""
 
     def __init__(
-        self, kernels: KernelMap, *, idle_seconds: float, memory_bytes: int, clock: Callable[[], float]
+        self,
+        kernels: KernelMap,
+        *,
+        idle_seconds: float,
+        memory_bytes: int,
+        clock: Callable[[], float],
+        resident_bytes: Callable[[], int] = process_memory.resident_bytes,
     ) -> None:
         self._kernels = kernels
         self._idle_seconds = idle_seconds
         self._memory_bytes = memory_bytes
         self._clock = clock
+        self._resident_bytes = resident_bytes
+        self._too_full = False
 
     async def sweep(self) -> None:
-        """One pass, least recently used first. A busy kernel is skipped until the next pass."""
-        resident = self._kernels.resident()
-        surplus = sum(kernel.bytes for kernel in resident) - self._memory_bytes if self._memory_bytes else 0
-        idle_before = self._clock() - self._idle_seconds
-        for kernel in resident:
-            if kernel.last_used_at > idle_before and surplus <= 0:
-                return  # the following kernels were used later
-            if self._kernels.busy(kernel.person_id) or self._kernels.get(kernel.person_id) is not kernel:
-                continue
-            idle = kernel.last_used_at <= idle_before
-            surplus -= kernel.bytes
-            await self._kernels.evict(kernel.person_id, EvictionReason.IDLE if idle else EvictionReason.MEMORY)
+        """Evict the kernels that have been idle for too long. A busy kernel is skipped until the next pass."""
+        before = self._clock() - self._idle_seconds
+        old = takewhile(lambda kernel: kernel.last_used_at <= before, self._kernels.resident())
+        await self._kernels.evict_all([*filter(self._is_idle, old)], EvictionReason.IDLE)
+
+    async def bound_memory(self) -> None:
+        """Evict kernels, least recently used first, until the process is back in its memory."""
+        if not self._memory_bytes:
+            return
+        surplus = self._resident_bytes() - int(self._memory_bytes * FILLED)
+        if surplus <= 0:
+            self._too_full = False
+            return
+        freed = await self._evict(surplus)
+        process_memory.return_freed()
+        if freed < surplus and not self._too_full:
+            self._too_full = True
+            log.warning("memory exceeds KERNEL_MEMORY_MB without idle kernels: raise it, or lower KERNEL_MAX_TURNS")
+
+    async def _evict(self, surplus: int) -> int:
+        """Evict idle kernels until their bytes reach the surplus. Returns the bytes of those that were evicted."""
+        chosen, freed = [], 0
+        for kernel in filter(self._is_idle, self._kernels.resident()):
+            if freed >= surplus:
+                break
+            chosen.append(kernel)
+            freed += kernel.bytes
+        await self._kernels.evict_all(chosen, EvictionReason.MEMORY)
+        return freed
+
+    def _is_idle(self, kernel: Kernel) -> bool:
+        return not self._kernels.busy(kernel.person_id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import Aborted, LeaseLost, NotFound, SealingKeyUnknown, StoreUnavailable
-from kernel_service.kernels.evictor import Evictor
+from kernel_service.kernels.evictor import FILLED, Evictor
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.kernels.kernel_map import KernelMap
 from kernel_service.ports.kernels import Activation
@@ -284,7 +284,7 @@ async def test_sweep_evicts_idle_kernels_only(parts: Any) -> None:
 
 
 async def test_memory_pressure_evicts_least_recently_used_until_within_budget(parts: Any) -> None:
-    kernels, _, _, clock = parts
+    kernels, store, _, clock = parts
     for number in range(4):
         kernels.wake(f"p_{number}")
         await settled(kernels)
@@ -292,9 +292,44 @@ async def test_memory_pressure_evicts_least_recently_used_until_within_budget(pa
     kernels.wake("p_0")  # used again: p_1 is the oldest now
     await settled(kernels)
     one = kernels.resident()[0].bytes
-    await Evictor(kernels, idle_seconds=1e9, memory_bytes=2 * one, clock=clock).sweep()
-    assert [kernel.person_id for kernel in kernels.resident()] == ["p_3", "p_0"]
+    base = 100 * one
+
+    def resident_bytes() -> int:
+        return int(base + sum(kernel.bytes for kernel in kernels.resident()))
+
+    memory = int((base + 2 * one) / FILLED) + 1
+    evictor = Evictor(kernels, idle_seconds=1e9, memory_bytes=memory, clock=clock, resident_bytes=resident_bytes)
+    await evictor.sweep()
+    assert len(kernels) == 4
+    for _ in range(2):
+        await evictor.bound_memory()
+        assert [kernel.person_id for kernel in kernels.resident()] == ["p_3", "p_0"]
     assert kernels.evictions == {EvictionReason.MEMORY: 2}
+    assert sorted(store.released) == [("p_1", 1), ("p_2", 1)]
+
+
+async def test_memory_pressure_spares_busy_kernels_and_is_reported_once(
+    parts: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernels, _, turns, clock = parts
+    turns.gate = asyncio.Event()
+    kernels.wake("p_1")
+    await turns.started.wait()
+    evictor = Evictor(kernels, idle_seconds=0, memory_bytes=1000, clock=clock, resident_bytes=lambda: 10_000)
+    for _ in range(3):
+        await evictor.bound_memory()
+    assert [kernel.person_id for kernel in kernels.resident()] == ["p_1"]
+    assert caplog.text.count("KERNEL_MEMORY_MB") == 1
+    turns.gate.set()
+    await settled(kernels)
+
+
+async def test_without_a_limit_no_memory_is_freed(parts: Any) -> None:
+    kernels, _, _, clock = parts
+    kernels.wake("p_1")
+    await settled(kernels)
+    await Evictor(kernels, idle_seconds=0, memory_bytes=0, clock=clock, resident_bytes=lambda: 10**12).bound_memory()
+    assert len(kernels) == 1
 
 
 async def test_drain_lets_turns_end_and_evicts_all(parts: Any) -> None:

@@ -1,7 +1,8 @@
-"""What consecutive requests share: the vendor finds the beginning of a request in its cache only if it is the same."""
+"""The common beginning of consecutive requests: the vendor finds only the same bytes in its cache."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.messages import Usage
@@ -48,7 +49,7 @@ async def test_consecutive_turns_share_their_beginning_near_the_limit(scene: Sce
         before = len(model.sent)
         await scene.run(kernel)
         first_requests.append(model.sent[before])
-    pairs = list(zip(first_requests, first_requests[1:], strict=False))
+    pairs = list(pairwise(first_requests))
     missed = [number for number, (one, following) in enumerate(pairs) if following[: len(one)] != one]
     assert 1 <= len(missed) <= len(pairs) // 10, "the window is cut, to half, and then left alone"
     sizes = [sum(map(utf8_tokens, items)) for items in first_requests]
