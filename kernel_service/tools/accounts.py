@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kernel_service.ports.connections import Connection
+    from kernel_service.ports.model import ToolSchema
 
 
 class AskWhichError(UnclearCallError):
@@ -51,9 +53,10 @@ def id_of_chosen(accounts: Sequence[Connection], arguments: Mapping[str, Any]) -
     return choose(accounts, arguments)[0].id if accounts else ""
 
 
-def with_names(parameters: dict[str, Any], accounts: Sequence[Connection]) -> dict[str, Any]:
-    """A tool's JSON Schema, which asks for the account where there are several."""
+def with_names(schema: ToolSchema, accounts: Sequence[Connection]) -> ToolSchema:
+    """The tool's schema, which asks for the account where there are several."""
     if len(accounts) < 2:  # noqa: PLR2004 - several
-        return parameters
+        return schema
     asked = {"type": "string", "enum": list(named(accounts)), "description": "Which of the person's accounts is meant."}
-    return {**parameters, "properties": {**parameters.get("properties", {}), WHICH_ACCOUNT: asked}}
+    properties = {**schema.parameters.get("properties", {}), WHICH_ACCOUNT: asked}
+    return replace(schema, parameters={**schema.parameters, "properties": properties})

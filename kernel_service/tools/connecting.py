@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
@@ -39,7 +40,7 @@ class ConnectTool(NeedsNoAccount):
         """`away` are toolkits that the person has connected, and whose tools are unavailable right now."""
         self._connections = connections
         self._connect_links = connect_links
-        self.schema = _connect_schema(connections.toolkits, away)
+        self.schema = _connect_schema(tuple(connections.toolkits), tuple(away))
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         toolkit = arguments.get("toolkit")
@@ -146,7 +147,8 @@ _NEW: Final = {
 }
 
 
-def _connect_schema(toolkits: Sequence[str], away: Sequence[str]) -> ToolSchema:
+@lru_cache(maxsize=256)
+def _connect_schema(toolkits: tuple[str, ...], away: tuple[str, ...]) -> ToolSchema:
     toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, such as asana or gmail."}
     offered = ""
     if toolkits:

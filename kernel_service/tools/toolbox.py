@@ -117,7 +117,7 @@ class ConnectedTool:
     def __init__(
         self, composio: Composio, connections: Connections, described: ToolkitTool, accounts: Sequence[Connection]
     ) -> None:
-        self.schema = replace(described.schema, parameters=with_names(described.schema.parameters, accounts))
+        self.schema = with_names(described.schema, accounts)
         self.read_only = described.read_only
         self.asks_first: bool | None = None
         self.hints = described.hints

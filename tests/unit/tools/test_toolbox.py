@@ -59,6 +59,14 @@ async def test_a_turn_asks_nothing_of_the_vendor_once_schemas_are_known(world: W
     assert len(world.vendor.requests) == before
 
 
+async def test_turns_share_their_tools_schemas_so_that_each_is_encoded_once(world: World) -> None:
+    for person in ("p_alice", "p_bob"):
+        await world.connect(person)
+    toolbox = world.toolbox(greet)
+    turns = [await toolbox.tools_for(person) for person in (ALICE, BOB, ALICE)]
+    assert len({id(tool.schema) for tools in turns for tool in tools}) == len(turns[0])
+
+
 async def test_no_meta_tool_and_no_account_reaches_the_model(world: World) -> None:
     connection = await world.connect("p_alice")
     offered = await world.toolbox().tools_for(ALICE)
