@@ -19,7 +19,8 @@ from kernel_service.models.openai_answers import read_answer
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_stream import StreamedResponse
 from kernel_service.models.openai_transport import MOST_ANSWER_BYTES
-from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
+from kernel_service.ports.media import ReadAs
+from kernel_service.ports.model import CONTEXT_TOO_LONG, ModelFile, ModelRejectedError, UnusableAnswerError
 from kernel_service.proxies import proxy_of
 from tests.http_proxy import HttpProxy
 from tests.ports import free_port
@@ -261,6 +262,23 @@ async def test_a_server_that_stops_in_mid_answer_is_not_waited_for() -> None:
     assert away.unanswered
 
 
+async def test_a_request_that_is_given_up_leaves_no_connection() -> None:
+    heard = asyncio.Event()
+
+    async def stalls(writer: asyncio.StreamWriter) -> None:
+        heard.set()
+        await writer.wait_closed()
+
+    async with RawServer([stalls, response()]).serving() as server, asking(server.url) as client:
+        asked = asyncio.create_task(client.post("/responses", QUESTION))
+        await heard.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert await client.post("/responses", QUESTION) == ANSWER
+        assert server.connections == 2
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +291,29 @@ async def test_a_refusal_of_any_length_is_read_in_part(monkeypatch: pytest.Monke
     monkeypatch.setattr(openai_transport, "MOST_REFUSAL_BYTES", 1000)
     with pytest.raises(ModelRejectedError, match="http_422"):
         await asked(RawServer([response(b"x" * 1_000_000, status="422 No")]))
+
+
+async def test_a_refusal_before_a_file_was_sent_counts() -> None:
+    """The server answers after the head, and reads nothing more."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(response(b"{}", status="413 Too Large"))
+        await over.wait()
+        writer.close()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield bytes(300_000)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    file = ModelFile(ReadAs.SEE, "image/png", "a.png", 30_000_000, chunks)
+    async with asking(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1") as client:
+        with pytest.raises(ModelRejectedError, match=CONTEXT_TOO_LONG):
+            await client.post("/responses", Body([b'{"input":"', file, b'"}']))
+    over.set()
+    server.close()
 
 
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after", "RETRY-AFTER"])
