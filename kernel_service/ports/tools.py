@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel_service.ports.connections import Connection
     from kernel_service.ports.hints import Hints
     from kernel_service.ports.messages import Link
     from kernel_service.ports.model import ToolSchema
@@ -118,8 +119,11 @@ class NeedsNoAccount:
 class Toolbox(Protocol):
     """The tools of a person in a turn."""
 
-    async def tools_for(self, person: Person) -> list[Tool]:
-        """The person's current tools. Requests only uncached tools from the vendor."""
+    async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
+        """The person's current tools. Requests only uncached tools from the vendor.
+
+        `connections` are the person's, the oldest first; None: they are read from the store.
+        """
         ...
 
     async def readers(self, person: Person, name: str) -> Sequence[Tool]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.approvals import ApprovalPrompt, ApprovalStore
+    from kernel_service.ports.connections import Connection
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.media import FileStore, MadeFileStore
     from kernel_service.ports.messages import Reply
@@ -104,6 +105,7 @@ class Turn:
     `told_busy`: they were told once that the service is busy. `dropped` items at the end of the history were superseded
     when it was opened. `time_zone` is the person's, by its IANA name; empty: unknown. `replied` and `replied_fixed`
     count the replies of turns to the person in the UTC day before it was opened, and the fixed ones among them.
+    `connections` are the person's when it was opened, the oldest first.
     """
 
     id: str
@@ -123,6 +125,7 @@ class Turn:
     time_zone: str = ""
     replied: int = 0
     replied_fixed: int = 0
+    connections: Sequence[Connection] = ()
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
 

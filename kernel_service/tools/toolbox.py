@@ -51,8 +51,8 @@ class KernelToolbox(Toolbox):
         self._developer_tools = tuple(developer_tools)
         self._most_direct = most_direct
 
-    async def tools_for(self, person: Person) -> list[Tool]:
-        connected, away = await self._of_toolkits(person)
+    async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
+        connected, away = await self._of_toolkits(person, connections)
         tools = self._always(away)
         every = [*tools, *connected]
         if len(connected) <= self._most_direct and size_of(each.schema for each in every) <= MOST_OFFERED_BYTES:
@@ -79,11 +79,13 @@ class KernelToolbox(Toolbox):
             DisconnectTool(self._connections),
         ]
 
-    async def _of_toolkits(self, person: Person) -> tuple[list[ConnectedTool], list[str]]:
+    async def _of_toolkits(
+        self, person: Person, known: Sequence[Connection] | None = None
+    ) -> tuple[list[ConnectedTool], list[str]]:
         """The tools of the person's toolkits, and the toolkits whose tools are unavailable."""
         allowed = self._connections.toolkits
         accounts: dict[str, list[Connection]] = {}
-        for connection in await self._connections.list(person.id):
+        for connection in await self._connections.list(person.id) if known is None else known:
             if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed):
                 accounts.setdefault(connection.toolkit, []).append(connection)
         toolkits = sorted(accounts)

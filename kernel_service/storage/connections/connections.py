@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.storage.keys import damage
+from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.sealing.ciphers import place
 
@@ -28,6 +29,14 @@ _CHANGE = (
     )
 )
 _ADD = insert(connection)
+_OF_PERSON = (
+    select(connection).where(connection.c.person_id == SURVIVOR).order_by(connection.c.created_at, connection.c.id)
+)
+
+
+def of_person(tx: Tx, person_id: str) -> list[Connection]:
+    """All of them, the oldest first."""
+    return [opened(tx, row) for row in tx.execute(_OF_PERSON, {"person": person_id})]
 
 
 def add(tx: Tx, added: Connection) -> None:

@@ -11,7 +11,7 @@ from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.storage.connections import connections
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
-from kernel_service.storage.people.people import SURVIVOR, surviving
+from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.connections import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Notice
     from kernel_service.storage.engine.engine import Tx
 
-_CONNECTIONS = (
-    select(connection).where(connection.c.person_id == SURVIVOR).order_by(connection.c.created_at, connection.c.id)
-)
 _OF_ACCOUNT = select(connection).where(connection.c.account_id == bindparam("account"))
 _TO_REMOVE = (
     select(connection)
@@ -47,7 +44,7 @@ class SqlConnections(SqlPort):
 
     @reads
     def of_person(self, tx: Tx, person_id: str) -> list[Connection]:
-        return [connections.opened(tx, row) for row in tx.execute(_CONNECTIONS, {"person": person_id})]
+        return connections.of_person(tx, person_id)
 
     @reads
     def of_account(self, tx: Tx, account_id: str) -> Connection | None:

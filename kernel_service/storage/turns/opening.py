@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, select, update
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.commands import Command
@@ -13,9 +13,11 @@ from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Unsupported
 from kernel_service.ports.states.message import OPEN
 from kernel_service.ports.turns import CallRecord, Quarantined, Turn, TurnMessage, TurnPlacement, TurnStatus
+from kernel_service.storage.connections import connections
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
 from kernel_service.storage.people import leases, time_zones
+from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
@@ -52,6 +54,7 @@ _DUE = (
         select(usage.c.replies).where(*_of_day).scalar_subquery().label("replies"),
         select(usage.c.fixed_replies).where(*_of_day).scalar_subquery().label("fixed_replies"),
         select(turn.c.id).where(*_open_of_person).scalar_subquery().label("open_turn"),
+        exists().where(connection.c.person_id == bindparam("person")).label("has_connections"),
         message,
     )
     .select_from(kernel.outerjoin(message, WAITS))
@@ -141,6 +144,7 @@ def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room
     if isinstance(found, Turn):
         found.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
         found.replied, found.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
+        found.connections = connections.of_person(tx, person_id) if lease.has_connections else []
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import KernelError, VendorUnavailable
+from kernel_service.ports.commands import Command
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.calls.refused_tools import MOST_OFFERED
 
@@ -49,8 +50,10 @@ class AvailableTools:
 
     async def _fetched(self) -> list[Tool]:
         """The turn can still answer without its tools, so their absence must not prevent a reply."""
+        # A command of this turn may have changed the person's connections since it was opened.
+        known = self.turn.connections if self.turn.messages[0].command is Command.NONE else None
         try:
-            return await self.toolbox.tools_for(self.person)
+            return await self.toolbox.tools_for(self.person, known)
         except VendorUnavailable:
             if self.clock() - self.turn.started_at < self.limits.toolless_after_seconds:
                 raise

@@ -25,6 +25,9 @@ from kernel_service.turns.runner import TurnRunner
 from tests.clock import Clock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.connections import Connection
     from kernel_service.ports.hints import Hints
     from kernel_service.ports.messages import Reply
     from kernel_service.ports.model import ModelFile, ModelRequest, TextListener, UserInput
@@ -158,7 +161,7 @@ class Toolbox:
     def __init__(self, *tools: FakeTool) -> None:
         self.tools = list(tools)
 
-    async def tools_for(self, person: Person) -> list[Tool]:
+    async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
         return list(self.tools)
 
     async def readers(self, person: Person, name: str) -> list[Tool]:

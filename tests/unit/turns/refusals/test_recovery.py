@@ -432,7 +432,7 @@ async def test_no_hold_is_for_ever(scene: Scene, away: VendorUnavailable) -> Non
 async def test_unavailable_tools_do_not_prevent_an_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     model = strict(scene)
 
-    async def tools_for(person: object) -> list[Any]:
+    async def tools_for(*_: object) -> list[Any]:
         raise RuntimeError("a tool list of a new shape")
 
     await scene.hear("hello", 1)
@@ -447,7 +447,7 @@ async def test_unavailable_tools_do_not_prevent_an_answer(scene: Scene, monkeypa
 async def test_tools_that_are_away_are_waited_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     strict(scene)
 
-    async def tools_for(person: object) -> list[Any]:
+    async def tools_for(*_: object) -> list[Any]:
         raise VendorUnavailable("tools_unavailable")
 
     toolbox = Toolbox()
