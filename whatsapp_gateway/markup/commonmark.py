@@ -12,7 +12,7 @@ from typing import Final
 
 from whatsapp_gateway.markup.emphasis import BOLD
 from whatsapp_gateway.markup.graphemes import is_visible
-from whatsapp_gateway.markup.inline import NestsTooDeepError, Piece, Shape, read_inline
+from whatsapp_gateway.markup.inline import NestsTooDeepError, Piece, Shape, is_plain, read_inline
 from whatsapp_gateway.markup.lines import FENCE, write_lines
 from whatsapp_gateway.markup.tables import read_table
 from whatsapp_gateway.markup.whatsapp_markup import HAIR
@@ -227,7 +227,7 @@ class _Reader:
 
 
 def _write(text: str, marks: tuple[str, ...] = ()) -> str:
-    return write_lines(read_inline(text, marks))
+    return text if not marks and is_plain(text) else write_lines(read_inline(text, marks))
 
 
 def _prefixed(prefix: str, text: str) -> str:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from tests.unit.gateway.whatsapp_app import Reading, show
 from whatsapp_gateway.markup.commonmark import as_text, to_blocks
+from whatsapp_gateway.markup.inline import is_plain, read_inline
+from whatsapp_gateway.markup.lines import write_lines
 from whatsapp_gateway.model.outbox import OfferedChoice, Reply
 from whatsapp_gateway.outbound.rendering import render
 
@@ -272,3 +274,14 @@ def letters(text: str) -> str:
 def test_both_readings_of_whatsapp_show_the_same_letters(text: str) -> None:
     message = sent(text)
     assert letters(show(message, Reading.LOOSE).text) == letters(show(message, Reading.STRICT).text) == letters(message)
+
+
+@settings(max_examples=500)
+@given(st.text(st.sampled_from("aBwW9 \t\n!?]){}(#-+=.:/|>@%'\"€ß中\u0301\u200d\u200a\u00a0😀"), max_size=24))
+@example("Sure! [not")
+@example("WWW.a.b")
+@example("HTTP://a.b")
+@example("a & b &amp; c")
+def test_text_that_counts_as_plain_would_not_be_changed_by_reading_it(text: str) -> None:
+    if is_plain(text):
+        assert write_lines(read_inline(text)) == text
