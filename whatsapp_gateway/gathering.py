@@ -40,7 +40,7 @@ class Gathering(Generic[_Item]):
         if self._size >= self._most:
             self.flush()
         else:
-            self._flush_by(self._passed_at + (min(URGENT_SECONDS, self._seconds) if urgent else self._seconds))
+            self._flush_by(self._due_of(urgent=urgent))
 
     def flush(self) -> None:
         """Pass on at once what was added."""
@@ -51,6 +51,12 @@ class Gathering(Generic[_Item]):
         if items:
             self._passed_at = asyncio.get_running_loop().time()
             self._pass_on(items)
+
+    def _due_of(self, *, urgent: bool) -> float:
+        """All instances have the same times, so that the calls that they make can share a transaction."""
+        now = asyncio.get_running_loop().time()
+        quiet_at = self._passed_at + (min(URGENT_SECONDS, self._seconds) if urgent else self._seconds)
+        return quiet_at if urgent or quiet_at <= now else (now // self._seconds + 1) * self._seconds
 
     def _flush_by(self, due: float) -> None:
         if due >= self._due:

@@ -104,3 +104,13 @@ async def test_nothing_is_passed_on_twice_or_empty(busy: Gathering[str], calls: 
     busy.flush()
     await steps()
     assert calls.calls == [["first"], ["a"]]
+
+
+async def test_several_gatherers_pass_on_at_the_same_times(busy: Gathering[str], calls: Calls) -> None:
+    other = Gathering[str](calls, most=3, seconds=LONG)
+    other.add("first")
+    await steps()
+    other.add("a")
+    await steps()
+    busy.add("b")
+    assert other._due == busy._due
