@@ -1,6 +1,7 @@
 """python -m whatsapp_gateway: serve until SIGTERM or SIGINT, then finish open work; a second signal ends it."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -58,6 +59,7 @@ async def _run(settings: Settings) -> None:
         served = http_served(app, "GATEWAY_LISTEN", settings.gateway_listen, shutdown_seconds=SHUTDOWN_SECONDS)
         async with watched(settings.gateway_watchdog_seconds), served as port:
             logger.info("serving WhatsApp's webhook on %s", settings.gateway_listen._replace(port=port))
+            gc.freeze()  # all of this lasts: collections need not visit it
             await stop.wait()
     except CannotListenError as problem:
         raise CannotStart(str(problem)) from problem

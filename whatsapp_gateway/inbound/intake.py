@@ -94,15 +94,14 @@ class Intake:
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds
-        taken = await self._pass_on_all(by_person(items), deadline)
+        taken = await self._pass_on_all(items, deadline)
         reported = await self._report(statuses, deadline)
         return taken and reported
 
-    async def _pass_on_all(self, people: Sequence[Sequence[InboundItem]], deadline: float) -> bool:
-        """Only several people need tasks: nearly every webhook is of one."""
-        if len(people) <= 1:
-            return all([await self._pass_on_of_person(items, deadline) for items in people])
-        return all(await asyncio.gather(*(self._pass_on_of_person(items, deadline) for items in people)))
+    async def _pass_on_all(self, items: Sequence[InboundItem], deadline: float) -> bool:
+        if len(items) <= 1:  # as nearly always: it needs no task
+            return not items or await self._pass_on_of_person(items, deadline)
+        return all(await asyncio.gather(*(self._pass_on_of_person(some, deadline) for some in by_person(items))))
 
     async def _pass_on_of_person(self, items: Sequence[InboundItem], deadline: float) -> bool:
         """The items of one person in one webhook, after those of earlier webhooks."""
