@@ -160,7 +160,9 @@ async def serve(
         listener = Listener(
             Address.parse(settings.kernel_listen),
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
-            KernelServicer(inbox, outbox, transfers, store.people, people, connections, connect.connect_links, clock),
+            KernelServicer(
+                inbox, outbox, transfers, store.people, people, connections, connect.connect_links, room, clock
+            ),
             AdminServicer(kernels, store, people, connections, clock),
             room,
             refused_tokens,

@@ -28,11 +28,13 @@ FILES_AT_ONCE: Final = 200
 """Uploads, and downloads; each holds 192 kB. A few uploads are active, and the others wait (media/transfers.py)."""
 OPEN_AT_ONCE: Final = 100
 """Calls without a token from one address: reflection, and health, by which gateways detect that the service is up."""
+_PULLS: Final = {"ServeChannel": "PullOutbox"}
+"""Kinds of calls that share a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelLimits:
-    """The concurrent calls of one channel: streams of PullOutbox, and other calls."""
+    """The concurrent calls of one channel: streams of PullOutbox and ServeChannel, and other calls."""
 
     pulls: int = 64
     calls: int = 2000
@@ -55,8 +57,8 @@ class ChannelAdmission:
     @contextmanager
     def taken(self, holder: str, rpc: str) -> Iterator[None]:
         """Reserve a call until it ends. Raises `Exhausted` CHANNEL_BUSY."""
-        kind = rpc if rpc in self._most else ""
-        most = OPEN_AT_ONCE if is_stranger(holder) else self._most.get(rpc, self._calls)
+        kind = _PULLS.get(rpc, rpc) if rpc in {*_PULLS, *self._most} else ""
+        most = OPEN_AT_ONCE if is_stranger(holder) else self._most.get(kind, self._calls)
         held = self._held[holder]
         if held.calls[kind] >= most:
             raise self._full(holder, f"{most} calls of this kind are open already")

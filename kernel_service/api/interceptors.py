@@ -47,6 +47,8 @@ caller: ContextVar[str] = ContextVar("caller")
 
 NOBODY: Final = ""
 """The caller of RPCs without a token: health and reflection."""
+_CONVERSATION: Final = "ServeChannel"
+"""An rpc whose caller may be silent for any time once it has sent the first message."""
 _OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
@@ -102,7 +104,7 @@ class Guard:
 
     def around(self, handler: Handler, method: str) -> Handler:
         rpc = method.rpartition("/")[2]
-        answer = self._stream(handler) if handler.request_streaming else self._one(handler)
+        answer = self._stream(handler, rpc) if handler.request_streaming else self._one(handler)
         make = (
             grpc.stream_stream_rpc_method_handler
             if handler.response_streaming
@@ -138,13 +140,14 @@ class Guard:
 
         return answer
 
-    def _stream(self, handler: Handler) -> Answer:
+    def _stream(self, handler: Handler, rpc: str) -> Answer:
         """Handles a stream of requests, which the handler takes one after the other."""
+        first, later = (BODY_SECONDS, None) if rpc == _CONVERSATION else (self._idle_seconds, self._idle_seconds)
 
         async def answer(requests: AsyncIterable[Sized], context: Context) -> Any:
             # gRPC leaves its receiver in a reference cycle, with the last request. Closing it frees the request.
             async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
-                in_time = InTime(received, self._idle_seconds)
+                in_time = InTime(received, first, later=later)
                 if handler.response_streaming:
                     await _written(handler.stream_stream(in_time, context), context)
                     return None
@@ -194,20 +197,24 @@ def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
 class InTime:
     """The requests of a stream, each with a time limit. Raises `Stalled`."""
 
-    def __init__(self, requests: AsyncIterator[Sized], seconds: float) -> None:
+    def __init__(self, requests: AsyncIterator[Sized], first: float, *, later: float | None) -> None:
+        """Time limits in seconds, for the first request and for each `later` one; None: unlimited."""
         self._requests = requests
-        self._seconds = seconds
+        self._seconds: float | None = first
+        self._later = later
 
     def __aiter__(self) -> InTime:
         return self
 
     async def __anext__(self) -> Any:
         async with _in_time(self._seconds):
-            return (await anext(self._requests)).request
+            request = (await anext(self._requests)).request
+        self._seconds = self._later
+        return request
 
 
 @asynccontextmanager
-async def _in_time(seconds: float) -> AsyncIterator[None]:
+async def _in_time(seconds: float | None) -> AsyncIterator[None]:
     """Limits the time in which a request must arrive. Raises `Stalled`."""
     try:
         async with asyncio.timeout(seconds):
@@ -221,12 +228,16 @@ async def _abort(status: status_pb2.Status, context: Context) -> None:
 
 
 def _status(error: Exception, method: str) -> status_pb2.Status:
-    """The status for the caller. An error that is not a domain error is logged."""
-    if not isinstance(error, KernelError):
-        error_id = secrets.token_hex(6)
-        log.error("rpc broke method=%s error_id=%s", method, error_id, exc_info=error)
-        error = KernelError("INTERNAL", "a fault of this service; its log contains the error_id", error_id=error_id)
-    return rich_status(error)
+    return rich_status(told(error, method))
+
+
+def told(error: Exception, method: str) -> KernelError:
+    """What the caller is told. An error that is not a domain error is logged."""
+    if isinstance(error, KernelError):
+        return error
+    error_id = secrets.token_hex(6)
+    log.error("rpc broke method=%s error_id=%s", method, error_id, exc_info=error)
+    return KernelError("INTERNAL", "a fault of this service; its log contains the error_id", error_id=error_id)
 
 
 def rich_status(error: KernelError) -> status_pb2.Status:

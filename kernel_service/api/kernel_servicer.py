@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from kernel.v1 import connections_pb2, identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
+from kernel.v1 import channel_pb2, connections_pb2, identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.api import connections, converters, events, media, outbox
+from kernel_service.api.channel_calls import ChannelCalls
+from kernel_service.api.channel_stream import ChannelStream
 from kernel_service.api.interceptors import caller
 from kernel_service.api.pages import Page
 from kernel_service.api.slices import Slices
@@ -22,10 +25,11 @@ from kernel_service.ports.typing import TypingItem
 from kernel_service.rate_limits.current_tenant import as_tenant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     import grpc
 
+    from kernel_service.api.channel_admission import ChannelAdmission
     from kernel_service.connections.accounts import Connections
     from kernel_service.connections.links import ConnectLinks
     from kernel_service.inbox.inbox import Inbox
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
     from kernel_service.ports.messages import Alias
+    from kernel_service.ports.outbox import Lease
     from kernel_service.ports.people import PeopleStore
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -48,6 +53,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         people: People,
         connections_: Connections,
         connect_links: ConnectLinks,
+        room: ChannelAdmission,
         clock: Callable[[], float],
     ) -> None:
         self._clock = clock
@@ -59,6 +65,14 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._connections = connections_
         self._connect_links = connect_links
         self._slices = Slices()
+        self._calls = ChannelCalls(
+            {
+                "handle_message": self.HandleMessage,
+                "ack_outbox": self.AckOutbox,
+                "report_receipts": self.ReportReceipts,
+            },
+            room,
+        )
 
     # --- messages and the outbox --------------------------------------------------------------------------------
 
@@ -76,9 +90,14 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             async for event in self._inbox.stream(converters.message(request.message)):
                 yield events.event(event)
 
-    async def PullOutbox(
+    def ServeChannel(
+        self, request_iterator: AsyncIterator[channel_pb2.ServeChannelRequest], context: Context
+    ) -> AsyncGenerator[channel_pb2.ServeChannelResponse]:
+        return ChannelStream(self._calls, self.PullOutbox, context).responses(request_iterator)
+
+    def PullOutbox(
         self, request: outbox_pb2.PullOutboxRequest, context: Context
-    ) -> AsyncIterator[outbox_pb2.PullOutboxResponse]:
+    ) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
         instance = _instance(request.instance_id)
         channel = _own_channel(request.channel)
         credit = outbox.max_in_flight(request.max_in_flight)
@@ -86,15 +105,11 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             raise CallerError("FIELD_INVALID", "`kinds` must hold OUTBOX_ITEM_KIND_REPLY", field="kinds")
         transfers = self._transfers if outbox.wants_media(request.kinds) else None
         interval = outbox.typing_interval(request)
-        async for item, seconds in self._outbox.pull(
-            channel, list(request.addresses), credit, instance, transfers=transfers, typing_interval=interval
-        ):
-            if isinstance(item, MediaWanted):
-                yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(item))
-            elif isinstance(item, TypingItem):
-                yield outbox_pb2.PullOutboxResponse(typing=outbox.typing(item))
-            else:
-                yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(item, seconds))
+        return _items(
+            self._outbox.pull(
+                channel, list(request.addresses), credit, instance, transfers=transfers, typing_interval=interval
+            )
+        )
 
     async def AckOutbox(self, request: outbox_pb2.AckOutboxRequest, context: Context) -> outbox_pb2.AckOutboxResponse:
         outbox.check_count(len(request.acknowledgements), "acknowledgements")
@@ -220,6 +235,19 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
                 "PERSON_NOT_FOUND", "no person has this user id; a weak id matches only a person without a strong one"
             )
         return person_id
+
+
+async def _items(
+    leased: AsyncIterator[tuple[Lease | MediaWanted | TypingItem, float]],
+) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
+    async with aclosing(cast("AsyncGenerator[tuple[Lease | MediaWanted | TypingItem, float]]", leased)) as items:
+        async for item, seconds in items:
+            if isinstance(item, MediaWanted):
+                yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(item))
+            elif isinstance(item, TypingItem):
+                yield outbox_pb2.PullOutboxResponse(typing=outbox.typing(item))
+            else:
+                yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(item, seconds))
 
 
 def _own_channel(channel: str) -> str:

@@ -21,8 +21,16 @@ _SERVICE_CONFIG: Final = {
     ],
     "healthCheckConfig": {"serviceName": SERVICE},
     "methodConfig": [
-        # The library must not replay an upload that is rejected midway: this sometimes aborts the process (1.85).
-        {"name": [{"service": SERVICE, "method": "UploadMedia"}], "waitForReady": True},
+        {
+            "name": [
+                # The library must not replay an upload that is rejected midway: this sometimes aborts the process
+                # (1.85).
+                {"service": SERVICE, "method": "UploadMedia"},
+                # Calls of a broken stream are repeated one by one (kernel/client.py).
+                {"service": SERVICE, "method": "ServeChannel"},
+            ],
+            "waitForReady": True,
+        },
         {
             "name": [{"service": SERVICE}],
             "waitForReady": True,

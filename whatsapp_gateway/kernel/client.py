@@ -1,35 +1,26 @@
-"""The gateway's client of the kernel service. Only this module and kernel/messages.py use its wire format."""
+"""The gateway's client of the kernel service. Only this package uses its wire format."""
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
+from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, outbox_pb2
 
 from whatsapp_gateway.graph.media import MediaDownload
-from whatsapp_gateway.graph.retry_policy import outcome_of, remedy_of_status, retry_delay
 from whatsapp_gateway.kernel.channel import SERVICE
 from whatsapp_gateway.kernel.errors import KernelCallError, refusal_of
+from whatsapp_gateway.kernel.items import item_of
 from whatsapp_gateway.kernel.messages import alias, message_request
+from whatsapp_gateway.kernel.reports import ACK_RESULTS, acknowledgement, receipt, set_failure
+from whatsapp_gateway.kernel.stream import ChannelStream, StreamBroken
 from whatsapp_gateway.model import updates as say
-from whatsapp_gateway.model.callback_ids import PartName, part_named
-from whatsapp_gateway.model.outbox import (
-    Ack,
-    AckResult,
-    Delivery,
-    DeliveryOutcome,
-    File,
-    Link,
-    MediaWanted,
-    OfferedChoice,
-    Reply,
-    Typing,
-)
+from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, MediaWanted, Typing
 from whatsapp_gateway.model.updates import LinkResult
 
 CHANNEL: Final = "whatsapp"
@@ -54,12 +45,18 @@ class KernelClient:
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
         self._now = now
         self._chat_url = chat_url
+        self._stream: ChannelStream | None = None
+        self._rpcs: dict[str, Any] = {
+            "handle_message": self._stub.HandleMessage,
+            "ack_outbox": self._stub.AckOutbox,
+            "report_receipts": self._stub.ReportReceipts,
+        }
 
     async def accept(self, message: say.Message, timeout: float) -> bool:
         """Submit a message; it is durable after the return. Returns whether it was durable before."""
-        metadata = (*self._bearer, ("x-user-id", _hash(message.sender.user_id)))
-        call = self._stub.HandleMessage(message_request(message, self._chat_url), timeout=timeout, metadata=metadata)
-        return (await _answer(call)).duplicate
+        request = message_request(message, self._chat_url)
+        answer = await self._call("handle_message", request, timeout, user_id=message.sender.user_id)
+        return bool(answer.duplicate)
 
     async def link(self, change: say.IdentityChange, timeout: float) -> LinkResult:
         """Report that a person's id became another one. Returns the result."""
@@ -74,14 +71,18 @@ class KernelClient:
 
     async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
         """Report the network's statuses of sent parts, at most MOST_AT_ONCE."""
-        request = outbox_pb2.ReportReceiptsRequest(receipts=[_receipt(status) for status in statuses])
-        await _answer(self._stub.ReportReceipts(request, timeout=timeout, metadata=self._bearer))
+        request = outbox_pb2.ReportReceiptsRequest(receipts=[receipt(status) for status in statuses])
+        await self._call("report_receipts", request, timeout)
 
     @asynccontextmanager
     async def pull(
         self, numbers: Sequence[str], instance_id: str, max_in_flight: int
     ) -> AsyncIterator[AsyncIterator[Delivery | MediaWanted | Typing]]:
-        """Items for these numbers, until the service drains or the block is left."""
+        """Items for these numbers, until the service drains or the block is left.
+
+        Their stream also carries `accept`, `ack`, `report` and `fail_media`, while the block iterates the items.
+        Without a stream, as with an older service, each of them is a call of its own.
+        """
         request = outbox_pb2.PullOutboxRequest(
             channel=CHANNEL,
             addresses=numbers,
@@ -94,17 +95,44 @@ class KernelClient:
             ],
             typing_interval=Duration(seconds=TYPING_INTERVAL_SECONDS),
         )
+        stream = ChannelStream(partial(self._stub.ServeChannel, metadata=self._bearer), request)
+        self._stream = stream
+        try:
+            async with aclosing(self._items(stream, request)) as items:
+                yield items
+        finally:
+            stream.close()
+
+    async def _items(
+        self, stream: ChannelStream, request: outbox_pb2.PullOutboxRequest
+    ) -> AsyncGenerator[Delivery | MediaWanted | Typing]:
+        try:
+            async for response in stream.items():
+                if (item := item_of(response, self._now())) is not None:
+                    yield item
+        except KernelCallError as refusal:
+            if refusal.reason != grpc.StatusCode.UNIMPLEMENTED.name:
+                raise
+            async for item in self._pulled(request):
+                yield item
+
+    async def _pulled(self, request: outbox_pb2.PullOutboxRequest) -> AsyncGenerator[Delivery | MediaWanted | Typing]:
+        """The items from an older service, which has no ServeChannel."""
         stream = self._stub.PullOutbox(request, metadata=self._bearer)
         try:
-            yield _items(stream, self._now)
+            async for response in stream:
+                if (item := item_of(response, self._now())) is not None:
+                    yield item
+        except grpc.aio.AioRpcError as error:
+            raise refusal_of(error) from None
         finally:
             stream.cancel()
 
     async def ack(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
         """Settle parts, at most MOST_AT_ONCE; one result for each, in their order."""
-        request = outbox_pb2.AckOutboxRequest(acknowledgements=[_acknowledgement(ack) for ack in acks])
-        answer = await _answer(self._stub.AckOutbox(request, timeout=timeout, metadata=self._bearer))
-        return [_RESULTS.get(result, AckResult.INVALID) for result in answer.results]
+        request = outbox_pb2.AckOutboxRequest(acknowledgements=[acknowledgement(ack) for ack in acks])
+        answer = await self._call("ack_outbox", request, timeout)
+        return [ACK_RESULTS.get(result, AckResult.INVALID) for result in answer.results]
 
     async def give_back(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
         """Release all leases of this process except those in progress (at most MOST_AT_ONCE)."""
@@ -152,10 +180,22 @@ class KernelClient:
         decides.
         """
         media = outbox_pb2.MediaAcknowledgement(media_id=wanted.media_id)
-        _set_failure(media, outcome, error_code, retry_after)
+        set_failure(media, outcome, error_code, retry_after)
         settled = outbox_pb2.Acknowledgement(lease_token=wanted.lease_token, media=media)
-        request = outbox_pb2.AckOutboxRequest(acknowledgements=[settled])
-        await _answer(self._stub.AckOutbox(request, timeout=timeout, metadata=self._bearer))
+        await self._call("ack_outbox", outbox_pb2.AckOutboxRequest(acknowledgements=[settled]), timeout)
+
+    async def _call(self, kind: str, request: Any, timeout: float, user_id: str = "") -> Any:
+        """The response, over the open stream or else by the rpc. `kind` is the field of the request in `ChannelCall`.
+
+        If a stream ends without the result, the call is repeated: the service recognises what it has done.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        while (stream := self._stream) is not None and stream.is_open:
+            with suppress(StreamBroken):
+                return await stream.call(kind, request, deadline)
+        hint = (("x-user-id", _hash(user_id)),) if user_id else ()
+        remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+        return await _answer(self._rpcs[kind](request, timeout=remaining, metadata=(*self._bearer, *hint)))
 
     async def ready(self, timeout: float) -> bool:
         """Whether a replica reports that it is serving."""
@@ -179,138 +219,8 @@ def _hash(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()[:16]
 
 
-_STAGES: Final = {
-    "sent": outbox_pb2.DELIVERY_STAGE_SENT,
-    "delivered": outbox_pb2.DELIVERY_STAGE_DELIVERED,
-    "read": outbox_pb2.DELIVERY_STAGE_READ,
-    "played": outbox_pb2.DELIVERY_STAGE_PLAYED,
-}
-
-
-def _receipt(status: say.Status) -> outbox_pb2.Receipt:
-    receipt = outbox_pb2.Receipt(channel_message_id=status.wamid)
-    if (part := part_named(status.callback_id)) is not None:
-        receipt.part.CopyFrom(_part(part))
-    if status.occurred_at is not None:
-        receipt.occurred_at.seconds = status.occurred_at
-    if status.state == "failed":
-        remedy = remedy_of_status(status.error_code)
-        outcome = DeliveryOutcome.RETRY if status.upload_again else outcome_of(remedy)
-        _set_failure(receipt, outcome, status.error_code, retry_delay(remedy, status.backoff_count))
-    else:
-        receipt.reached = _STAGES[status.state]
-    return receipt
-
-
-def _part(given: PartName) -> outbox_pb2.ReplyPart:
-    return outbox_pb2.ReplyPart(reply_id=given.reply_id, part=given.part, parts=given.parts)
-
-
-def _set_failure(
-    settled: outbox_pb2.PartAcknowledgement | outbox_pb2.MediaAcknowledgement | outbox_pb2.Receipt,
-    outcome: DeliveryOutcome,
-    error_code: str,
-    retry_after: float,
-) -> None:
-    """retry_after 0: the service decides."""
-    failure = getattr(settled, _FAILURES[outcome])
-    failure.SetInParent()
-    failure.error_code = error_code
-    if outcome is DeliveryOutcome.RETRY and retry_after:
-        failure.retry_after.FromMilliseconds(round(retry_after * 1000))
-
-
-async def _items(
-    stream: AsyncIterable[outbox_pb2.PullOutboxResponse], now: Callable[[], float]
-) -> AsyncIterator[Delivery | MediaWanted | Typing]:
-    try:
-        async for response in stream:
-            kind = response.WhichOneof("item")
-            if kind == "reply":
-                yield _delivery(response.reply, now())
-            elif kind == "media_wanted":
-                yield _media_wanted(response.media_wanted)
-            elif kind == "typing":
-                yield _typing(response.typing)
-    except grpc.aio.AioRpcError as error:
-        raise refusal_of(error) from None
-
-
-def _media_wanted(wanted: media_pb2.MediaWanted) -> MediaWanted:
-    return MediaWanted(
-        media_id=wanted.media_id,
-        media_ref=wanted.media_ref,
-        lease_token=wanted.lease_token,
-        max_bytes=wanted.max_bytes,
-        sha256=wanted.sha256,
-    )
-
-
-def _typing(typing: outbox_pb2.Typing) -> Typing:
-    return Typing(typing.address, typing.user_id, typing.message_id)
-
-
-def _delivery(leased: outbox_pb2.ReplyDelivery, now: float) -> Delivery:
-    return Delivery(
-        reply=_reply(leased.reply),
-        user_id=leased.user_id,
-        number=leased.address,
-        lease_token=leased.lease_token,
-        lease_ends=now + leased.lease_for.seconds + leased.lease_for.nanos / 1e9,
-        sent_parts=frozenset(leased.split.sent_parts),
-        parts=leased.split.parts,
-        split_version=leased.split.version,
-    )
-
-
-def _reply(reply: messages_pb2.Reply) -> Reply:
-    return Reply(
-        id=reply.id,
-        text=reply.text,
-        link=_link(reply) if reply.HasField("link") else None,
-        choices=tuple(OfferedChoice(choice.id, choice.title, choice.description) for choice in reply.choices),
-        files=tuple(_file(media) for media in reply.media),
-        reaction_to=reply.reaction.message_id,
-        reaction=reply.reaction.emoji,
-        quoted_id=reply.quoted_message_id,
-        answers_id=reply.answers_message_id,
-    )
-
-
-def _link(reply: messages_pb2.Reply) -> Link:
-    lasts = reply.link.expires_at.seconds - reply.created_at.seconds if reply.link.HasField("expires_at") else 0
-    return Link(reply.link.url, reply.link.title, minutes=max(0, round(lasts / 60)))
-
-
-def _file(media: media_pb2.Media) -> File:
-    return File(media.media_ref, media.mime_type, media.filename, media.size_bytes, media.sha256)
-
-
 _LINKED: Final[dict[Any, LinkResult]] = {
     identity_pb2.LINK_OUTCOME_LINKED: LinkResult.LINKED,
     identity_pb2.LINK_OUTCOME_MERGED: LinkResult.MERGED,
     identity_pb2.LINK_OUTCOME_KEPT_APART: LinkResult.KEPT_APART,
 }
-_FAILURES: Final = {
-    DeliveryOutcome.RETRY: "retry",
-    DeliveryOutcome.FAILED: "failed",
-    DeliveryOutcome.WINDOW_CLOSED: "window_closed",
-    DeliveryOutcome.UNKNOWN: "in_doubt",
-}
-_RESULTS: Final[dict[Any, AckResult]] = {
-    outbox_pb2.ACK_RESULT_RECORDED: AckResult.RECORDED,
-    outbox_pb2.ACK_RESULT_STALE: AckResult.STALE,
-    outbox_pb2.ACK_RESULT_UNKNOWN: AckResult.UNKNOWN,
-}
-
-
-def _acknowledgement(ack: Ack) -> outbox_pb2.Acknowledgement:
-    settled = outbox_pb2.PartAcknowledgement(
-        part=_part(PartName(ack.delivery.reply.id, ack.part, ack.parts)), split_version=ack.split_version
-    )
-    if ack.outcome is DeliveryOutcome.SENT:
-        settled.sent.SetInParent()
-        settled.sent.channel_message_id = ack.wamid
-    else:
-        _set_failure(settled, ack.outcome, ack.error_code, ack.retry_after)
-    return outbox_pb2.Acknowledgement(lease_token=ack.delivery.lease_token, part=settled)

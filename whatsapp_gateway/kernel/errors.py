@@ -1,12 +1,14 @@
 """Maps errors of the kernel service: retry the item, or quarantine it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from kernel.v1 import errors_pb2
+from kernel.v1 import channel_pb2, errors_pb2
+
+_CODES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 class KernelCallError(Exception):
@@ -35,6 +37,11 @@ def refusal_of(error: grpc.aio.AioRpcError) -> KernelCallError:
         _ = detail.Unpack(info) or detail.Unpack(delay)
     reason = str(info.reason) if info.domain == "kernel.v1" else ""
     return KernelCallError(reason or error.code().name, delay.retry_delay.ToNanoseconds() / 1e9)
+
+
+def refusal_in(error: channel_pb2.CallError) -> KernelCallError:
+    """The error of a failed call of a stream."""
+    return KernelCallError(error.reason or _CODES.get(error.code, "UNKNOWN"), error.retry_delay.ToNanoseconds() / 1e9)
 
 
 def _details(error: grpc.aio.AioRpcError) -> Sequence[Any]:

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from kernel.v1 import channel_pb2 as kernel_dot_v1_dot_channel__pb2
 from kernel.v1 import connections_pb2 as kernel_dot_v1_dot_connections__pb2
 from kernel.v1 import identity_pb2 as kernel_dot_v1_dot_identity__pb2
 from kernel.v1 import media_pb2 as kernel_dot_v1_dot_media__pb2
@@ -29,7 +30,7 @@ from kernel.v1 import messages_pb2 as kernel_dot_v1_dot_messages__pb2
 from kernel.v1 import outbox_pb2 as kernel_dot_v1_dot_outbox__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kernel/v1/kernel.proto\x12\tkernel.v1\x1a\x1bkernel/v1/connections.proto\x1a\x18kernel/v1/identity.proto\x1a\x15kernel/v1/media.proto\x1a\x18kernel/v1/messages.proto\x1a\x16kernel/v1/outbox.proto2\xc6\x08\n\rKernelService\x12R\n\rHandleMessage\x12\x1f.kernel.v1.HandleMessageRequest\x1a .kernel.v1.HandleMessageResponse\x12T\n\rStreamMessage\x12\x1f.kernel.v1.StreamMessageRequest\x1a .kernel.v1.StreamMessageResponse0\x01\x12K\n\nPullOutbox\x12\x1c.kernel.v1.PullOutboxRequest\x1a\x1d.kernel.v1.PullOutboxResponse0\x01\x12\x46\n\tAckOutbox\x12\x1b.kernel.v1.AckOutboxRequest\x1a\x1c.kernel.v1.AckOutboxResponse\x12R\n\rReleaseLeases\x12\x1f.kernel.v1.ReleaseLeasesRequest\x1a .kernel.v1.ReleaseLeasesResponse\x12O\n\x0c\x45xtendLeases\x12\x1e.kernel.v1.ExtendLeasesRequest\x1a\x1f.kernel.v1.ExtendLeasesResponse\x12U\n\x0eReportReceipts\x12 .kernel.v1.ReportReceiptsRequest\x1a!.kernel.v1.ReportReceiptsResponse\x12N\n\x0bUploadMedia\x12\x1d.kernel.v1.UploadMediaRequest\x1a\x1e.kernel.v1.UploadMediaResponse(\x01\x12T\n\rDownloadMedia\x12\x1f.kernel.v1.DownloadMediaRequest\x1a .kernel.v1.DownloadMediaResponse0\x01\x12O\n\x0cLinkIdentity\x12\x1e.kernel.v1.LinkIdentityRequest\x1a\x1f.kernel.v1.LinkIdentityResponse\x12^\n\x11\x43reateConnectLink\x12#.kernel.v1.CreateConnectLinkRequest\x1a$.kernel.v1.CreateConnectLinkResponse\x12X\n\x0fListConnections\x12!.kernel.v1.ListConnectionsRequest\x1a\".kernel.v1.ListConnectionsResponse\x12I\n\nDisconnect\x12\x1c.kernel.v1.DisconnectRequest\x1a\x1d.kernel.v1.DisconnectResponseBP\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kernel/v1/kernel.proto\x12\tkernel.v1\x1a\x17kernel/v1/channel.proto\x1a\x1bkernel/v1/connections.proto\x1a\x18kernel/v1/identity.proto\x1a\x15kernel/v1/media.proto\x1a\x18kernel/v1/messages.proto\x1a\x16kernel/v1/outbox.proto2\x9b\t\n\rKernelService\x12R\n\rHandleMessage\x12\x1f.kernel.v1.HandleMessageRequest\x1a .kernel.v1.HandleMessageResponse\x12T\n\rStreamMessage\x12\x1f.kernel.v1.StreamMessageRequest\x1a .kernel.v1.StreamMessageResponse0\x01\x12K\n\nPullOutbox\x12\x1c.kernel.v1.PullOutboxRequest\x1a\x1d.kernel.v1.PullOutboxResponse0\x01\x12\x46\n\tAckOutbox\x12\x1b.kernel.v1.AckOutboxRequest\x1a\x1c.kernel.v1.AckOutboxResponse\x12R\n\rReleaseLeases\x12\x1f.kernel.v1.ReleaseLeasesRequest\x1a .kernel.v1.ReleaseLeasesResponse\x12O\n\x0c\x45xtendLeases\x12\x1e.kernel.v1.ExtendLeasesRequest\x1a\x1f.kernel.v1.ExtendLeasesResponse\x12U\n\x0eReportReceipts\x12 .kernel.v1.ReportReceiptsRequest\x1a!.kernel.v1.ReportReceiptsResponse\x12S\n\x0cServeChannel\x12\x1e.kernel.v1.ServeChannelRequest\x1a\x1f.kernel.v1.ServeChannelResponse(\x01\x30\x01\x12N\n\x0bUploadMedia\x12\x1d.kernel.v1.UploadMediaRequest\x1a\x1e.kernel.v1.UploadMediaResponse(\x01\x12T\n\rDownloadMedia\x12\x1f.kernel.v1.DownloadMediaRequest\x1a .kernel.v1.DownloadMediaResponse0\x01\x12O\n\x0cLinkIdentity\x12\x1e.kernel.v1.LinkIdentityRequest\x1a\x1f.kernel.v1.LinkIdentityResponse\x12^\n\x11\x43reateConnectLink\x12#.kernel.v1.CreateConnectLinkRequest\x1a$.kernel.v1.CreateConnectLinkResponse\x12X\n\x0fListConnections\x12!.kernel.v1.ListConnectionsRequest\x1a\".kernel.v1.ListConnectionsResponse\x12I\n\nDisconnect\x12\x1c.kernel.v1.DisconnectRequest\x1a\x1d.kernel.v1.DisconnectResponseBP\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kernel.v1.kernel_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rcom.kernel.v1P\001Z\022kernel/v1;kernelv1\242\002\003KXX\252\002\tKernel.V1\312\002\tKernel\\V1\352\002\nKernel::V1'
-  _globals['_KERNELSERVICE']._serialized_start=166
-  _globals['_KERNELSERVICE']._serialized_end=1260
+  _globals['_KERNELSERVICE']._serialized_start=191
+  _globals['_KERNELSERVICE']._serialized_end=1370
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from kernel.v1 import channel_pb2 as kernel_dot_v1_dot_channel__pb2
 from kernel.v1 import connections_pb2 as kernel_dot_v1_dot_connections__pb2
 from kernel.v1 import identity_pb2 as kernel_dot_v1_dot_identity__pb2
 from kernel.v1 import media_pb2 as kernel_dot_v1_dot_media__pb2
@@ -49,8 +50,8 @@ class KernelServiceStub:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
-    limits. Over one connection 200 are open, and more wait in the client until others end.
+    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
+    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def __init__(self, channel):
@@ -93,6 +94,11 @@ class KernelServiceStub:
                 '/kernel.v1.KernelService/ReportReceipts',
                 request_serializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.FromString,
+                _registered_method=True)
+        self.ServeChannel = channel.stream_stream(
+                '/kernel.v1.KernelService/ServeChannel',
+                request_serializer=kernel_dot_v1_dot_channel__pb2.ServeChannelRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_channel__pb2.ServeChannelResponse.FromString,
                 _registered_method=True)
         self.UploadMedia = channel.stream_unary(
                 '/kernel.v1.KernelService/UploadMedia',
@@ -146,8 +152,8 @@ class KernelServiceServicer:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
-    limits. Over one connection 200 are open, and more wait in the client until others end.
+    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
+    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def HandleMessage(self, request, context):
@@ -219,6 +225,25 @@ class KernelServiceServicer:
         """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
         reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
         any instance of the channel. Receipts of unknown parts are counted and dropped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ServeChannel(self, request_iterator, context):
+        """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
+        messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
+        call has the checks, the effect, the limits and the errors of its own rpc.
+
+        Calls run concurrently. A caller that needs an order waits for the result of the earlier call. The service reads no
+        further calls while 256 wait for their results to be read. A call that has begun continues if the stream ends.
+
+        The stream ends with OK when the service drains, or when the caller has closed its side, in both cases after the
+        results of the calls that the service has read. A call without a result may have taken effect: the caller repeats
+        it, over the next stream or by the rpc of its own; all of them are idempotent. A service that answers UNIMPLEMENTED
+        has only the separate rpcs.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for what is not part of a call. DEADLINE_EXCEEDED: CALL_STALLED, if
+        the caller does not attach within 10 seconds, or leaves a response unread for 30.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -322,6 +347,11 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     request_deserializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.SerializeToString,
             ),
+            'ServeChannel': grpc.stream_stream_rpc_method_handler(
+                    servicer.ServeChannel,
+                    request_deserializer=kernel_dot_v1_dot_channel__pb2.ServeChannelRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_channel__pb2.ServeChannelResponse.SerializeToString,
+            ),
             'UploadMedia': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadMedia,
                     request_deserializer=kernel_dot_v1_dot_media__pb2.UploadMediaRequest.FromString,
@@ -380,8 +410,8 @@ class KernelService:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
-    limits. Over one connection 200 are open, and more wait in the client until others end.
+    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
+    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @staticmethod
@@ -563,6 +593,33 @@ class KernelService:
             '/kernel.v1.KernelService/ReportReceipts',
             kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.SerializeToString,
             kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ServeChannel(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/kernel.v1.KernelService/ServeChannel',
+            kernel_dot_v1_dot_channel__pb2.ServeChannelRequest.SerializeToString,
+            kernel_dot_v1_dot_channel__pb2.ServeChannelResponse.FromString,
             options,
             channel_credentials,
             insecure,

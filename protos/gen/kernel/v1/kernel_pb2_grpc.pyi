@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from kernel.v1 import channel_pb2 as _channel_pb2
 from kernel.v1 import connections_pb2 as _connections_pb2
 from kernel.v1 import identity_pb2 as _identity_pb2
 from kernel.v1 import media_pb2 as _media_pb2
@@ -50,8 +51,8 @@ class KernelServiceStub:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
-    limits. Over one connection 200 are open, and more wait in the client until others end.
+    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
+    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @_typing.overload
@@ -103,6 +104,21 @@ class KernelServiceStub:
     """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
     reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
     any instance of the channel. Receipts of unknown parts are counted and dropped.
+    """
+    ServeChannel: _grpc.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]
+    """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
+    messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
+    call has the checks, the effect, the limits and the errors of its own rpc.
+
+    Calls run concurrently. A caller that needs an order waits for the result of the earlier call. The service reads no
+    further calls while 256 wait for their results to be read. A call that has begun continues if the stream ends.
+
+    The stream ends with OK when the service drains, or when the caller has closed its side, in both cases after the
+    results of the calls that the service has read. A call without a result may have taken effect: the caller repeats
+    it, over the next stream or by the rpc of its own; all of them are idempotent. A service that answers UNIMPLEMENTED
+    has only the separate rpcs.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for what is not part of a call. DEADLINE_EXCEEDED: CALL_STALLED, if
+    the caller does not attach within 10 seconds, or leaves a response unread for 30.
     """
     UploadMedia: _grpc.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
@@ -162,8 +178,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
-    limits. Over one connection 200 are open, and more wait in the client until others end.
+    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
+    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -212,6 +228,21 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
     reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
     any instance of the channel. Receipts of unknown parts are counted and dropped.
+    """
+    ServeChannel: _aio.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]  # type: ignore[assignment]
+    """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
+    messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
+    call has the checks, the effect, the limits and the errors of its own rpc.
+
+    Calls run concurrently. A caller that needs an order waits for the result of the earlier call. The service reads no
+    further calls while 256 wait for their results to be read. A call that has begun continues if the stream ends.
+
+    The stream ends with OK when the service drains, or when the caller has closed its side, in both cases after the
+    results of the calls that the service has read. A call without a result may have taken effect: the caller repeats
+    it, over the next stream or by the rpc of its own; all of them are idempotent. A service that answers UNIMPLEMENTED
+    has only the separate rpcs.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for what is not part of a call. DEADLINE_EXCEEDED: CALL_STALLED, if
+    the caller does not attach within 10 seconds, or leaves a response unread for 30.
     """
     UploadMedia: _aio.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]  # type: ignore[assignment]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
@@ -270,8 +301,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
-    limits. Over one connection 200 are open, and more wait in the client until others end.
+    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
+    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @_abc_1.abstractmethod
@@ -360,6 +391,27 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
         reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
         any instance of the channel. Receipts of unknown parts are counted and dropped.
+        """
+
+    @_abc_1.abstractmethod
+    def ServeChannel(
+        self,
+        request_iterator: _MaybeAsyncIterator[_channel_pb2.ServeChannelRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_channel_pb2.ServeChannelResponse], _abc.AsyncIterator[_channel_pb2.ServeChannelResponse]]:
+        """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
+        messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
+        call has the checks, the effect, the limits and the errors of its own rpc.
+
+        Calls run concurrently. A caller that needs an order waits for the result of the earlier call. The service reads no
+        further calls while 256 wait for their results to be read. A call that has begun continues if the stream ends.
+
+        The stream ends with OK when the service drains, or when the caller has closed its side, in both cases after the
+        results of the calls that the service has read. A call without a result may have taken effect: the caller repeats
+        it, over the next stream or by the rpc of its own; all of them are idempotent. A service that answers UNIMPLEMENTED
+        has only the separate rpcs.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for what is not part of a call. DEADLINE_EXCEEDED: CALL_STALLED, if
+        the caller does not attach within 10 seconds, or leaves a response unread for 30.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,136 @@
+"""One stream of a channel: its calls up, and their results and the items of the outbox down.
+
+Results and items that are ready together share one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel.v1 import channel_pb2
+
+from kernel_service.api import bounds
+from kernel_service.errors import CallerError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+
+    from kernel.v1 import outbox_pb2
+
+    from kernel_service.api.channel_calls import ChannelCalls
+
+    Items = AsyncGenerator[outbox_pb2.PullOutboxResponse]
+    Pull = Callable[[outbox_pb2.PullOutboxRequest, Any], Items]
+
+MOST_UNREAD: Final = 256
+"""Calls without a written result beyond which no further message is read."""
+GROUP_BYTES: Final = 256 * 1024
+"""Items beyond this size wait for a later message."""
+_CALLS = channel_pb2.ServeChannelRequest.DESCRIPTOR.fields_by_name["calls"]
+
+
+class ChannelStream:
+    """`pull` leases items for a stream that attaches; it raises `CallerError` before it leases."""
+
+    def __init__(self, calls: ChannelCalls, pull: Pull, context: Any) -> None:
+        self._calls = calls
+        self._pull = pull
+        self._context = context
+        self._next = channel_pb2.ServeChannelResponse()
+        self._next_bytes = 0
+        self._unread = 0
+        self._ready = asyncio.Event()
+        """There is something to write, or the stream ends."""
+        self._idle = _set()
+        """The next message takes further items."""
+        self._room = _set()
+        """A further message may be read."""
+
+    async def responses(
+        self, requests: AsyncIterator[channel_pb2.ServeChannelRequest]
+    ) -> AsyncGenerator[channel_pb2.ServeChannelResponse]:
+        """Ends once the caller has closed its side or the service drains, after the results of the calls read."""
+        first = await anext(requests, channel_pb2.ServeChannelRequest())
+        if not first.HasField("attach"):
+            raise CallerError("FIELD_REQUIRED", "the first message holds `attach`", field="attach")
+        bounds.check(first.attach, "attach.")
+        items = self._pull(first.attach, self._context)
+        self._begin(first)
+        sides = [asyncio.create_task(self._pull_items(items)), asyncio.create_task(self._read_calls(requests))]
+        for side in sides:
+            side.add_done_callback(lambda _: self._end(sides))
+        try:
+            yield channel_pb2.ServeChannelResponse()
+            while self._unread or not any(side.done() for side in sides):
+                await self._ready.wait()
+                self._ready.clear()
+                while (response := self._take()) is not None:
+                    yield response
+                    self._wrote(response)
+        finally:
+            self._end(sides)
+            ends = await asyncio.gather(*sides, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    def _end(self, sides: Iterable[asyncio.Task[None]]) -> None:
+        """Read no more calls and lease no more items: once either has ended, the stream ends."""
+        for side in sides:
+            side.cancel()
+        self._ready.set()
+
+    async def _read_calls(self, requests: AsyncIterator[channel_pb2.ServeChannelRequest]) -> None:
+        await self._room.wait()
+        async for request in requests:
+            if request.HasField("attach"):
+                raise CallerError("FIELD_INVALID", "only the first message holds `attach`", field="attach")
+            self._begin(request)
+            await self._room.wait()
+
+    def _begin(self, request: channel_pb2.ServeChannelRequest) -> None:
+        if len(request.calls) > bounds.bound_of(_CALLS).items:
+            raise CallerError(
+                "FIELD_INVALID", f"`calls` may hold at most {bounds.bound_of(_CALLS).items}", field="calls"
+            )
+        self._unread += len(request.calls)
+        if self._unread >= MOST_UNREAD:
+            self._room.clear()
+        for call in request.calls:
+            self._calls.begin(call, self._context, self._done)
+
+    def _done(self, result: channel_pb2.ChannelResult) -> None:
+        self._next.results.append(result)
+        self._ready.set()
+
+    async def _pull_items(self, items: Items) -> None:
+        async with aclosing(items):
+            async for item in items:
+                self._next.items.append(item)
+                self._next_bytes += item.ByteSize()
+                self._ready.set()
+                if self._next_bytes >= GROUP_BYTES:
+                    self._idle.clear()
+                await self._idle.wait()  # what waits here for long would state the time of its lease wrongly
+
+    def _take(self) -> channel_pb2.ServeChannelResponse | None:
+        taken = self._next
+        if not (taken.results or taken.items):
+            return None
+        self._next, self._next_bytes = channel_pb2.ServeChannelResponse(), 0
+        self._idle.clear()
+        return taken
+
+    def _wrote(self, response: channel_pb2.ServeChannelResponse) -> None:
+        self._idle.set()
+        self._unread -= len(response.results)
+        if self._unread < MOST_UNREAD:
+            self._room.set()
+
+
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event

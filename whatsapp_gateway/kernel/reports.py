@@ -1,0 +1,75 @@
+"""Converts acknowledgements and receipts to the contract."""
+
+from typing import Any, Final
+
+from kernel.v1 import outbox_pb2
+
+from whatsapp_gateway.graph.retry_policy import outcome_of, remedy_of_status, retry_delay
+from whatsapp_gateway.model import updates as say
+from whatsapp_gateway.model.callback_ids import PartName, part_named
+from whatsapp_gateway.model.outbox import Ack, AckResult, DeliveryOutcome
+
+_STAGES: Final = {
+    "sent": outbox_pb2.DELIVERY_STAGE_SENT,
+    "delivered": outbox_pb2.DELIVERY_STAGE_DELIVERED,
+    "read": outbox_pb2.DELIVERY_STAGE_READ,
+    "played": outbox_pb2.DELIVERY_STAGE_PLAYED,
+}
+
+
+def receipt(status: say.Status) -> outbox_pb2.Receipt:
+    receipt = outbox_pb2.Receipt(channel_message_id=status.wamid)
+    if (part := part_named(status.callback_id)) is not None:
+        receipt.part.CopyFrom(_part(part))
+    if status.occurred_at is not None:
+        receipt.occurred_at.seconds = status.occurred_at
+    if status.state == "failed":
+        remedy = remedy_of_status(status.error_code)
+        outcome = DeliveryOutcome.RETRY if status.upload_again else outcome_of(remedy)
+        set_failure(receipt, outcome, status.error_code, retry_delay(remedy, status.backoff_count))
+    else:
+        receipt.reached = _STAGES[status.state]
+    return receipt
+
+
+def _part(given: PartName) -> outbox_pb2.ReplyPart:
+    return outbox_pb2.ReplyPart(reply_id=given.reply_id, part=given.part, parts=given.parts)
+
+
+def set_failure(
+    settled: outbox_pb2.PartAcknowledgement | outbox_pb2.MediaAcknowledgement | outbox_pb2.Receipt,
+    outcome: DeliveryOutcome,
+    error_code: str,
+    retry_after: float,
+) -> None:
+    """retry_after 0: the service decides."""
+    failure = getattr(settled, _FAILURES[outcome])
+    failure.SetInParent()
+    failure.error_code = error_code
+    if outcome is DeliveryOutcome.RETRY and retry_after:
+        failure.retry_after.FromMilliseconds(round(retry_after * 1000))
+
+
+_FAILURES: Final = {
+    DeliveryOutcome.RETRY: "retry",
+    DeliveryOutcome.FAILED: "failed",
+    DeliveryOutcome.WINDOW_CLOSED: "window_closed",
+    DeliveryOutcome.UNKNOWN: "in_doubt",
+}
+ACK_RESULTS: Final[dict[Any, AckResult]] = {
+    outbox_pb2.ACK_RESULT_RECORDED: AckResult.RECORDED,
+    outbox_pb2.ACK_RESULT_STALE: AckResult.STALE,
+    outbox_pb2.ACK_RESULT_UNKNOWN: AckResult.UNKNOWN,
+}
+
+
+def acknowledgement(ack: Ack) -> outbox_pb2.Acknowledgement:
+    settled = outbox_pb2.PartAcknowledgement(
+        part=_part(PartName(ack.delivery.reply.id, ack.part, ack.parts)), split_version=ack.split_version
+    )
+    if ack.outcome is DeliveryOutcome.SENT:
+        settled.sent.SetInParent()
+        settled.sent.channel_message_id = ack.wamid
+    else:
+        set_failure(settled, ack.outcome, ack.error_code, ack.retry_after)
+    return outbox_pb2.Acknowledgement(lease_token=ack.delivery.lease_token, part=settled)

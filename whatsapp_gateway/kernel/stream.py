@@ -1,0 +1,146 @@
+"""One stream to a kernel service: calls up, their results and the items of the outbox down."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from heapq import heappop, heappush
+from typing import Any, Final
+
+import grpc
+from kernel.v1 import channel_pb2, outbox_pb2
+
+from whatsapp_gateway.kernel.errors import KernelCallError, refusal_in, refusal_of
+
+MOST_CALLS: Final = 256
+GROUP_BYTES: Final = 1024 * 1024
+"""The limits of one message; one call more may exceed the bytes."""
+
+_Open = Callable[[AsyncIterator[channel_pb2.ServeChannelRequest]], Any]
+
+
+class StreamBroken(Exception):
+    """The stream ended before the result of a call, which may have taken effect."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    call: channel_pb2.ChannelCall
+    kind: str
+    result: asyncio.Future[Any]
+
+
+class ChannelStream:
+    """Calls that are ready together share a message. One timer serves the deadlines of all.
+
+    It reads results only while `items` is iterated.
+    """
+
+    def __init__(self, open_stream: _Open, attach: outbox_pb2.PullOutboxRequest) -> None:
+        self._attach = attach
+        self._ids = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+        self._unsent: deque[int] = deque()
+        self._sendable = asyncio.Event()
+        self._deadlines: list[tuple[float, int]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self.is_open = False
+        """Whether the service serves it, so that it takes calls."""
+        self._stream = open_stream(self._requests())
+
+    async def call(self, kind: str, request: Any, deadline: float) -> Any:
+        """The response to a call, by its field in `ChannelCall`, until a time of the loop.
+
+        Raises `KernelCallError`, `StreamBroken`.
+        """
+        loop = asyncio.get_running_loop()
+        call_id = next(self._ids)
+        result = loop.create_future()
+        self._pending[call_id] = _Pending(channel_pb2.ChannelCall(id=call_id, **{kind: request}), kind, result)
+        self._unsent.append(call_id)
+        self._sendable.set()
+        heappush(self._deadlines, (deadline, call_id))
+        if self._timer is None or deadline < self._timer.when():
+            self._set_timer(deadline)
+        try:
+            return await result
+        finally:
+            self._pending.pop(call_id, None)
+
+    async def items(self) -> AsyncIterator[outbox_pb2.PullOutboxResponse]:
+        """The items, until the stream ends. Raises `KernelCallError`."""
+        try:
+            async for response in self._stream:
+                self.is_open = not self._closed
+                for result in response.results:
+                    self._settle(result)
+                for item in response.items:
+                    yield item
+        except grpc.aio.AioRpcError as error:
+            raise refusal_of(error) from None
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the stream. Calls without a result raise `StreamBroken`."""
+        self._closed, self.is_open = True, False
+        self._stream.cancel()
+        self._sendable.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._fail(list(self._pending), StreamBroken)
+
+    async def _requests(self) -> AsyncIterator[channel_pb2.ServeChannelRequest]:
+        yield channel_pb2.ServeChannelRequest(attach=self._attach)
+        while not self._closed:
+            await self._sendable.wait()
+            self._sendable.clear()
+            while calls := self._group():
+                yield channel_pb2.ServeChannelRequest(calls=calls)
+
+    def _group(self) -> list[channel_pb2.ChannelCall]:
+        """The oldest calls whose callers still wait."""
+        calls: list[channel_pb2.ChannelCall] = []
+        size = 0
+        while self._unsent and len(calls) < MOST_CALLS and size < GROUP_BYTES:
+            pending = self._pending.get(self._unsent.popleft())
+            if pending is not None:
+                calls.append(pending.call)
+                size += pending.call.ByteSize()
+        return calls
+
+    def _settle(self, result: channel_pb2.ChannelResult) -> None:
+        pending = self._pending.pop(result.id, None)
+        if pending is None or pending.result.done():  # its caller no longer waits
+            return
+        kind = result.WhichOneof("result")
+        if kind == pending.kind:
+            pending.result.set_result(getattr(result, kind))
+        elif kind == "error":
+            pending.result.set_exception(refusal_in(result.error))
+        else:
+            pending.result.set_exception(KernelCallError("INTERNAL"))
+
+    def _expire(self) -> None:
+        now = asyncio.get_running_loop().time()
+        due = []
+        while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][1] not in self._pending):
+            due.append(heappop(self._deadlines)[1])
+        self._fail(due, partial(KernelCallError, "DEADLINE_EXCEEDED"))
+        self._timer = None
+        if self._deadlines:
+            self._set_timer(self._deadlines[0][0])
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, self._expire)
+
+    def _fail(self, call_ids: Iterable[int], problem: Callable[[], Exception]) -> None:
+        for call_id in call_ids:
+            pending = self._pending.pop(call_id, None)
+            if pending is not None and not pending.result.done():
+                pending.result.set_exception(problem())
