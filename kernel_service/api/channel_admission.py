@@ -28,8 +28,8 @@ FILES_AT_ONCE: Final = 200
 """Uploads, and downloads; each holds 192 kB. A few uploads are active, and the others wait (media/transfers.py)."""
 OPEN_AT_ONCE: Final = 100
 """Calls without a token from one address: reflection, and health, by which gateways detect that the service is up."""
-_PULLS: Final = {"ServeChannel": "PullOutbox"}
-"""Kinds of calls that share a limit."""
+_KINDS: Final = {"PullOutbox": "pull", "ServeChannel": "pull", "UploadMedia": "upload", "DownloadMedia": "download"}
+"""RPCs of the same kind share a limit; all others are of the kind `call`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,8 @@ class ChannelAdmission:
     """One per process. A holder is a channel, an operator, or the address of a caller without a token."""
 
     def __init__(self, limits: ChannelLimits) -> None:
-        self._most = {
-            "PullOutbox": limits.pulls,
-            "UploadMedia": min(FILES_AT_ONCE, limits.calls),
-            "DownloadMedia": min(FILES_AT_ONCE, limits.calls),
-        }
-        self._calls = limits.calls
+        files = min(FILES_AT_ONCE, limits.calls)
+        self._most = {"pull": limits.pulls, "upload": files, "download": files, "call": limits.calls}
         self._held: defaultdict[str, ChannelUse] = defaultdict(ChannelUse)
         self.refused: Counter[str] = Counter()
         """Rejected calls by channel; empty: callers without a token."""
@@ -57,8 +53,8 @@ class ChannelAdmission:
     @contextmanager
     def taken(self, holder: str, rpc: str) -> Iterator[None]:
         """Reserve a call until it ends. Raises `Exhausted` CHANNEL_BUSY."""
-        kind = _PULLS.get(rpc, rpc) if rpc in {*_PULLS, *self._most} else ""
-        most = OPEN_AT_ONCE if is_stranger(holder) else self._most.get(kind, self._calls)
+        kind = _KINDS.get(rpc, "call")
+        most = OPEN_AT_ONCE if is_stranger(holder) else self._most[kind]
         held = self._held[holder]
         if held.calls[kind] >= most:
             raise self._full(holder, f"{most} calls of this kind are open already")

@@ -15,8 +15,9 @@ from whatsapp_gateway.inbound.body import read_json
 from whatsapp_gateway.inbound.intake import Intake
 from whatsapp_gateway.inbound.updates import read_updates
 from whatsapp_gateway.inbound.webhook import Webhook
-from whatsapp_gateway.kernel.client import KernelClient, _receipt
+from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.kernel.messages import alias, message_request
+from whatsapp_gateway.kernel.reports import receipt
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model import updates as say
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
@@ -48,7 +49,7 @@ class KeptKernel(KernelClient):
     async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
         self.calls += 1
         for status in statuses:
-            _receipt(status).SerializeToString()
+            receipt(status).SerializeToString()
 
 
 class Trial:

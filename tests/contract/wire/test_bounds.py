@@ -117,7 +117,7 @@ def test_a_long_list_is_rejected_by_its_name_or_truncated(way: Path) -> None:
         return
     with pytest.raises(CallerError) as refused:
         bounds.check(request)
-    assert refused.value.field == name_of(way).partition(".")[2]
+    assert refused.value.field.replace("[0]", "") == name_of(way).partition(".")[2]
 
 
 def most(descriptor: Descriptor) -> int:

@@ -12,7 +12,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
+from kernel.v1 import channel_pb2, identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
 from whatsapp_gateway.model.callback_ids import PartName
 
@@ -28,8 +28,28 @@ async def refuse(context: Any, code: int, reason: str) -> None:
     await context.abort_with_status(rpc_status.to_status(status_pb2.Status(code=code, details=[info])))
 
 
+class RefusedCall(Exception):
+    """The status code and the reason."""
+
+
+class CallOfStream:
+    """The context of a call of a stream."""
+
+    def __init__(self, context: Any) -> None:
+        self.invocation_metadata = context.invocation_metadata
+
+    async def abort_with_status(self, status: Any) -> None:
+        given = status_pb2.Status.FromString(dict(status.trailing_metadata)["grpc-status-details-bin"])
+        info = error_details_pb2.ErrorInfo()
+        given.details[0].Unpack(info)
+        raise RefusedCall(given.code, info.reason)
+
+
 class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
-    """`refusals` maps methods to their refusals. `gates` holds the calls of a method until the event is set."""
+    """`refusals` maps methods to their refusals. `gates` holds the calls of a method until the event is set.
+
+    A call of a stream counts as a call of its method. Without `serves_streams` it is an older service.
+    """
 
     def __init__(self) -> None:
         self.messages: list[messages_pb2.HandleMessageRequest] = []
@@ -39,11 +59,14 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.ack_calls: list[outbox_pb2.AckOutboxRequest] = []
         self.uploads: list[tuple[media_pb2.UploadMediaHeader, bytes]] = []
         self.cuts_uploads = False
+        self.serves_streams = True
         self.files: dict[str, bytes] = {}
         self.pulls: list[outbox_pb2.PullOutboxRequest] = []
         self.releases: list[outbox_pb2.ReleaseLeasesRequest] = []
         self.metadata: list[dict[str, str]] = []
         self.calls: list[str] = []
+        self.own_rpcs: list[str] = []
+        """The calls, without those of a stream."""
         self.link_outcome: Any = identity_pb2.LINK_OUTCOME_LINKED
         self.refusals: dict[str, Refuse] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -184,6 +207,56 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         while item := await self._outbox.get():
             yield item
 
+    async def ServeChannel(  # noqa: N802
+        self, requests: AsyncIterator[channel_pb2.ServeChannelRequest], context: Any
+    ) -> AsyncIterator[channel_pb2.ServeChannelResponse]:
+        if not self.serves_streams:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+        attach = (await anext(requests)).attach
+        await self._enter("ServeChannel", attach, context)
+        self.pulls.append(attach)
+        await self._leave()
+        responses: asyncio.Queue[channel_pb2.ServeChannelResponse | None] = asyncio.Queue()
+        responses.put_nowait(channel_pb2.ServeChannelResponse())
+        work = {
+            asyncio.create_task(self._read(requests, context, responses)),
+            asyncio.create_task(self._hand(responses)),
+        }
+        try:
+            while response := await responses.get():
+                yield response
+        finally:
+            for task in work:
+                task.cancel()
+
+    async def _read(
+        self, requests: AsyncIterator[channel_pb2.ServeChannelRequest], context: Any, responses: Any
+    ) -> None:
+        async with asyncio.TaskGroup() as calls:
+            async for request in requests:
+                for call in request.calls:
+                    calls.create_task(self._called(call, context, responses))
+
+    async def _hand(self, responses: Any) -> None:
+        while item := await self._outbox.get():
+            responses.put_nowait(channel_pb2.ServeChannelResponse(items=[item]))
+        responses.put_nowait(None)
+
+    async def _called(self, call: channel_pb2.ChannelCall, context: Any, responses: Any) -> None:
+        kind = call.WhichOneof("request")
+        handle = {
+            "handle_message": self.HandleMessage,
+            "ack_outbox": self.AckOutbox,
+            "report_receipts": self.ReportReceipts,
+        }[kind]
+        result = channel_pb2.ChannelResult(id=call.id)
+        try:
+            getattr(result, kind).CopyFrom(await handle(getattr(call, kind), CallOfStream(context)))
+        except RefusedCall as refused:
+            code, reason = refused.args
+            result.error.CopyFrom(channel_pb2.CallError(code=code, reason=reason))
+        responses.put_nowait(channel_pb2.ServeChannelResponse(results=[result]))
+
     async def _enter(self, method: str, request: Any, context: Any) -> None:
         metadata = dict(context.invocation_metadata())
         if metadata.get("authorization") != f"Bearer {TOKEN}":
@@ -192,6 +265,8 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         self.calls.append(method)
+        if not isinstance(context, CallOfStream):
+            self.own_rpcs.append(method)
         async with self._changed:
             self._changed.notify_all()
         try:

@@ -171,7 +171,7 @@ async def test_changes_of_one_person_stay_in_order_also_after_a_retry(gateway: G
     kernel.gates["LinkIdentity"] = asyncio.Event()
     said = [text(who, "hi", f"wamid.{who}") for who in ("US.A", "US.B", "US.C", "US.X")]
     posting = asyncio.create_task(gateway.post(webhook(became("US.A", "US.B"), became("US.B", "US.C"), *said)))
-    await kernel.until(lambda: kernel.messages)  # the stranger's
+    await kernel.until(lambda: kernel.messages and "LinkIdentity" in kernel.calls)  # the stranger's message
     assert kernel.calls.count("LinkIdentity") == 1
     kernel.refusals["LinkIdentity"] = lambda link: (
         (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE") if link.previous.user_id == "whatsapp:US.A" else None

@@ -129,9 +129,9 @@ async def test_before_it_pulls_again_it_releases_leases_lost_with_the_stream(
     await hold.reached.wait()
     kernel.end_stream()
     await kernel.until(lambda: len(kernel.pulls) == 2)
-    assert [call for call in kernel.calls if call in ("ReleaseLeases", "PullOutbox")][-2:] == [
+    assert [call for call in kernel.calls if call in ("ReleaseLeases", "ServeChannel")][-2:] == [
         "ReleaseLeases",
-        "PullOutbox",
+        "ServeChannel",
     ]
     assert list(kernel.releases[-1].in_hand) == ["rp_1"]
     hold.release()

@@ -47,7 +47,16 @@ async def test_a_text_is_accepted_with_all_that_identifies_its_sender(gateway: G
         ("whatsapp:15550001", identity_pb2.ALIAS_STRENGTH_WEAK),
         ("whatsapp:US.ENT.9", identity_pb2.ALIAS_STRENGTH_STRONG),
     ]
+
+
+async def test_a_call_of_its_own_names_its_sender_in_a_header_by_a_hash(
+    start_gateway: Start, kernel: FakeKernel
+) -> None:
+    kernel.serves_streams = False
+    gateway: Gateway = await start_gateway()
+    assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"))) == 200
     header = next(data["x-user-id"] for data in kernel.metadata if "x-user-id" in data)
+    assert header
     assert ALICE not in header
 
 

@@ -38,6 +38,7 @@ def fill(room: ChannelAdmission, holder: str, rpc: str) -> tuple[int, ExitStack]
         ("HandleMessage", 900),
         ("StreamMessage", 900),
         ("PullOutbox", 7),
+        ("ServeChannel", 7),
         ("UploadMedia", 200),
         ("DownloadMedia", 200),
     ],
@@ -51,6 +52,12 @@ def test_each_channel_has_its_own_limit_and_releases_its_places(rpc: str, most: 
     places.close()
     assert fill(room, "chat", rpc)[0] == most
     assert room.refused == {"chat": 2}
+
+
+def test_both_kinds_of_streams_share_one_limit() -> None:
+    room = ChannelAdmission(ChannelLimits(pulls=2))
+    with room.taken("chat", "PullOutbox"), room.taken("chat", "ServeChannel"), pytest.raises(Exhausted):
+        room.taken("chat", "ServeChannel").__enter__()
 
 
 def test_all_calls_except_streams_and_files_share_one_limit() -> None:

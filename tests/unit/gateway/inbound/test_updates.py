@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from whatsapp_gateway.inbound import updates
 from whatsapp_gateway.inbound.body import read_json
 from whatsapp_gateway.inbound.updates import read_updates
-from whatsapp_gateway.kernel.client import _receipt
 from whatsapp_gateway.kernel.messages import message_request
+from whatsapp_gateway.kernel.reports import receipt
 from whatsapp_gateway.model.updates import (
     AccountError,
     Alias,
@@ -428,7 +428,7 @@ def test_no_malformed_item_affects_a_valid_one(
         if isinstance(update, Message):
             message_request(update).SerializeToString()
         if isinstance(update, Status):
-            _receipt(update).SerializeToString()
+            receipt(update).SerializeToString()
 
 
 @given(JSON)

@@ -1,0 +1,220 @@
+"""The gateway's end of a stream: calls and results are matched by id, whatever the service and the network do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from kernel.v1 import channel_pb2, messages_pb2, outbox_pb2
+
+from whatsapp_gateway.kernel import stream
+from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.stream import ChannelStream, StreamBroken
+
+ATTACH = outbox_pb2.PullOutboxRequest(channel="whatsapp")
+LONG = 60.0
+
+
+class Wire:
+    """The service's end. It reads a message when the test asks for it."""
+
+    def __init__(self, requests: AsyncIterator[channel_pb2.ServeChannelRequest]) -> None:
+        self._requests = requests
+        self._responses: asyncio.Queue[channel_pb2.ServeChannelResponse | None] = asyncio.Queue()
+        self.is_cancelled = False
+
+    async def read(self) -> channel_pb2.ServeChannelRequest:
+        return await anext(self._requests)
+
+    def send(self, *results: channel_pb2.ChannelResult, **fields: Any) -> None:
+        self._responses.put_nowait(channel_pb2.ServeChannelResponse(results=results, **fields))
+
+    def end(self) -> None:
+        self._responses.put_nowait(None)
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    async def __aiter__(self) -> AsyncIterator[channel_pb2.ServeChannelResponse]:
+        while response := await self._responses.get():
+            yield response
+
+
+class Opened:
+    def __init__(self) -> None:
+        self.stream = ChannelStream(self._open, ATTACH)
+        self.items: list[outbox_pb2.PullOutboxResponse] = []
+        self.reading = asyncio.create_task(self._read())
+
+    def _open(self, requests: AsyncIterator[channel_pb2.ServeChannelRequest]) -> Wire:
+        self.wire = Wire(requests)
+        return self.wire
+
+    async def _read(self) -> None:
+        async with aclosing(self.stream.items()) as items:  # type: ignore[type-var]
+            async for item in items:
+                self.items.append(item)
+
+    def say(self, text: str, seconds: float = LONG) -> asyncio.Task[Any]:
+        request = messages_pb2.HandleMessageRequest(message_id=text)
+        deadline = asyncio.get_running_loop().time() + seconds
+        return asyncio.create_task(self.stream.call("handle_message", request, deadline))
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Opened]:
+    opened = Opened()
+    assert (await opened.wire.read()).attach == ATTACH
+    assert not opened.stream.is_open
+    opened.wire.send()
+    await turn()
+    assert opened.stream.is_open
+    yield opened
+    opened.stream.close()
+    opened.reading.cancel()
+
+
+async def turn() -> None:
+    """Let the tasks run that are ready."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def durable(call: channel_pb2.ChannelCall, turn_id: str = "") -> channel_pb2.ChannelResult:
+    return channel_pb2.ChannelResult(id=call.id, handle_message=messages_pb2.HandleMessageResponse(turn_id=turn_id))
+
+
+async def test_calls_that_are_ready_together_share_a_message(opened: Opened) -> None:
+    said = [opened.say(str(number)) for number in range(3)]
+    calls = (await opened.wire.read()).calls
+    assert [call.handle_message.message_id for call in calls] == ["0", "1", "2"]
+    for call in reversed(calls):  # results come in any order
+        opened.wire.send(durable(call, turn_id=call.handle_message.message_id))
+    assert [answer.turn_id for answer in await asyncio.gather(*said)] == ["0", "1", "2"]
+
+
+async def test_a_message_holds_a_limited_number_of_calls_and_bytes(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [opened.say(str(number)) for number in range(stream.MOST_CALLS + 1)]
+    assert [len((await opened.wire.read()).calls) for _ in range(2)] == [stream.MOST_CALLS, 1]
+    monkeypatch.setattr(stream, "GROUP_BYTES", 10)
+    said += [opened.say("long" * 100), opened.say("short")]
+    assert [len((await opened.wire.read()).calls) for _ in range(2)] == [1, 1]
+    for call in said:
+        call.cancel()
+
+
+async def test_an_error_keeps_its_reason_and_its_retry_time(opened: Opened) -> None:
+    said = opened.say("hi")
+    (call,) = (await opened.wire.read()).calls
+    error = channel_pb2.CallError(code=8, reason="TOO_MANY_PENDING", retry_delay=Duration(seconds=2))
+    opened.wire.send(channel_pb2.ChannelResult(id=call.id, error=error))
+    with pytest.raises(KernelCallError) as refused:
+        await said
+    assert (refused.value.reason, refused.value.retry_after, refused.value.final) == ("TOO_MANY_PENDING", 2, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "final"),
+    [
+        (channel_pb2.CallError(code=3, reason="FIELD_INVALID"), "FIELD_INVALID", True),
+        (channel_pb2.CallError(code=14), "UNAVAILABLE", False),
+        (channel_pb2.CallError(code=4711), "UNKNOWN", False),
+        (channel_pb2.CallError(code=3, reason="OF_A_LATER_VERSION"), "OF_A_LATER_VERSION", False),
+    ],
+)
+async def test_the_error_of_a_call(opened: Opened, error: channel_pb2.CallError, reason: str, final: bool) -> None:
+    said = opened.say("hi")
+    (call,) = (await opened.wire.read()).calls
+    opened.wire.send(channel_pb2.ChannelResult(id=call.id, error=error))
+    with pytest.raises(KernelCallError) as refused:
+        await said
+    assert (refused.value.reason, refused.value.final) == (reason, final)
+
+
+@pytest.mark.parametrize("nonsense", [{}, {"ack_outbox": outbox_pb2.AckOutboxResponse()}])
+async def test_a_result_of_another_kind_is_an_error_that_may_pass(opened: Opened, nonsense: Any) -> None:
+    said = opened.say("hi")
+    (call,) = (await opened.wire.read()).calls
+    opened.wire.send(channel_pb2.ChannelResult(id=call.id, **nonsense))
+    with pytest.raises(KernelCallError) as refused:
+        await said
+    assert not refused.value.final
+
+
+async def test_results_of_unknown_calls_and_second_results_are_ignored(opened: Opened) -> None:
+    said = opened.say("hi")
+    (call,) = (await opened.wire.read()).calls
+    opened.wire.send(channel_pb2.ChannelResult(id=4711), durable(call, "first"), durable(call, "second"))
+    opened.wire.send(items=[outbox_pb2.PullOutboxResponse(typing=outbox_pb2.Typing(user_id="a"))])
+    assert (await said).turn_id == "first"
+    await turn()
+    assert [item.typing.user_id for item in opened.items] == ["a"]
+
+
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("ends", ["service", "gateway"])
+async def test_calls_without_a_result_are_broken_with_the_stream(opened: Opened, *, read: bool, ends: str) -> None:
+    said = [opened.say("sent"), opened.say("other")]
+    if read:
+        opened.wire.send(durable((await opened.wire.read()).calls[1]))
+        await said.pop()
+    await turn()
+    opened.wire.end() if ends == "service" else opened.stream.close()
+    for each in said:
+        with pytest.raises(StreamBroken):
+            await each
+    assert not opened.stream.is_open
+    assert opened.wire.is_cancelled
+    opened.stream.close()  # twice
+    with pytest.raises(StopAsyncIteration):
+        await opened.wire.read()
+
+
+async def test_a_stream_that_ended_does_not_open_again(opened: Opened) -> None:
+    opened.stream.close()
+    opened.wire.send()
+    await turn()
+    assert not opened.stream.is_open
+
+
+async def test_each_call_ends_at_its_own_deadline(opened: Opened) -> None:
+    late, soon, now = opened.say("late"), opened.say("soon", 0.02), opened.say("now", 0)
+    for call in (now, soon):
+        with pytest.raises(KernelCallError, match="DEADLINE_EXCEEDED"):
+            await call
+    assert [call.handle_message.message_id for call in (await opened.wire.read()).calls] == ["late"]
+    assert not late.done()
+    late.cancel()
+
+
+async def test_the_stream_has_one_timer(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    timers: list[float] = []
+    call_at = loop.call_at
+
+    def counted(when: float, *rest: Any, **more: Any) -> asyncio.TimerHandle:
+        timers.append(when)
+        return call_at(when, *rest, **more)
+
+    monkeypatch.setattr(loop, "call_at", counted)
+    for number in range(100):
+        said = opened.say(str(number))
+        (call,) = (await opened.wire.read()).calls
+        opened.wire.send(durable(call))
+        await said
+    assert len(timers) == 1
+
+
+async def test_a_call_whose_caller_left_is_not_sent(opened: Opened) -> None:
+    left, stays = opened.say("left"), opened.say("stays")
+    await asyncio.sleep(0)
+    left.cancel()
+    await turn()
+    (call,) = (await opened.wire.read()).calls
+    assert call.handle_message.message_id == "stays"
+    opened.wire.send(durable(call))
+    await stays
