@@ -1,4 +1,4 @@
-"""A terminal over one stream: it also prints what is no answer to a message (README, "Another channel").
+"""A terminal over one stream: it also prints replies that answer no message (README, "Another channel").
 
 Start it with `TERMINAL_TOKEN=… .venv/bin/python docs/examples/channel.py`.
 """
@@ -36,7 +36,7 @@ class Calls:
         self._unsent.put_nowait(call)
 
     async def requests(self) -> AsyncIterator[channel_pb2.ServeChannelRequest]:
-        """What one stream is sent. A message holds 256 calls at most; nobody types as many while a stream is down."""
+        """The requests of one stream. A request holds 256 calls at most, and a person types fewer during an outage."""
         self._unsent = asyncio.Queue()
         yield channel_pb2.ServeChannelRequest(attach=self._attach, calls=self._pending.values())
         while True:

@@ -1,4 +1,4 @@
-"""The calls of a channel's stream, answered by the handlers of their own rpcs, within the same limits."""
+"""The calls of a channel's stream, answered by the handlers of the separate rpcs, within the same limits."""
 
 from __future__ import annotations
 

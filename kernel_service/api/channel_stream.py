@@ -113,7 +113,7 @@ class ChannelStream:
                 self._ready.set()
                 if self._next_bytes >= GROUP_BYTES:
                     self._idle.clear()
-                await self._idle.wait()  # what waits here for long would state the time of its lease wrongly
+                await self._idle.wait()  # an item that waited longer would overstate the time of its lease
 
     def _take(self) -> channel_pb2.ServeChannelResponse | None:
         taken = self._next

@@ -232,7 +232,7 @@ def _status(error: Exception, method: str) -> status_pb2.Status:
 
 
 def told(error: Exception, method: str) -> KernelError:
-    """What the caller is told. An error that is not a domain error is logged."""
+    """The error for the caller. An error that is not a domain error is logged."""
     if isinstance(error, KernelError):
         return error
     error_id = secrets.token_hex(6)

@@ -81,7 +81,7 @@ class KernelClient:
         """Items for these numbers, until the service drains or the block is left.
 
         Their stream also carries `accept`, `ack`, `report` and `fail_media`, while the block iterates the items.
-        Without a stream, as with an older service, each of them is a call of its own.
+        Without a stream, as with an older service, each of them is a separate call.
         """
         request = outbox_pb2.PullOutboxRequest(
             channel=CHANNEL,

@@ -1,4 +1,4 @@
-"""ServeChannel over the wire: each call is answered as its own rpc answers it."""
+"""ServeChannel over the wire: each call is answered as the separate rpc answers it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_a_message_its_reply_the_acknowledgement_and_the_receipt_share_a_s
     receipt = outbox_pb2.Receipt(channel_message_id="t-1", reached=outbox_pb2.DELIVERY_STAGE_READ)
     reported = await channel.answer(report_receipts=outbox_pb2.ReportReceiptsRequest(receipts=[receipt] * 2))
     assert reported.report_receipts.recorded == 2
-    # what one way accepted the other way recognises
+    # a message accepted by one way is recognised by the other
     assert (await world.stub.HandleMessage(hello(), metadata=TOKEN)).duplicate
     assert (await channel.answer(handle_message=hello())).handle_message.duplicate
     assert not (await world.stub.HandleMessage(hello("m-2"), metadata=TOKEN)).duplicate

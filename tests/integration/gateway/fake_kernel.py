@@ -65,7 +65,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.releases: list[outbox_pb2.ReleaseLeasesRequest] = []
         self.metadata: list[dict[str, str]] = []
         self.calls: list[str] = []
-        self.own_rpcs: list[str] = []
+        self.separate_calls: list[str] = []
         """The calls, without those of a stream."""
         self.link_outcome: Any = identity_pb2.LINK_OUTCOME_LINKED
         self.refusals: dict[str, Refuse] = {}
@@ -266,7 +266,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.most_under_way = max(self.most_under_way, self.under_way)
         self.calls.append(method)
         if not isinstance(context, CallOfStream):
-            self.own_rpcs.append(method)
+            self.separate_calls.append(method)
         async with self._changed:
             self._changed.notify_all()
         try:

@@ -21,16 +21,16 @@ async def test_messages_and_acknowledgements_share_the_stream(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     alice = emulators.whatsapp.add_phone("Alice")
-    await alice.send("hello")  # may still be a call of its own
-    kernel.own_rpcs.clear()
+    await alice.send("hello")  # may still be a separate call
+    kernel.separate_calls.clear()
     await alice.send("hello again")
     kernel.lease("hi", user_id=key(alice))
     await alice.wait_for_message()
     await kernel.until(lambda: kernel.acks and kernel.receipts)
-    assert kernel.own_rpcs == []
+    assert kernel.separate_calls == []
 
 
-async def test_an_older_service_gets_calls_of_their_own(
+async def test_an_older_service_gets_separate_calls(
     start_gateway: Start, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     kernel.serves_streams = False
@@ -41,7 +41,7 @@ async def test_an_older_service_gets_calls_of_their_own(
     kernel.lease("hi", user_id=key(alice))
     await alice.wait_for_message()
     await kernel.until(lambda: kernel.acks and kernel.receipts)
-    assert set(kernel.own_rpcs) == {"ReleaseLeases", "PullOutbox", "HandleMessage", "AckOutbox", "ReportReceipts"}
+    assert set(kernel.separate_calls) == {"ReleaseLeases", "PullOutbox", "HandleMessage", "AckOutbox", "ReportReceipts"}
 
 
 async def test_a_service_that_is_replaced_by_an_older_one(gateway: Gateway, kernel: FakeKernel) -> None:
@@ -49,7 +49,7 @@ async def test_a_service_that_is_replaced_by_an_older_one(gateway: Gateway, kern
     kernel.end_stream()
     await kernel.until(lambda: "PullOutbox" in kernel.calls)
     assert await gateway.post(webhook(text("US.A", "hi", "wamid.1"))) == 200
-    assert kernel.own_rpcs[-1] == "HandleMessage"
+    assert kernel.separate_calls[-1] == "HandleMessage"
 
 
 async def test_a_message_without_a_result_is_sent_again_when_the_stream_ends(

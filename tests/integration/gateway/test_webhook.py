@@ -49,9 +49,7 @@ async def test_a_text_is_accepted_with_all_that_identifies_its_sender(gateway: G
     ]
 
 
-async def test_a_call_of_its_own_names_its_sender_in_a_header_by_a_hash(
-    start_gateway: Start, kernel: FakeKernel
-) -> None:
+async def test_a_separate_call_names_its_sender_in_a_header_by_a_hash(start_gateway: Start, kernel: FakeKernel) -> None:
     kernel.serves_streams = False
     gateway: Gateway = await start_gateway()
     assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"))) == 200

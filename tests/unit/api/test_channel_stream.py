@@ -1,4 +1,4 @@
-"""The service's end of a stream: what is ready shares a message, and nothing waits without limit."""
+"""The service's end of a stream: ready results and items share a message, and nothing waits without limit."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_is_ready_together_shares_a_message(channel: Channel) -> None:
+async def test_ready_results_and_items_share_a_message(channel: Channel) -> None:
     channel.gate.clear()
     channel.say("a", "b")
     channel.say("c")
@@ -158,7 +158,7 @@ async def test_no_further_message_is_read_while_too_many_results_wait(channel: C
     assert len(await waiting) == 4 * len(half)
 
 
-async def test_results_that_nobody_reads_stop_the_reading_too(channel: Channel) -> None:
+async def test_unread_results_stop_the_reading_too(channel: Channel) -> None:
     half = [str(number) for number in range(MOST_UNREAD // 2)]
     for _ in range(4):
         channel.say(*half)
@@ -183,7 +183,7 @@ async def test_no_lease_waits_while_a_message_is_written(channel: Channel) -> No
 
 
 @pytest.mark.parametrize("ends", ["caller", "service"])
-async def test_it_ends_after_the_results_of_what_was_read(channel: Channel, ends: str) -> None:
+async def test_it_ends_after_the_results_of_the_calls_it_read(channel: Channel, ends: str) -> None:
     channel.gate.clear()
     channel.say("a", "b")
     waiting = asyncio.create_task(channel.next())
@@ -225,7 +225,7 @@ async def test_calls_continue_when_the_caller_is_lost(channel: Channel) -> None:
     ],
     ids=["attaches twice", "too many calls"],
 )
-async def test_what_is_no_call_ends_the_stream_after_the_results(
+async def test_a_fault_outside_a_call_ends_the_stream_after_the_results(
     channel: Channel, request_: channel_pb2.ServeChannelRequest, field: str
 ) -> None:
     channel.say("a")

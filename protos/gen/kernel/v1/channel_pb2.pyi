@@ -31,7 +31,7 @@ class ServeChannelRequest(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def attach(self) -> _outbox_pb2.PullOutboxRequest:
-        """Required in the first message, and in no other: as a call of PullOutbox."""
+        """Required in the first message, and refused in the others. The stream leases as PullOutbox does with this request."""
 
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelCall]:
@@ -95,8 +95,8 @@ Global___ChannelCall: _TypeAlias = ChannelCall  # noqa: Y015
 
 @_typing.final
 class ServeChannelResponse(_message.Message):
-    """ServeChannelResponse carries results and tasks to the channel. What is ready together shares one. The first one comes
-    as soon as the service serves the stream, and may be empty.
+    """ServeChannelResponse carries results and tasks to the channel. Those that are ready together share one. The first
+    response comes as soon as the service serves the stream, and may be empty.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -140,15 +140,15 @@ class ChannelResult(_message.Message):
     """ChannelCall.id."""
     @_builtins.property
     def handle_message(self) -> _messages_pb2.HandleMessageResponse:
-        """Of `handle_message`: the message is durable."""
+        """The response to `handle_message`: the message is durable."""
 
     @_builtins.property
     def ack_outbox(self) -> _outbox_pb2.AckOutboxResponse:
-        """Of `ack_outbox`."""
+        """The response to `ack_outbox`."""
 
     @_builtins.property
     def report_receipts(self) -> _outbox_pb2.ReportReceiptsResponse:
-        """Of `report_receipts`."""
+        """The response to `report_receipts`."""
 
     @_builtins.property
     def error(self) -> Global___CallError:
@@ -208,7 +208,7 @@ class CallError(_message.Message):
     code: _builtins.int
     """The gRPC status, a google.rpc.Code."""
     message: _builtins.str
-    """What is wrong, for developers."""
+    """A description for developers."""
     reason: _builtins.str
     """google.rpc.ErrorInfo.reason: an ErrorReason without its `ERROR_REASON_` prefix. It says whether to retry."""
     @_builtins.property
@@ -252,7 +252,7 @@ class FieldViolation(_message.Message):
     field: _builtins.str
     """The path of the field."""
     description: _builtins.str
-    """What is wrong with it."""
+    """The rule that it breaks."""
     def __init__(
         self,
         *,

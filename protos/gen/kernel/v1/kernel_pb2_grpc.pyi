@@ -108,16 +108,16 @@ class KernelServiceStub:
     ServeChannel: _grpc.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]
     """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
     messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
-    call has the checks, the effect, the limits and the errors of its own rpc.
+    call has the checks, the effect, the limits and the errors of the separate rpc.
 
     Calls run concurrently. A caller that needs an order waits for the result of the earlier call. The service reads no
     further calls while 256 wait for their results to be read. A call that has begun continues if the stream ends.
 
     The stream ends with OK when the service drains, or when the caller has closed its side, in both cases after the
     results of the calls that the service has read. A call without a result may have taken effect: the caller repeats
-    it, over the next stream or by the rpc of its own; all of them are idempotent. A service that answers UNIMPLEMENTED
+    it, over the next stream or by the separate rpc; all of them are idempotent. A service that answers UNIMPLEMENTED
     has only the separate rpcs.
-    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for what is not part of a call. DEADLINE_EXCEEDED: CALL_STALLED, if
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for a fault outside a call. DEADLINE_EXCEEDED: CALL_STALLED, if
     the caller does not attach within 10 seconds, or leaves a response unread for 30.
     """
     UploadMedia: _grpc.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]
@@ -232,16 +232,16 @@ class KernelServiceAsyncStub(KernelServiceStub):
     ServeChannel: _aio.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]  # type: ignore[assignment]
     """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
     messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
-    call has the checks, the effect, the limits and the errors of its own rpc.
+    call has the checks, the effect, the limits and the errors of the separate rpc.
 
     Calls run concurrently. A caller that needs an order waits for the result of the earlier call. The service reads no
     further calls while 256 wait for their results to be read. A call that has begun continues if the stream ends.
 
     The stream ends with OK when the service drains, or when the caller has closed its side, in both cases after the
     results of the calls that the service has read. A call without a result may have taken effect: the caller repeats
-    it, over the next stream or by the rpc of its own; all of them are idempotent. A service that answers UNIMPLEMENTED
+    it, over the next stream or by the separate rpc; all of them are idempotent. A service that answers UNIMPLEMENTED
     has only the separate rpcs.
-    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for what is not part of a call. DEADLINE_EXCEEDED: CALL_STALLED, if
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for a fault outside a call. DEADLINE_EXCEEDED: CALL_STALLED, if
     the caller does not attach within 10 seconds, or leaves a response unread for 30.
     """
     UploadMedia: _aio.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]  # type: ignore[assignment]
@@ -401,16 +401,16 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_channel_pb2.ServeChannelResponse], _abc.AsyncIterator[_channel_pb2.ServeChannelResponse]]:
         """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
         messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
-        call has the checks, the effect, the limits and the errors of its own rpc.
+        call has the checks, the effect, the limits and the errors of the separate rpc.
 
         Calls run concurrently. A caller that needs an order waits for the result of the earlier call. The service reads no
         further calls while 256 wait for their results to be read. A call that has begun continues if the stream ends.
 
         The stream ends with OK when the service drains, or when the caller has closed its side, in both cases after the
         results of the calls that the service has read. A call without a result may have taken effect: the caller repeats
-        it, over the next stream or by the rpc of its own; all of them are idempotent. A service that answers UNIMPLEMENTED
+        it, over the next stream or by the separate rpc; all of them are idempotent. A service that answers UNIMPLEMENTED
         has only the separate rpcs.
-        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for what is not part of a call. DEADLINE_EXCEEDED: CALL_STALLED, if
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID, for a fault outside a call. DEADLINE_EXCEEDED: CALL_STALLED, if
         the caller does not attach within 10 seconds, or leaves a response unread for 30.
         """
 
