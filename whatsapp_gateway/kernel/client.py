@@ -18,7 +18,7 @@ from whatsapp_gateway.kernel.errors import KernelCallError, refusal_of
 from whatsapp_gateway.kernel.items import item_of
 from whatsapp_gateway.kernel.messages import alias, message_request
 from whatsapp_gateway.kernel.reports import ACK_RESULTS, acknowledgement, receipt, set_failure
-from whatsapp_gateway.kernel.stream import ChannelStream, StreamBroken
+from whatsapp_gateway.kernel.stream import ChannelStream, Unanswered
 from whatsapp_gateway.model import updates as say
 from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, MediaWanted, Typing
 from whatsapp_gateway.model.updates import LinkResult
@@ -187,11 +187,12 @@ class KernelClient:
     async def _call(self, kind: str, request: Any, timeout: float, user_id: str = "") -> Any:
         """The response, over the open stream or else by the rpc. `kind` is the field of the request in `ChannelCall`.
 
-        If a stream ends without the result, the call is repeated: the service recognises what it has done.
+        A call that the stream leaves unanswered is repeated by its rpc, which waits for a service that serves. The
+        service recognises what it has done.
         """
         deadline = asyncio.get_running_loop().time() + timeout
-        while (stream := self._stream) is not None and stream.is_open:
-            with suppress(StreamBroken):
+        if (stream := self._stream) is not None and stream.is_open:
+            with suppress(Unanswered):
                 return await stream.call(kind, request, deadline)
         hint = (("x-user-id", _hash(user_id)),) if user_id else ()
         remaining = max(0.0, deadline - asyncio.get_running_loop().time())

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 import grpc
+from google.rpc import code_pb2
 from kernel.v1 import channel_pb2, outbox_pb2
 
 from whatsapp_gateway.kernel.errors import KernelCallError, refusal_in, refusal_of
@@ -21,8 +22,8 @@ GROUP_BYTES: Final = 1024 * 1024
 _Open = Callable[[AsyncIterator[channel_pb2.ServeChannelRequest]], Any]
 
 
-class StreamBroken(Exception):
-    """The stream ended before the result of a call, which may have taken effect."""
+class Unanswered(Exception):
+    """The stream ended before the result of a call, or the service is unavailable to it. The call may be repeated."""
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class ChannelStream:
     async def call(self, kind: str, request: Any, deadline: float) -> Any:
         """The response to a call, by its field in `ChannelCall`, until a time of the loop.
 
-        Raises `KernelCallError`, `StreamBroken`.
+        Raises `KernelCallError`, `Unanswered`.
         """
         loop = asyncio.get_running_loop()
         call_id = next(self._ids)
@@ -81,17 +82,21 @@ class ChannelStream:
                     yield item
         except grpc.aio.AioRpcError as error:
             raise refusal_of(error) from None
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise KernelCallError("CANCELLED") from None  # by the library, after a fault while it wrote
         finally:
             self.close()
 
     def close(self) -> None:
-        """End the stream. Calls without a result raise `StreamBroken`."""
+        """End the stream. Calls without a result raise `Unanswered`."""
         self._closed, self.is_open = True, False
         self._stream.cancel()
         self._sendable.set()
         if self._timer is not None:
             self._timer.cancel()
-        self._fail(list(self._pending), StreamBroken)
+        self._fail(list(self._pending), Unanswered)
 
     async def _requests(self) -> AsyncIterator[channel_pb2.ServeChannelRequest]:
         yield channel_pb2.ServeChannelRequest(attach=self._attach)
@@ -119,6 +124,8 @@ class ChannelStream:
         kind = result.WhichOneof("result")
         if kind == pending.kind:
             pending.result.set_result(getattr(result, kind))
+        elif kind == "error" and result.error.code == code_pb2.UNAVAILABLE:
+            pending.result.set_exception(Unanswered())
         elif kind == "error":
             pending.result.set_exception(refusal_in(result.error))
         else:

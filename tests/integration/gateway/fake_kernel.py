@@ -80,6 +80,9 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(what)
 
+    def has_messages(self, count: int) -> bool:
+        return len(self.messages) >= count
+
     def texts_of(self, user_id: str) -> list[str]:
         return [message.payload.text for message in self.messages if message.user_id == user_id]
 
@@ -243,15 +246,15 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         responses.put_nowait(None)
 
     async def _called(self, call: channel_pb2.ChannelCall, context: Any, responses: Any) -> None:
-        kind = call.WhichOneof("request")
-        handle = {
+        kind: str = call.WhichOneof("request") or ""
+        handlers: dict[str, Any] = {
             "handle_message": self.HandleMessage,
             "ack_outbox": self.AckOutbox,
             "report_receipts": self.ReportReceipts,
-        }[kind]
+        }
         result = channel_pb2.ChannelResult(id=call.id)
         try:
-            getattr(result, kind).CopyFrom(await handle(getattr(call, kind), CallOfStream(context)))
+            getattr(result, kind).CopyFrom(await handlers[kind](getattr(call, kind), CallOfStream(context)))
         except RefusedCall as refused:
             code, reason = refused.args
             result.error.CopyFrom(channel_pb2.CallError(code=code, reason=reason))

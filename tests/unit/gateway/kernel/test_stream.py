@@ -11,7 +11,7 @@ from kernel.v1 import channel_pb2, messages_pb2, outbox_pb2
 
 from whatsapp_gateway.kernel import stream
 from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.kernel.stream import ChannelStream, StreamBroken
+from whatsapp_gateway.kernel.stream import ChannelStream, Unanswered
 
 ATTACH = outbox_pb2.PullOutboxRequest(channel="whatsapp")
 LONG = 60.0
@@ -22,7 +22,9 @@ class Wire:
 
     def __init__(self, requests: AsyncIterator[channel_pb2.ServeChannelRequest]) -> None:
         self._requests = requests
-        self._responses: asyncio.Queue[channel_pb2.ServeChannelResponse | None] = asyncio.Queue()
+        self._responses: asyncio.Queue[channel_pb2.ServeChannelResponse | asyncio.CancelledError | None] = (
+            asyncio.Queue()
+        )
         self.is_cancelled = False
 
     async def read(self) -> channel_pb2.ServeChannelRequest:
@@ -34,11 +36,17 @@ class Wire:
     def end(self) -> None:
         self._responses.put_nowait(None)
 
+    def break_off(self) -> None:
+        """As the library after a fault of its writer."""
+        self._responses.put_nowait(asyncio.CancelledError())
+
     def cancel(self) -> None:
         self.is_cancelled = True
 
     async def __aiter__(self) -> AsyncIterator[channel_pb2.ServeChannelResponse]:
         while response := await self._responses.get():
+            if isinstance(response, asyncio.CancelledError):
+                raise response
             yield response
 
 
@@ -121,7 +129,7 @@ async def test_an_error_keeps_its_reason_and_its_retry_time(opened: Opened) -> N
     ("error", "reason", "final"),
     [
         (channel_pb2.CallError(code=3, reason="FIELD_INVALID"), "FIELD_INVALID", True),
-        (channel_pb2.CallError(code=14), "UNAVAILABLE", False),
+        (channel_pb2.CallError(code=4), "DEADLINE_EXCEEDED", False),
         (channel_pb2.CallError(code=4711), "UNKNOWN", False),
         (channel_pb2.CallError(code=3, reason="OF_A_LATER_VERSION"), "OF_A_LATER_VERSION", False),
     ],
@@ -133,6 +141,31 @@ async def test_the_error_of_a_call(opened: Opened, error: channel_pb2.CallError,
     with pytest.raises(KernelCallError) as refused:
         await said
     assert (refused.value.reason, refused.value.final) == (reason, final)
+
+
+async def test_a_call_that_the_service_cannot_serve_now_is_unanswered(opened: Opened) -> None:
+    said = opened.say("hi")
+    (call,) = (await opened.wire.read()).calls
+    error = channel_pb2.CallError(code=14, reason="DRAINING")
+    opened.wire.send(channel_pb2.ChannelResult(id=call.id, error=error))
+    with pytest.raises(Unanswered):
+        await said
+    assert opened.stream.is_open
+
+
+async def test_a_fault_while_writing_ends_the_stream_and_not_its_reader(opened: Opened) -> None:
+    said = opened.say("hi")
+    opened.wire.break_off()
+    with pytest.raises(KernelCallError, match="CANCELLED"):
+        await opened.reading
+    with pytest.raises(Unanswered):
+        await said
+
+
+async def test_a_cancelled_reader_stays_cancelled(opened: Opened) -> None:
+    opened.reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opened.reading
 
 
 @pytest.mark.parametrize("nonsense", [{}, {"ack_outbox": outbox_pb2.AckOutboxResponse()}])
@@ -165,7 +198,7 @@ async def test_calls_without_a_result_are_broken_with_the_stream(opened: Opened,
     await turn()
     opened.wire.end() if ends == "service" else opened.stream.close()
     for each in said:
-        with pytest.raises(StreamBroken):
+        with pytest.raises(Unanswered):
             await each
     assert not opened.stream.is_open
     assert opened.wire.is_cancelled
