@@ -12,11 +12,13 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from kernel.v1 import channel_pb2, messages_pb2, outbox_pb2
 
+from kernel_service.api import interceptors
 from tests.contract.wire.test_error_details import REFUSED
-from tests.integration.world import TELEGRAM_TOKEN, World, bearer
+from tests.integration.world import TELEGRAM_TOKEN, World, bearer, whole_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 TOKEN = bearer(TELEGRAM_TOKEN)
 ATTACH = outbox_pb2.PullOutboxRequest(channel="telegram", instance_id="one")
@@ -233,3 +235,24 @@ async def test_a_drain_ends_the_stream_with_ok(world: World, channel: Channel) -
         pass
     assert await channel.stream.code() is grpc.StatusCode.OK
     await stopping
+
+
+async def test_a_caller_that_does_not_attach_in_time_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interceptors, "BODY_SECONDS", 0.1)
+    async with whole_world(tmp_path) as world:
+        stream: Any = world.stub.ServeChannel(metadata=TOKEN, timeout=20)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stream.read()
+        assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_an_attached_stream_may_be_silent_for_longer_than_an_upload(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_upload_idle_seconds=0.1) as world:
+        channel = await Channel(world.stub).open()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await world.stub.UploadMedia(metadata=TOKEN, timeout=20)
+        assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert (await channel.answer(handle_message=hello())).HasField("handle_message")
+        channel.stream.cancel()
