@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kernel_service.ports.turns import OWN, HistoryItem
+from kernel_service.ports.turns import OWN, REASONING, HistoryItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,8 @@ def _call(random: Random) -> list[HistoryItem]:
 
 def _thought(random: Random) -> HistoryItem:
     identifier, sealed = random.randbytes(24).hex(), random.randbytes(500).hex()
-    return _output({"id": f"rs_{identifier}", "type": "reasoning", "summary": [], "encrypted_content": sealed})
+    data = {"id": f"rs_{identifier}", "type": REASONING, "summary": [], "encrypted_content": sealed}
+    return HistoryItem(REASONING, data, ORIGIN)
 
 
 def _answer(random: Random) -> HistoryItem:

@@ -15,7 +15,7 @@ import orjson
 
 from kernel_service.kernels import packing
 from kernel_service.kernels.outline import HIDDEN, kind_of, letter_of
-from kernel_service.ports.turns import HistoryItem
+from kernel_service.ports.turns import REASONING, HistoryItem
 from kernel_service.token_counts import utf8_tokens
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class EndedTurns:
         called = _call_ids(items, "output") & _call_ids(items, "result")
         outline, lines = bytearray(), []
         for item in items:
-            shown = _is_shown(item, called)
-            outline.append(letter_of(item) if shown else HIDDEN)
-            if shown:
+            letter = letter_of(item) if _is_shown(item.data, called) else HIDDEN
+            outline.append(letter)
+            if letter != HIDDEN:
                 lines.append(_encoded(item.data))
         return _joined(self, bytes(outline), lines)
 
@@ -75,19 +75,15 @@ def _joined(turns: EndedTurns, outline: bytes, lines: list[bytes]) -> EndedTurns
     return EndedTurns(turns.outline + outline, tokens, packing.appended(turns.segments, lines))
 
 
-def _is_shown(item: HistoryItem, called: set[str]) -> bool:
+def _is_shown(data: dict[str, Any], called: set[str]) -> bool:
     """A call and its result are shown together or not at all: vendors refuse one without the other."""
-    if letter_of(item) == HIDDEN or item.data.get("type") == "reasoning":
+    if data.get("type") == REASONING:  # earlier releases stored it as an output
         return False
-    return _call_id(item) is None or _call_id(item) in called
+    return "call_id" not in data or data["call_id"] in called
 
 
 def _call_ids(items: Sequence[HistoryItem], kind: str) -> set[str]:
-    return {call_id for item in items if item.kind == kind and (call_id := _call_id(item))}
-
-
-def _call_id(item: HistoryItem) -> str | None:
-    return item.data.get("call_id") if item.kind in ("output", "result") else None
+    return {item.data["call_id"] for item in items if item.kind == kind and "call_id" in item.data}
 
 
 def _encoded(data: dict[str, Any]) -> bytes:

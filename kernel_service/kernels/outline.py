@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.ports.turns import BUTTON, OUTSIDE, OWN
@@ -41,9 +42,14 @@ def outline_of(items: Iterable[HistoryItem]) -> bytes:
 
 
 def letter_of(item: HistoryItem) -> int:
-    if item.kind == "output":
+    return _letter(item.kind, item.origin)
+
+
+@lru_cache(maxsize=1000)
+def _letter(kind: str, origin: str) -> int:
+    if kind == "output":
         return _OUTPUT
-    return _LETTERS.get((item.kind, _mark(item.origin)), HIDDEN)
+    return _LETTERS.get((kind, _mark(origin)), HIDDEN)
 
 
 def kind_of(letter: int) -> tuple[str, str]:

@@ -34,14 +34,17 @@ BUTTON: Final = "button:own"
 """The origin of a button that the person tapped. It holds no words, and it does not begin a turn for the taint."""
 OUTSIDE: Final = "outside"
 """The origin of an input or a result whose words may have any author."""
+REASONING: Final = "reasoning"
+"""The kind of an item, and its type at the vendor. The model is shown it only until its turn ends."""
 SEALED: Final = "sealed:"
 """The prefix of an origin whose key is no longer valid: no model can read its reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryItem:
-    """One journal entry. `kind`: input | output | result; link | approval. `data` is the model vendor's own item,
-    verbatim. A link or an approval prompt has our own data, which no model sees.
+    """One journal entry. `kind`: input | reasoning | output | result; link | file | approval. `data` is the model
+    vendor's own item, verbatim. The last three kinds have our own data, which no model sees. Earlier releases stored
+    reasoning as an output.
 
     `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input or a result it is `own` or
     `outside` (see turns.context.taint), and empty if an earlier release kept it. The prefix `merged:` marks items of a

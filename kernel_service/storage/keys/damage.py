@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.payloads import Payload
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sealing.ciphers import Place
+    from kernel_service.storage.sealing.ciphers import PersonCipher, Place
 
 PROBLEM: Final = "history_damaged"
 """The `problem` of an open turn that lost its journal."""
@@ -35,22 +35,25 @@ _GIVE_UP = _open_among.where(_has_acted).values(attempts=GIVE_UP, problem=PROBLE
 
 def value_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Any:
     """The value sealed as JSON; None: it is damaged. Raises `NotFound` PERSON_NOT_FOUND, `SealingKeyUnknown`."""
-    cipher = tx.cipher_of(person_id)
+    return _value_in(tx.cipher_of(person_id), sealed, where)
+
+
+def object_in(cipher: PersonCipher, sealed: bytes, where: Place) -> dict[str, Any] | None:
+    """The JSON object sealed with this key; None: it is damaged, or another value."""
+    value = _value_in(cipher, sealed, where)
+    return value if isinstance(value, dict) else None
+
+
+def _value_in(cipher: PersonCipher, sealed: bytes, where: Place) -> Any:
     try:
         return cipher.open_json(sealed, where)
     except Unreadable:
         return None
 
 
-def object_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> dict[str, Any] | None:
-    """As `value_of`; a value that is not a JSON object is damaged."""
-    value = value_of(tx, person_id, sealed, where)
-    return value if isinstance(value, dict) else None
-
-
 def payload_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Payload | None:
     """As `value_of`; a value that is not a payload is damaged."""
-    stored = object_of(tx, person_id, sealed, where)
+    stored = object_in(tx.cipher_of(person_id), sealed, where)
     try:
         return from_stored(stored) if stored else None
     except ValueError:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -58,9 +58,15 @@ def _column_context(table: str, column: str) -> bytes:
 
 def _netstring(part: str | int | bytes) -> bytes:
     if isinstance(part, str):
-        part = storable_text(part).encode()  # as a text column stores it
+        return _text_netstring(part)
     raw = part if isinstance(part, bytes) else b"%d" % part
     return b"%d:%b," % (len(raw), raw)
+
+
+@lru_cache(maxsize=1000)
+def _text_netstring(part: str) -> bytes:
+    """Cached, since the values of one person are read together."""
+    return _netstring(storable_text(part).encode())  # as a text column stores it
 
 
 class Cipher:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, update
 from kernel_service.errors import LeaseLost
 from kernel_service.ports.messages import Usage
 from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
-from kernel_service.storage.sealing.ciphers import place
+from kernel_service.storage.sealing.ciphers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.turns import HistoryItem, Turn
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sealing.ciphers import Place
 
 
 ITEM_VERSION: Final = 1
 
 _APPEND = insert(item)
+_DATA: Final = (item.name, item.c.data.name)
 SPENT: Final = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
 OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN).returning(turn.c.closed, turn.c.stopped)
 
@@ -59,4 +59,4 @@ def add_items(tx: Tx, record: Turn, items: Sequence[HistoryItem], now: float, *,
 
 
 def item_place(person_id: str, seq: int) -> Place:
-    return place(item.c.data, person_id, seq)
+    return Place(*_DATA, (person_id, seq))

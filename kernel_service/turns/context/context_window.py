@@ -9,7 +9,7 @@ import orjson
 
 from kernel_service.kernels.ended_turns import EndedTurns
 from kernel_service.kernels.outline import HIDDEN, begins, kind_of
-from kernel_service.ports.turns import OUTSIDE, SEALED
+from kernel_service.ports.turns import OUTSIDE, REASONING, SEALED
 from kernel_service.token_counts import utf8_tokens
 from kernel_service.turns.context.transcript import FOR_THE_PERSON
 
@@ -82,7 +82,7 @@ class ContextWindow:
 
     def _foreign_reasoning(self, item: HistoryItem) -> bool:
         """Another model's reasoning is opaque to this one, and vendors refuse it."""
-        return item.data.get("type") == "reasoning" and item.origin != self.model.origin
+        return item.data.get("type") == REASONING and item.origin != self.model.origin
 
     def _shown(self, item: HistoryItem) -> dict[str, Any]:
         # The vendor looks up the reasoning that belongs to an id.
@@ -90,9 +90,9 @@ class ContextWindow:
         return _without_id(item.data) if foreign else self._cut(item.kind, item.data)
 
     def _cut(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-        if kind == "output":
-            return data
-        return self.model.shortened(data, self.limit // (OF_A_RESULT if kind == "result" else OF_A_MESSAGE), LEFT_OUT)
+        if kind == "result":
+            return self.model.shortened(data, self.limit // OF_A_RESULT, LEFT_OUT)
+        return self.model.shortened(data, self.limit // OF_A_MESSAGE, LEFT_OUT) if kind == "input" else data
 
     def tokens(self) -> int:
         """The estimated most tokens of the items that the model is shown."""

@@ -11,7 +11,7 @@ from kernel_service.kernels.outline import outline_of
 from kernel_service.ports.approvals import ASKED, Approval, ApprovalPrompt
 from kernel_service.ports.messages import Link, ReplyFile
 from kernel_service.ports.resuming import ParkedRequest
-from kernel_service.ports.turns import OWN, HistoryItem
+from kernel_service.ports.turns import OWN, REASONING, HistoryItem
 from kernel_service.storable import storable
 from kernel_service.turns.context.taint import is_tainted, mark, mark_of
 
@@ -43,7 +43,7 @@ class Transcript:
 
     def note(self, answer: ModelAnswer) -> None:
         """Add an answer of the model."""
-        self.unstored += [_item("output", item, self.model.origin) for item in answer.items]
+        self.unstored += [_item(_kind_of(item), item, self.model.origin) for item in answer.items]
 
     def result(self, call_id: str, result: ToolResult, files: Iterable[ReplyFile] = ()) -> None:
         """Add a tool's result, and the link and files that go to the person (the model never sees them)."""
@@ -178,6 +178,10 @@ class Transcript:
 def _item(kind: str, data: dict[str, Any], origin: str = "") -> HistoryItem:
     """Makes any content of a vendor, a tool or a person storable, so that the model can be shown it again."""
     return HistoryItem(kind, storable(data), origin)
+
+
+def _kind_of(data: dict[str, Any]) -> str:
+    return REASONING if data.get("type") == REASONING else "output"
 
 
 def _question(data: dict[str, Any]) -> ApprovalPrompt | None:

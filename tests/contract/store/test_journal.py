@@ -10,9 +10,9 @@ from sqlalchemy import select
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.ports.messages import MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
-from kernel_service.ports.turns import CallRecord, HistoryItem, Turn, TurnStatus
+from kernel_service.ports.turns import REASONING, CallRecord, HistoryItem, Turn, TurnStatus
 from kernel_service.storage.schema.kernels import kernel
-from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, own, say
+from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 
 if TYPE_CHECKING:
     from kernel_service.storage.store import Store
@@ -122,6 +122,17 @@ async def test_items_of_ended_turns_are_told_from_those_of_the_open_one(store: S
     await owner.append(await owner.open(), HELLO)
     activation = await store.kernels.activate(owner.person_id, owner="two")
     assert (len(activation.history), activation.open_items) == (3, 1)
+
+
+async def test_reasoning_is_read_until_its_turn_ends(store: Store) -> None:
+    thought = HistoryItem(REASONING, {"type": "reasoning", "id": "rs_1"}, "openai:m")
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await owner.append(turn, HELLO, thought)
+    assert await history(store, owner.person_id) == [HELLO, thought]
+    owner = await own(store, owner.person_id)
+    await owner.end(turn, ASKS)
+    assert await history(store, owner.person_id) == [HELLO, HistoryItem(REASONING, {}, "openai:m"), ASKS]
 
 
 async def test_a_finished_call_is_no_longer_an_intent(store: Store) -> None:
