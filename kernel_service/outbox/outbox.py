@@ -265,12 +265,12 @@ class Outbox:
         self.ready(channel)
 
     async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
-        results = await self._store.settle(channel, acks, now=self._clock())
-        for ack, result in zip(acks, results, strict=True):
+        settled = await self._store.settle(channel, acks, now=self._clock())
+        for ack, result in zip(acks, settled.results, strict=True):
             if result is AckResult.RECORDED and (ack.outcome is not Outcome.SENT or ack.part == ack.parts):
                 self._return_credit(channel, ack.reply_id)
-        self.ready(channel)  # the person's next reply can be leased now
-        return results
+        self._poll_if(channel, settled.frees)
+        return settled.results
 
     async def extend(self, channel: str, leases: Sequence[tuple[str, str]]) -> list[bool]:
         """Extend leases (reply id, token) to LEASE_SECONDS from now. Returns for each whether it is valid."""
@@ -284,13 +284,20 @@ class Outbox:
         return held
 
     async def receive(self, channel: str, receipts: Sequence[PartReceipt]) -> int:
-        recorded = await self._store.receive(channel, receipts, now=self._clock())
-        self.ready(channel)  # a settled in-doubt reply unblocks the person's next reply
-        return recorded
+        received = await self._store.receive(channel, receipts, now=self._clock())
+        self._poll_if(channel, received.frees)
+        return received.recorded
+
+    def _poll_if(self, channel: str, frees: bool) -> None:
+        """Poll if the person's next reply, or one that waited for credit, can be leased now."""
+        if frees or any(self._polls[stream.scope].has_backlog for stream in self._of(channel)):
+            self.ready(channel)
 
     def _return_credit(self, channel: str, item_id: str) -> None:
         for stream in self._of(channel):
-            stream.held.pop(item_id, None)
+            was_full = not stream.credit(self._clock())
+            if stream.held.pop(item_id, None) is not None and was_full:
+                stream.poll_now()
 
     async def sweep(self) -> None:
         """Expired leases become in-doubt. Replies whose grace is over are pending again."""

@@ -105,6 +105,22 @@ class PartReceipt:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SettledAcks:
+    """One result for each acknowledgement. `frees`: a stream may be able to lease another reply now."""
+
+    results: list[AckResult]
+    frees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedReceipts:
+    """`recorded`: how many named a part of the channel. `frees`: a stream may be able to lease another reply now."""
+
+    recorded: int
+    frees: bool
+
+
 class OfferedLease(Protocol):
     """The credit of a stream, reserved for one transaction. `offer` is None if no stream can take a reply now."""
 
@@ -167,10 +183,8 @@ class OutboxStore(Protocol):
         """Extend leases (reply id, token) to this time, unless they end later. Returns for each whether it is valid."""
         ...
 
-    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
-    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-        """Keep receipts. Returns how many named a part of this channel."""
-        ...
+    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> SettledAcks: ...
+    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> ReceivedReceipts: ...
 
     async def expire_leases(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
         """Shorten leases (reply id, token) to this time, unless they end earlier. None: all current leases."""

@@ -8,23 +8,25 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select
 
 from kernel_service.ports import outbox
-from kernel_service.ports.outbox import AckResult, Outcome
-from kernel_service.ports.states.part import PART, PartState
-from kernel_service.ports.states.reply import REOPENABLE, REPLY, ReplyState
+from kernel_service.ports.outbox import AckResult, Outcome, ReceivedReceipts, SettledAcks
+from kernel_service.ports.states.part import PartState
+from kernel_service.ports.states.reply import REOPENABLE, ReplyState
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import doubt
+from kernel_service.storage.outbox.reported_replies import ReportedReplies
 from kernel_service.storage.schema.outbox import reply, reply_part
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from collections.abc import Sequence
 
     from kernel_service.ports.outbox import PartAck, PartReceipt
     from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.outbox.reported_replies import ReportedPart, ReportedReply
 
 log = logging.getLogger(__name__)
 
@@ -35,57 +37,14 @@ MOST_WAITS = 300
 
 _PROGRESS = {state: place for place, state in enumerate(PartState)}
 
-_REPLY = (
-    select(reply)
-    .where(
-        reply.c.id == bindparam("reply"),
-        reply.c.channel == bindparam("channel"),
-        reply.c.state != ReplyState.INLINE.value,
-    )
-    .with_for_update()
-)
-_SETTLE = (
-    update(reply)
-    .where(reply.c.seq == bindparam("of"))
-    .values(
-        state=bindparam("to"),
-        settled_at=bindparam("settled"),
-        not_before=bindparam("later"),
-        doubtful_since=None,
-        doubt_attended=0.0,
-        repeats=bindparam("repeated"),
-        error_code=bindparam("problem"),
-    )
-)
-_SPLIT = (
-    update(reply)
-    .where(reply.c.seq == bindparam("of"))
-    .values(parts=bindparam("into"), split_version=bindparam("version"))
-)
-_PART = select(reply_part).where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.part == bindparam("number"))
-_MARK = (
-    update(reply_part)
-    .where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.part == bindparam("number"))
-    .values(
-        sent_at=bindparam("sent"),
-        channel_message_id=bindparam("sent_as"),
-        receipt=bindparam("said"),
-        error_code=bindparam("problem"),
-    )
-)
-_DIGEST = (
-    update(reply_part)
-    .where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.part == bindparam("number"))
-    .values(channel_message_id=bindparam("sent_as"))
-)
 _NAMED_BY_CHANNEL = (
     select(reply_part.c.reply_id, reply_part.c.part, reply.c.parts)
     .join(reply, reply.c.id == reply_part.c.reply_id)
     .where(message_ids.is_named(reply_part.c.channel_message_id), reply.c.channel == bindparam("channel"))
 )
-_PARTS = select(reply_part.c.sent_at, reply_part.c.receipt, reply_part.c.error_code).where(
-    reply_part.c.reply_id == bindparam("reply")
-)
+
+PartName = tuple[str, int, int]
+"""The reply, the part, and the number of parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,33 +65,46 @@ class Mark:
     problem: str = ""
 
 
-def settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
-    row = tx.execute(_REPLY, {"reply": ack.reply_id, "channel": channel}).one_or_none()
+def settle(tx: Tx, channel: str, acks: Sequence[PartAck], now: float) -> SettledAcks:
+    replies = ReportedReplies(tx, channel, [ack.reply_id for ack in acks])
+    results = [_settle(tx, replies.get(ack.reply_id), ack, now) for ack in acks]
+    return SettledAcks(results, frees=replies.write())
+
+
+def _settle(tx: Tx, row: ReportedReply | None, ack: PartAck, now: float) -> AckResult:
     if row is None:
         return AckResult.UNKNOWN
     if not ack.token or not _fits(row, ack.part, ack.parts, ack.split_version):
         return AckResult.INVALID
     if ack.outcome is Outcome.SENT:
-        _split(tx, row, ack.parts, ack.split_version)
-        resent = not ack.channel_message_id and row.state == ReplyState.LEASED and ack.token == row.token
+        row.split(ack.parts, ack.split_version)
+        resent = not ack.channel_message_id and row.state is ReplyState.LEASED and ack.token == row.token
         sent_as = message_ids.digest_of(tx, ack.channel_message_id)
-        _mark(tx, row, Mark(ack.part, ack.parts, sent_as, resent=resent), now)
+        _mark(row, Mark(ack.part, ack.parts, sent_as, resent=resent), now)
         return AckResult.RECORDED
-    if ack.token != row.token or (row.state == ReplyState.LEASED and row.leased_until < now):
+    if ack.token != row.token or (row.state is ReplyState.LEASED and _leased_until(row) < now):
         return AckResult.STALE
-    if row.state == ReplyState.LEASED:
+    if row.state is ReplyState.LEASED:
         if ack.outcome is Outcome.UNKNOWN:  # the reply was not sent, so a later rule may split it differently
-            _split(tx, row, ack.parts, ack.split_version)
-        _fail(tx, row, ack.outcome, retry_after=ack.retry_after, problem=ack.error_code, now=now)
+            row.split(ack.parts, ack.split_version)
+        _fail(row, ack.outcome, retry_after=ack.retry_after, problem=ack.error_code, now=now)
     return AckResult.RECORDED
 
 
-def receive(tx: Tx, channel: str, receipt: PartReceipt, now: float) -> bool:
-    reply_id, part, parts = _named(tx, channel, receipt)
-    row = tx.execute(_REPLY, {"reply": reply_id, "channel": channel}).one_or_none()
+def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], now: float) -> ReceivedReceipts:
+    names = [_named(tx, channel, receipt) for receipt in receipts]
+    replies = ReportedReplies(tx, channel, [reply_id for reply_id, _, _ in names])
+    recorded = sum(
+        _receive(tx, replies.get(name[0]), name, receipt, now) for name, receipt in zip(names, receipts, strict=True)
+    )
+    return ReceivedReceipts(recorded, frees=replies.write())
+
+
+def _receive(tx: Tx, row: ReportedReply | None, name: PartName, receipt: PartReceipt, now: float) -> bool:
+    _, part, parts = name
     if row is None or not _fits(row, part, parts, row.split_version):
         return False
-    _split(tx, row, parts, row.split_version)
+    row.split(parts, row.split_version)
     mark = Mark(
         part,
         parts,
@@ -142,12 +114,12 @@ def receive(tx: Tx, channel: str, receipt: PartReceipt, now: float) -> bool:
         retry_after=receipt.retry_after,
         problem=receipt.error_code,
     )
-    _mark(tx, row, mark, now)
+    _mark(row, mark, now)
     return True
 
 
-def _named(tx: Tx, channel: str, receipt: PartReceipt) -> tuple[str, int, int]:
-    """The reply, part and number of parts that a receipt is about; ("", 0, 0) if it identifies none."""
+def _named(tx: Tx, channel: str, receipt: PartReceipt) -> PartName:
+    """The part that a receipt is about; ("", 0, 0) if it identifies none."""
     if receipt.reply_id or not receipt.channel_message_id:
         return receipt.reply_id, receipt.part, receipt.parts
     row = tx.execute(
@@ -156,84 +128,64 @@ def _named(tx: Tx, channel: str, receipt: PartReceipt) -> tuple[str, int, int]:
     return (row.reply_id, row.part, row.parts) if row else ("", 0, 0)
 
 
-def _fits(row: Row[Any], part: int, parts: int, split_version: str) -> bool:
+def _fits(row: ReportedReply, part: int, parts: int, split_version: str) -> bool:
     return 1 <= part <= parts <= MAX_PARTS and row.parts in (0, parts) and row.split_version in ("", split_version)
 
 
-def _split(tx: Tx, row: Row[Any], parts: int, split_version: str) -> None:
-    if (row.parts, row.split_version) != (parts, split_version):
-        tx.execute(_SPLIT, {"of": row.seq, "into": parts, "version": split_version})
-
-
-def _mark(tx: Tx, row: Row[Any], mark: Mark, now: float) -> None:
+def _mark(row: ReportedReply, mark: Mark, now: float) -> None:
     """Record it on the part, then decide how the reply continues."""
-    if not _noted(tx, row, mark, now):
+    if not _noted(row.part(mark.part), mark, now):
         return
     if mark.said is PartState.FAILED and mark.outcome is Outcome.FAILED:
-        if row.state != ReplyState.FAILED:
-            _move(tx, row, ReplyState.FAILED, settled=now, problem=mark.problem)
+        if row.state is not ReplyState.FAILED:
+            row.move(ReplyState.FAILED, settled_at=now, error_code=mark.problem)
         return
-    parts = tx.execute(_PARTS, {"reply": row.id}).all()
-    failed = [part.error_code for part in parts if part.receipt == PartState.FAILED]
+    parts = row.known_parts.values()
+    failed = [part.error_code for part in parts if part.receipt is PartState.FAILED]
     if sum(part.sent_at is not None for part in parts) == mark.parts:
-        if row.state != ReplyState.SENT:
-            _move(tx, row, ReplyState.SENT, settled=now)
+        if row.state is not ReplyState.SENT:
+            row.move(ReplyState.SENT, settled_at=now)
     elif failed and len(parts) == mark.parts and row.state in REOPENABLE:
         # The outcome of every part is known, so no process is sending. The failed parts are sent again.
         outcome = mark.outcome if mark.said is PartState.FAILED else Outcome.RETRY
         if outcome is Outcome.RETRY and row.repeats + 1 >= _most_repeats(mark.retry_after):
             log.error("reply %s of %s is given up: it failed with %s each time", row.id, row.person_id, failed[0])
             outcome = Outcome.FAILED
-        _fail(tx, row, outcome, retry_after=mark.retry_after, problem=failed[0], now=now, repeated=1)
+        _fail(row, outcome, retry_after=mark.retry_after, problem=failed[0], now=now, repeated=1)
 
 
-def _noted(tx: Tx, row: Row[Any], mark: Mark, now: float) -> bool:
-    """Whether the information is new; if so it is stored. A failed part does not count as sent."""
-    part = _part(tx, row, mark)
+def _noted(part: ReportedPart, mark: Mark, now: float) -> bool:
+    """Whether the report counts; if so it is recorded. A failed part does not count as sent."""
     again = _sent_again(part, mark)
-    before = PartState.UNREPORTED if again else PartState(part.receipt)
+    before = PartState.UNREPORTED if again else part.receipt
     ahead = _PROGRESS[mark.said] >= _PROGRESS[before]
     if before is PartState.FAILED and (not ahead or mark.said is PartState.FAILED):
         return False  # a late or repeated report of the failed message
     if mark.said is PartState.FAILED and not again and (not ahead or _of_another(part, mark)):
         return False  # already on the device; or the part was sent twice, and the other message did not fail
     receipt = mark.said if ahead else before
-    PART.check(PartState(part.receipt), receipt)
-    values = {
-        "sent": None if receipt is PartState.FAILED else part.sent_at or now,
-        "sent_as": mark.sent_as or part.channel_message_id,
-        "said": receipt.value,
-        "problem": mark.problem if ahead else part.error_code,
-    }
-    tx.execute(_MARK, {"reply": row.id, "number": mark.part} | values)
+    part.report(
+        sent_at=None if receipt is PartState.FAILED else part.sent_at or now,
+        sent_as=mark.sent_as or part.sent_as,
+        receipt=receipt,
+        error_code=mark.problem if ahead else part.error_code,
+    )
     return True
 
 
-def _part(tx: Tx, row: Row[Any], mark: Mark) -> Row[Any]:
-    key = {"reply": row.id, "number": mark.part}
-    part = tx.execute(_PART, key).one_or_none()
-    if part is None:
-        tx.execute(insert(reply_part), {"reply_id": row.id, "part": mark.part})
-        part = tx.execute(_PART, key).one()
-    if message_ids.in_clear(part.channel_message_id):  # a row of an earlier release
-        tx.execute(_DIGEST, key | {"sent_as": message_ids.digest_of(tx, part.channel_message_id)})
-        part = tx.execute(_PART, key).one()
-    return part
-
-
-def _sent_again(part: Row[Any], mark: Mark) -> bool:
+def _sent_again(part: ReportedPart, mark: Mark) -> bool:
     """Whether this reports a message that replaced a failed one.
 
     An acceptance by the network may be a late report of a still earlier message, which failed too. So only the
     acknowledgement counts, or a delivery to the device.
     """
-    if part.receipt != PartState.FAILED:
+    if part.receipt is not PartState.FAILED:
         return False
     return mark.resent or (_of_another(part, mark) and mark.said is not PartState.SENT)
 
 
-def _of_another(part: Row[Any], mark: Mark) -> bool:
-    return bool(part.channel_message_id and mark.sent_as) and mark.sent_as != part.channel_message_id
+def _of_another(part: ReportedPart, mark: Mark) -> bool:
+    return bool(part.sent_as and mark.sent_as) and mark.sent_as != part.sent_as
 
 
 def _most_repeats(retry_after: float | None) -> int:
@@ -241,8 +193,7 @@ def _most_repeats(retry_after: float | None) -> int:
 
 
 def _fail(
-    tx: Tx,
-    row: Row[Any],
+    row: ReportedReply,
     outcome: Outcome,
     *,
     retry_after: float | None,
@@ -254,31 +205,19 @@ def _fail(
     match outcome:
         case Outcome.RETRY:
             wait = _backoff(row.attempts) if retry_after is None else retry_after
-            _move(tx, row, ReplyState.PENDING, later=now + wait, problem=problem, repeated=repeated)
+            row.move(ReplyState.PENDING, not_before=now + wait, error_code=problem, repeated=repeated)
         case Outcome.FAILED:
-            _move(tx, row, ReplyState.FAILED, settled=now, problem=problem)
+            row.move(ReplyState.FAILED, settled_at=now, error_code=problem)
         case Outcome.WINDOW_CLOSED:
-            _move(tx, row, ReplyState.HELD, problem=problem)
+            row.move(ReplyState.HELD, error_code=problem)
         case Outcome.UNKNOWN:
-            until = min(row.leased_until, now + outbox.SENDING_SECONDS)
-            doubt.begin(tx, row.seq, problem=problem, until=until, now=now)
+            row.doubt(now, until=min(_leased_until(row), now + outbox.SENDING_SECONDS), error_code=problem)
+
+
+def _leased_until(row: ReportedReply) -> float:
+    return row.leased_until or 0.0
 
 
 def _backoff(attempts: int) -> float:
     """Doubled each time, with jitter, so that replies that failed together are not retried together."""
     return min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts, 10)) * random.uniform(0.75, 1.0)  # noqa: S311
-
-
-def _move(
-    tx: Tx,
-    row: Row[Any],
-    state: ReplyState,
-    *,
-    settled: float | None = None,
-    later: float | None = None,
-    problem: str = "",
-    repeated: int = 0,
-) -> None:
-    REPLY.check(ReplyState(row.state), state)
-    moved = {"of": row.seq, "to": state.value, "settled": settled, "later": later, "problem": problem}
-    tx.execute(_SETTLE, moved | {"repeated": row.repeats + repeated})

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, and_, bindparam, or_, update
 
-from kernel_service.ports.states.reply import DOUBT_GIVEN_UP, DOUBT_OVER, LAPSED, REPLY, ReplyState
+from kernel_service.ports.states.reply import DOUBT_GIVEN_UP, DOUBT_OVER, LAPSED, ReplyState
 from kernel_service.storage.schema.outbox import REPLY_ON_ITS_WAY, reply
-from kernel_service.storage.schema.transitions import may_become, may_take
+from kernel_service.storage.schema.transitions import may_take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +33,6 @@ _now = bindparam("now", type_=Float)
 _DOUBT = {"state": LAPSED.target.value, "doubtful_since": _now, "doubt_attended": 0.0}
 _NO_DOUBT = {"doubtful_since": None, "doubt_attended": 0.0}
 
-_UNKNOWN = (
-    update(reply)
-    .where(reply.c.seq == bindparam("of"), may_become(reply.c.state, REPLY, ReplyState.IN_DOUBT))
-    .values(error_code=bindparam("problem"), leased_until=bindparam("until", type_=Float), **_DOUBT)
-)
 _LAPSED = (
     update(reply)
     .where(REPLY_ON_ITS_WAY, may_take(reply.c.state, LAPSED), reply.c.leased_until < _now)
@@ -78,11 +73,6 @@ _GIVE_UP = (
     )
     .returning(reply.c.id, reply.c.person_id, reply.c.repeats)
 )
-
-
-def begin(tx: Tx, seq: int, *, problem: str, until: float, now: float) -> None:
-    """A channel does not know whether the reply was sent. A call that it abandoned may still run until `until`."""
-    tx.execute(_UNKNOWN, {"of": seq, "problem": problem, "until": until, "now": now})
 
 
 def begin_lapsed(tx: Tx, now: float) -> int:

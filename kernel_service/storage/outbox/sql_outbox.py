@@ -20,7 +20,7 @@ from sqlalchemy import (
 from kernel_service.errors import Unreadable
 from kernel_service.ports.lease_tokens import mark_of, new_token
 from kernel_service.ports.messages import Notice
-from kernel_service.ports.outbox import AckResult, Lease
+from kernel_service.ports.outbox import Lease
 from kernel_service.ports.states.reply import RELEASED, REPLY, ReplyState
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, Select
 
     from kernel_service.ports.messages import Reply
-    from kernel_service.ports.outbox import PartAck, PartReceipt
+    from kernel_service.ports.outbox import PartAck, PartReceipt, ReceivedReceipts, SettledAcks
     from kernel_service.storage.engine.engine import Tx
 
 log = logging.getLogger(__name__)
@@ -174,12 +174,12 @@ class SqlOutbox(SqlPort):
         return [tx.execute(_EXTEND, given | {"of": of, "lease": token}).rowcount == 1 for of, token in leases]
 
     @writes(in_order_of="channel")
-    def settle(self, tx: Tx, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
-        return [delivery.settle(tx, channel, ack, now) for ack in acks]
+    def settle(self, tx: Tx, channel: str, acks: Sequence[PartAck], *, now: float) -> SettledAcks:
+        return delivery.settle(tx, channel, acks, now)
 
     @writes(in_order_of="channel")
-    def receive(self, tx: Tx, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-        return sum(delivery.receive(tx, channel, receipt, now) for receipt in receipts)
+    def receive(self, tx: Tx, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> ReceivedReceipts:
+        return delivery.receive(tx, channel, receipts, now)
 
     @writes()
     def expire_leases(self, tx: Tx, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:

@@ -69,6 +69,8 @@ REPLY_UNSETTLED = text(one_of("reply.state", UNSETTLED))
 
 EARLIER_UNSETTLED = text(one_of("earlier.state", UNSETTLED))
 
+LATER_UNSETTLED = text(one_of("later.state", UNSETTLED))
+
 partial_index("ix_reply_unsettled", reply.c.person_id, reply.c.seq, where=one_of("state", UNSETTLED))
 
 REPLY_PENDING = text(f"reply.state = '{ReplyState.PENDING}'")

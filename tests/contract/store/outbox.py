@@ -108,7 +108,7 @@ async def ack(
         retry_after,
         error_code,
     )
-    [result] = await store.outbox.settle(channel, [one], now=now)
+    [result] = (await store.outbox.settle(channel, [one], now=now)).results
     return result
 
 
@@ -127,4 +127,4 @@ async def receipt(
     channel: str = CHANNEL,
 ) -> int:
     one = PartReceipt(reply_id, part, parts, channel_message_id, PartState(state), error_code, outcome, retry_after)
-    return await store.outbox.receive(channel, [one], now=now)
+    return (await store.outbox.receive(channel, [one], now=now)).recorded

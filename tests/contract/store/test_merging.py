@@ -517,7 +517,7 @@ async def test_of_two_phones_the_asking_one_is_answered(store: Store) -> None:
         [lease] = await store.outbox.lease("test", [], limit=1, seconds=30, now=LATER)
         assert lease.user_id == user.user_id
         sent = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT)
-        assert await store.outbox.settle("test", [sent], now=LATER) == [AckResult.RECORDED]
+        assert (await store.outbox.settle("test", [sent], now=LATER)).results == [AckResult.RECORDED]
 
 
 # --- repeated and chained merges ------------------------------------------------------------------------------------

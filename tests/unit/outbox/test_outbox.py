@@ -8,7 +8,7 @@ import pytest
 from kernel_service.errors import StoreUnavailable
 from kernel_service.outbox.outbox import LEASE_SECONDS, MOST_ATTENDED_SECONDS, Outbox
 from kernel_service.ports.messages import Reply, StoredReply
-from kernel_service.ports.outbox import SENDING_SECONDS, AckResult, Lease, Outcome, PartAck
+from kernel_service.ports.outbox import SENDING_SECONDS, AckResult, Lease, Outcome, PartAck, SettledAcks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,8 @@ class Store:
         stored = [StoredReply(name, "t", "m", now, Reply("hi")) for name in taken]
         return [Lease(each, "p", "chat:1", "", "batch", now + seconds, [], 0, "") for each in stored]
 
-    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
-        return [AckResult.RECORDED for _ in acks]
+    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> SettledAcks:
+        return SettledAcks([AckResult.RECORDED for _ in acks], frees=False)
 
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         self.back += leases

@@ -1,0 +1,269 @@
+"""The replies that a batch of reports is about: locked and read together, changed in memory, written together.
+
+The number of statements does not depend on the number of reports. Replies are locked in the order of their ids, so that
+two processes with reports on the same replies never wait for each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Float, Integer, bindparam, exists, insert, literal_column, select, update
+
+from kernel_service.ports.states.part import PART, PartState
+from kernel_service.ports.states.reply import REPLY, ReplyState
+from kernel_service.storage.keys import message_ids
+from kernel_service.storage.schema.outbox import LATER_UNSETTLED, reply, reply_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Row
+
+    from kernel_service.storage.engine.engine import Tx
+
+_later = reply.alias("later")
+_IS_AWAITED = (
+    exists()
+    .where(
+        _later.c.person_id == reply.c.person_id,
+        _later.c.channel == reply.c.channel,
+        _later.c.seq > reply.c.seq,
+        LATER_UNSETTLED,
+        _later.c.state == literal_column(f"'{ReplyState.PENDING}'"),
+    )
+    .correlate(reply)
+)
+_REPLIES = (
+    select(
+        reply.c.seq,
+        reply.c.id,
+        reply.c.person_id,
+        reply.c.state,
+        reply.c.settled_at,
+        reply.c.token,
+        reply.c.leased_until,
+        reply.c.doubtful_since,
+        reply.c.doubt_attended,
+        reply.c.not_before,
+        reply.c.attempts,
+        reply.c.repeats,
+        reply.c.parts,
+        reply.c.split_version,
+        reply.c.error_code,
+        _IS_AWAITED.label("is_awaited"),
+    )
+    .where(
+        reply.c.id.in_(bindparam("replies", expanding=True)),
+        reply.c.channel == bindparam("channel"),
+        reply.c.state != ReplyState.INLINE.value,
+    )
+    .order_by(reply.c.id)
+    .with_for_update(of=reply)
+)
+# Not joined to the replies: in PostgreSQL a join that waited for their locks shows their parts as they were before.
+_PARTS = select(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
+_ADD_PART = insert(reply_part)
+_SET_PART = (
+    update(reply_part)
+    .where(reply_part.c.reply_id == bindparam("of"), reply_part.c.part == bindparam("number"))
+    .values(
+        sent_at=bindparam("sent", type_=Float),
+        channel_message_id=bindparam("sent_as"),
+        receipt=bindparam("said"),
+        error_code=bindparam("problem"),
+    )
+)
+_SET_REPLY = (
+    update(reply)
+    .where(reply.c.seq == bindparam("of"))
+    .values(
+        state=bindparam("to"),
+        settled_at=bindparam("settled", type_=Float),
+        leased_until=bindparam("until", type_=Float),
+        doubtful_since=bindparam("since", type_=Float),
+        doubt_attended=bindparam("attended", type_=Float),
+        not_before=bindparam("later", type_=Float),
+        repeats=bindparam("repeated", type_=Integer),
+        parts=bindparam("into", type_=Integer),
+        split_version=bindparam("version"),
+        error_code=bindparam("problem"),
+    )
+)
+_FREES: Final = (ReplyState.SENT, ReplyState.FAILED, ReplyState.HELD)
+"""The states that do not delay the person's later replies."""
+
+
+@dataclass(slots=True)
+class ReportedPart:
+    """`sent_as`: the digest of the channel's id, or empty."""
+
+    number: int
+    sent_at: float | None = None
+    sent_as: str = ""
+    receipt: PartState = PartState.UNREPORTED
+    error_code: str = ""
+    is_stored: bool = False
+    is_changed: bool = False
+
+    def report(self, *, sent_at: float | None, sent_as: str, receipt: PartState, error_code: str) -> None:
+        PART.check(self.receipt, receipt)
+        news = sent_at, sent_as, receipt, error_code
+        if news != (self.sent_at, self.sent_as, self.receipt, self.error_code):
+            self.sent_at, self.sent_as, self.receipt, self.error_code = news
+            self.is_changed = True
+
+
+@dataclass(slots=True)
+class ReportedReply:
+    """A row of `reply`. `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it."""
+
+    seq: int
+    id: str
+    person_id: str
+    state: ReplyState
+    settled_at: float | None
+    token: str
+    leased_until: float | None
+    doubtful_since: float | None
+    doubt_attended: float
+    not_before: float | None
+    attempts: int
+    repeats: int
+    parts: int
+    split_version: str
+    error_code: str
+    is_awaited: bool
+    known_parts: dict[int, ReportedPart] = field(default_factory=dict)
+    is_changed: bool = False
+
+    def part(self, number: int) -> ReportedPart:
+        return self.known_parts.setdefault(number, ReportedPart(number))
+
+    def split(self, parts: int, version: str) -> None:
+        if (self.parts, self.split_version) != (parts, version):
+            self.parts, self.split_version, self.is_changed = parts, version, True
+
+    def move(
+        self,
+        state: ReplyState,
+        *,
+        settled_at: float | None = None,
+        not_before: float | None = None,
+        error_code: str = "",
+        repeated: int = 0,
+    ) -> None:
+        REPLY.check(self.state, state)
+        self.state, self.settled_at, self.not_before, self.error_code = state, settled_at, not_before, error_code
+        self.doubtful_since, self.doubt_attended = None, 0.0
+        self.repeats += repeated
+        self.is_changed = True
+
+    def doubt(self, now: float, *, until: float, error_code: str) -> None:
+        """A channel does not know whether it was sent. A call that it abandoned may still run until `until`."""
+        REPLY.check(self.state, ReplyState.IN_DOUBT)
+        self.state, self.error_code, self.leased_until = ReplyState.IN_DOUBT, error_code, until
+        self.doubtful_since, self.doubt_attended = now, 0.0
+        self.is_changed = True
+
+
+class ReportedReplies:
+    """Of one channel and one transaction, by id. Those of other channels and of waiting callers are not among them."""
+
+    def __init__(self, tx: Tx, channel: str, reply_ids: Iterable[str]) -> None:
+        self._tx = tx
+        rows = self._read(_REPLIES, {"channel": channel}, {reply_id for reply_id in reply_ids if reply_id})
+        self._replies = {row.id: _reply(row) for row in rows}
+        for row in self._read(_PARTS, {}, {each.id for each in self._replies.values() if each.parts}):
+            self._replies[row.reply_id].known_parts[row.part] = _part(tx, row)
+
+    def _read(self, statement: Any, values: dict[str, Any], reply_ids: set[str]) -> Sequence[Row[Any]]:
+        return self._tx.execute(statement, values | {"replies": sorted(reply_ids)}).all() if reply_ids else []
+
+    def get(self, reply_id: str) -> ReportedReply | None:
+        return self._replies.get(reply_id)
+
+    def write(self) -> bool:
+        """Store what has changed. Whether a stream may lease another reply now."""
+        parts = [(each.id, part) for each in self._replies.values() for part in each.known_parts.values()]
+        added = [_columns(reply_id, part) for reply_id, part in parts if not part.is_stored]
+        changed = [_values(reply_id, part) for reply_id, part in parts if part.is_stored and part.is_changed]
+        replies = [each for each in self._replies.values() if each.is_changed]
+        for statement, rows in ((_ADD_PART, added), (_SET_PART, changed), (_SET_REPLY, [*map(_settled, replies)])):
+            if rows:
+                self._tx.execute(statement, rows)
+        return any(each.state is ReplyState.PENDING or (each.is_awaited and each.state in _FREES) for each in replies)
+
+
+def _reply(row: Row[Any]) -> ReportedReply:
+    return ReportedReply(
+        seq=row.seq,
+        id=row.id,
+        person_id=row.person_id,
+        state=ReplyState(row.state),
+        settled_at=row.settled_at,
+        token=row.token,
+        leased_until=row.leased_until,
+        doubtful_since=row.doubtful_since,
+        doubt_attended=row.doubt_attended,
+        not_before=row.not_before,
+        attempts=row.attempts,
+        repeats=row.repeats,
+        parts=row.parts,
+        split_version=row.split_version,
+        error_code=row.error_code,
+        is_awaited=bool(row.is_awaited),
+    )
+
+
+def _part(tx: Tx, row: Row[Any]) -> ReportedPart:
+    sent_as = row.channel_message_id
+    in_clear = message_ids.in_clear(sent_as)  # a row of an earlier release
+    return ReportedPart(
+        row.part,
+        row.sent_at,
+        message_ids.digest_of(tx, sent_as) if in_clear else sent_as,
+        PartState(row.receipt),
+        row.error_code,
+        is_stored=True,
+        is_changed=in_clear,
+    )
+
+
+def _columns(reply_id: str, part: ReportedPart) -> dict[str, Any]:
+    return {
+        "reply_id": reply_id,
+        "part": part.number,
+        "sent_at": part.sent_at,
+        "channel_message_id": part.sent_as,
+        "receipt": part.receipt.value,
+        "error_code": part.error_code,
+    }
+
+
+def _values(reply_id: str, part: ReportedPart) -> dict[str, Any]:
+    return {
+        "of": reply_id,
+        "number": part.number,
+        "sent": part.sent_at,
+        "sent_as": part.sent_as,
+        "said": part.receipt.value,
+        "problem": part.error_code,
+    }
+
+
+def _settled(changed: ReportedReply) -> dict[str, Any]:
+    return {
+        "of": changed.seq,
+        "to": changed.state.value,
+        "settled": changed.settled_at,
+        "until": changed.leased_until,
+        "since": changed.doubtful_since,
+        "attended": changed.doubt_attended,
+        "later": changed.not_before,
+        "repeated": changed.repeats,
+        "into": changed.parts,
+        "version": changed.split_version,
+        "problem": changed.error_code,
+    }
