@@ -1,0 +1,80 @@
+"""Reports on the same replies through two connections do not wait for each other in a circle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import zlib
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+import pytest
+
+from kernel_service.ports.outbox import Outcome, PartAck, PartReceipt
+from kernel_service.ports.states.part import PartState
+from kernel_service.storage.engine.postgres import WRITERS
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.outbox import delivery
+from tests.contract.store.conftest import keys
+from tests.contract.store.outbox import CHANNEL, NOW, Chat
+
+ROUNDS: Final = 6
+REPLIES: Final = 20
+if TYPE_CHECKING:
+    from kernel_service.ports.outbox import Lease
+
+
+def writers(count: int) -> list[str]:
+    """Keys of units that the engine runs on different connections."""
+    found: dict[int, str] = {}
+    for number in range(1000):
+        found.setdefault(zlib.crc32(str(number).encode()) % WRITERS, str(number))
+    return list(found.values())[:count]
+
+
+def acks(leases: list[Lease]) -> list[PartAck]:
+    return [PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT, lease.reply.id) for lease in leases]
+
+
+def receipts(leases: list[Lease]) -> list[PartReceipt]:
+    return [PartReceipt(lease.reply.id, 1, 1, lease.reply.id, PartState.DELIVERED, "") for lease in leases]
+
+
+@pytest.mark.slow
+async def test_acknowledgements_and_receipts_through_two_connections_never_deadlock(postgres_url: str) -> None:
+    store = await open_store(postgres_url, keys("test"))
+    people = [await Chat(store, f"{CHANNEL}:user{number}").write() for number in range(REPLIES)]
+    one, other = writers(2)
+    for _ in range(ROUNDS):
+        told = [await person.tell("hello") for person in people]
+        leases = await store.outbox.lease(CHANNEL, [], limit=REPLIES, seconds=30, now=NOW)
+        assert {lease.reply.id for lease in leases} == set(told)
+        await asyncio.gather(
+            store.engine.write(partial(delivery.settle, channel=CHANNEL, acks=acks(leases), now=NOW), one),
+            store.engine.write(
+                partial(delivery.receive, channel=CHANNEL, receipts=receipts(leases[::-1]), now=NOW), other
+            ),
+            store.engine.write(
+                partial(
+                    delivery.receive,
+                    channel=CHANNEL,
+                    receipts=receipts(random.sample(leases, REPLIES)),
+                    now=NOW,
+                ),
+                other,
+            ),
+        )
+        for person, reply_id in zip(people, told, strict=True):
+            view = await person.view(reply_id)
+            assert (view.state, [part.receipt for part in view.parts]) == ("sent", ["delivered"])
+    await store.close()
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await connection.execute("SELECT pg_stat_clear_snapshot()")
+        deadlocks = await connection.fetchval(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+    finally:
+        await connection.close()
+    assert deadlocks == 0
