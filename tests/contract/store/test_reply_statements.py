@@ -88,7 +88,7 @@ async def test_receipts_before_the_acknowledgement_take_as_few(store: Store, mon
         assert await received(store, leases, PartState.SENT) == MANY
     with counted(monkeypatch) as acks:
         assert await settled(store, leases) == [AckResult.RECORDED] * MANY
-    assert (len(receipts), len(acks)) == (FIRST_REPORT, LATER_REPORT)  # the version of the split is news
+    assert (len(receipts), len(acks)) == (FIRST_REPORT, LATER_REPORT)  # they add the version of the split
 
 
 async def test_reports_on_no_known_reply_take_one_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
