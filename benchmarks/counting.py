@@ -72,7 +72,7 @@ def _count_statements(counts: Counts) -> None:
 
 def _count_units(counts: Counts) -> None:
     engine = importlib.import_module(_ENGINE).SqliteEngine
-    for name in ("write", "write_apart", "read"):
+    for name in ("write", "write_behind", "write_apart", "read"):
         setattr(engine, name, _counting(getattr(engine, name), counts, "units"))
 
 

@@ -1,76 +1,131 @@
-"""Group commit: many units in one transaction, each in its own savepoint, answered together after COMMIT."""
+"""Group commit: many units in one transaction, answered together after COMMIT.
+
+A unit that is alone in its group is the transaction. Otherwise each has its own savepoint.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy.exc import IntegrityError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from kernel_service.storage.engine.engine import Tx
 
 logger = logging.getLogger(__name__)
 
-BATCH = 64
-EX_IOERR = 74
+BATCH: Final = 64
+EX_IOERR: Final = 74
+_RELEASE: Final = "RELEASE SAVEPOINT unit"
+_UNDO: Final = "ROLLBACK TO SAVEPOINT unit"
 
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A queued unit. `expires` is in the loop's time; afterwards the unit is not started."""
+    """A queued unit. `future` is None if no caller waits for the result. `expires` is in the loop's time; afterwards
+    the unit is not started.
+    """
 
     unit: Callable[[Tx], Any]
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | None
     expires: float = 0.0
     result: Any = None
     error: Exception | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.future is None or not self.future.cancelled()
 
 
 class Refusable(Protocol):
     """A caller that waits for a result."""
 
     @property
-    def future(self) -> asyncio.Future[Any]: ...
+    def future(self) -> asyncio.Future[Any] | None: ...
 
 
-def run(tx: Tx, works: Iterable[Work], breaks_batch: Callable[[Exception], bool]) -> None:
-    """Run each unit in a savepoint. A unit's error affects only that unit, unless it broke the transaction.
+class Database(Protocol):
+    """A connection that writes."""
+
+    def transaction(self) -> AbstractContextManager[Tx | None]:
+        """Begins, and commits unless an error leaves the block. None: what the block would do is committed already."""
+        ...
+
+    def control(self, *commands: str) -> None:
+        """Runs commands of transactions, in one round trip."""
+        ...
+
+    def breaks_batch(self, error: Exception) -> bool:
+        """Whether the error is not the unit's own: the whole transaction is lost."""
+        ...
+
+
+def commit(works: Sequence[Work], database: Database) -> None:
+    """Run the units and commit. A unit's error affects only that unit, unless it broke the transaction.
 
     A unit that lost a race for a unique key runs once more, and then sees the winner's row.
     """
-    for work in works:
-        if not _attempt(tx, work, breaks_batch):
-            _attempt(tx, work, breaks_batch)
+    if len(works) == 1:
+        _ = _commit_alone(works[0], database) or _commit_alone(works[0], database)
+        return
+    with database.transaction() as tx:
+        if tx is not None:
+            _run_each(tx, works, database)
 
 
-def _attempt(tx: Tx, work: Work, breaks_batch: Callable[[Exception], bool]) -> bool:
+def _commit_alone(work: Work, database: Database) -> bool:
     """False: the unit lost a race for a unique key."""
+    try:
+        with database.transaction() as tx:
+            if tx is not None:
+                work.error = None
+                work.result = work.unit(tx)
+    except Exception as error:
+        if database.breaks_batch(error):
+            raise
+        work.error = error
+    return not isinstance(work.error, IntegrityError)
+
+
+def _run_each(tx: Tx, works: Iterable[Work], database: Database) -> None:
     # One name for all savepoints keeps the statements prepared. SQLAlchemy's own savepoints each have a new name.
-    tx.connection.exec_driver_sql("SAVEPOINT unit")
+    ended: tuple[str, ...] = ()
+    for work in works:
+        for _ in range(2):
+            database.control(*ended, "SAVEPOINT unit")
+            ended = (_RELEASE,) if _attempt(tx, work, database) else (_UNDO, _RELEASE)
+            if not isinstance(work.error, IntegrityError):
+                break
+    database.control(*ended)
+
+
+def _attempt(tx: Tx, work: Work, database: Database) -> bool:
     work.result = work.error = None
     try:
         work.result = work.unit(tx)
     except Exception as error:
-        if breaks_batch(error):
+        if database.breaks_batch(error):
             raise
-        tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
         work.error = error
-    tx.connection.exec_driver_sql("RELEASE SAVEPOINT unit")
-    return not isinstance(work.error, IntegrityError)
+    return work.error is None
 
 
 def answer(works: Iterable[Work]) -> None:
     """Give the callers their units' results, after COMMIT. In the loop's thread."""
     for work in works:
-        if work.future.done():
+        if work.future is None:
+            if work.error is not None:
+                logger.error("storage: a unit that no caller awaits failed", exc_info=work.error)
+        elif work.future.done():
             continue
-        if work.error is None:
+        elif work.error is None:
             work.future.set_result(work.result)
         else:
             work.future.set_exception(work.error)
@@ -79,7 +134,7 @@ def answer(works: Iterable[Work]) -> None:
 def refuse(works: Iterable[Refusable], error: Callable[[], Exception]) -> None:
     """Tell the callers that nothing was stored. In the loop's thread."""
     for work in works:
-        if not work.future.done():
+        if work.future is not None and not work.future.done():
             work.future.set_exception(error())
 
 

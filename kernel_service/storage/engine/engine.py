@@ -126,6 +126,15 @@ class Engine(Protocol):
         """
         ...
 
+    def write_behind(self, unit: Callable[[Tx], Any], person_id: str = "") -> None:
+        """As `write`, for a unit whose result no caller awaits; its error is logged.
+
+        It commits with the next unit that is awaited, or alone within some milliseconds. A unit of the same `person_id`
+        that is written later commits with it or after it. A process that ends before that loses it, as does an outage
+        of the database.
+        """
+        ...
+
     async def write_apart(self, unit: Callable[[Tx], T]) -> T:
         """As `write`, in a separate short transaction with low priority: for large values that are not urgent."""
         ...

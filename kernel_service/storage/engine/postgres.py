@@ -10,9 +10,11 @@ import asyncio
 import logging
 import time
 import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
+import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -22,17 +24,17 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.storage.engine import batch, statistics
 from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.engine import Tx
+from kernel_service.storage.engine.gathering import Gathering
 from kernel_service.storage.engine.outage_log import OutageLog
 from kernel_service.storage.engine.postgres_server import LOST, why
 from kernel_service.storage.engine.statements import Statements
 from kernel_service.storage.schema.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    import asyncpg
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from kernel_service.storage.engine.active_lock import ActiveLock
     from kernel_service.storage.engine.engine import Keyring, T
@@ -52,10 +54,12 @@ AWAY = (SQLAlchemyError, *LOST)
 # Classes of SQLSTATE for faults of the statement itself: no result, bad data, constraint, syntax.
 _UNIT_FAILED = ("02", "21", "22", "23", "42")
 
-_MARK = text(
-    "INSERT INTO commit_mark (id, batch, at) VALUES (:id, :batch, :at) ON CONFLICT (id) DO UPDATE"
+# In one round trip. The values are numbers and an id of ours.
+_BEGIN = (
+    "BEGIN; INSERT INTO commit_mark (id, batch, at) VALUES ('{id}', {batch}, {at}) ON CONFLICT (id) DO UPDATE"
     " SET batch = excluded.batch, at = excluded.at WHERE commit_mark.batch <> excluded.batch"
 )
+_ONE_ROW = "INSERT 0 1"
 
 
 def connect(server: Server, *, pool: int) -> AsyncEngine:
@@ -105,22 +109,22 @@ class PostgresEngine:
         self._keyring = keyring
         self._digests = digests
         self._loop = asyncio.get_running_loop()
-        self._queues: list[asyncio.Queue[Work | None]] = [asyncio.Queue() for _ in range(WRITERS)]
         self._reading, writing = OutageLog("read the database"), OutageLog("write to the database")
-        self._writers = [
-            asyncio.create_task(Writer(database, works, self._tx, writing).run(), name="store-writer")
-            for works in self._queues
-        ]
+        self._writers = [Writer(database, self._tx, writing) for _ in range(_writers_of(database))]
         self._apart = asyncio.Semaphore(APART)
         self._closed = False
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
         if self._closed:
             raise StoreUnavailable
-        work = Work(unit, self._loop.create_future(), expires=self._loop.time() + PATIENCE_SECONDS)
-        self._queues[zlib.crc32(person_id.encode()) % WRITERS].put_nowait(work)
-        result: T = await work.future
-        return result
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._writer_of(person_id).put(self._work(unit, future))
+        return await future
+
+    def write_behind(self, unit: Callable[[Tx], Any], person_id: str = "") -> None:
+        if self._closed:
+            raise StoreUnavailable
+        self._writer_of(person_id).put_behind(self._work(unit, None))
 
     async def write_apart(self, unit: Callable[[Tx], T]) -> T:
         if self._closed:
@@ -156,53 +160,69 @@ class PostgresEngine:
         if self._closed:
             return
         self._closed = True
-        for works in self._queues:
-            works.put_nowait(None)
-        await asyncio.gather(*self._writers)
+        await asyncio.gather(*(writer.close() for writer in self._writers))
         await self._database.dispose()
         await self._lock.release()
+
+    def _writer_of(self, person_id: str) -> Gathering:
+        return self._writers[zlib.crc32(person_id.encode()) % len(self._writers)].gathering
+
+    def _work(self, unit: Callable[[Tx], Any], future: asyncio.Future[Any] | None) -> Work:
+        return Work(unit, future, expires=self._loop.time() + PATIENCE_SECONDS)
 
     def _tx(self, connection: Connection) -> Tx:
         return Tx(connection, self.statements, self._keyring, self._digests)
 
 
-class Writer:
-    """Commits its queue's units, batch after batch. All units of one person are in the same queue."""
+def _writers_of(database: AsyncEngine) -> int:
+    """Each keeps one connection of the pool. As many are left to the others, or at least one."""
+    pool: Any = database.pool
+    size: int = pool.size()
+    return min(WRITERS, max(1, size // 2))
 
-    def __init__(
-        self,
-        database: AsyncEngine,
-        works: asyncio.Queue[Work | None],
-        tx: Callable[[Connection], Tx],
-        writing: OutageLog,
-    ) -> None:
+
+class Writer:
+    """Commits the units that it is given, group after group. All units of one person are given to the same writer.
+
+    Its connection is kept until an error.
+    """
+
+    def __init__(self, database: AsyncEngine, tx: Callable[[Connection], Tx], writing: OutageLog) -> None:
+        self._works: asyncio.Queue[list[Work] | None] = asyncio.Queue()
+        self.gathering = Gathering(self._works.put_nowait)
         self._database = database
-        self._works = works
         self._tx = tx
         self._writing = writing
         self._loop = asyncio.get_running_loop()
-        self._mark = new_id("w")
-        self._batch = 0
-        self._doubtful = False
+        self._connection: AsyncConnection | None = None
+        self._mark = _Mark(new_id("w"))
+        self._task = asyncio.create_task(self._run(), name="store-writer")
 
-    async def run(self) -> None:
-        while (first := await self._works.get()) is not None:
-            works = [first]
+    async def close(self) -> None:
+        """Commit the units that were given, then disconnect."""
+        self.gathering.leave()
+        self._works.put_nowait(None)
+        await self._task
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _run(self) -> None:
+        while (works := await self._works.get()) is not None:
             while len(works) < BATCH and not self._works.empty():
-                work = self._works.get_nowait()
-                if work is None:
+                more = self._works.get_nowait()
+                if more is None:
                     self._works.put_nowait(None)
                     break
-                works.append(work)
-            await self._commit([work for work in works if not work.future.cancelled()])
+                works += more
+            await self._commit([work for work in works if work.wanted])
 
     async def _commit(self, works: list[Work]) -> None:
         """Retry until the batch is committed, or is certainly not committed and has expired."""
-        self._batch += 1
-        self._doubtful = False
+        self._mark.batch += 1
+        self._mark.doubtful = False
         while True:
             late = [work for work in works if work.expires < self._loop.time()]
-            if late and not self._doubtful:
+            if late and not self._mark.doubtful:
                 batch.refuse(late, StoreUnavailable)
                 works = [work for work in works if work not in late]
             if not works:
@@ -222,19 +242,81 @@ class Writer:
                 return
 
     async def _try(self, works: list[Work]) -> None:
-        async with self._database.connect() as connection:
-            try:
-                await connection.run_sync(self._transact, works)
-            except AWAY:
-                await connection.invalidate()
-                raise
+        connection = await self._connected()
+        try:
+            await connection.run_sync(lambda sync: batch.commit(works, _Transactions(sync, self._mark, self._tx)))
+        except AWAY:
+            await self._disconnect()
+            raise
 
-    def _transact(self, connection: Connection, works: list[Work]) -> None:
-        with connection.begin():
-            mark = {"id": self._mark, "batch": self._batch, "at": time.time()}
-            if not connection.execute(_MARK, mark).rowcount:
+    async def _connected(self) -> AsyncConnection:
+        """The kept connection, unless the server closed it meanwhile."""
+        if self._connection is not None and _is_closed(self._connection):
+            await self._disconnect()
+        if self._connection is None:
+            connection = await self._database.connect()
+            # The transaction's commands are ours: SQLAlchemy's adapter sends each alone.
+            self._connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
+
+
+def _is_closed(connection: AsyncConnection) -> bool:
+    sync: Any = connection.sync_connection
+    return bool(sync.invalidated or sync.connection.driver_connection.is_closed())
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A writer's row in `commit_mark`. `doubtful`: a COMMIT of this batch was sent, and no answer to it has come."""
+
+    id: str
+    batch: int = 0
+    doubtful: bool = False
+
+
+class _Transactions:
+    """Fills `batch.Database` on a writer's connection."""
+
+    def __init__(self, connection: Connection, mark: _Mark, tx: Callable[[Connection], Tx]) -> None:
+        self._connection = connection
+        self._mark = mark
+        self._tx = tx
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx | None]:
+        with self._connection.begin():  # a note of SQLAlchemy's, which sends nothing
+            begun = self._send(_BEGIN.format(id=self._mark.id, batch=self._mark.batch, at=time.time()))
+            if begun != _ONE_ROW:
+                self._send("ROLLBACK")
+                yield None
                 return
             # Not committed yet, and no other transaction can commit it now: we hold the lock of the mark's row.
-            self._doubtful = False
-            batch.run(self._tx(connection), works, _breaks_batch)
-            self._doubtful = True
+            self._mark.doubtful = False
+            try:
+                yield self._tx(self._connection)
+            except Exception as error:
+                if not _breaks_batch(error):
+                    self._send("ROLLBACK")
+                raise
+            self._mark.doubtful = True
+            if self._send("COMMIT") != "COMMIT":
+                self._mark.doubtful = False
+                raise asyncpg.InterfaceError("the server rolled the transaction back")
+
+    def control(self, *commands: str) -> None:
+        self._send("; ".join(commands))
+
+    def breaks_batch(self, error: Exception) -> bool:
+        return _breaks_batch(error)
+
+    def _send(self, commands: str) -> str:
+        """Send them in one round trip. Returns the tag of the last one."""
+        adapter: Any = self._connection.connection.dbapi_connection
+        tag: str = adapter.run_async(lambda driver: driver.execute(commands))
+        return tag

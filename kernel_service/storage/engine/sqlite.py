@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.storage.engine import batch
 from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.engine import Tx
+from kernel_service.storage.engine.gathering import Gathering
 from kernel_service.storage.engine.outage_log import OutageLog
 from kernel_service.storage.engine.statements import Statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -46,6 +47,8 @@ PRAGMAS: tuple[str, ...] = (
     # Deleted content is overwritten, also in its former place after a move.
     "PRAGMA secure_delete = ON",
 )
+_FAILED = (DBAPIError, sqlite3.Error)
+"""Errors of statements, and of the transaction's own commands."""
 _DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # I/O errors that report missing space before anything is written. Otherwise missing space is SQLITE_FULL.
 _NO_ROOM = {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_NOMEM}
@@ -80,7 +83,7 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 
 def _begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    connection.connection.cursor().execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
 def _code(error: BaseException | None) -> int:
@@ -91,12 +94,17 @@ def _code(error: BaseException | None) -> int:
 
 def _name(error: Exception) -> str:
     """The error's name, such as `SQLITE_FULL`, without a statement or its values."""
-    original = getattr(error, "orig", error)
+    original = _original(error)
     return str(getattr(original, "sqlite_errorname", type(original).__name__))
 
 
 def _breaks_batch(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and _code(error.orig) not in _UNIT_FAILED
+    return isinstance(error, _FAILED) and _code(_original(error)) not in _UNIT_FAILED
+
+
+def _original(error: Exception) -> BaseException | None:
+    """The driver's error."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 @dataclass(slots=True, eq=False)
@@ -123,6 +131,41 @@ def _answer(future: asyncio.Future[str], left_to_do: str) -> None:
         future.set_result(left_to_do)
 
 
+class _Writer:
+    """The connection that writes. It is kept, so that the pages it read stay in memory. Only in the writer's thread."""
+
+    def __init__(self, database: Database, tx: Callable[[Connection], Tx]) -> None:
+        self._database = database
+        self._tx = tx
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        connection = self.connect()
+        with connection.begin():
+            yield self._tx(connection)
+
+    def control(self, *commands: str) -> None:
+        cursor = self.connect().connection.cursor()
+        for command in commands:
+            cursor.execute(command)
+
+    def breaks_batch(self, error: Exception) -> bool:
+        return _breaks_batch(error)
+
+    def connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._database.connect().execution_options(immediate=True)
+        return self._connection
+
+    def disconnect(self) -> None:
+        """A connection that met an error is not used again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+
 class _Signal(Enum):
     """Signals to the writer besides units: a low-priority unit waits, or the writer must end."""
 
@@ -130,8 +173,8 @@ class _Signal(Enum):
     END = auto()
 
 
-def _sorted_out(met: Work | _Signal) -> tuple[list[Work], _Signal]:
-    return ([met], _Signal.LOOK) if isinstance(met, Work) else ([], met)
+def _sorted_out(met: list[Work] | _Signal) -> tuple[list[Work], _Signal]:
+    return (met, _Signal.LOOK) if isinstance(met, list) else ([], met)
 
 
 class SqliteEngine:
@@ -154,29 +197,34 @@ class SqliteEngine:
         self._end_process = end_process
         self._writing, self._reading = OutageLog("write to the database"), OutageLog("read the database")
         self._loop = asyncio.get_running_loop()
-        self._works: queue.SimpleQueue[Work | _Signal] = queue.SimpleQueue()
+        self._works: queue.SimpleQueue[list[Work] | _Signal] = queue.SimpleQueue()
+        self._gathering = Gathering(self._works.put)
         self._apart: deque[Work | Vacuum] = deque()
         self._readers = ThreadPoolExecutor(READERS, "store-reader")
-        self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
-        self._writer.start()
+        self._writer = _Writer(database, self._tx)
+        self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._thread.start()
         self._closed = False
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:  # noqa: ARG002 - one writer
         if self._closed:
             raise StoreUnavailable
-        work = Work(unit, self._loop.create_future())
-        self._works.put(work)
-        result: T = await work.future
-        return result
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._gathering.put(Work(unit, future))
+        return await future
+
+    def write_behind(self, unit: Callable[[Tx], Any], person_id: str = "") -> None:  # noqa: ARG002 - one writer
+        if self._closed:
+            raise StoreUnavailable
+        self._gathering.put_behind(Work(unit, None))
 
     async def write_apart(self, unit: Callable[[Tx], T]) -> T:
         if self._closed:
             raise StoreUnavailable
-        work = Work(unit, self._loop.create_future())
-        self._apart.append(work)
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._apart.append(Work(unit, future))
         self._works.put(_Signal.LOOK)
-        result: T = await work.future
-        return result
+        return await future
 
     async def vacuum(self) -> str:
         if self._closed:
@@ -196,8 +244,9 @@ class SqliteEngine:
         if self._closed:
             return
         self._closed = True
+        self._gathering.leave()
         self._works.put(_Signal.END)
-        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._readers.shutdown)
         self._database.dispose()
         self._lock.release()
@@ -206,7 +255,7 @@ class SqliteEngine:
         try:
             with self._database.begin() as connection:
                 result = unit(self._tx(connection))
-        except DBAPIError as error:
+        except _FAILED as error:
             if not _breaks_batch(error):
                 raise
             self._reading.met(_name(error))
@@ -222,9 +271,10 @@ class SqliteEngine:
         while not (ending and self._works.empty() and not self._apart):
             works, ends = self._gather(self._works.get() if not self._apart else _Signal.LOOK)
             ending = ending or ends
-            self._commit([work for work in works if not work.future.cancelled()])
+            self._commit([work for work in works if work.wanted])
             if self._apart:  # one at a time, so that a group waits for one unit at most
                 self._do_apart(self._apart.popleft())
+        self._writer.disconnect()
 
     def _do_apart(self, work: Work | Vacuum) -> None:
         if isinstance(work, Work):
@@ -233,14 +283,13 @@ class SqliteEngine:
         if work.future.cancelled():
             return
         try:
-            with closing(self._database.raw_connection()) as connection:
-                left_to_do = _vacuum(connection)
+            left_to_do = _vacuum(self._writer.connect().connection)
         except Exception as error:  # noqa: BLE001 - as in _commit
             self._fail([work], error)
         else:
             self._tell(_answer, work.future, left_to_do)
 
-    def _gather(self, first: Work | _Signal) -> tuple[list[Work], bool]:
+    def _gather(self, first: list[Work] | _Signal) -> tuple[list[Work], bool]:
         """The next group, which may be empty, and whether the end signal was received."""
         works, signal = _sorted_out(first)
         while len(works) < BATCH and signal is not _Signal.END:
@@ -255,10 +304,7 @@ class SqliteEngine:
         if not works:
             return
         try:
-            with self._database.connect() as connection:
-                writer = connection.execution_options(immediate=True)
-                with writer.begin():
-                    batch.run(self._tx(writer), works, _breaks_batch)
+            batch.commit(works, self._writer)
         except Exception as error:  # noqa: BLE001 - the callers must be told of any error
             self._fail(works, error)
         else:
@@ -266,7 +312,8 @@ class SqliteEngine:
             self._tell(batch.answer, works)
 
     def _fail(self, works: Sequence[Work | Vacuum], error: Exception) -> None:
-        if _code(error.orig if isinstance(error, DBAPIError) else error) in _DISK_FAILED:
+        self._writer.disconnect()
+        if _code(_original(error)) in _DISK_FAILED:
             self._end_process(f"the database file cannot be written or read ({_name(error)})")
         self._writing.met(_name(error))
         self._tell(batch.refuse, works, StoreUnavailable)

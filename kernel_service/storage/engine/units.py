@@ -56,6 +56,26 @@ def writes(
     return decorate
 
 
+def writes_behind(
+    *, in_order_of: str = ""
+) -> Callable[[Callable[Concatenate[S, Tx, P], object]], Callable[Concatenate[S, P], None]]:
+    """Queue the method as a unit and return at once: the caller does not await it, and learns neither result nor error.
+
+    For a note that is wanted soon and on which no promise rests. While others write it costs no separate commit: see
+    `Engine.write_behind`. `in_order_of` is as for `writes`, and keeps its order with the units of `writes`.
+    """
+
+    def decorate(unit: Callable[Concatenate[S, Tx, P], object]) -> Callable[Concatenate[S, P], None]:
+        key_of = _argument(unit, in_order_of) if in_order_of else _no_key
+
+        def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+            self._engine.write_behind(lambda tx: unit(self, tx, *args, **kwargs), key_of(args, kwargs))
+
+        return _named_as(unit, run)
+
+    return decorate
+
+
 def writes_apart(unit: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """As `writes`, in a separate short transaction with low priority: for large values that are not urgent."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.storage.engine.units import SqlPort, reads, writes, writes_apart
+from kernel_service.storage.engine.units import SqlPort, reads, writes, writes_apart, writes_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ class Engine:
     """Records how each unit was submitted, and runs it `runs` times."""
 
     handed: list[tuple[str, str]] = field(default_factory=list)
+    noted: list[Any] = field(default_factory=list)
     runs: int = 1
 
     async def read(self, unit: Callable[[Tx], Any]) -> Any:
@@ -33,6 +34,9 @@ class Engine:
 
     async def write_apart(self, unit: Callable[[Tx], Any]) -> Any:
         return self._run(unit, "write_apart", "")
+
+    def write_behind(self, unit: Callable[[Tx], Any], person_id: str = "") -> None:
+        self.noted.append(self._run(unit, "write_behind", person_id))
 
     def _run(self, unit: Callable[[Tx], Any], how: str, key: str) -> Any:
         self.handed.append((how, key))
@@ -61,6 +65,11 @@ class SqlBalls(SqlPort):
     @writes(in_order_of="ball.person_id")
     def throw(self, tx: Tx, ball: Ball, *, far: bool = False) -> list[Any]:
         return [tx, ball, far]
+
+    @writes_behind(in_order_of="ball.person_id")
+    def mark(self, tx: Tx, ball: Ball, *, deep: bool = False) -> list[Any]:
+        """A note."""
+        return [tx, ball, deep]
 
     @writes_apart
     def paint(self, tx: Tx, color: str) -> list[Any]:
@@ -104,6 +113,14 @@ async def test_a_write_is_ordered_by_an_attribute_of_an_argument(balls: SqlBalls
 async def test_a_write_apart_runs_apart(balls: SqlBalls, engine: Engine) -> None:
     assert await balls.paint("blue") == [TX, "blue"]
     assert engine.handed == [("write_apart", "")]
+
+
+async def test_a_write_behind_is_a_plain_call_in_the_same_order(balls: SqlBalls, engine: Engine) -> None:
+    assert not inspect.iscoroutinefunction(SqlBalls.mark)
+    balls.mark(Ball("ann"), deep=True)
+    assert engine.handed == [("write_behind", "ann")]
+    assert engine.noted == [[TX, Ball("ann"), True]]
+    assert SqlBalls.mark.__doc__ == "A note."
 
 
 async def test_a_unit_that_runs_again_gets_the_same_arguments(balls: SqlBalls, engine: Engine) -> None:
