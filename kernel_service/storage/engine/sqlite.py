@@ -52,6 +52,8 @@ _FAILED = (DBAPIError, sqlite3.Error)
 _DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # I/O errors that report missing space before anything is written. Otherwise missing space is SQLITE_FULL.
 _NO_ROOM = {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_NOMEM}
+_TEMPORARY = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+"""After these the same connection serves again."""
 _UNIT_FAILED = {
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_CONSTRAINT,
@@ -142,8 +144,12 @@ class _Writer:
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         connection = self.connect()
-        with connection.begin():
-            yield self._tx(connection)
+        try:
+            with connection.begin():
+                yield self._tx(connection)
+        except Exception:
+            connection.connection.rollback()  # after a COMMIT that failed the transaction is still open
+            raise
 
     def control(self, *commands: str) -> None:
         cursor = self.connect().connection.cursor()
@@ -159,7 +165,7 @@ class _Writer:
         return self._connection
 
     def disconnect(self) -> None:
-        """A connection that met an error is not used again."""
+        """The next transaction has a new connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.invalidate()
@@ -312,8 +318,10 @@ class SqliteEngine:
             self._tell(batch.answer, works)
 
     def _fail(self, works: Sequence[Work | Vacuum], error: Exception) -> None:
-        self._writer.disconnect()
-        if _code(_original(error)) in _DISK_FAILED:
+        problem = _code(_original(error))
+        if problem not in _TEMPORARY:
+            self._writer.disconnect()
+        if problem in _DISK_FAILED:
             self._end_process(f"the database file cannot be written or read ({_name(error)})")
         self._writing.met(_name(error))
         self._tell(batch.refuse, works, StoreUnavailable)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.messages import Message
@@ -90,6 +90,16 @@ async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, mon
         await store.inbox.accept(message, now=1, max_pending=9)
     intruder.dispose()
     assert not (await store.inbox.accept(message, now=1, max_pending=9)).duplicate
+    await store.close()
+
+
+async def test_a_failed_commit_leaves_no_transaction_open(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    late = "CREATE TABLE late (of TEXT REFERENCES person (id) DEFERRABLE INITIALLY DEFERRED)"
+    await store.engine.write(lambda tx: tx.execute(text(late)))
+    with pytest.raises(IntegrityError):
+        await store.engine.write(lambda tx: tx.execute(text("INSERT INTO late VALUES ('no person')")))
+    assert await store.engine.write(lambda tx: tx.execute(text("SELECT count(*) FROM late")).scalar_one()) == 0
     await store.close()
 
 
