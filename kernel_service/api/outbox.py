@@ -89,6 +89,7 @@ def leased(lease: Lease, seconds: float) -> outbox_pb2.ReplyDelivery:
         lease_token=lease.token,
         lease_for=converters.duration(seconds),
         split=_split(lease) if lease.parts else None,
+        has_next=lease.has_next,
     )
 
 

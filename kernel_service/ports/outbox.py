@@ -24,7 +24,10 @@ has started takes at most fifteen (`SEND_SECONDS` of the gateway).
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A reply leased to a channel. `user_id` is the person's strongest current alias in the channel."""
+    """A reply leased to a channel. `user_id` is the person's strongest current alias in the channel.
+
+    `has_next`: another reply to the person waits until this one is settled.
+    """
 
     reply: StoredReply
     person_id: str
@@ -35,6 +38,7 @@ class Lease:
     sent_parts: list[int]
     parts: int
     split_version: str
+    has_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import delivery, doubt, replies
 from kernel_service.storage.outbox.recipients import DELAYS_LATER, earlier, recipient
 from kernel_service.storage.people.people import alias_value
-from kernel_service.storage.schema.outbox import REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
+from kernel_service.storage.schema.outbox import LATER_UNSETTLED, REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
 from kernel_service.storage.schema.transitions import may_become, may_take
 
 if TYPE_CHECKING:
@@ -47,8 +47,16 @@ _WAITS_FOR_EARLIER = exists().where(
     earlier.c.seq < reply.c.seq,
     DELAYS_LATER,
 )
+_later = reply.alias("later")
+_HAS_NEXT = exists().where(
+    _later.c.person_id == reply.c.person_id,
+    _later.c.channel == reply.c.channel,
+    _later.c.seq > reply.c.seq,
+    LATER_UNSETTLED,
+    _later.c.state == ReplyState.PENDING.value,
+)
 _LEASABLE = (
-    select(reply)
+    select(reply, _HAS_NEXT.label("has_next"))
     .where(
         reply.c.channel == bindparam("channel"),
         REPLY_PENDING,
@@ -210,7 +218,18 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
         tx.execute(_HOLD, {"held": row.seq, "problem": problem})
         return None
     sent = list(tx.execute(_SENT_PARTS, {"reply": row.id}).scalars()) if row.parts else []
-    return Lease(told, row.person_id, user_id, row.address, token, until, sent, row.parts, row.split_version)
+    return Lease(
+        told,
+        row.person_id,
+        user_id,
+        row.address,
+        token,
+        until,
+        sent,
+        row.parts,
+        row.split_version,
+        has_next=bool(row.has_next),
+    )
 
 
 def _recipient(tx: Tx, row: Row[Any]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ Each is one transaction, fenced: items, usage, replies, and the new state of the
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, insert, true
@@ -100,5 +100,5 @@ def tell(
         )
         for place, reply in enumerate(replies)
     ]
-    lease = next((one.lease for one in added if one.lease), None)
+    lease = next((replace(one.lease, has_next=len(added) > 1) for one in added if one.lease), None)
     return StoredReplies([one.stored for one in added], lease, any(one.is_pending for one in added))

@@ -47,6 +47,7 @@ async def test_the_lease_is_the_one_that_a_poll_makes(store: Store) -> None:
     assert stored.lease is not None
     assert not stored.is_pending
     assert (stored.lease.token, stored.lease.expires_at) == (offered.token, NOW + SECONDS)
+    assert not stored.lease.has_next
     assert stored.lease.reply == stored.replies[0]
     assert await pull(store) == []
 
@@ -69,7 +70,7 @@ async def test_only_the_first_reply_of_a_turn_is_leased(store: Store) -> None:
     owner, turn = await opened(store)
     stored = await end(owner, turn, "one", "two", offered=offer())
     assert stored.lease is not None
-    assert stored.lease.reply.reply.text == "one"
+    assert (stored.lease.reply.reply.text, stored.lease.has_next) == ("one", True)
     assert stored.is_pending
     assert await pull(store) == []
     assert await ack(store, stored.lease) is AckResult.RECORDED

@@ -41,6 +41,16 @@ async def test_a_person_gets_one_reply_at_a_time_and_others_do_not_wait(store: S
     assert await pulled_texts(store) == ["a2"]
 
 
+async def test_a_lease_says_whether_another_reply_waits_for_it(store: Store) -> None:
+    anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
+    for chat, text in ((anna, "a1"), (bruno, "b1"), (anna, "a2")):
+        await chat.tell(text)
+    first = await pull(store)
+    assert [(lease.reply.reply.text, lease.has_next) for lease in first] == [("a1", True), ("b1", False)]
+    await ack(store, first[0])
+    assert [lease.has_next for lease in await pull(store)] == [False]
+
+
 async def test_leases_are_limited_by_channel_address_and_count(store: Store) -> None:
     for name in ("anna", "bruno", "carla"):
         await (await Chat(store, f"test:{name}").write()).tell(name)
