@@ -21,7 +21,7 @@ class Gathering(Generic[_Item]):
     Items that are added in the same step of the event loop are passed on together. `most` limits their total size.
     """
 
-    def __init__(self, pass_on: Callable[[list[_Item]], None], *, most: int, seconds: float = GATHER_SECONDS) -> None:
+    def __init__(self, pass_on: Callable[[list[_Item]], None], *, most: int, seconds: float) -> None:
         self._pass_on = pass_on
         self._most = most
         self._seconds = seconds

@@ -39,6 +39,7 @@ def _delivery(leased: outbox_pb2.ReplyDelivery, now: float) -> Delivery:
         sent_parts=frozenset(leased.split.sent_parts),
         parts=leased.split.parts,
         split_version=leased.split.version,
+        has_next=leased.has_next,
     )
 
 

@@ -57,7 +57,8 @@ class Delivery:
     """A leased reply: its recipient, our number, and its progress under earlier leases.
 
     lease_ends: seconds of this process's own monotonic clock. is_live: whether a send may still begin, false once the
-    stream that brought the lease ends. parts, split_version: as first acknowledged; 0 and empty: not yet.
+    stream that brought the lease ends. parts, split_version: as first acknowledged; 0 and empty: not yet. A reply that
+    has_next is waited for by another one to the person.
     """
 
     reply: Reply
@@ -68,6 +69,7 @@ class Delivery:
     sent_parts: frozenset[int] = frozenset()
     parts: int = 0
     split_version: str = ""
+    has_next: bool = False
     is_live: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from whatsapp_gateway.gathering import Gathering
+from whatsapp_gateway.gathering import GATHER_SECONDS, Gathering
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
@@ -26,7 +26,7 @@ _MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 
 
 class AckQueue:
-    """Gathers acknowledgements, since nothing waits for them but the person's next reply.
+    """Gathers acknowledgements. Those of failures, and those that the person's next reply waits for, are urgent.
 
     now is the monotonic clock of the leases.
     """
@@ -35,7 +35,7 @@ class AckQueue:
         self._kernel = kernel
         self._metrics = metrics
         self._now = now
-        self._gathering = Gathering(self._make_ready, most=MOST_GATHERED)
+        self._gathering = Gathering(self._make_ready, most=MOST_GATHERED, seconds=GATHER_SECONDS)
         self._ready: asyncio.Queue[Ack] = asyncio.Queue()
         self._unsettled: Counter[str] = Counter()
 
@@ -43,7 +43,8 @@ class AckQueue:
         """Queue one acknowledgement; returns at once."""
         self._metrics.parts.labels(ack.outcome.name.lower()).inc()
         self._unsettled[ack.delivery.reply.id] += 1
-        self._gathering.add(ack, urgent=ack.outcome is not DeliveryOutcome.SENT)
+        waited_for = ack.delivery.has_next and ack.part == ack.parts
+        self._gathering.add(ack, urgent=waited_for or ack.outcome is not DeliveryOutcome.SENT)
 
     def _make_ready(self, acks: Sequence[Ack]) -> None:
         for ack in acks:

@@ -9,11 +9,11 @@ from kernel.v1 import messages_pb2, outbox_pb2
 from emulators.app import Emulators
 from emulators.effects import Effect
 from emulators.whatsapp.phones import Phone
-from tests.integration.gateway.conftest import Gateway
+from tests.integration.gateway.conftest import Gateway, Start
 from tests.integration.gateway.fake_kernel import FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
-from whatsapp_gateway.outbound import outbox_puller, reply_sender
+from whatsapp_gateway.outbound import ack_queue, outbox_puller, reply_sender
 
 LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
 """Three paragraphs of 3500 characters: three parts."""
@@ -319,6 +319,26 @@ async def test_acknowledgements_that_are_ready_together_go_together(alice: Phone
     kernel.gates["AckOutbox"].set()
     await kernel.until(lambda: len(kernel.acks) == 3)
     assert len(kernel.ack_calls) <= 2
+
+
+async def test_an_acknowledgement_is_held_unless_the_next_reply_waits_for_it(
+    start_gateway: Start, kernel: FakeKernel, emulators: Emulators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ack_queue, "GATHER_SECONDS", 3600)
+    gateway: Gateway = await start_gateway()
+    alice = emulators.whatsapp.add_phone("Alice")
+    await alice.send("hello")
+    for name in ("after a quiet period", "held"):
+        kernel.lease(name, user_id=key(alice), id=f"rp_{len(alice.received)}")
+        await alice.wait_for_message()
+    await kernel.until(lambda: kernel.acks)
+    kernel.lease("before another", user_id=key(alice), id="rp_2", has_next=True)
+    await kernel.until(lambda: len(kernel.acks) == 3)
+    assert [[ack.part.part.reply_id for ack in call.acknowledgements] for call in kernel.ack_calls] == [
+        ["rp_0"],
+        ["rp_1", "rp_2"],
+    ]
+    await gateway.stop()
 
 
 async def test_a_delayed_person_does_not_delay_another(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:

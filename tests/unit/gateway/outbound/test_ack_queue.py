@@ -33,8 +33,9 @@ class Scene:
         self.kernel = FakeKernel()
         self.acks = AckQueue(cast("Any", self.kernel), Metrics(), time.monotonic)
 
-    def put(self, part: int, outcome: DeliveryOutcome = DeliveryOutcome.SENT) -> None:
-        delivery = Delivery(Reply("rp_1"), "whatsapp:US.1", "1", "lease", time.monotonic() + 60)
+    def put(self, part: int, outcome: DeliveryOutcome = DeliveryOutcome.SENT, *, has_next: bool = False) -> None:
+        lease_ends = time.monotonic() + 60
+        delivery = Delivery(Reply("rp_1"), "whatsapp:US.1", "1", "lease", lease_ends, has_next=has_next)
         self.acks.put(Ack(delivery, part, 100, "3", outcome))
 
     async def steps(self) -> None:
@@ -72,6 +73,15 @@ async def test_a_failure_is_acknowledged_at_once_with_what_is_held(scene: Scene)
     scene.put(2, DeliveryOutcome.RETRY)
     await scene.steps()
     assert scene.kernel.calls == [[1, 2]]
+
+
+async def test_the_next_reply_does_not_wait(scene: Scene) -> None:
+    scene.put(99, has_next=True)
+    await scene.steps()
+    assert scene.kernel.calls == []  # the reply waits for the last part
+    scene.put(100, has_next=True)
+    await scene.steps()
+    assert scene.kernel.calls == [[99, 100]]
 
 
 async def test_held_acknowledgements_keep_few_leases(scene: Scene) -> None:
