@@ -154,7 +154,7 @@ class Outbox:
         typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
         self._streams.add(stream)
         try:
-            with self.typing.stream(typing):
+            with self.typing.stream(typing), stream.polled_every(POLL_SECONDS):
                 while not (self._closed or stream.ended):
                     poll_is_due = stream.poll_is_due()
                     if poll_is_due:
@@ -167,7 +167,7 @@ class Outbox:
                             yield wanted, wanted.leased_until - self._clock()
                     while typing and (item := typing.take()):
                         yield item, typing.interval
-                    await stream.wait(POLL_SECONDS)
+                    await stream.wait()
         finally:
             self._streams.discard(stream)
             await self._end(stream, transfers)

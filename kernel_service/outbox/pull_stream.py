@@ -38,6 +38,7 @@ class PullStream:
         self.ended = False
         self._max_in_flight = max_in_flight
         self._reserved = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def replies(self) -> list[tuple[str, str]]:
@@ -103,13 +104,29 @@ class PullStream:
         finally:
             self._reserved -= credit
 
-    async def wait(self, poll_seconds: float) -> None:
-        """Wait for a wakeup or for the time of the next poll."""
+    @contextmanager
+    def polled_every(self, seconds: float) -> Iterator[None]:
+        """A poll is due at the latest this long after the one before it, during the block.
+
+        The wakeups of replies and typing items start no timer.
+        """
+        self._look(seconds)
         try:
-            async with asyncio.timeout_at(self._polled_at + poll_seconds):
-                await self.wakeup.wait()
-        except TimeoutError:
-            self._poll_due = True
+            yield
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _look(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._polled_at + seconds <= loop.time():
+            self.poll_now()
+            self._polled_at = loop.time()
+        self._timer = loop.call_at(self._polled_at + seconds, self._look, seconds)
+
+    async def wait(self) -> None:
+        """Wait for a wakeup."""
+        await self.wakeup.wait()
         self.wakeup.clear()
 
 

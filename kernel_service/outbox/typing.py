@@ -8,6 +8,7 @@ wants typing costs one dictionary entry for each turn.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -54,13 +55,13 @@ class TypingStream:
 
 
 class _Work:
-    """The work on one message: the stream that shows it, and the timer for the next item."""
+    """The work on one message: the stream that shows it, and the time of the next item (the loop's); None: no item."""
 
     def __init__(self, message: TurnMessage, person_id: str) -> None:
         self.message = message
         self.person_id = person_id
         self.stream: TypingStream | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.repeats_at: float | None = None
         self.lookup: asyncio.Task[None] | None = None
 
 
@@ -72,6 +73,9 @@ class Typing(TypingStatus):
         self._streams: list[TypingStream] = []
         self._works: dict[int, _Work] = {}
         self._user_ids: dict[int, str] = {}
+        self._repeats: list[tuple[float, int]] = []
+        """A heap of the times of next items. Those of works that are over are ignored."""
+        self._timer: asyncio.TimerHandle | None = None
 
     def accepted(self, seq: int, message: Message) -> None:
         """Cache the sender if a stream wants typing, since the store has the sender sealed."""
@@ -93,8 +97,6 @@ class Typing(TypingStatus):
             return
         if work.stream is not None:
             work.stream.drop(work.message.seq)
-        if work.timer is not None:
-            work.timer.cancel()
         if work.lookup is not None:
             work.lookup.cancel()
 
@@ -115,20 +117,43 @@ class Typing(TypingStatus):
 
     def _tell(self, work: _Work) -> None:
         """Send an item now, and again after the interval of the receiving stream."""
-        if work.timer is not None:
-            work.timer.cancel()
-            work.timer = None
+        work.repeats_at = None
         stream = next((stream for stream in self._streams if stream.serves(work.message)), None)
         if stream is None:
             return
         # The next item goes to another stream of the channel, if it has several.
         self._streams.remove(stream)
         self._streams.append(stream)
-        work.timer = asyncio.get_running_loop().call_later(stream.interval, self._tell, work)
+        work.repeats_at = asyncio.get_running_loop().time() + stream.interval
+        heapq.heappush(self._repeats, (work.repeats_at, work.message.seq))
+        self._set_timer()
         if (user_id := self._user_ids.get(work.message.seq)) is not None:
             self._put(work, stream, user_id)
         elif work.lookup is None or work.lookup.done():
             work.lookup = asyncio.create_task(self._look_up(work, stream))
+
+    def _set_timer(self) -> None:
+        """One timer serves all works, and stays when a work ends: most turns end before their first repeat."""
+        when = self._repeats[0][0]
+        if self._timer is None or when < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(when, self._repeat)
+
+    def _repeat(self) -> None:
+        """Send the items that are due."""
+        self._timer, now = None, asyncio.get_running_loop().time()
+        while self._repeats and (self._repeats[0][0] <= now or not self._is_current(self._repeats[0])):
+            repeat = heapq.heappop(self._repeats)
+            if self._is_current(repeat):
+                self._tell(self._works[repeat[1]])
+        if self._repeats:
+            self._set_timer()
+
+    def _is_current(self, repeat: tuple[float, int]) -> bool:
+        when, seq = repeat
+        work = self._works.get(seq)
+        return work is not None and work.repeats_at == when
 
     async def _look_up(self, work: _Work, stream: TypingStream) -> None:
         """Look up the sender for a turn of another process, or of a message that came before any stream."""

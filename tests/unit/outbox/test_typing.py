@@ -101,6 +101,40 @@ async def test_item_is_repeated_until_the_work_ends(scene: Scene) -> None:
     assert scene.woken == woken
 
 
+async def test_turns_that_end_before_the_first_repeat_share_one_timer(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = scene.stream()
+    loop, timers = asyncio.get_running_loop(), []
+    call_at = loop.call_at
+
+    def counted(*given: Any, **more: Any) -> asyncio.TimerHandle:
+        timers.append(given)
+        return call_at(*given, **more)
+
+    monkeypatch.setattr(loop, "call_at", counted)
+    for seq in range(100):
+        scene.accept(seq)
+        scene.typing.begin(turn(seq))
+        assert [item.message_id for item in taken(stream)] == [f"m{seq}"]
+        scene.typing.end(turn(seq))
+    assert (len(timers), scene.store.asked) == (1, 0)
+
+
+async def test_items_of_streams_with_other_intervals_are_repeated_in_their_time(scene: Scene) -> None:
+    slow = scene.stream("slow")
+    quick = scene.stream("quick", interval=0.01)
+    for seq, channel in ((1, "slow"), (2, "quick")):
+        scene.accept(seq, f"{channel}:1")
+        scene.typing.begin(turn(seq, channel=channel))
+    items: list[TypingItem] = []
+    while len(items) < 3:
+        items += taken(quick)
+        await asyncio.sleep(0.005)
+    assert {item.message_id for item in items} == {"m2"}
+    assert [item.message_id for item in taken(slow)] == ["m1"]
+
+
 async def test_item_that_is_over_before_it_is_taken_is_dropped(scene: Scene) -> None:
     stream = scene.stream()
     scene.accept()
@@ -163,7 +197,7 @@ async def test_without_a_typing_stream_there_is_no_work(scene: Scene) -> None:
     scene.typing.begin(turn())
     await settled()
     (work,) = scene.typing._works.values()
-    assert (work.timer, work.lookup, scene.typing._user_ids, scene.store.asked) == (None, None, {}, 0)
+    assert (scene.typing._timer, work.lookup, scene.typing._user_ids, scene.store.asked) == (None, None, {}, 0)
     scene.typing.end(turn())
     assert scene.typing._works == {}
 
