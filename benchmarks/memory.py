@@ -97,8 +97,7 @@ def turn_cost(length: int) -> float:
         transcript.unstored = items
         _ = transcript.tainted
         transcript.mark_stored()
-        transcript.end()
-        kernel.history.keep(transcript.ended, transcript.stored)
+        kernel.history.keep(ended.followed_by(transcript.stored), [])
     return (time.thread_time() - began) * 1000 / ROUNDS
 
 

@@ -35,10 +35,11 @@ class EndedTurns:
 
     def followed_by(self, items: Sequence[HistoryItem]) -> EndedTurns:
         """These turns, and the items of turns that have ended since."""
-        called = _call_ids(items, "output") & _call_ids(items, "result")
+        called = {_call_id(item) for item in items if _is_call(item)}
+        called &= {_call_id(item) for item in items if item.kind == "result"}
         outline, lines = bytearray(), []
         for item in items:
-            letter = letter_of(item) if _is_shown(item.data, called) else HIDDEN
+            letter = letter_of(item) if _is_shown(item, called) else HIDDEN
             outline.append(letter)
             if letter != HIDDEN:
                 lines.append(_encoded(item.data))
@@ -75,15 +76,19 @@ def _joined(turns: EndedTurns, outline: bytes, lines: list[bytes]) -> EndedTurns
     return EndedTurns(turns.outline + outline, tokens, packing.appended(turns.segments, lines))
 
 
-def _is_shown(data: dict[str, Any], called: set[str]) -> bool:
+def _is_shown(item: HistoryItem, called: set[str | None]) -> bool:
     """A call and its result are shown together or not at all: vendors refuse one without the other."""
-    if data.get("type") == REASONING:  # earlier releases stored it as an output
-        return False
-    return "call_id" not in data or data["call_id"] in called
+    if item.kind == "result" or _is_call(item):
+        return _call_id(item) in called
+    return item.data.get("type") != REASONING  # which earlier releases stored as an output
 
 
-def _call_ids(items: Sequence[HistoryItem], kind: str) -> set[str]:
-    return {item.data["call_id"] for item in items if item.kind == kind and "call_id" in item.data}
+def _is_call(item: HistoryItem) -> bool:
+    return item.kind == "output" and item.data.get("type") == "function_call"
+
+
+def _call_id(item: HistoryItem) -> str | None:
+    return item.data.get("call_id")
 
 
 def _encoded(data: dict[str, Any]) -> bytes:

@@ -115,8 +115,10 @@ def _mended(item: object, taken: _TakenIds) -> Item | None:
     dropped = {name for name in ("id", "status") if not _is_name(item.get(name))}
     if "id" not in dropped and item["id"] in taken:
         dropped.add("id")
-    kept = {name: value for name, value in item.items() if name not in dropped}
     kind = item.get("type") or ("message" if "content" in item else "")
+    if kind != "function_call":
+        dropped.add("call_id")  # it would be taken for a call's
+    kept = {name: value for name, value in item.items() if name not in dropped}
     mended = None
     if kind == "message":
         mended = kept | {"type": kind, "role": "assistant", "content": list(_parts(item.get("content")))}

@@ -51,20 +51,12 @@ class Titles:
     async def of(self, tool: str, arguments: dict[str, Any]) -> dict[str, str]:
         """Titles by id, as far as they can be found in time."""
         ids = list(ids_in(arguments))[:MOST_IDS]
-        found = {value: title for name, value in ids if (title := self._seen(tool, name, value))}
+        results = list(self.transcript.results()) if ids else []
+        found = {value: title for name, value in ids if (title := _seen(results, tool, name, value))}
         missing = [(name, value) for name, value in ids if value not in found]
         if missing and self._seconds_spent < LOOK_SECONDS:
             found |= await self._looked_up(tool, arguments, missing)
         return found
-
-    def _seen(self, tool: str, name: str, value: str) -> str:
-        """The title from the newest result of the same toolkit that has it."""
-        if len(value) < LEAST_KNOWN:
-            return ""
-        for of, output in self.transcript.results():
-            if _toolkit(of) == _toolkit(tool) and value in output and (title := title_in(_read(output), name, value)):
-                return title
-        return ""
 
     async def _looked_up(
         self, tool: str, arguments: dict[str, Any], missing: Sequence[tuple[str, str]]
@@ -97,6 +89,16 @@ class Titles:
             return ""
         result = await reader.call(self.person, given)
         return title_in(_read(result.output), name, value) if result.ok else ""
+
+
+def _seen(results: Sequence[tuple[str, str]], tool: str, name: str, value: str) -> str:
+    """The title from the newest result of the same toolkit that has it."""
+    if len(value) < LEAST_KNOWN:
+        return ""
+    for of, output in results:
+        if _toolkit(of) == _toolkit(tool) and value in output and (title := title_in(_read(output), name, value)):
+            return title
+    return ""
 
 
 # --- what is an id --------------------------------------------------------------------------------------------------

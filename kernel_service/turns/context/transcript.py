@@ -36,6 +36,8 @@ class Transcript:
     model: Model
     ended: EndedTurns = field(default_factory=EndedTurns)
     unstored: list[HistoryItem] = field(init=False, default_factory=list)
+    has_ended: bool = field(init=False, default=False)
+    """Whether the turn has ended in the store."""
 
     def hear(self, inputs: Iterable[UserInput]) -> None:
         """Add the person's messages."""
@@ -81,11 +83,6 @@ class Transcript:
     def drop_stored(self, count: int) -> None:
         """The last stored items were superseded."""
         self.stored = self.stored[: max(0, len(self.stored) - count)]
-
-    def end(self) -> None:
-        """The turn has ended: its stored items join those of the turns before it."""
-        self.ended = self.ended.followed_by(self.stored)
-        self.stored = []
 
     def begin_anew(self) -> None:
         """The conversation starts over: nothing so far is shown again."""

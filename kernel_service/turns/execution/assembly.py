@@ -187,4 +187,7 @@ class _Assembly:
             yield
         finally:
             self._recovery.undo()
-            self._kernel.history.keep(self._transcript.ended, self._transcript.stored)
+            ended, stored = self._transcript.ended, self._transcript.stored
+            if self._transcript.has_ended:
+                ended, stored = ended.followed_by(stored), []
+            self._kernel.history.keep(ended, stored)

@@ -102,7 +102,7 @@ class TurnJournal:
             )  # fmt: skip
             offered.stored(ended.stored)
         self.transcript.mark_stored()
-        self.transcript.end()
+        self.transcript.has_ended = True
         if self.turn.is_new_chat:
             self.transcript.begin_anew()
             self.kernel.context_tokens = CONTEXT_TOKENS
@@ -120,7 +120,7 @@ class TurnJournal:
         self.delivery.ready(self.turn.messages[-1].channel)
         self.transcript.drop_stored(superseded)
         self.transcript.mark_stored()
-        self.transcript.end()
+        self.transcript.has_ended = True
 
     async def shrink(self) -> None:
         """Limit later turns to the items that the transcript holds, and to the limit of the window."""

@@ -53,6 +53,11 @@ def test_call_without_its_result_is_left_out(items: list[HistoryItem]) -> None:
     assert ended.outline == b"i-"
 
 
+def test_only_calls_have_a_call_id_to_answer() -> None:
+    odd = [output(type="message", content="a", call_id={"a": 1}), output(type="message", content="b", call_id="c_9")]
+    assert len(EndedTurns().followed_by([said("a"), *odd]).lines()) == 3
+
+
 def test_appended_turns_do_not_change_the_earlier_lines() -> None:
     ended = EndedTurns()
     lines: list[bytes] = []

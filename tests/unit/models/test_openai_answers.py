@@ -117,6 +117,12 @@ def test_a_call_without_a_valid_unique_id_gets_one(call_id: Any) -> None:
     assert answer.calls[0].call_id != "call_taken"
 
 
+@pytest.mark.parametrize("call_id", ["call_1", {"a": 1}, None])
+def test_only_calls_keep_a_call_id(call_id: Any) -> None:
+    answer = read(REASONING | {"call_id": call_id}, message([text("Hi")], call_id=call_id))
+    assert answer.items == [REASONING, message([text("Hi")])]
+
+
 def test_each_call_of_an_answer_has_its_own_id() -> None:
     answer = read(call(call_id="call_0"), call(call_id="call_0", id="fc_2"), call(call_id="call_0", id="fc_1"))
     assert len({each.call_id for each in answer.calls}) == 3

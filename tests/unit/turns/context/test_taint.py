@@ -231,7 +231,8 @@ async def test_taint_applies_to_the_next_call(scene: Scene) -> None:
 
 
 def long(items: list[HistoryItem]) -> list[HistoryItem]:
-    return [replace(item, data={"content": "x" * 4000}) for item in items]
+    data = {"type": "function_call", "call_id": "c_1", "content": "x" * 4000}
+    return [replace(item, data=data) for item in items]
 
 
 async def test_taint_survives_a_shortened_history(scene: Scene) -> None:

@@ -119,6 +119,21 @@ async def test_repeated_reasoning_refusals_end_the_turn(scene: Scene) -> None:
 # --- too long ---------------------------------------------------------------------------------------------------------
 
 
+async def test_undone_trial_and_the_note_of_the_calls_are_in_memory_as_in_the_store(scene: Scene) -> None:
+    for number in range(4):
+        scene.model.says = [says("ok")]
+        await talk(scene, f"remember {number} " * 300, number)
+    await scene.hear("go", 5)
+    kernel = await scene.activated()
+    scene.model.says = [calls("look"), *[TOO_LONG] * 40]
+    await scene.run(kernel)
+    assert await scene.told() == [texts.answers.TOO_MUCH_AT_ONCE]
+    stored = await scene.activated()
+    assert b"look" in kernel.history.ended.lines()[-1]
+    assert kernel.history.ended.lines() == stored.history.ended.lines()
+    assert kernel.context_tokens == stored.context_tokens == CONTEXT_TOKENS
+
+
 async def test_a_message_that_is_itself_too_long_costs_no_memory(scene: Scene) -> None:
     model = strict(scene)
     for number in range(5):
