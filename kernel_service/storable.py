@@ -86,7 +86,7 @@ def to_json(value: Any, *, sort_keys: bool = False) -> bytes:
 def from_json(raw: bytes | str) -> Any:
     """The JSON value, repaired if necessary. ValueError if it is not JSON."""
     written = raw if isinstance(raw, bytes) else raw.encode(errors="replace")
-    if _LONG_NUMBER not in written.translate(_DIGITS_AS_ZEROS):
+    if not (_has_long_digits(written) and _has_long_digits(_STRING.sub(b"", written))):
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -100,6 +100,11 @@ def from_json(raw: bytes | str) -> Any:
 _LONG_NUMBER: Final = b"0" * 19
 """orjson reads an integer beyond 64 bits as a float, which changes its value."""
 _DIGITS_AS_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+
+
+def _has_long_digits(written: bytes) -> bool:
+    return _LONG_NUMBER in written.translate(_DIGITS_AS_ZEROS)
 
 
 def _needs_no_repair(written: bytes) -> bool:

@@ -97,6 +97,19 @@ def test_invalid_json_is_a_value_error(written: str) -> None:
         from_json(written)
 
 
+@pytest.mark.parametrize("text", ["9" * 40, 'a \\" 12345678901234567890', "AT611904300234573201 \\\\"])
+def test_long_digits_within_a_text_are_no_number(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IBANs, ids and sealed values have them: the slow reader is not needed."""
+    monkeypatch.setattr(json, "loads", None)
+    written = f'{{"said": "{text}", "n": [1.5, {2**53}]}}'
+    assert from_json(written) == from_json(written.encode()) == orjson.loads(written)
+
+
+def test_quotes_without_an_end_are_searched_once() -> None:
+    with pytest.raises(ValueError, match="Unterminated|Expecting|control"):
+        from_json('["' + '\\"' * 200_000 + " 12345678901234567890")
+
+
 def test_lenient_json_is_read() -> None:
     written = rb'{"half": "\ud83d", "big": 123456789012345678901234567890, "not": NaN, "raw": "' + b'\xff", "huge": '
     read = from_json(written + b"9" * 6000 + b"}")
