@@ -106,7 +106,7 @@ def test_long_digits_within_a_text_are_no_number(text: str, monkeypatch: pytest.
 
 
 def test_quotes_without_an_end_are_searched_once() -> None:
-    with pytest.raises(ValueError, match="Unterminated|Expecting|control"):
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting|control"):
         from_json('["' + '\\"' * 200_000 + " 12345678901234567890")
 
 
