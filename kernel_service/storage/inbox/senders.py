@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
     from kernel_service.people.identity import Resolution
-    from kernel_service.ports.messages import Message
+    from kernel_service.ports.messages import Alias, Message
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Tx
 
@@ -96,9 +96,14 @@ _SO_FAR = (
 
 
 class Arrival(NamedTuple):
-    """A message with its digests. `key` and `named` are the values of the columns by which it is found."""
+    """A message with its digests. `key` and `named` are the values of the columns by which it is found.
+
+    `given` are the sender's ids, `asked` is their digested form (`people.digested`).
+    """
 
     received: Message
+    given: list[Alias]
+    asked: dict[tuple[str, bytes], str]
     key: dict[str, Any]
     named: dict[str, str]
     payload_digest: bytes
@@ -117,12 +122,15 @@ class Sender:
 
 def arrival(tx: Tx, received: Message, payload: bytes) -> Arrival:
     """`payload` is the payload's JSON with sorted keys."""
+    given = given_ids(received.user_id, received.aliases)
+    asked = digested(tx, given)
     key = {
         "channel": received.channel,
         "address": received.address,
-        "user_digest": tx.digests.user(received.user_id),
+        "user_digest": next(digest for (_, digest), user_id in asked.items() if user_id == received.user_id),
     }
-    return Arrival(received, key, message_ids.named(tx, received.message_id), tx.digests.payload(payload))
+    named = message_ids.named(tx, received.message_id)
+    return Arrival(received, given, asked, key, named, tx.digests.payload(payload))
 
 
 def find(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
@@ -135,19 +143,16 @@ def find(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | 
 
 def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | None:
     """The sender, if all given ids are theirs and stay as they are, and the message is new; otherwise None."""
-    received = came.received
-    given = given_ids(received.user_id, received.aliases)
-    asked = digested(tx, given)
-    digests = [digest for _, digest in asked]
+    digests = [digest for _, digest in came.asked]
     if len(digests) > MOST_IDS:
         return None
     digests += digests[:1] * (MOST_IDS - len(digests))
-    values = came.key | came.named | dict(zip(_ids, digests, strict=True)) | {"of": received.channel}
+    values = came.key | came.named | dict(zip(_ids, digests, strict=True)) | {"of": came.received.channel}
     rows = tx.execute(_PLAINLY, values).all()
-    known = found_among(asked, rows, now, weak_ids)
+    known = found_among(came.asked, rows, now, weak_ids)
     if len({one.person_id for one in known}) != 1:
         return None
-    found = resolve(known, given)
+    found = resolve(known, came.given)
     if found.person_id is None or _changes_ids(found):
         return None
     row = next(row for row in rows if row.person_id == found.person_id)
