@@ -5,11 +5,10 @@ A call is admitted by its metadata alone, before any of its request is received.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -20,7 +19,8 @@ from grpc_status import rpc_status
 
 from kernel_service.api import bounds
 from kernel_service.api.channel_admission import is_stranger, stranger
-from kernel_service.errors import CallerError, KernelError, Stalled
+from kernel_service.api.time_limits import TimeLimit
+from kernel_service.errors import CallerError, KernelError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -100,7 +100,8 @@ class Guard:
 
     def __init__(self, room: ChannelAdmission, idle_seconds: float) -> None:
         self._room = room
-        self._idle_seconds = idle_seconds
+        self._body, self._idle = _arrival(BODY_SECONDS), _arrival(idle_seconds)
+        self._writing = TimeLimit(WRITE_SECONDS, "the caller does not read what it asked for")
 
     def around(self, handler: Handler, method: str) -> Handler:
         rpc = method.rpartition("/")[2]
@@ -134,7 +135,7 @@ class Guard:
             size, request = await self._received(context)
             with self._room.holding(caller.get(), size):
                 if handler.response_streaming:
-                    await _written(handler.unary_stream(request, context), context)
+                    await self._write(handler.unary_stream(request, context), context)
                     return None
                 return await handler.unary_unary(request, context)
 
@@ -142,14 +143,14 @@ class Guard:
 
     def _stream(self, handler: Handler, rpc: str) -> Answer:
         """Handles a stream of requests, which the handler takes one after the other."""
-        first, later = (BODY_SECONDS, None) if rpc == _CONVERSATION else (self._idle_seconds, self._idle_seconds)
+        first, later = (self._body, None) if rpc == _CONVERSATION else (self._idle, self._idle)
 
         async def answer(requests: AsyncIterable[Sized], context: Context) -> Any:
             # gRPC leaves its receiver in a reference cycle, with the last request. Closing it frees the request.
             async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
                 in_time = InTime(received, first, later=later)
                 if handler.response_streaming:
-                    await _written(handler.stream_stream(in_time, context), context)
+                    await self._write(handler.stream_stream(in_time, context), context)
                     return None
                 return await handler.stream_unary(in_time, context)
 
@@ -157,30 +158,31 @@ class Guard:
 
     async def _received(self, context: Context) -> Sized:
         """The request of a unary call, within its bounds. Raises `Stalled`, `CallerError`."""
-        async with self._room.reading(caller.get()), _in_time(BODY_SECONDS):
-            found = await context.read()
+        async with self._room.reading(caller.get()):
+            with self._body.wait():
+                found = await context.read()
         if not isinstance(found, Sized):  # the end of the stream
             raise CallerError("FIELD_REQUIRED", "the call holds no request", field="request")
         if not is_stranger(caller.get()):
             bounds.check(found.request)
         return found
 
+    async def _write(self, responses: AsyncIterator[Any] | Awaitable[None], context: Context) -> None:
+        """Takes each response from the handler once the previous one is sent. Raises `Stalled`.
 
-async def _written(responses: AsyncIterator[Any] | Awaitable[None], context: Context) -> None:
-    """Takes each response from the handler once the previous one is sent. Raises `Stalled`.
-
-    A handler may also write its responses itself.
-    """
-    if not isinstance(responses, AsyncGenerator):
-        await responses  # type: ignore[misc]
-        return
-    async with aclosing(responses):
-        async for response in responses:
-            try:
-                async with asyncio.timeout(WRITE_SECONDS):
+        A handler may also write its responses itself.
+        """
+        if not isinstance(responses, AsyncGenerator):
+            await responses  # type: ignore[misc]
+            return
+        async with aclosing(responses):
+            async for response in responses:
+                with self._writing.wait():
                     await context.write(response)
-            except TimeoutError:
-                raise Stalled("the caller does not read what it asked for") from None
+
+
+def _arrival(seconds: float) -> TimeLimit:
+    return TimeLimit(seconds, f"nothing has come for {seconds:g} seconds")
 
 
 class Sized(NamedTuple):
@@ -197,30 +199,20 @@ def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
 class InTime:
     """The requests of a stream, each with a time limit. Raises `Stalled`."""
 
-    def __init__(self, requests: AsyncIterator[Sized], first: float, *, later: float | None) -> None:
-        """Time limits in seconds, for the first request and for each `later` one; None: unlimited."""
+    def __init__(self, requests: AsyncIterator[Sized], first: TimeLimit, *, later: TimeLimit | None) -> None:
+        """The limits of the first request and of each `later` one; None: unlimited."""
         self._requests = requests
-        self._seconds: float | None = first
+        self._limit: TimeLimit | None = first
         self._later = later
 
     def __aiter__(self) -> InTime:
         return self
 
     async def __anext__(self) -> Any:
-        async with _in_time(self._seconds):
+        with self._limit.wait() if self._limit else nullcontext():
             request = (await anext(self._requests)).request
-        self._seconds = self._later
+        self._limit = self._later
         return request
-
-
-@asynccontextmanager
-async def _in_time(seconds: float | None) -> AsyncIterator[None]:
-    """Limits the time in which a request must arrive. Raises `Stalled`."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise Stalled(f"nothing has come for {seconds:g} seconds") from None
 
 
 async def _abort(status: status_pb2.Status, context: Context) -> None:

@@ -238,12 +238,13 @@ async def test_an_upload_that_its_client_cuts_off_leaves_no_bytes(world: World) 
     pull.cancel()
 
 
-async def test_a_request_that_never_comes_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_never_comes_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interceptors, "BODY_SECONDS", 0.2)
-    for rpc in ("HandleMessage", "StreamMessage", "PullOutbox"):
-        call: Any = world.channel.stream_stream(f"/kernel.v1.KernelService/{rpc}")(metadata=TOKEN)
-        assert await refusal(call.read()) == STALLED
-    assert 'kernel_refused_calls_total{channel="telegram"}' not in await world.metrics()
+    async with small_world(tmp_path) as world:
+        for rpc in ("HandleMessage", "StreamMessage", "PullOutbox"):
+            call: Any = world.channel.stream_stream(f"/kernel.v1.KernelService/{rpc}")(metadata=TOKEN)
+            assert await refusal(call.read()) == STALLED
+        assert 'kernel_refused_calls_total{channel="telegram"}' not in await world.metrics()
 
 
 # --- missing tokens --------------------------------------------------------------------------------------------------
