@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from kernel_service.ports.interruptions import HandedBack
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
     from typing import Any, Self
 
     from kernel_service.kernels.kernel import Kernel
@@ -23,7 +23,8 @@ class InterruptWatcher:
 
     kernel: Kernel
     check_store: Callable[[], Awaitable[None]]
-    _wakeup: asyncio.Future[None] = field(init=False)
+    wakeup: asyncio.Future[None] = field(init=False)
+    """Done when a message has come since the last look."""
 
     def __enter__(self) -> Self:
         self._listen()
@@ -36,27 +37,69 @@ class InterruptWatcher:
         """Call between two steps. HandedBack: this kernel must stop. Interruption: a message ends the attempt."""
         if self.kernel.leaving or self.kernel.outdated:
             raise HandedBack
-        if self._wakeup.done():
-            await self._check_store()
+        if self.wakeup.done():
+            await self.look()
 
-    async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+    async def wait_for(self, work: Awaitable[T]) -> T:
         """Returns the result of `work`, which is cancelled if a message ends this attempt meanwhile."""
-        task = asyncio.ensure_future(work)
-        try:
-            while not task.done():
-                await asyncio.wait((task, self._wakeup), return_when=asyncio.FIRST_COMPLETED)
-                if not task.done():
-                    await self._check_store()
-            return task.result()
-        finally:
-            if not task.cancel() and not task.cancelled():
-                task.exception()  # it ended while its result was no longer wanted
+        async with _Interruptible(self):
+            return await work
 
-    async def _check_store(self) -> None:
+    async def look(self) -> None:
+        """As check(), whether a message has come or not. The next message wakes again."""
         self._listen()
         if self.kernel.outdated:
             raise HandedBack
         await self.check_store()
 
     def _listen(self) -> None:
-        self.kernel.wakeup = self._wakeup = asyncio.get_running_loop().create_future()
+        self.kernel.wakeup = self.wakeup = asyncio.get_running_loop().create_future()
+
+
+class _Interruptible:
+    """Looks for messages while the task works inside, and cancels it for one that ends the attempt.
+
+    As with `asyncio.timeout`, the work needs no separate task, and the block raises the reason of the cancellation.
+    """
+
+    def __init__(self, watcher: InterruptWatcher) -> None:
+        self._watcher = watcher
+        self._works = True
+        self._look: asyncio.Task[None] | None = None
+        self._found: Exception | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._cancelling = self._task.cancelling()
+        self._cancelled = False
+        self._listen()
+
+    def _listen(self) -> None:
+        self._watcher.wakeup.add_done_callback(self._woken)
+
+    def _woken(self, _: Any) -> None:
+        if self._works:
+            self._look = asyncio.create_task(self._looked())
+
+    async def _looked(self) -> None:
+        try:
+            await self._watcher.look()
+        except Exception as found:  # noqa: BLE001 - the block raises it
+            self._found = found
+            if self._works:
+                self._cancelled = self._task.cancel()
+        else:
+            if self._works:
+                self._listen()
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._works = False
+        self._watcher.wakeup.remove_done_callback(self._woken)
+        if self._cancelled and self._task.uncancel() > self._cancelling:
+            return  # it was cancelled from elsewhere, too
+        if self._look is not None and error is None:
+            await self._look
+        if self._look is not None:
+            self._look.cancel()
+        if self._found is not None and (error is None or self._cancelled):
+            raise self._found from None

@@ -41,7 +41,8 @@ class TurnInputs:
         elif subject.approved:
             self._add_approved(subject.approved)
         else:
-            await self.interrupts.wait_for(self.files.transcribe())
+            if self.files.untranscribed:
+                await self.interrupts.wait_for(self.files.transcribe())
             self.transcript.hear([await self._said(message) for message in self.turn.messages])
 
     def refuse(self, approvals: tuple[Approval, ...], text: str) -> None:

@@ -56,9 +56,17 @@ class TurnFiles:
 
     async def transcribe(self) -> None:
         """Transcribe every recording, once. VendorUnavailable, for a bounded time."""
-        for file in list(self._files.values()):
-            if file.read_as is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None:
-                await self._transcribe(file)
+        for file in self.untranscribed:
+            await self._transcribe(file)
+
+    @property
+    def untranscribed(self) -> list[StoredFile]:
+        """The recordings that have no transcript yet."""
+        return [
+            file
+            for file in self._files.values()
+            if file.read_as is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None
+        ]
 
     async def _transcribe(self, file: StoredFile) -> None:
         try:
