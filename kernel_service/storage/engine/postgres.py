@@ -69,6 +69,7 @@ def connect(server: Server, *, pool: int) -> AsyncEngine:
         creator=_creator(server, settings={"lock_timeout": "2s"}, seconds=ANSWER_SECONDS),
         pool_size=pool,
         max_overflow=0,
+        pool_use_lifo=True,  # the connection used last has prepared the statements
         pool_timeout=ANSWER_SECONDS,
         hide_parameters=True,
     )
@@ -102,8 +103,14 @@ def _breaks_batch(error: Exception) -> bool:
 class PostgresEngine:
     """Fills `Engine`."""
 
-    def __init__(self, database: AsyncEngine, lock: ActiveLock, keyring: Keyring, digests: Digests) -> None:
+    def __init__(
+        self, database: AsyncEngine, lock: ActiveLock, keyring: Keyring, digests: Digests, *, multiplexed: bool = False
+    ) -> None:
+        """`multiplexed`: see `Server`."""
         self._database = database
+        # The statements of a read each see what is committed by then, in a transaction or not. Without one, BEGIN and
+        # COMMIT are saved. A pooler may prepare and run a statement in different sessions if no transaction keeps it.
+        self._reads = database if multiplexed else database.execution_options(isolation_level="AUTOCOMMIT")
         self.statements = Statements(database.dialect)
         self._lock = lock
         self._keyring = keyring
@@ -130,21 +137,21 @@ class PostgresEngine:
         if self._closed:
             raise StoreUnavailable
         async with self._apart:
-            return await self._run(unit)
+            return await self._run(self._database, unit)
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
         # After a restart of the server every idle connection is dead. Each reader notices this when it uses one.
-        return await self._run(unit, tries=2)
+        return await self._run(self._reads, unit, tries=2)
 
-    async def _run(self, unit: Callable[[Tx], T], tries: int = 1) -> T:
+    async def _run(self, database: AsyncEngine, unit: Callable[[Tx], T], tries: int = 1) -> T:
         try:
-            async with self._database.begin() as connection:
+            async with database.begin() as connection:
                 result = await connection.run_sync(lambda sync: unit(self._tx(sync)))
         except AWAY as error:
             if not _breaks_batch(error):
                 raise
             if tries > 1 and getattr(error, "connection_invalidated", False):
-                return await self._run(unit, tries - 1)
+                return await self._run(database, unit, tries - 1)
             self._reading.met(why(error))
             raise StoreUnavailable from None
         self._reading.over()

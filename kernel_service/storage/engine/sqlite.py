@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import Digests
 
 READERS = 2
+CACHED_STATEMENTS = 500
+"""Prepared statements of a connection: more than the store has, with the common lengths of their lists."""
 VACUUM_BYTES = 1024 * 1024 * 1024
 """Rewriting a file of this size takes five to ten seconds, during which all writers wait."""
 PRAGMAS: tuple[str, ...] = (
@@ -66,9 +68,10 @@ def connect(path: Path) -> Database:
     """The database, with our pragmas and explicit transactions; errors hide the statements' values."""
     database = create_engine(
         f"sqlite:///{path}",
-        connect_args={"check_same_thread": False},
+        connect_args={"check_same_thread": False, "cached_statements": CACHED_STATEMENTS},
         pool_size=READERS + 1,
         max_overflow=0,
+        pool_use_lifo=True,  # the connection used last has the pages and statements in memory
         hide_parameters=True,
     )
     event.listen(database, "connect", _prepare)

@@ -51,7 +51,8 @@ async def open_postgres(
     except BaseException:
         await lock.release()
         raise
-    return postgres.PostgresEngine(database, lock, Keyring(master_keys), digests)
+    keyring = Keyring(master_keys)
+    return postgres.PostgresEngine(database, lock, keyring, digests, multiplexed=server.multiplexed)
 
 
 async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:

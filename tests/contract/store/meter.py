@@ -87,11 +87,14 @@ def _postgresql(costs: list[Cost]) -> Any:
         if not statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
             return
         cursor = connection.connection.cursor()
-        cursor.execute("SAVEPOINT meter")
+        changes = not statement.startswith("SELECT")
+        if changes:
+            cursor.execute("SAVEPOINT meter")
         cursor.execute(_ANALYZE + statement, _first(parameters, many))
         told = cursor.fetchone()[0]
-        cursor.execute("ROLLBACK TO SAVEPOINT meter")
-        cursor.execute("RELEASE SAVEPOINT meter")
+        if changes:
+            cursor.execute("ROLLBACK TO SAVEPOINT meter")
+            cursor.execute("RELEASE SAVEPOINT meter")
         plan = (json.loads(told) if isinstance(told, str) else told)[0]["Plan"]
         pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
         costs.append(Cost(_worded(statement), "\n".join(_steps(plan)), pages))

@@ -187,3 +187,19 @@ async def test_a_small_pool_serves_readers_beside_the_writers(postgres_url: str,
     apart = (store.engine.write_apart(add(f"apart {n}")) for n in range(3))
     assert len((await asyncio.gather(*reads, *apart))[0]) >= 20
     await store.close()
+
+
+async def test_a_read_on_postgresql_is_one_round_trip_for_each_statement(postgres_url: str) -> None:
+    commands: list[str] = []
+
+    def listen(tx: Tx) -> None:
+        driver: Any = tx.connection.connection.driver_connection
+        # It logs commands, and no prepared statement.
+        driver.add_query_logger(lambda record: commands.append(record.query))
+
+    store = await open_store(postgres_url, keys("test"), pool=2)
+    await store.engine.read(listen)
+    await kept(store)
+    await store.engine.read(lambda tx: [tx.execute(_ADDRESSES).all(), tx.execute(_ADDRESSES).all()])
+    assert commands == []
+    await store.close()
