@@ -40,6 +40,7 @@ class Phrase(Enum):
     )
 
 
+_MATCHES: Final = tuple((phrase, phrase.value.fullmatch) for phrase in Phrase)
 _COURTESY: Final = frozenset(
     ("please", "pls", "plz", "thanks", "thx", "now", "just", "ok", "okay", "oh", "hey", "wait")
 )
@@ -61,7 +62,7 @@ def phrase_in(text: str) -> Phrase | None:
     if len(text) > LONGEST or _NO_STOP.search(spoken := plain(text).casefold()):
         return None
     said = _said(spoken)
-    found = next((phrase for phrase in Phrase if phrase.value.fullmatch(said)), None)
+    found = next((phrase for phrase, matches in _MATCHES if matches(said)), None)
     is_about_it = "?" in spoken and not re.match(_ASKING, said) and found is not Phrase.PERMISSIONS
     return None if is_about_it else found
 

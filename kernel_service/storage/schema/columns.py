@@ -23,7 +23,7 @@ from sqlalchemy import (
 from kernel_service.storable import storable_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from enum import StrEnum
 
     from sqlalchemy import Dialect
@@ -38,10 +38,18 @@ class Text(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        if value is None or (type(value) is str and value.isascii() and "\0" not in value):
-            return value  # nearly all are ids of ours: the test here spares a call for each
-        # Some vendors send a number where their documentation promises text.
-        return storable_text(value if isinstance(value, str) else str(value))
+        return _storable(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:  # noqa: ARG002
+        """The function itself: a `TypeDecorator` would wrap it in another for each value of each statement."""
+        return _storable
+
+
+def _storable(value: str | None) -> str | None:
+    if value is None or (type(value) is str and value.isascii() and "\0" not in value):
+        return value  # nearly all are ids of ours: the test here spares a call for each
+    # Some vendors send a number where their documentation promises text.
+    return storable_text(value if isinstance(value, str) else str(value))
 
 
 class Sealed(LargeBinary):
