@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.errors import KernelError
 
     Handler = Callable[[Any, Any], Awaitable[Any]]
-    Done = Callable[[channel_pb2.ChannelResult], None]
+    Done = Callable[[int, str, Any], None]
 
 
 class ChannelCalls:
@@ -31,7 +31,10 @@ class ChannelCalls:
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(self, call: channel_pb2.ChannelCall, context: Any, done: Done) -> None:
-        """Run the call to its end, also if its stream ends meanwhile. `done` gets the result."""
+        """Run the call to its end, also if its stream ends meanwhile.
+
+        `done` gets its id, and the field and the value of `ChannelResult.result`.
+        """
         task = asyncio.create_task(self._run(call, context, done))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -41,10 +44,9 @@ class ChannelCalls:
         try:
             answer = await self._answer(kind, call, context)
         except Exception as error:  # noqa: BLE001 - any error ends as a status
-            result = channel_pb2.ChannelResult(id=call.id, error=call_error(told(error, f"ServeChannel/{kind}")))
+            done(call.id, "error", call_error(told(error, f"ServeChannel/{kind}")))
         else:
-            result = channel_pb2.ChannelResult(id=call.id, **{str(kind): answer})
-        done(result)
+            done(call.id, str(kind), answer)
 
     async def _answer(self, kind: str | None, call: channel_pb2.ChannelCall, context: Any) -> Any:
         if kind is None:

@@ -101,8 +101,9 @@ class ChannelStream:
         for call in request.calls:
             self._calls.begin(call, self._context, self._done)
 
-    def _done(self, result: channel_pb2.ChannelResult) -> None:
-        self._next.results.append(result)
+    def _done(self, call_id: int, kind: str, answer: Any) -> None:
+        result = {kind: answer}
+        self._next.results.add(id=call_id, **result)
         self._ready.set()
 
     async def _pull_items(self, items: Items) -> None:

@@ -11,9 +11,10 @@ def message_request(message: say.Message, chat_url: str = "") -> messages_pb2.Ha
     payload = _payload(message.content)
     if not cut(payload):  # if rejected, it would be redelivered for days without an answer
         payload = messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind="text_too_long"))
-    payload.quoted_message_id = message.quoted_id
-    if not cut(payload):
-        payload.ClearField("quoted_message_id")
+    if message.quoted_id:
+        payload.quoted_message_id = message.quoted_id
+        if not cut(payload):
+            payload.ClearField("quoted_message_id")
     payload.forwarded = message.forwarded
     if message.sent_at is not None:
         payload.sent_at.seconds = message.sent_at

@@ -28,8 +28,8 @@ class Unanswered(Exception):
 
 @dataclass(slots=True)
 class _Pending:
-    call: channel_pb2.ChannelCall
     kind: str
+    request: Any
     result: asyncio.Future[Any]
 
 
@@ -60,7 +60,7 @@ class ChannelStream:
         loop = asyncio.get_running_loop()
         call_id = next(self._ids)
         result = loop.create_future()
-        self._pending[call_id] = _Pending(channel_pb2.ChannelCall(id=call_id, **{kind: request}), kind, result)
+        self._pending[call_id] = _Pending(kind, request, result)
         self._unsent.append(call_id)
         self._sendable.set()
         heappush(self._deadlines, (deadline, call_id))
@@ -103,19 +103,19 @@ class ChannelStream:
         while not self._closed:
             await self._sendable.wait()
             self._sendable.clear()
-            while calls := self._group():
-                yield channel_pb2.ServeChannelRequest(calls=calls)
+            while (group := self._group()).calls:
+                yield group
 
-    def _group(self) -> list[channel_pb2.ChannelCall]:
+    def _group(self) -> channel_pb2.ServeChannelRequest:
         """The oldest calls whose callers still wait."""
-        calls: list[channel_pb2.ChannelCall] = []
+        group = channel_pb2.ServeChannelRequest()
         size = 0
-        while self._unsent and len(calls) < MOST_CALLS and size < GROUP_BYTES:
-            pending = self._pending.get(self._unsent.popleft())
-            if pending is not None:
-                calls.append(pending.call)
-                size += pending.call.ByteSize()
-        return calls
+        while self._unsent and len(group.calls) < MOST_CALLS and size < GROUP_BYTES:
+            call_id = self._unsent.popleft()
+            if (pending := self._pending.get(call_id)) is not None:
+                call: Any = {pending.kind: pending.request}
+                size += group.calls.add(id=call_id, **call).ByteSize()
+        return group
 
     def _settle(self, result: channel_pb2.ChannelResult) -> None:
         pending = self._pending.pop(result.id, None)
