@@ -157,8 +157,12 @@ class Settings(BaseSettings):
     @field_validator("openai_api_key", "composio_api_key")
     @classmethod
     def _is_vendor_key(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        insecure.check_vendor_key(value.get_secret_value(), info)
-        return value
+        """A key from a file often ends with a line break, and no header may hold one."""
+        key = value.get_secret_value().strip()
+        if not key.isprintable():
+            raise ValueError("holds a line break or another control character: give the key alone")
+        insecure.check_vendor_key(key, info)
+        return SecretStr(key)
 
     @field_validator("composio_webhook_secret")
     @classmethod

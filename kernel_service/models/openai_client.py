@@ -57,15 +57,16 @@ class OpenAIClient:
         self._timeout = timeout
         self.queue = queue
         self.outages = Outages()
+        tls = httpx2.create_ssl_context()
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
         self._openai = openai.AsyncOpenAI(
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
             timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
-            http_client=openai.DefaultAioHttpClient(),
+            http_client=openai.DefaultAioHttpClient(verify=tls),
         )
-        self._transport = OpenAITransport(base_url, _headers(self._openai))
+        self._transport = OpenAITransport(base_url, _headers(self._openai), tls)
         # Both would log addresses and, on DEBUG, what people say.
         for name in ("openai", "httpx2"):
             logging.getLogger(name).setLevel(logging.WARNING)

@@ -17,6 +17,7 @@ from yarl import URL
 from kernel_service.proxies import proxy_of
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Mapping
 
     from kernel_service.models.body import Body
@@ -64,16 +65,14 @@ class OpenAITransport:
     The caller bounds the time of a request.
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, base_url: str, headers: Mapping[str, str], tls: ssl.SSLContext) -> None:
         base = URL(base_url)
         self._base = base.with_user(None) if base.user else base
         if base.user:
             headers = {**headers, "Authorization": aiohttp.encode_basic_auth(base.user, base.password or "")}
-        self._proxy = proxy_of(self._base, environ)
+        self._proxy = proxy_of(self._base, os.environ)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=httpx2.create_ssl_context()
-            ),
+            connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=tls),
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),

@@ -40,6 +40,21 @@ def test_trusted_proxies(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
     assert Settings().connect_trusted_proxies == proxies
 
 
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "COMPOSIO_API_KEY"])
+@pytest.mark.parametrize("key", ["sk-1\n", " sk-1", "\tsk-1\r\n"])
+def test_blanks_around_a_vendors_key_are_left_out(monkeypatch: pytest.MonkeyPatch, name: str, key: str) -> None:
+    monkeypatch.setenv(name, key)
+    assert getattr(Settings(), name.lower()).get_secret_value() == "sk-1"
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "COMPOSIO_API_KEY"])
+@pytest.mark.parametrize("key", ["sk-\n1", "sk-\r1", "sk-\t1", "sk-\x7f1", "sk-1\u200b"])
+def test_a_vendors_key_that_no_header_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, key: str) -> None:
+    monkeypatch.setenv(name, key)
+    with pytest.raises(ValueError, match="holds a line break"):
+        Settings()
+
+
 @pytest.mark.parametrize("mode", ["destructive", "careful", "writes", "all"])
 def test_approval_settings(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     assert Settings().kernel_approve == "careful"
