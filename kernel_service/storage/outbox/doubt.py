@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Float, and_, bindparam, or_, update
 
 from kernel_service.ports.states.reply import DOUBT_GIVEN_UP, DOUBT_OVER, LAPSED, ReplyState
+from kernel_service.storage.outbox.row_locks import unlocked
 from kernel_service.storage.schema.outbox import REPLY_ON_ITS_WAY, reply
 from kernel_service.storage.schema.transitions import may_take
 
@@ -33,22 +34,25 @@ _now = bindparam("now", type_=Float)
 _DOUBT = {"state": LAPSED.target.value, "doubtful_since": _now, "doubt_attended": 0.0}
 _NO_DOUBT = {"doubtful_since": None, "doubt_attended": 0.0}
 
+# A reply that is being reported on is left to the next sweep.
 _LAPSED = (
     update(reply)
-    .where(REPLY_ON_ITS_WAY, may_take(reply.c.state, LAPSED), reply.c.leased_until < _now)
+    .where(unlocked(REPLY_ON_ITS_WAY, may_take(reply.c.state, LAPSED), reply.c.leased_until < _now))
     .values(token="", **_DOUBT)
 )
 _ATTENDED = (
     update(reply)
     .where(
-        REPLY_ON_ITS_WAY,
-        reply.c.state == ReplyState.IN_DOUBT.value,
-        reply.c.channel.in_(bindparam("attended", expanding=True)),
+        unlocked(
+            REPLY_ON_ITS_WAY,
+            reply.c.state == ReplyState.IN_DOUBT.value,
+            reply.c.channel.in_(bindparam("attended", expanding=True)),
+        )
     )
     .values(doubt_attended=reply.c.doubt_attended + bindparam("seconds", type_=Float))
 )
 _away = _now - reply.c.doubtful_since - reply.c.doubt_attended
-_over = update(reply).where(
+_OVER = (
     REPLY_ON_ITS_WAY,
     # Until then the holder of the lease may be sending.
     reply.c.leased_until < _now,
@@ -58,11 +62,14 @@ _over = update(reply).where(
     ),
 )
 _repeats = reply.c.repeats + 1
-_SEND_AGAIN = _over.where(may_take(reply.c.state, DOUBT_OVER), _repeats < MOST_REPEATS).values(
-    state=DOUBT_OVER.target.value, token="", repeats=_repeats, **_NO_DOUBT
+_SEND_AGAIN = (
+    update(reply)
+    .where(unlocked(*_OVER, may_take(reply.c.state, DOUBT_OVER), _repeats < MOST_REPEATS))
+    .values(state=DOUBT_OVER.target.value, token="", repeats=_repeats, **_NO_DOUBT)
 )
 _GIVE_UP = (
-    _over.where(may_take(reply.c.state, DOUBT_GIVEN_UP), _repeats >= MOST_REPEATS)
+    update(reply)
+    .where(unlocked(*_OVER, may_take(reply.c.state, DOUBT_GIVEN_UP), _repeats >= MOST_REPEATS))
     .values(
         state=DOUBT_GIVEN_UP.target.value,
         token="",

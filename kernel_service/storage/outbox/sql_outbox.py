@@ -26,6 +26,7 @@ from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import delivery, doubt, replies
 from kernel_service.storage.outbox.recipients import DELAYS_LATER, earlier, recipient
+from kernel_service.storage.outbox.row_locks import in_order
 from kernel_service.storage.people.people import alias_value
 from kernel_service.storage.schema.outbox import LATER_UNSETTLED, REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
 from kernel_service.storage.schema.transitions import may_become, may_take
@@ -102,17 +103,24 @@ _RELEASE_OFFERED = (
 _RELEASE_OF_INSTANCE = (
     update(reply)
     .where(
-        reply.c.channel == bindparam("of"),
-        REPLY_ON_ITS_WAY,
-        may_take(reply.c.state, RELEASED),
-        reply.c.token.like(bindparam("theirs")),
-        reply.c.id.not_in(bindparam("in_hand", expanding=True)),
+        in_order(
+            reply.c.channel == bindparam("of"),
+            REPLY_ON_ITS_WAY,
+            may_take(reply.c.state, RELEASED),
+            reply.c.token.like(bindparam("theirs")),
+            reply.c.id.not_in(bindparam("in_hand", expanding=True)),
+        )
     )
     .values(state=RELEASED.target.value, token="")
 )
 _until = bindparam("until", type_=Float)
-_EXPIRE_ALL = update(reply).where(REPLY_ON_ITS_WAY, reply.c.leased_until > _until).values(leased_until=_until)
-_EXPIRE = _EXPIRE_ALL.where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"))
+_expires = REPLY_ON_ITS_WAY, reply.c.leased_until > _until
+_EXPIRE_ALL = update(reply).where(in_order(*_expires)).values(leased_until=_until)
+_EXPIRE = (
+    update(reply)
+    .where(*_expires, reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"))
+    .values(leased_until=_until)
+)
 _EXTEND = (
     update(reply)
     .where(
@@ -163,7 +171,7 @@ class SqlOutbox(SqlPort):
 
     @writes()
     def release(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
-        tx.execute(_RELEASE, [{"of": reply_id, "lease": token} for reply_id, token in leases])
+        tx.execute(_RELEASE, [{"of": reply_id, "lease": token} for reply_id, token in sorted(leases)])
 
     @writes(in_order_of="person_id")
     def release_offered(self, tx: Tx, person_id: str, token: str) -> None:  # noqa: ARG002 - the order
@@ -179,7 +187,11 @@ class SqlOutbox(SqlPort):
         self, tx: Tx, channel: str, leases: Sequence[tuple[str, str]], *, until: float, now: float
     ) -> list[bool]:
         given = {"by": channel, "until": until, "now": now}
-        return [tx.execute(_EXTEND, given | {"of": of, "lease": token}).rowcount == 1 for of, token in leases]
+        held = {
+            (of, token): tx.execute(_EXTEND, given | {"of": of, "lease": token}).rowcount == 1
+            for of, token in sorted(set(leases))
+        }
+        return [held[lease] for lease in leases]
 
     @writes(in_order_of="channel")
     def settle(self, tx: Tx, channel: str, acks: Sequence[PartAck], *, now: float) -> SettledAcks:
@@ -194,7 +206,7 @@ class SqlOutbox(SqlPort):
         if leases is None:
             tx.execute(_EXPIRE_ALL, {"until": until})
         elif leases:
-            tx.execute(_EXPIRE, [{"of": reply_id, "lease": token, "until": until} for reply_id, token in leases])
+            tx.execute(_EXPIRE, [{"of": of, "lease": token, "until": until} for of, token in sorted(leases)])
 
     @writes()
     def sweep(

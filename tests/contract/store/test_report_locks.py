@@ -17,9 +17,9 @@ from kernel_service.storage.engine.postgres import WRITERS
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.outbox import delivery
 from tests.contract.store.conftest import keys
-from tests.contract.store.outbox import CHANNEL, NOW, Chat
+from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, lapse
 
-ROUNDS: Final = 6
+ROUNDS: Final = 12
 REPLIES: Final = 20
 if TYPE_CHECKING:
     from kernel_service.ports.outbox import Lease
@@ -42,7 +42,7 @@ def receipts(leases: list[Lease]) -> list[PartReceipt]:
 
 
 @pytest.mark.slow
-async def test_acknowledgements_and_receipts_through_two_connections_never_deadlock(postgres_url: str) -> None:
+async def test_reports_sweeps_and_releases_through_several_connections_never_deadlock(postgres_url: str) -> None:
     store = await open_store(postgres_url, keys("test"))
     people = [await Chat(store, f"{CHANNEL}:user{number}").write() for number in range(REPLIES)]
     one, other = writers(2)
@@ -63,6 +63,12 @@ async def test_acknowledgements_and_receipts_through_two_connections_never_deadl
                     now=NOW,
                 ),
                 other,
+            ),
+            lapse(store, now=NOW + LEASE_SECONDS + 1, attended=1),
+            store.outbox.release_leases(CHANNEL, "gateway-1", told[::2]),
+            store.outbox.expire_leases([(lease.reply.id, lease.token) for lease in leases[::-1]], until=NOW + 1),
+            store.outbox.extend_leases(
+                CHANNEL, [(lease.reply.id, lease.token) for lease in leases], until=NOW + 90, now=NOW
             ),
         )
         for person, reply_id in zip(people, told, strict=True):
