@@ -44,7 +44,8 @@ def is_packed(headers: Mapping[str, str]) -> bool:
     return any(
         encoding.strip().lower() not in plain
         for name, plain in _PLAIN.items()
-        for encoding in headers.get(name, "").split(",")
+        if name in headers
+        for encoding in headers[name].split(",")
     )
 
 
