@@ -1,6 +1,7 @@
-"""`python -m benchmarks.memory`: what a resident kernel costs, and what its history costs a turn.
+"""`python -m benchmarks.memory [kernels]`: the cost of a resident kernel, and of its history for a turn.
 
-- The slope of the resident memory per kernel with 50 turns, from 10,000 to 100,000 kernels.
+- The slope of the resident memory per kernel with 50 turns, as more kernels become resident. Their turns end in random
+  order, one after the other, as in a process that serves many people: freed segments leave gaps of every size.
 - The time to bring a kernel back from the store, with 50 turns, on SQLite and on PostgreSQL.
 - The CPU time of a turn for its history at 10, 50 and 200 turns: reading it, the request's items, appending the turn.
 """
@@ -10,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import sys
 import tempfile
 import time
+from collections import OrderedDict
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import databases
@@ -25,21 +29,26 @@ from kernel_service.ports.kernels import Activation
 from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn, TurnStatus
+from kernel_service.process_memory import resident_bytes
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
 from kernel_service.turns.context.context_window import ContextWindow
 from kernel_service.turns.context.transcript import Transcript
 
 if TYPE_CHECKING:
+    from kernel_service.ports.turns import HistoryItem
     from kernel_service.storage.store import Store
 
 TURNS = 50
-FEW, MANY = 10_000, 100_000
-DISTINCT = 200
-"""Conversations that are packed; each kernel has its own copy of one."""
+MANY = 10_000
+"""The slope is measured from a tenth of these kernels to all of them. 100,000 of them take five minutes."""
+DISTINCT = 100
+"""Conversations. Each kernel packs one of them."""
 LONG = (10, 50, 200)
 PEOPLE = 200
-ROUNDS = 200
+ROUNDS = 10
+NEXT = 20
+"""Turns whose mean is measured: the cost of an append depends on the segments before it."""
 
 
 class Slope(NamedTuple):
@@ -57,7 +66,7 @@ class Back(NamedTuple):
 
 
 def main() -> None:
-    slope = resident_slope()
+    slope = resident_slope(int(sys.argv[1]) if sys.argv[1:] else MANY)
     print(f"a resident kernel with {TURNS} turns: {slope.resident:,.0f} bytes, counted as {slope.counted:,.0f}")
     for length in LONG:
         print(f"history of {length} turns: {turn_cost(length):.3f} ms of CPU for a turn")
@@ -67,38 +76,53 @@ def main() -> None:
             print(f"bringing back on {name}: p50 {back.p50:.2f} ms, p99 {back.p99:.2f} ms")
 
 
-def resident_slope() -> Slope:
-    packed = [_conversation(TURNS, seed) for seed in range(DISTINCT)]
-    kernels: dict[str, Kernel] = {}
-    at: dict[int, int] = {}
-    for number in range(MANY):
-        person_id = f"p_{number:026}"
-        kernel = Kernel(Activation(person_id, 1, []), time.time())
-        kernel.history.keep(_copied(packed[number % DISTINCT]), [])
-        kernels[person_id] = kernel
-        if number + 1 in (FEW, MANY):
-            at[number + 1] = _resident_bytes()
-    return Slope((at[MANY] - at[FEW]) / (MANY - FEW), sum(kernel.bytes for kernel in kernels.values()) / MANY)
+def resident_slope(many: int) -> Slope:
+    conversations = [list(turns(TURNS, seed)) for seed in range(DISTINCT)]
+    kernels: OrderedDict[str, Kernel] = OrderedDict()
+    few = many // 10
+    _add_kernels(kernels, few, conversations)
+    before = resident_bytes()
+    _add_kernels(kernels, many - few, conversations)
+    resident = (resident_bytes() - before) / (many - few)
+    return Slope(resident, sum(kernel.bytes for kernel in kernels.values()) / many)
+
+
+def _add_kernels(kernels: dict[str, Kernel], count: int, conversations: list[list[list[HistoryItem]]]) -> None:
+    added = [Kernel(Activation(f"p_{number:026}", 1, []), time.time()) for number in range(count)]
+    numbers = list(range(count))
+    for turn in range(TURNS):
+        Random(turn).shuffle(numbers)
+        for number in numbers:
+            history = added[number].history
+            history.keep(history.ended.followed_by(conversations[number % DISTINCT][turn]), [])
+    kernels |= {f"{kernel.person_id}{len(kernels)}": kernel for kernel in added}
 
 
 def turn_cost(length: int) -> float:
-    """Milliseconds of CPU, without the model and the store."""
+    """Milliseconds of CPU for each of the next turns, without the model and the store."""
+    before = _conversation(length, 1)
+    following = list(turns(NEXT, 2))
     kernel = Kernel(Activation("p_1", 1, []), 0.0)
-    kernel.history.keep(_conversation(length, 1), [])
-    ended = kernel.history.ended
-    items = next(turns(1, 2))
     began = time.thread_time()
     for _ in range(ROUNDS):
-        transcript = Transcript(kernel.history.open_items(), _NoModel(), ended)  # type: ignore[arg-type]
-        window = ContextWindow(transcript, transcript.model, kernel.context_tokens)
-        transcript.unstored = items[:1]
-        window.is_full()
-        window.for_model()
-        transcript.unstored = items
-        _ = transcript.tainted
-        transcript.mark_stored()
-        kernel.history.keep(ended.followed_by(transcript.stored), [])
-    return (time.thread_time() - began) * 1000 / ROUNDS
+        kernel.history.keep(before, [])
+        for items in following:
+            _turn(kernel, items)
+    return (time.thread_time() - began) * 1000 / (ROUNDS * NEXT)
+
+
+def _turn(kernel: Kernel, items: list[HistoryItem]) -> None:
+    """The work of a turn on the history: the first request's items, the taint, the end."""
+    history = kernel.history
+    transcript = Transcript(history.open_items(), _NoModel(), history.ended)  # type: ignore[arg-type]
+    window = ContextWindow(transcript, transcript.model, kernel.context_tokens)
+    transcript.unstored = items[:1]
+    window.is_full()
+    window.for_model()
+    transcript.unstored = items
+    _ = transcript.tainted
+    transcript.mark_stored()
+    history.keep(transcript.ended.followed_by(transcript.stored), [])
 
 
 async def brought_back(database_url: str) -> Back:
@@ -133,15 +157,6 @@ def _conversation(length: int, seed: int) -> EndedTurns:
     for items in turns(length, seed):
         ended = ended.followed_by(items)
     return ended
-
-
-def _copied(ended: EndedTurns) -> EndedTurns:
-    outline, *segments = (bytes(bytearray(part)) for part in (ended.outline, *ended.segments))
-    return EndedTurns(outline, ended.tokens, tuple(segments))
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class _NoModel:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import orjson
-import zstandard
 
+from kernel_service.kernels import packing
 from kernel_service.kernels.ended_turns import EndedTurns
 from kernel_service.ports.turns import HistoryItem
 
@@ -17,9 +17,6 @@ CONTEXT_TOKENS: Final = 120_000
 """The most tokens of a conversation that the model is shown. A refusal of the vendor lowers it for a person."""
 WINDOW_BYTES: Final = 4 * CONTEXT_TOKENS
 """How far back a kernel reads, in bytes of JSON: never less than CONTEXT_TOKENS (see token_counts)."""
-
-_compressor: Final = zstandard.ZstdCompressor(level=3)
-_decompressor: Final = zstandard.ZstdDecompressor()
 
 
 class History:
@@ -60,8 +57,8 @@ class History:
 
 
 def _packed(items: Sequence[HistoryItem]) -> bytes:
-    return _compressor.compress(orjson.dumps([(item.kind, item.data, item.origin) for item in items]))
+    return packing.packed(orjson.dumps([(item.kind, item.data, item.origin) for item in items]))
 
 
 def _unpacked(packed: bytes) -> list[HistoryItem]:
-    return [HistoryItem(*item) for item in orjson.loads(_decompressor.decompress(packed))]
+    return [HistoryItem(*item) for item in orjson.loads(packing.unpacked(packed))]

@@ -1,7 +1,7 @@
 """Lines of JSON in compressed segments: appending costs what is appended, and old lines are compressed together.
 
-A new segment absorbs the ones before it that are at most twice its size, so a history of n lines has about log(n)
-segments and each line is compressed about log(n) times. Small segments would compress badly.
+A new segment absorbs the ones before it that are at most four times its size. So a history of n lines has about log(n)
+segments, and each line is compressed about log(n) times. Small segments would compress badly.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ import zstandard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ABSORBED: Final = 4
 MOST_BYTES: Final = 65_536
 """A segment of this size, uncompressed, is complete: larger ones hardly compress better."""
 
-# Measured on real conversations: level 3 shrinks 37 KB to 9 KB in 0.3 ms; higher levels cost more than they save.
-_compressor: Final = zstandard.ZstdCompressor(level=3)
+LARGE_BYTES: Final = 8192
+"""From this size on, uncompressed, a segment is packed more tightly: it is packed seldom, and rests for long."""
+
+# Measured on 50 turns: level 6 for large segments saves 3 % of the memory, for 17 µs of a turn. Level 9 saves 1 % more.
+_quick: Final = zstandard.ZstdCompressor(level=3)
+_tight: Final = zstandard.ZstdCompressor(level=6)
 _decompressor: Final = zstandard.ZstdDecompressor()
 
 
@@ -27,18 +32,28 @@ def appended(segments: tuple[bytes, ...], lines: Sequence[bytes]) -> tuple[bytes
         return segments
     plain = b"\n".join(lines)
     kept = len(segments)
-    while kept and _size(segments[kept - 1]) <= min(2 * len(plain), MOST_BYTES):
+    while kept and _size(segments[kept - 1]) <= min(ABSORBED * len(plain), MOST_BYTES):
         kept -= 1
-        plain = _unpacked(segments[kept]) + b"\n" + plain
-    return *segments[:kept], _compressor.compress(plain)
+        plain = unpacked(segments[kept]) + b"\n" + plain
+    return *segments[:kept], packed(plain)
+
+
+def packed(plain: bytes) -> bytes:
+    """Compressed, in a buffer of exactly its size.
+
+    The compressor's own buffer has room for the worst case and is then cut. The part that is cut off is too small for
+    the next such buffer: the memory of a process would grow to three times its segments.
+    """
+    compressor = _quick if len(plain) < LARGE_BYTES else _tight
+    return bytes(memoryview(compressor.compress(plain)))
 
 
 def lines_of(segments: Sequence[bytes]) -> list[bytes]:
     """All lines, oldest first."""
-    return b"\n".join(map(_unpacked, segments)).split(b"\n") if segments else []
+    return b"\n".join(map(unpacked, segments)).split(b"\n") if segments else []
 
 
-def _unpacked(segment: bytes) -> bytes:
+def unpacked(segment: bytes) -> bytes:
     return _decompressor.decompress(segment)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -99,6 +101,14 @@ def peak_bytes(process: Process) -> int:
     """The peak of the resident memory since the process started."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def test_resident_kernel_with_50_turns_takes_12_kilobytes_as_it_is_counted() -> None:
+    measured = "from benchmarks.memory import resident_slope; print(*resident_slope(1500))"
+    told = subprocess.run([sys.executable, "-c", measured], check=True, capture_output=True, text=True).stdout
+    resident, counted = map(float, told.split())
+    assert resident < 13_000
+    assert counted < resident < 1.3 * counted
 
 
 @pytest.mark.slow

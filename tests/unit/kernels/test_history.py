@@ -125,14 +125,13 @@ def test_packed_lines_come_back(appends: list[list[bytes]]) -> None:
 
 def test_append_costs_what_it_adds(monkeypatch: pytest.MonkeyPatch) -> None:
     compressed: list[int] = []
-    real = packing._compressor
+    packed = packing.packed
 
-    class Counting:
-        def compress(self, plain: bytes) -> bytes:
-            compressed.append(len(plain))
-            return real.compress(plain)
+    def counted(plain: bytes) -> bytes:
+        compressed.append(len(plain))
+        return packed(plain)
 
-    monkeypatch.setattr(packing, "_compressor", Counting())
+    monkeypatch.setattr(packing, "packed", counted)
     segments: tuple[bytes, ...] = ()
     for number in range(1000):
         segments = packing.appended(segments, [b'{"n":%d,"text":"%s"}' % (number, b"x" * 700)])
