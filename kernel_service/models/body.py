@@ -26,8 +26,12 @@ class Body:
     @property
     def content(self) -> bytes | AsyncIterator[bytes]:
         """All of it if it has no files, else its chunks."""
-        [first, *rest] = self._parts
-        return first if isinstance(first, bytes) and not rest else self.chunks()
+        first = self._parts[0]
+        return first if isinstance(first, bytes) and len(self._parts) == 1 else self.chunks()
+
+    def holds(self, written: bytes) -> bool:
+        """Whether these bytes are in it, beside the files."""
+        return any(written in part for part in self._parts if isinstance(part, bytes))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:

@@ -21,7 +21,9 @@ from kernel_service.ports.model import FILTERED, FunctionCall, ModelAnswer, Unus
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
+
+    from kernel_service.models.body import Body
 
 _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "failed")
 _LONGEST_CALL_ID: Final = 64
@@ -32,8 +34,8 @@ _MOST_TOKENS: Final = 10**12
 Item = dict[str, Any]
 
 
-def read_answer(raw: bytes | Item, history: Sequence[bytes] = ()) -> ModelAnswer:
-    """The answer in a response, given as JSON or as its value. `history` are the request's items.
+def read_answer(raw: bytes | Item, request: Body) -> ModelAnswer:
+    """The answer in a response, given as JSON or as its value. `request` is what it answers.
 
     UnusableAnswerError, and what a failure that is told with HTTP 200 means: VendorUnavailable or ModelRejectedError.
     """
@@ -45,7 +47,7 @@ def read_answer(raw: bytes | Item, history: Sequence[bytes] = ()) -> ModelAnswer
     usage = _usage(response.get("usage"))
     if response.get("status") in _UNFINISHED or not isinstance(response.get("output"), list):
         raise UnusableAnswerError(usage)
-    return _answer(response, usage, _TakenIds(history))
+    return _answer(response, usage, _TakenIds(request))
 
 
 def _value(raw: bytes) -> object:
@@ -89,17 +91,17 @@ def _arguments(written: str) -> dict[str, Any] | None:
 
 
 class _TakenIds:
-    """The ids of calls and items in the history, and in the answer so far. No item of the history is decoded for it.
+    """The ids of calls and items in the request, and in the answer so far. No item of the request is decoded for it.
 
-    A text of the history that is such an id counts as one, too: then the answer's item gets another.
+    A text of the request that is such an id counts as one, too: then the answer's item gets another.
     """
 
-    def __init__(self, history: Sequence[bytes]) -> None:
-        self._history = b",".join(history)
+    def __init__(self, request: Body) -> None:
+        self._request = request
         self._answer: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._answer or orjson.dumps(name) in self._history
+        return name in self._answer or self._request.holds(orjson.dumps(name))
 
     def add(self, name: str) -> None:
         self._answer.add(name)

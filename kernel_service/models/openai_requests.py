@@ -13,7 +13,7 @@ from kernel_service.models.body import Places
 from kernel_service.ports.media import ReadAs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kernel_service.models.body import Body
     from kernel_service.ports.model import ModelFile, ModelRequest, ToolSchema
@@ -42,11 +42,22 @@ def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) 
 
 
 def body_of(request: ModelRequest, chosen: dict[str, Any]) -> Body:
-    """The request with these parameters."""
+    """The request with these parameters. Only items that refer to a file are decoded."""
     places = Places()
-    items = [item if _MAY_REFER not in item else _shown(item, request.files, places) for item in request.items]
     tools = b',"tools":[%b]' % b",".join(map(_tool, request.tools)) if request.tools else b""
-    return places.body(b'%b%b,"input":[%b]}' % (orjson.dumps(chosen)[:-1], tools, b",".join(items)))
+    start = b'%b%b,"input":[' % (orjson.dumps(chosen)[:-1], tools)
+    whole = _joined(start, request.items, b"]}")
+    if _REFERS in whole:
+        items = [_shown(item, request.files, places) if _REFERS in item else item for item in request.items]
+        whole = _joined(start, items, b"]}")
+    return places.body(whole)
+
+
+def _joined(start: bytes, items: Sequence[bytes], end: bytes) -> bytes:
+    """The items with commas between them. They are copied once, since a copy of a long history costs much."""
+    parts = [start, *[b","] * (2 * len(items) - 1), end]
+    parts[1:-1:2] = items
+    return b"".join(parts)
 
 
 def _tool(tool: ToolSchema) -> bytes:
@@ -59,8 +70,6 @@ def _tool(tool: ToolSchema) -> bytes:
 
 _REFERENCE: Final = "media"
 """The type of a part of ours: in the history it stands for a file, and never leaves as it is."""
-_MAY_REFER: Final = b'"media_id"'
-"""In every item with a reference. Within a text each quotation mark has a backslash, so no words of a person match."""
 _GONE: Final = "[The file itself is not at hand any more.]"
 
 
@@ -69,6 +78,10 @@ def reference(file: File | None) -> list[dict[str, Any]]:
     if file is None or not file.media_id or file.transcript is not None:
         return []
     return [{"type": _REFERENCE, "media_id": file.media_id}]
+
+
+_REFERS: Final = orjson.dumps({"type": _REFERENCE, "media_id": ""})[: -len('"}')]
+"""The beginning of a reference as it is kept. Within a text each quotation mark has a backslash, so no words match."""
 
 
 def _shown(item: bytes, files: Mapping[str, ModelFile | str], places: Places) -> bytes:

@@ -42,17 +42,20 @@ class OpenAIResponses(Model):
         return f"openai:{self._model}"
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
-        raw = await self._asked(request, listener)
+        raw, body = await self._asked(request, listener)
         try:
-            answer = read_answer(raw, request.items)
+            answer = read_answer(raw, body)
         except UnusableAnswerError as nonsense:
             self._client.queue.record_cost(nonsense.usage.tokens)
             raise
         self._client.queue.record_cost(answer.usage.tokens)
         return answer
 
-    async def _asked(self, request: ModelRequest, listener: TextListener | None) -> bytes | dict[str, Any]:
-        """Without what the vendor does not take, from the first refusal on: it is the same for everybody."""
+    async def _asked(self, request: ModelRequest, listener: TextListener | None) -> tuple[bytes | dict[str, Any], Body]:
+        """The response, and the body that it answers.
+
+        A parameter that the vendor refuses once is left out of all later requests: it is the same for everybody.
+        """
         while True:
             chosen = parameters(request, self._model, effort=self._effort, stream=listener is not None)
             for name in self._refused:
@@ -60,8 +63,8 @@ class OpenAIResponses(Model):
             body = body_of(request, chosen)
             try:
                 if listener is not None and "stream" in chosen:
-                    return await self._streamed(body, listener)
-                return await self._client.post("/responses", body)
+                    return await self._streamed(body, listener), body
+                return await self._client.post("/responses", body), body
             except ModelRejectedError as rejected:
                 name = unsupported(rejected)
                 if name not in chosen:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from kernel_service.errors import VendorUnavailable
+from kernel_service.models.body import Body
 from kernel_service.models.openai_answers import call_of, read_answer
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelAnswer, ModelRejectedError, UnusableAnswerError
@@ -27,8 +28,11 @@ def call(**more: Any) -> dict[str, Any]:
     return {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{}", **more}
 
 
-def read(*output: Any, history: tuple[bytes, ...] = (), **more: Any) -> ModelAnswer:
-    return read_answer(orjson.dumps({"status": "completed", "output": list(output), **more}), history)
+REQUEST = Body([b"{}"])
+
+
+def read(*output: Any, request: Body = REQUEST, **more: Any) -> ModelAnswer:
+    return read_answer(orjson.dumps({"status": "completed", "output": list(output), **more}), request)
 
 
 def test_well_formed_items_are_kept_verbatim() -> None:
@@ -51,13 +55,13 @@ def test_well_formed_items_are_kept_verbatim() -> None:
 )  # fmt: skip
 def test_an_invalid_answer_is_unusable_and_counts_as_a_call(raw: bytes) -> None:
     with pytest.raises(UnusableAnswerError) as caught:
-        read_answer(raw)
+        read_answer(raw, REQUEST)
     assert caught.value.usage.model_calls == 1
 
 
 def test_an_unusable_answer_keeps_its_reported_usage() -> None:
     with pytest.raises(UnusableAnswerError) as caught:
-        read_answer(b'{"output": null, "usage": {"input_tokens": 7, "output_tokens": 2}}')
+        read_answer(b'{"output": null, "usage": {"input_tokens": 7, "output_tokens": 2}}', REQUEST)
     assert caught.value.usage == Usage(input_tokens=7, output_tokens=2, model_calls=1)
 
 
@@ -111,7 +115,7 @@ def test_a_call_that_was_cut_short_is_not_made() -> None:
 
 @pytest.mark.parametrize("call_id", [None, "", 7, {}, "x" * 65, "call_taken"])
 def test_a_call_without_a_valid_unique_id_gets_one(call_id: Any) -> None:
-    answer = read(call(call_id=call_id), history=(b'{"type":"function_call","call_id":"call_taken"}',))
+    answer = read(call(call_id=call_id), request=Body([b'{"input":[{"type":"function_call","call_id":"call_taken"}]}']))
     assert answer.calls[0].call_id == answer.items[0]["call_id"]
     assert answer.calls[0].call_id.startswith("call_")
     assert answer.calls[0].call_id != "call_taken"
@@ -168,7 +172,7 @@ def test_reasoning_without_a_summary_gets_one() -> None:
 )  # fmt: skip
 def test_text_that_cannot_be_stored_is_repaired(raw: bytes, said: str) -> None:
     body = b'{"status": "completed", "output": [{"type": "message", "content": [{"type": "output_text", "text": %b}]}]}'
-    assert read_answer(body % raw).text == said
+    assert read_answer(body % raw, REQUEST).text == said
 
 
 @pytest.mark.parametrize(
@@ -208,6 +212,6 @@ def test_visible_text_says_something(said: str) -> None:
 
 def test_a_failure_told_with_200() -> None:
     with pytest.raises(VendorUnavailable):
-        read_answer(b'{"status": "failed", "error": {"code": "server_error"}, "output": []}')
+        read_answer(b'{"status": "failed", "error": {"code": "server_error"}, "output": []}', REQUEST)
     with pytest.raises(ModelRejectedError, match="invalid_prompt"):
-        read_answer(b'{"status": "failed", "error": {"code": "invalid_prompt"}, "output": []}')
+        read_answer(b'{"status": "failed", "error": {"code": "invalid_prompt"}, "output": []}', REQUEST)

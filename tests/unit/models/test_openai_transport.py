@@ -44,7 +44,7 @@ async def asking(url: str, timeout: float = 10) -> AsyncIterator[OpenAIClient]:
 
 async def asked(server: RawServer, timeout: float = 10) -> str:
     async with server.serving(), asking(server.url, timeout) as client:
-        return read_answer(await client.post("/responses", QUESTION)).text
+        return read_answer(await client.post("/responses", QUESTION), QUESTION).text
 
 
 async def lost(server: RawServer, timeout: float = 10) -> VendorUnavailable:
@@ -349,7 +349,7 @@ async def test_events_in_any_form_of_http(answer: bytes) -> None:
     async with RawServer([answer]).serving() as server, asking(server.url) as client:
         for _ in range(2):
             assert await client.stream("/responses", QUESTION, streamed.take) is None
-    assert read_answer(streamed.response).text == "Hi"
+    assert read_answer(streamed.response, QUESTION).text == "Hi"
     assert server.connections == 1
 
 

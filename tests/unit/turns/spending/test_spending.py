@@ -14,6 +14,7 @@ from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelAnswer, ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
 from kernel_service.ports.payloads import Audio
 from kernel_service.turns.limits import TurnLimits
+from kernel_service.turns.spending import estimates
 from kernel_service.turns.spending.estimates import OUTPUT_PER_SECOND, TYPICAL_OUTPUT_TOKENS
 from tests.unit.turns.files.test_turn_files import receive
 from tests.unit.turns.scene import says
@@ -53,6 +54,17 @@ async def test_each_stopped_request_is_counted(scene: Scene, limits: TurnLimits)
         await turn
         await scene.run(kernel)
     assert await spent(scene) >= 15 * 50_000
+
+
+async def test_nothing_is_estimated_without_a_budget_where_the_vendor_tells_the_cost(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An estimate reads the whole conversation."""
+    monkeypatch.setattr(estimates, "of_request", None)
+    scene.model.says = [says("hello")]
+    await scene.hear()
+    await scene.run()
+    assert (await scene.told(), await spent(scene)) == (["hello"], 15)
 
 
 async def test_repeated_stops_reach_the_budget(scene: Scene) -> None:
