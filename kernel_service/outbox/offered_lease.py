@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from kernel_service.errors import KernelError
 from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.outbox import LeaseOffer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+
     from kernel_service.outbox.pull_stream import PullStream
-    from kernel_service.ports.outbox import Lease, StoredReplies
+    from kernel_service.ports.outbox import Lease, OutboxStore, StoredReplies
+
+log = logging.getLogger(__name__)
 
 
 class StreamOffer:
@@ -23,3 +31,55 @@ class StreamOffer:
 
     def stored(self, replies: StoredReplies) -> None:
         self.lease, self.has_pending = replies.lease, replies.is_pending
+
+
+class LeaseOffers:
+    """One per process. `ready(channel)` polls the store; `is_attached` says whether a stream is still read."""
+
+    def __init__(
+        self, store: OutboxStore, ready: Callable[[str], None], is_attached: Callable[[PullStream], bool]
+    ) -> None:
+        self._store = store
+        self._ready = ready
+        self._is_attached = is_attached
+        self._releases: set[asyncio.Task[None]] = set()
+
+    @contextmanager
+    def offered(
+        self, streams: Sequence[PullStream], person_id: str, channel: str, *, seconds: float, now: float
+    ) -> Iterator[StreamOffer]:
+        """Reserve the credit of the stream with the most room for a lease that lasts for `seconds`."""
+        stream = max(streams, key=lambda each: each.room(now), default=None)
+        if stream is not None and not stream.room(now):
+            stream = None
+        offered = StreamOffer(stream, seconds)
+        try:
+            with stream.reserved(1) if stream is not None else nullcontext():
+                yield offered
+        except asyncio.CancelledError:  # the transaction may still be committed
+            if offered.offer is not None:
+                self._release_later(self._store.release_offered(person_id, offered.offer.token), channel)
+            raise
+        if stream is not None and offered.lease is not None:
+            self._push(offered.lease, stream)
+        if offered.has_pending:
+            self._ready(channel)
+
+    def _push(self, lease: Lease, stream: PullStream) -> None:
+        if self._is_attached(stream):
+            stream.push(lease)
+        else:  # it has ended meanwhile, and does not know of the lease
+            self._release_later(self._store.release([(lease.reply.id, lease.token)]), stream.channel)
+
+    def _release_later(self, releasing: Coroutine[None, None, None], channel: str) -> None:
+        """Release a lease that no stream has seen. If that fails, the lease expires."""
+        task = asyncio.create_task(self._release(releasing, channel))
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    async def _release(self, releasing: Coroutine[None, None, None], channel: str) -> None:
+        try:
+            await releasing
+        except KernelError as error:
+            log.warning("a lease without a stream is not released: %s", error.reason)
+        self._ready(channel)

@@ -7,13 +7,10 @@ keep their state.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter, defaultdict
-from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, overload
 
-from kernel_service.errors import KernelError
-from kernel_service.outbox.offered_lease import StreamOffer
+from kernel_service.outbox.offered_lease import LeaseOffers
 from kernel_service.outbox.pull_stream import PullStream
 from kernel_service.outbox.shared_poll import SharedPoll
 from kernel_service.outbox.typing import Typing, TypingStream
@@ -21,14 +18,14 @@ from kernel_service.ports import outbox
 from kernel_service.ports.outbox import AckResult, Lease, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from kernel_service.media.transfers import MediaTransfers
+    from kernel_service.outbox.offered_lease import StreamOffer
     from kernel_service.ports.media import MediaWanted
     from kernel_service.ports.outbox import OutboxStore, PartAck, PartReceipt
     from kernel_service.ports.typing import TypingItem
-
-log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
 GRACE_SECONDS = 15.0
@@ -57,7 +54,7 @@ class Outbox:
         self._wakeups: Counter[str] = Counter()
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)
         self._to_expire: list[tuple[list[tuple[str, str]], float]] = []
-        self._releases: set[asyncio.Task[None]] = set()
+        self._offers = LeaseOffers(store, self.ready, self._is_attached)
         self._swept_at = clock()
         self._closed = False
 
@@ -71,54 +68,20 @@ class Outbox:
         for stream in self._of(channel):
             stream.poll_now()
 
-    @contextmanager
-    def offered_lease(self, person_id: str, channel: str, address: str) -> Iterator[StreamOffer]:
-        """Reserve the credit of a stream for the first reply that a transaction of this person stores."""
-        stream = self._stream_with_room(channel, address)
-        offered = StreamOffer(stream, LEASE_SECONDS)
-        try:
-            with stream.reserved(1) if stream is not None else nullcontext():
-                yield offered
-        except asyncio.CancelledError:  # the transaction may still be committed
-            if offered.offer is not None:
-                self._release_later(self._store.release_offered(person_id, offered.offer.token), channel)
-            raise
-        if stream is not None and offered.lease is not None:
-            self._push(offered.lease, stream)
-        if offered.has_pending:
-            self.ready(channel)
+    def offered_lease(self, person_id: str, channel: str, address: str) -> AbstractContextManager[StreamOffer]:
+        """Reserve the credit of a stream for the first reply that a transaction of this person stores.
 
-    def _stream_with_room(self, channel: str, address: str) -> PullStream | None:
-        """The stream with the most room. None if older replies wait for credit, since those come first."""
-        if self._closed:
-            return None
-        now = self._clock()
+        While older replies wait for credit, no stream is offered, since those come first.
+        """
         streams = [
             stream
             for stream in self._of(channel)
-            if stream.serves(address) and not self._polls[stream.scope].has_backlog and stream.room(now)
+            if stream.serves(address) and not self._polls[stream.scope].has_backlog and not self._closed
         ]
-        return max(streams, key=lambda stream: stream.room(now), default=None)
+        return self._offers.offered(streams, person_id, channel, seconds=LEASE_SECONDS, now=self._clock())
 
-    def _push(self, lease: Lease, stream: PullStream) -> None:
-        if stream in self._streams and not stream.ended:
-            stream.push(lease)
-        else:  # it has ended meanwhile, and does not know of the lease
-            self._release_later(self._store.release([(lease.reply.id, lease.token)]), stream.channel)
-
-    def _release_later(self, releasing: Coroutine[None, None, None], channel: str) -> None:
-        """Release a lease that no stream has seen. If that fails, the lease expires."""
-
-        async def release() -> None:
-            try:
-                await releasing
-            except KernelError as error:
-                log.warning("a lease without a stream is not released: %s", error.reason)
-            self.ready(channel)
-
-        task = asyncio.create_task(release())
-        self._releases.add(task)
-        task.add_done_callback(self._releases.discard)
+    def _is_attached(self, stream: PullStream) -> bool:
+        return stream in self._streams and not stream.ended
 
     @overload
     def pull(
