@@ -109,12 +109,13 @@ class Inbox:
         if await brings_locked_file(message.payload):
             message = replace(message, locked_file=True)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
-        await self._note_time_zone(accepted, message)
+        has_moved = await self._note_time_zone(accepted, message)
         if accepted.wants_media:
             self._media_wanted(message.channel)
         # Also for a repeat: its first call may have been cancelled just when the message became durable.
         if accepted.status is MessageStatus.ACCEPTED:
             self._typing.accepted(accepted.seq, message)
+            self._kernels.arrived(accepted.person_id, None if has_moved else accepted.plain)
             self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
         if accepted.taken_back:
             self._waiters.taken_back(accepted.taken_back)
@@ -129,15 +130,19 @@ class Inbox:
                 self._chat_links.clear()
             self._chat_links[chat] = message.chat_link
 
-    async def _note_time_zone(self, accepted: Accepted, message: Message) -> None:
-        """Store the time zone. Each message carries it, and a change is written. A repeat may carry an older one."""
+    async def _note_time_zone(self, accepted: Accepted, message: Message) -> bool:
+        """Store the time zone. Each message carries it, and a change is written. A repeat may carry an older one.
+
+        Returns whether it was written.
+        """
         person_id, zone = accepted.person_id, message.time_zone
         if not zone or accepted.duplicate or self._time_zones.get(person_id) == zone:
-            return
+            return False
         await self._people.keep_time_zone(person_id, zone)
         if len(self._time_zones) >= MOST_TIME_ZONES:
             self._time_zones.clear()
         self._time_zones[person_id] = zone
+        return True
 
     def _pause(self, accepted: Accepted) -> float:
         return self._debounce if accepted.command is Command.NONE else 0.0

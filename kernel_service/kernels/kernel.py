@@ -11,6 +11,7 @@ from kernel_service.kernels.history import CONTEXT_TOKENS, History
 if TYPE_CHECKING:
     import asyncio
 
+    from kernel_service.kernels.foresight import Foresight
     from kernel_service.ports.kernels import Activation
 
 
@@ -27,13 +28,14 @@ class Kernel:
 
     `wakeup` is set while a turn runs, and done when a new message may concern the turn. `leaving`: the process ends, so
     the turn stops at its next durable step. `outdated`: the store has changed, so the turn stops and is resumed from
-    the store. `context_tokens` limits the context of the model.
+    the store. `context_tokens` limits the context of the model. `foresight` is None if the store decides what is next.
     """
 
     __slots__ = (
         "activated_at",
         "context_tokens",
         "epoch",
+        "foresight",
         "history",
         "last_used_at",
         "leaving",
@@ -49,6 +51,7 @@ class Kernel:
         self.context_tokens = activation.context_tokens or CONTEXT_TOKENS
         self.activated_at = self.last_used_at = now
         self.wakeup: asyncio.Future[None] | None = None
+        self.foresight: Foresight | None = None
         self.leaving = False
         self.outdated = False
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.kernels import KernelStore
+    from kernel_service.ports.turns import TurnMessage
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,12 @@ class KernelMap:
         else:
             self._timers.drop(person_id)
             self.wake(person_id)
+
+    def arrived(self, person_id: str, message: TurnMessage | None) -> None:
+        """A message waits for a turn. None: it is not plain, so the store decides what is next."""
+        kernel = self._kernels.get(person_id)
+        if kernel is not None and kernel.foresight is not None:
+            kernel.foresight = kernel.foresight.with_message(message) if message is not None else None
 
     def _wake_turn(self, person_id: str) -> None:
         if (kernel := self._kernels.get(person_id)) is not None:

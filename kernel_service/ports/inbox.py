@@ -9,6 +9,7 @@ from kernel_service.ports.commands import Command
 
 if TYPE_CHECKING:
     from kernel_service.ports.messages import Answer, Message, MessageStatus
+    from kernel_service.ports.turns import TurnMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Accepted:
     """A durable message. `status` and `turn_id` are current (a duplicate may have been answered long ago).
 
     `taken_back` are the waiting messages, by seq, that a "stop" ended. A message that was sent before a "stop" and
-    arrives after it is STOPPED from the start. `wants_media`: it waits for its file.
+    arrives after it is STOPPED from the start. `wants_media`: it waits for its file. `plain` is the message as a turn
+    answers it, unless it is a repeat, a command or a file.
     """
 
     person_id: str
@@ -27,6 +29,7 @@ class Accepted:
     command: Command = Command.NONE
     taken_back: tuple[int, ...] = ()
     wants_media: bool = False
+    plain: TurnMessage | None = None
 
 
 class InboxStore(Protocol):

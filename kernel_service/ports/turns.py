@@ -107,8 +107,9 @@ class Turn:
     it is `closed` (by its first side effect, or because it must run alone). `stopped`: the person has stopped it.
     `told_busy`: they were told once that the service is busy. `dropped` items at the end of the history were superseded
     when it was opened. `time_zone` is the person's, by its IANA name; empty: unknown. `replied` and `replied_fixed`
-    count the replies of turns to the person in the UTC day before it was opened, and the fixed ones among them.
-    `connections` are the person's when it was opened, the oldest first.
+    count the replies of turns to the person in the UTC day of its opening, its own included once it has ended, and the
+    fixed ones among them.
+    `connections` are the person's when it was opened, the oldest first; None: they are not known.
     """
 
     id: str
@@ -128,7 +129,7 @@ class Turn:
     time_zone: str = ""
     replied: int = 0
     replied_fixed: int = 0
-    connections: Sequence[Connection] = ()
+    connections: Sequence[Connection] | None = ()
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
 
@@ -191,6 +192,14 @@ class TurnStore(Protocol):
 
         The attempt is noted before it starts. An attempt that another process began and never ended counts as a crash,
         and as a crash alone if no other turn ran beside it. A turn with several crashes is not opened BESIDE others.
+        """
+        ...
+
+    def begin(self, person_id: str, epoch: int, message: TurnMessage, *, now: float, debounce: float) -> Turn:
+        """The new turn of a message that the kernel expects to be all that waits.
+
+        Its opening commits behind, and opens nothing if the store has anything else. Then no write of the turn
+        succeeds: each raises LeaseLost.
         """
         ...
 

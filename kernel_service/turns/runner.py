@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import LeaseLost, StoreUnavailable
-from kernel_service.ports.turns import Quarantined, Turn, TurnPlacement
+from kernel_service.kernels import foresight
+from kernel_service.ports.turns import AT_ONCE, Quarantined, Turn, TurnPlacement
 from kernel_service.turns.execution.assembly import turn_execution
 from kernel_service.turns.quarantine import Quarantine
 
@@ -38,8 +39,30 @@ class TurnRunner:
     async def run_next(self, kernel: Kernel) -> float | None:
         """Run the turn that is due. Returns when to call again (epoch seconds), or None if nothing waits."""
         async with self._quarantine.beside():
+            if (turn := self._begun(kernel)) is not None:
+                return await self._execute_begun(kernel, turn)
             due = await self._run(kernel, TurnPlacement.BESIDE)
         return await self._run_quarantined(kernel, due) if isinstance(due, Quarantined) else due
+
+    def _begun(self, kernel: Kernel) -> Turn | None:
+        """The turn of a plain message, with an opening that commits while the model works. None: ask the store.
+
+        A process that dies before the commit counts a crash too few. So the first turn of a kernel always asks the
+        store: a message that crashes each process is counted from the second crash on.
+        """
+        expected, now = kernel.foresight, self._clock()
+        message = expected.next_message(now, self._debounce) if expected is not None else None
+        if expected is None or message is None:
+            return None
+        turn = self._turns.begin(kernel.person_id, kernel.epoch, message, now=now, debounce=self._debounce)
+        expected.apply(turn)
+        return turn
+
+    async def _execute_begun(self, kernel: Kernel, turn: Turn) -> float | None:
+        try:
+            return await self._execute(kernel, turn)
+        except LeaseLost:
+            return AT_ONCE  # the store has another turn for the person, or another owner: it says which
 
     async def _run(
         self, kernel: Kernel, room: TurnPlacement, isolation: Isolation | None = None
@@ -48,9 +71,19 @@ class TurnRunner:
             kernel.person_id, kernel.epoch, now=self._clock(), debounce=self._debounce, room=room
         )
         if not isinstance(due, Turn):
+            kernel.foresight = kernel.foresight if isinstance(due, float) else None
             return due
         async with self._isolation_bounded(kernel, due, isolation):
-            return await turn_execution(self._dependencies, kernel, due).run()
+            return await self._execute(kernel, due)
+
+    async def _execute(self, kernel: Kernel, turn: Turn) -> float | None:
+        try:
+            due = await turn_execution(self._dependencies, kernel, turn).run()
+        except BaseException:
+            kernel.foresight = None
+            raise
+        kernel.foresight = foresight.after(turn, kernel.foresight, self._clock()) if due is None else None
+        return due
 
     async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
         if turn.crashes_alone >= self._most_crashes_alone:

@@ -14,7 +14,8 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.media import WAIT_SECONDS
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode, Usage
-from kernel_service.storable import to_json
+from kernel_service.ports.turns import TurnMessage
+from kernel_service.storable import from_json, to_json
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
 from kernel_service.storage.engine.units import SqlPort, reads, writes
@@ -26,7 +27,7 @@ from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
-from kernel_service.storage.schema.payloads import to_stored
+from kernel_service.storage.schema.payloads import from_stored, to_stored
 from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, turn
 from kernel_service.storage.sealing.ciphers import place
 
@@ -170,6 +171,7 @@ class SqlInbox(SqlPort):
             command=command,
             taken_back=taken_back,
             wants_media=file is not None and file.wanted,
+            plain=_plain(received, seq, stored, sent_at, now) if command is Command.NONE and file is None else None,
         )
 
     @reads
@@ -194,6 +196,20 @@ class SqlInbox(SqlPort):
     @reads
     def due_people(self, tx: Tx, *, now: float, limit: int) -> list[str]:
         return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
+
+
+def _plain(received: Message, seq: int, stored: bytes, sent_at: float, now: float) -> TurnMessage:
+    """The message with the payload that the store gives back."""
+    return TurnMessage(
+        seq,
+        received.message_id,
+        received.channel,
+        received.address,
+        from_stored(from_json(stored)),
+        now,
+        received.reply_mode,
+        sent_at=sent_at,
+    )
 
 
 def _check_room(pending: int, max_pending: int) -> None:

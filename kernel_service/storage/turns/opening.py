@@ -133,6 +133,17 @@ _SUPERSEDE = (
 )
 
 
+def open_expected(tx: Tx, expected: Turn, epoch: int, *, now: float, debounce: float) -> None:
+    """Open the turn if its messages are what is due, else do nothing."""
+    rows = tx.execute(_DUE, {"person": expected.person_id, "day": day_of(now)}).all()
+    if not rows or rows[0].epoch != epoch or rows[0].open_turn is not None or rows[0].seq is None:
+        return
+    members = waiting.together(rows)
+    same = [row.seq for row in members] == [message.seq for message in expected.messages]
+    if same and waiting.gathered_at(members, debounce) <= now:
+        _open_new(tx, expected.id, rows[0], members, now)
+
+
 def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:
     rows = tx.execute(_DUE, {"person": person_id, "day": day_of(now)}).all()
     lease = leases.own(rows[0] if rows else None, epoch)
@@ -242,16 +253,7 @@ def _begin(
     if ready > now:
         return ready
     turn_id, person_id = new_id("t", now), members[0].person_id
-    row = {
-        "id": turn_id,
-        "person_id": person_id,
-        "status": TurnStatus.RUNNING.value,
-        "started_at": now,
-        "attempt_owner": lease.owner,
-        "closed": members[0].alone,
-    }
-    tx.execute(_BEGIN, row)
-    _take(tx, members, turn_id)
+    _open_new(tx, turn_id, lease, members, now)
     return Turn(
         turn_id,
         person_id,
@@ -260,6 +262,19 @@ def _begin(
         closed=members[0].alone,
         started_at=now,
     )
+
+
+def _open_new(tx: Tx, turn_id: str, lease: Row[Any], members: Sequence[Row[Any]], now: float) -> None:
+    row = {
+        "id": turn_id,
+        "person_id": members[0].person_id,
+        "status": TurnStatus.RUNNING.value,
+        "started_at": now,
+        "attempt_owner": lease.owner,
+        "closed": members[0].alone,
+    }
+    tx.execute(_BEGIN, row)
+    _take(tx, members, turn_id)
 
 
 def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessage]:

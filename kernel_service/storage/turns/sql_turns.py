@@ -15,13 +15,15 @@ from kernel_service.ports.turns import (
     Ended,
     HistoryItem,
     Turn,
+    TurnMessage,
     TurnPlacement,
     TurnStatus,
 )
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
-from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.engine.units import SqlPort, writes, writes_behind
 from kernel_service.storage.people import leases
+from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.transitions import is_one_of, may_become
 from kernel_service.storage.schema.turns import tool_call, turn
@@ -100,7 +102,16 @@ class SqlTurns(SqlPort):
     ) -> NextTurn:
         return opening.due(tx, person_id, epoch, now=now, debounce=debounce, room=room)
 
-    @reads
+    def begin(self, person_id: str, epoch: int, message: TurnMessage, *, now: float, debounce: float) -> Turn:
+        expected = Turn(new_id("t", now), person_id, [message], begun=False, started_at=now)
+        self._open(expected, epoch, now=now, debounce=debounce)
+        return expected
+
+    @writes_behind(in_order_of="expected.person_id")
+    def _open(self, tx: Tx, expected: Turn, epoch: int, *, now: float, debounce: float) -> None:
+        opening.open_expected(tx, expected, epoch, now=now, debounce=debounce)
+
+    @writes(in_order_of="turn.person_id")  # the turn's opening may not be committed yet
     def check_interrupts(self, tx: Tx, turn: Turn) -> None:
         waiting.check(tx, turn)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, and_, bindparam, select
 
 from kernel_service.errors import LeaseLost
+from kernel_service.kernels.foresight import LATE_SECONDS
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Newcomers, Stopped
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 # A burst is answered as one, but its size is bounded.
 MAX_MEMBERS = 50
 DEBOUNCE_LIMIT = 5
-# A message this late was delayed in transit. Others of its person may be delayed too, so they get more time.
-LATE_SECONDS = 5.0
+# Messages that were delayed in transit together get more time.
 LATE_DEBOUNCE = 4
 MAX_JOINS = 3
 

@@ -101,6 +101,8 @@ class TurnJournal:
                 )
             )  # fmt: skip
             offered.stored(ended.stored)
+        self.turn.replied += len(replies)
+        self.turn.replied_fixed += len(replies) if fixed else 0
         self.transcript.mark_stored()
         self.transcript.has_ended = True
         if self.turn.is_new_chat:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
-from kernel_service.errors import StoreUnavailable
+from kernel_service.errors import LeaseLost, StoreUnavailable
 from kernel_service.ports.interruptions import Stopped
-from kernel_service.ports.messages import Reply, ReplyMode, Usage
+from kernel_service.ports.messages import Message, Reply, ReplyMode, Usage
+from kernel_service.ports.payloads import Image, Payload, Text
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.opening.open_store import open_store
@@ -21,6 +23,7 @@ from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from kernel_service.ports.payloads import Content
     from kernel_service.storage.store import Store
 
 OPENING = 3
@@ -57,6 +60,42 @@ async def test_plain_turn_takes_few_statements(store: Store, monkeypatch: pytest
     assert len(opening) == OPENING, "\n\n".join(opening)
     assert len(end) == END, "\n\n".join(end)
     assert not ended.waits
+
+
+async def test_expected_turn_is_the_one_that_the_store_opens(store: Store) -> None:
+    """The message as the kernel has it in memory is the message that the store gives."""
+    owner = await own(store, await say(store, "m1"))
+    await owner.end(await owner.open())
+    odd = Payload(
+        Text("a\x00b \ufeff🙂\u2028" * 3), quoted_message_id="q1", forwarded=True, sent_at_ns=int(NOW - 3) * 10**9
+    )
+    accepted = await store.inbox.accept(Message("test:ann", "m2", odd), now=NOW, max_pending=9)
+    assert accepted.plain is not None
+    begun = store.turns.begin(owner.person_id, owner.epoch, accepted.plain, now=NOW, debounce=0)
+    again = await owner.open()
+    assert (again.id, again.messages, again.started_at) == (begun.id, begun.messages, begun.started_at)
+
+
+@pytest.mark.parametrize("content", [Text("stop"), Image("image/png", data=b"x")])
+async def test_command_and_file_are_not_plain(store: Store, content: Content) -> None:
+    accepted = await store.inbox.accept(Message("test:ann", "m1", Payload(content)), now=NOW, max_pending=9)
+    assert accepted.plain is None
+
+
+async def test_expected_turn_is_not_opened_if_anything_else_is_due(store: Store) -> None:
+    owner = await own(store, await say(store, "m1"))
+    known = (await owner.open()).messages[0]
+    for message in (known, replace(known, seq=known.seq + 1)):
+        begun = store.turns.begin(owner.person_id, owner.epoch, message, now=NOW, debounce=0)
+        with pytest.raises(LeaseLost):
+            await owner.end(begun)
+    await owner.end(await owner.open())
+    await say(store, "m2")
+    await say(store, "m3")
+    begun = store.turns.begin(owner.person_id, owner.epoch, replace(known, seq=known.seq + 1), now=NOW, debounce=0)
+    with pytest.raises(LeaseLost):
+        await store.turns.check_interrupts(begun)
+    assert [message.message_id for message in (await owner.open()).messages] == ["m2", "m3"]
 
 
 async def test_end_tells_whether_a_message_waits(store: Store) -> None:

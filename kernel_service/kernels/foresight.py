@@ -1,0 +1,68 @@
+"""The owner's knowledge of a person's next turn, so that a plain turn begins without a question to the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.ports.commands import Command
+
+if TYPE_CHECKING:
+    from kernel_service.ports.turns import Turn, TurnMessage
+
+LATE_SECONDS: Final = 5.0
+"""A message this late was delayed in transit. Others of the same person may be delayed too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """It begins with the end of a turn after which nothing waited. `arrived` are the messages accepted since.
+
+    `replied` and `replied_fixed` count the replies of `day` (UTC). The opening of the turn verifies all that could have
+    changed elsewhere.
+    """
+
+    time_zone: str
+    day: int
+    replied: int
+    replied_fixed: int
+    has_connections: bool
+    arrived: tuple[TurnMessage, ...] = ()
+
+    def with_message(self, message: TurnMessage) -> Foresight:
+        return replace(self, arrived=(*self.arrived, message))
+
+    def next_message(self, now: float, debounce: float) -> TurnMessage | None:
+        """The only message of a plain turn that may begin. None: the store decides what is next."""
+        if len(self.arrived) != 1:
+            return None
+        message = self.arrived[0]
+        is_late = message.accepted_at - message.sent_at > LATE_SECONDS
+        return None if is_late or now < message.accepted_at + debounce else message
+
+    def apply(self, turn: Turn) -> None:
+        """Give the turn what an opening reads from the store."""
+        turn.time_zone = self.time_zone
+        turn.connections = None if self.has_connections else ()
+        if self.day == _day(turn.started_at):
+            turn.replied, turn.replied_fixed = self.replied, self.replied_fixed
+
+
+def after(turn: Turn, earlier: Foresight | None, now: float) -> Foresight | None:
+    """The foresight when this turn has ended and nothing waited. None: the next turn asks the store."""
+    if turn.messages[0].command is not Command.NONE or _day(turn.started_at) != _day(now):
+        return None
+    answered = {message.seq for message in turn.messages}
+    return Foresight(
+        turn.time_zone,
+        _day(now),
+        turn.replied,
+        turn.replied_fixed,
+        has_connections=turn.connections is None or bool(turn.connections),
+        arrived=tuple(message for message in (earlier.arrived if earlier else ()) if message.seq not in answered),
+    )
+
+
+def _day(now: float) -> int:
+    return int(now // DAY_SECONDS)
