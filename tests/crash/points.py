@@ -80,6 +80,13 @@ CONNECTING: Final[Mapping[str, Point]] = {
 APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_APPROVALS}.decide")}
 """In addition to the points of any turn."""
 
+EXPECTED: Final[Mapping[str, Point]] = {
+    "opening not written": Point("after", f"{_TURNS}.begin"),
+    "model not asked": Point("before", "kernel_service.models.openai_responses:OpenAIResponses.answer"),
+    "turn not ended": Point("before", f"{_TURNS}.end"),
+}
+"""In a turn that begins before its opening is committed: the second turn of a person in a process."""
+
 GATEWAY: Final[Mapping[str, Point]] = {
     "reply pulled": Point("before", "whatsapp_gateway.outbound.reply_sender:ReplySender.deliver"),
     "message handed over": Point("after", "whatsapp_gateway.kernel.client:KernelClient.accept"),
@@ -104,7 +111,10 @@ POISONED: Final[Mapping[str, Point]] = {
 
 LOADED: Final = {"kernel_service": KERNEL, "whatsapp_gateway": GATEWAY}
 """The points that every load reaches."""
-POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING, **APPROVING, **POISONED}, "whatsapp_gateway": GATEWAY}
+POINTS: Final = {
+    "kernel_service": {**KERNEL, **EXPECTED, **CONNECTING, **APPROVING, **POISONED},
+    "whatsapp_gateway": GATEWAY,
+}
 
 
 @dataclass(frozen=True, slots=True)

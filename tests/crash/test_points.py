@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.crash.checker import judge
-from tests.crash.points import GATEWAY, KERNEL, Doom
+from tests.crash.points import EXPECTED, GATEWAY, KERNEL, Doom
 from tests.crash.system import System
 from tests.crash.times import short
 
@@ -29,6 +29,22 @@ _ON_POSTGRESQL: Final = ("message accepted", "tool called", "end not committed",
 async def test_the_kernel_service_dies(system: System, subtests: pytest.Subtests) -> None:
     points = [point for point in KERNEL if point not in _NOT_SENT]
     await _dies_at_each(system, system.kernel, points, subtests)
+
+
+async def test_the_kernel_service_dies_in_a_turn_that_it_expected(system: System, subtests: pytest.Subtests) -> None:
+    person = await system.person()
+    for point in EXPECTED:
+        with subtests.test(point):
+            await system.kernel.kill()
+            await system.restart(system.kernel, doom=Doom(point, nth=1 if point == "opening not written" else 2))
+            await system.answered(await system.writes(person))
+            token = await system.writes(person)
+            assert await system.kernel.ended() == _KILLED
+            await system.restart(system.kernel)
+            await system.answered(token)
+            await system.settled(person)
+            verdict = judge(system.log)
+            assert (verdict.faults, verdict.residue.total()) == ([], 0)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
