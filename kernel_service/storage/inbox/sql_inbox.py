@@ -199,7 +199,7 @@ class SqlInbox(SqlPort):
 
 
 def _plain(received: Message, seq: int, stored: bytes, sent_at: float, now: float) -> TurnMessage:
-    """The message with the payload that the store gives back."""
+    """The message as a turn reads it from the store."""
     return TurnMessage(
         seq,
         received.message_id,
