@@ -44,8 +44,10 @@ class Forms:
         shape: Any = tuple(values) if self._by_columns else ()
         if self._lists:
             shape = shape, *(len(values.get(name, ())) for name in self._lists)
-        if shape in self._known:
+        try:
             return self._known[shape]
+        except KeyError:  # asked in one step, because another thread may clear them
+            pass
         if len(self._known) >= MOST:
             self._known.clear()
         compiled = _compiled(statement, values, dialect)

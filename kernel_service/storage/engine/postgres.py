@@ -47,6 +47,8 @@ WRITERS = 4
 """Connections of the pool for writers. Readers and `write_apart` use the others."""
 APART = 2
 """Concurrent transactions with low priority (`write_apart`)."""
+PREPARED = 200
+"""Prepared statements of a connection: more than are in frequent use, with the common lengths of their lists."""
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 _PAUSE_SECONDS = 0.1
@@ -86,12 +88,14 @@ def _creator(server: Server, *, settings: dict[str, str], seconds: float | None 
     """Like SQLAlchemy's own creator for an `async_creator`, which cannot pass arguments to its adapter."""
     driver: Any = PGDialect_asyncpg.import_dbapi()  # type: ignore[no-untyped-call]
     # In another session a prepared statement is unknown, or is another client's statement.
-    unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if server.multiplexed else {}
+    prepared: dict[str, Any] = {"prepared_statement_cache_size": 0 if server.multiplexed else PREPARED}
+    if server.multiplexed:
+        prepared["prepared_statement_name_func"] = str  # unnamed
 
     async def connected() -> asyncpg.Connection:
         return await server.connect(settings=settings, seconds=seconds)
 
-    return lambda: driver.connect(async_creator_fn=connected, **unnamed)
+    return lambda: driver.connect(async_creator_fn=connected, **prepared)
 
 
 def _breaks_batch(error: Exception) -> bool:
@@ -146,7 +150,7 @@ class PostgresEngine:
     async def _run(self, database: AsyncEngine, unit: Callable[[Tx], T], tries: int = 1) -> T:
         try:
             async with database.begin() as connection:
-                result = await connection.run_sync(lambda sync: unit(self._tx(sync)))
+                result = await _run_on(connection, lambda sync: unit(self._tx(sync)))
         except AWAY as error:
             if not _breaks_batch(error):
                 raise
@@ -179,6 +183,16 @@ class PostgresEngine:
 
     def _tx(self, connection: Connection) -> Tx:
         return Tx(connection, self.statements, self._keyring, self._digests)
+
+
+async def _run_on(connection: AsyncConnection, unit: Callable[[Connection], T]) -> T:
+    """A connection that met a fault other than the unit's is not used again: its prepared statements may be stale."""
+    try:
+        return await connection.run_sync(unit)
+    except AWAY as error:
+        if _breaks_batch(error):
+            await connection.invalidate()
+        raise
 
 
 def _writers_of(database: AsyncEngine) -> int:

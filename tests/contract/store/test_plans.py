@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING, Final
@@ -90,6 +91,10 @@ INDEXES: Final = {
     "FROM token_reservation WHERE token_reservation.until": "ix_token_reservation_until",
 }
 """The index that hot statements, and statements over many rows, must use."""
+LARGE: Final = {"person", "alias", "kernel", "message", "turn", "item", "reply", "reply_part", "usage"}
+"""The tables that grow with people and messages."""
+NEWEST: Final = ("ORDER BY message.seq DESC LIMIT", "ORDER BY reply.seq DESC LIMIT")
+"""The scans of these end at the first row."""
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +166,18 @@ async def test_no_statement_scans_unneeded_rows(crowded_url: str, *, analyzed: b
     kind = crowded_url.partition(":")[0]
     dear = [cost for cost in dearest(costs) if cost.looked_at > MOST[kind] and not _named(cost, MORE)]
     assert not dear, "\n\n".join(map(str, dear))
+    scans = [cost for cost in dearest(costs) if _scanned(cost) and not _named(cost, NEWEST)]
+    assert not scans, "\n\n".join(map(str, scans))
     for part, index in INDEXES.items():
         found = [cost for cost in costs if part in cost.statement]
         assert found, f"no statement has {part}"
         wrong = [cost for cost in found if index not in cost.plan]
         assert not wrong, "\n\n".join(map(str, wrong))
+
+
+def _scanned(cost: Cost) -> set[str]:
+    """The large tables of which the plan reads every row."""
+    return LARGE & set(re.findall(r"^ *(?:SCAN (?=\w+$)|Seq Scan )(\w+)", cost.plan, re.MULTILINE))
 
 
 def _named(cost: Cost, parts: Iterable[str]) -> bool:

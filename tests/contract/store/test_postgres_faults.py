@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
@@ -108,3 +109,18 @@ async def cut(url: str) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = 'kernel_service' AND pid <> pg_backend_pid()",
     )
+
+
+async def test_a_changed_column_disturbs_each_connection_once(postgres_url: str) -> None:
+    """As after a migration beside a running process: the server refuses the statements that it prepared before."""
+    store = await open_store(postgres_url, keys("test"), pool=2)
+    await store.chats.keep_link("test", "desk", "https://a.example")
+    assert await store.chats.link("test", "desk") == "https://a.example"
+    await command(postgres_url, "ALTER TABLE chat ALTER COLUMN link TYPE varchar(100)")
+    for _ in range(2):
+        with contextlib.suppress(StoreUnavailable):
+            await store.chats.link("test", "desk")
+    assert await store.chats.link("test", "desk") == "https://a.example"
+    await store.chats.keep_link("test", "desk", "https://b.example")
+    assert await store.chats.link("test", "desk") == "https://b.example"
+    await store.close()
