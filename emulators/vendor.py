@@ -10,6 +10,7 @@ from emulators.control import Control
 from emulators.faults import Call, Fault, Faults, Hold, Match, drop, every
 
 KEPT_REQUESTS = 1000
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 Handler = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
 
@@ -39,6 +40,8 @@ class Vendor:
         self.faults = Faults()
         self.after = Faults()
         self.make_id = make_id
+        self.compresses = False
+        """Whether answers are compressed for clients that accept it, as behind a content delivery network."""
 
     def check_key(self, request: web.Request) -> None:
         """Raises RefusedError unless the request carries the project's key."""
@@ -102,6 +105,8 @@ class Vendor:
                 if fault is not None:
                     return self._faulty(request, fault)
                 answer = await handler(request, call)
+                if self.compresses and not answer.prepared:
+                    answer.enable_compression()
                 fault = await self.after.pass_through(call)
                 return answer if fault is None else self._faulty(request, fault)
             except RefusedError as refused:
@@ -147,4 +152,6 @@ class Vendor:
             response.body = fault.body.encode()
         if fault.retry_after is not None:
             response.headers["Retry-After"] = f"{fault.retry_after:g}"
+        if fault.status in _REDIRECTS:
+            response.headers["Location"] = "https://elsewhere.invalid/"
         return response

@@ -171,6 +171,8 @@ class OpenAI(Vendor):
 
     async def _streamed(self, http: web.Request, response: dict[str, Any], turn: Turn) -> web.StreamResponse:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        if self.compresses:
+            stream.enable_compression()
         await stream.prepare(http)
         told = list(events(response))
         if any(isinstance(output, ErrorEvent) for output in turn):

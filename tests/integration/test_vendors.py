@@ -36,6 +36,14 @@ async def test_an_invalid_answer_of_the_model_is_retried(world: World) -> None:
     assert "hello" in answer.text
 
 
+async def test_compressed_answers_of_every_vendor_are_understood(world: World) -> None:
+    alice = world.phone("Alice")
+    world.emulators.openai.compresses = world.emulators.composio.compresses = True
+    assert "hello" in (await world.ask(alice, "hello")).text
+    await connect(world, alice)
+    assert "Call the bank" in (await world.ask(alice, "create a task: Call the bank")).text
+
+
 async def test_a_permanently_refused_message_is_reported_and_spoils_nothing(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(400, times=1)

@@ -59,6 +59,17 @@ async def test_text_and_what_is_sent(emulators: Emulators, model: OpenAIResponse
     assert body["tools"][0]["strict"] is False
 
 
+@pytest.mark.parametrize("watched", [False, True])
+async def test_compressed_answers(emulators: Emulators, model: OpenAIResponses, watched: bool) -> None:
+    emulators.openai.compresses = True
+    emulators.openai.script(["Good morning. " * 50])
+    heard: list[str] = []
+    answer = await model.answer(asking(model, "Hello"), heard.append if watched else None)
+    assert answer.text.startswith("Good morning.")
+    assert "".join(heard) == (answer.text if watched else "")
+    assert "gzip" in emulators.openai.requests[0].headers["Accept-Encoding"]
+
+
 async def test_items_go_back_verbatim(emulators: Emulators, model: OpenAIResponses) -> None:
     emulators.openai.script([ToolCall("clock", {"zone": "UTC"}), "It is noon."])
     first = asking(model, "What time is it?")
