@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.ports.outbox import AckResult, Outcome
-from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, receipt
+from kernel_service.ports.lease_tokens import new_token
+from kernel_service.ports.messages import Reply, ReplyMode, Usage
+from kernel_service.ports.outbox import AckResult, LeaseOffer, Outcome
+from kernel_service.ports.turns import TurnStatus
+from tests.contract.store.outbox import ADDRESS, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, receipt
+from tests.contract.store.owner import own, say
 from tests.contract.store.seen_transitions import check_transitions, watch
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from kernel_service.ports.outbox import Lease
     from kernel_service.storage.store import Store
 
@@ -37,14 +43,19 @@ class Network:
 
     async def step(self) -> None:
         self.now += self.chance.random() * 3
-        actions = [self.pull, self.send, self.send, self.send, self.report, self.lapse]
-        await self.chance.choice(actions)()
+        await self.chance.choice(self.actions())()
+
+    def actions(self) -> list[Callable[[], Awaitable[None]]]:
+        return [self.pull, self.send, self.send, self.send, self.report, self.lapse]
 
     async def pull(self) -> None:
         for lease in await pull(self.store, now=self.now, limit=self.chance.randint(1, 4)):
-            assert [one for one in self.leases if one.person_id == lease.person_id and self._runs(one)] == []
-            assert lease.sent_parts == sorted(part for reply_id, part in self.known if reply_id == lease.reply.id)
-            self.leases.append(lease)
+            self.got(lease)
+
+    def got(self, lease: Lease) -> None:
+        assert [one for one in self.leases if one.person_id == lease.person_id and self._runs(one)] == []
+        assert lease.sent_parts == sorted(part for reply_id, part in self.known if reply_id == lease.reply.id)
+        self.leases.append(lease)
 
     def _runs(self, lease: Lease) -> bool:
         """A lease ends at its time, or when a receipt reports the last part as delivered."""
@@ -97,6 +108,62 @@ class Network:
         await lapse(self.store, now=self.now, attended=attended, grace=GRACE)
 
 
+class Answers(Network):
+    """Replies of turns that end meanwhile, with or without a stream that has credit."""
+
+    def __init__(self, store: Store, seed: int) -> None:
+        super().__init__(store, seed)
+        self.to_say = {f"test:{number}": list(range(REPLIES)) for number in range(4)}
+        self.leased_at_once = 0
+
+    def actions(self) -> list[Callable[[], Awaitable[None]]]:
+        return [*super().actions(), self.answer]
+
+    async def answer(self) -> None:
+        if not (waiting := [user_id for user_id, texts in self.to_say.items() if texts]):
+            return
+        user_id = self.chance.choice(waiting)
+        text = str(self.to_say[user_id].pop(0))
+        person = await say(self.store, text, user_id, reply_mode=ReplyMode.OUTBOX, address=ADDRESS, now=self.now)
+        owner = await own(self.store, person)
+        offer = LeaseOffer(new_token("gateway-1"), LEASE_SECONDS) if self.chance.random() < 0.7 else None
+        ended = await self.store.turns.end(
+            await owner.open(self.now), owner.epoch, [], [Reply(text)],
+            status=TurnStatus.COMPLETED, usage=Usage(), offer=offer, now=self.now,
+        )  # fmt: skip
+        if ended.stored.lease is not None:
+            self.leased_at_once += 1
+            self.got(ended.stored.lease)
+
+
+async def arrived_in_order(network: Network, people: dict[str, str]) -> None:
+    wanted = [(text, part) for text, parts in PARTS.items() for part in range(1, parts + 1)]
+    for user_id, person_id in people.items():
+        views, _ = await network.store.admin.replies(person_id, limit=100, before="")
+        assert {view.state for view in views} == {"sent"}
+        # a resent reply repeats parts, and never overtakes
+        assert list(dict.fromkeys(network.arrived[user_id])) == wanted
+    undoubted = RELIABLE - network.doubted
+    assert undoubted
+    assert [network.arrived[user_id] for user_id in undoubted] == [wanted] * len(undoubted)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_answers_that_are_leased_at_once_arrive_in_order(store: Store, seed: int) -> None:
+    await watch(store)
+    network = Answers(store, seed)
+    people = {user_id: (await Chat(store, user_id).write()).person_id for user_id in network.to_say}
+    for person_id in people.values():  # the first message is not to be answered
+        owner = await own(store, person_id)
+        turn = await owner.open(NOW)
+        await store.turns.end(turn, owner.epoch, [], [], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
+    for _ in range(700):
+        await network.step()
+    await arrived_in_order(network, people)
+    assert network.leased_at_once
+    assert ("leased", "sent") in (await check_transitions(store))["reply"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_every_reply_arrives_at_its_person_in_order(store: Store, seed: int) -> None:
     await watch(store)
@@ -107,14 +174,6 @@ async def test_every_reply_arrives_at_its_person_in_order(store: Store, seed: in
     network = Network(store, seed)
     for _ in range(600):
         await network.step()
-    wanted = [(text, part) for text, parts in PARTS.items() for part in range(1, parts + 1)]
-    for chat in chats:
-        views, _ = await store.admin.replies(chat.person_id, limit=100, before="")
-        assert {view.state for view in views} == {"sent"}
-        # a resent reply repeats parts, and never overtakes
-        assert list(dict.fromkeys(network.arrived[chat.user_id])) == wanted
+    await arrived_in_order(network, {chat.user_id: chat.person_id for chat in chats})
     seen = await check_transitions(store)
     assert {("pending", "leased"), ("leased", "sent"), ("leased", "in_doubt")} <= seen["reply"]
-    undoubted = RELIABLE - network.doubted
-    assert undoubted
-    assert [network.arrived[user_id] for user_id in undoubted] == [wanted] * len(undoubted)
