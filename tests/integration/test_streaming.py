@@ -101,8 +101,10 @@ async def test_an_unwatched_turn_is_not_streamed(world: World) -> None:
 @pytest.mark.parametrize("broken", [Cut(STORY), Cut(STORY, quietly=True), ErrorEvent(STORY)])
 async def test_text_of_a_broken_attempt_is_retracted(world: World, broken: Cut | ErrorEvent) -> None:
     world.emulators.openai.script([broken, "Another answer."])
+    stall = world.emulators.openai.stall("Once upon")
     async with watching(world, "a story") as screen:
-        pass
+        await screen.shows("Once upon")
+        stall.release()
     assert any(text and STORY.startswith(text) for text in screen.texts)
     assert screen.names.count("text_reset") == 1
     assert screen.text == "Another answer." == screen.replies[0]
@@ -112,8 +114,10 @@ async def test_text_before_a_call_is_retracted(world: World) -> None:
     world.emulators.openai.script(
         [[Text("Let me look for a way."), ToolCall("connect", {"toolkit": "asana"})], "Tap it."]
     )
+    stall = world.emulators.openai.stall("Let me look")
     async with watching(world, "connect asana") as screen:
-        pass
+        await screen.shows("Let me look")
+        stall.release()
     assert screen.names.index("text_reset") < screen.names.index("tool_started")
     assert screen.text == "Tap it." == screen.replies[0]
 
