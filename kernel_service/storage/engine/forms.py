@@ -34,25 +34,28 @@ class Forms:
     __slots__ = ("_by_columns", "_known", "_lists")
 
     def __init__(self, statement: Executable, values: Values, dialect: Dialect) -> None:
-        binds = _compiled(statement, values, dialect).binds
+        compiled = _compiled(statement, values, dialect)
         self._by_columns = isinstance(statement, Insert | Update)
-        self._lists = [name for name, bind in binds.items() if bind.expanding and bind.required]
+        self._lists = [name for name, bind in compiled.binds.items() if bind.expanding and bind.required]
         self._known: dict[Any, Form | None] = {}
+        self._keep(statement, compiled, values, dialect)
 
     def form(self, statement: Executable, values: Values, dialect: Dialect) -> Form | None:
         """None: only SQLAlchemy itself can run the statement."""
-        shape: Any = tuple(values) if self._by_columns else ()
-        if self._lists:
-            shape = shape, *(len(values.get(name, ())) for name in self._lists)
         try:
-            return self._known[shape]
+            return self._known[self._shape(values)]
         except KeyError:  # asked in one step, because another thread may clear them
-            pass
+            return self._keep(statement, _compiled(statement, values, dialect), values, dialect)
+
+    def _shape(self, values: Values) -> Any:
+        columns: Any = tuple(values) if self._by_columns else ()
+        return (columns, *(len(values.get(name, ())) for name in self._lists)) if self._lists else columns
+
+    def _keep(self, statement: Executable, compiled: SQLCompiler, values: Values, dialect: Dialect) -> Form | None:
         if len(self._known) >= MOST:
             self._known.clear()
-        compiled = _compiled(statement, values, dialect)
         form = Form(statement, compiled, values, dialect) if _is_complete(compiled) else None
-        self._known[shape] = form
+        self._known[self._shape(values)] = form
         return form
 
 

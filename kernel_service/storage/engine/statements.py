@@ -56,9 +56,9 @@ class Statements:
 
     def _form(self, statement: Executable, values: Values) -> Form | None:
         forms = self._forms.get(statement)
-        if forms is None:
-            forms = self._forms[statement] = Forms(statement, values, self._dialect)
         try:
+            if forms is None:
+                forms = self._forms[statement] = Forms(statement, values, self._dialect)
             return forms.form(statement, values, self._dialect)
         except InvalidRequestError as error:  # a value is missing
             raise StatementError(str(error), None, None, error, hide_parameters=True) from error

@@ -66,8 +66,14 @@ things = Table(
     empty("note"),
     zero("uses"),
     no("gone"),
+)
+dated = Table(
+    "dated",
+    MetaData(),
+    Column("name", Text, primary_key=True),
     Column("made", Integer, default=lambda: 7, onupdate=lambda: 8),
 )
+"""With values that Python makes."""
 other = things.alias("other")
 ROWS: list[dict[str, Any]] = [
     {"name": "ball", "heavy": True, "weight": 1.5, "size": 3, "raw": b"\0\xff", "sealed": b"", "digest": b"d" * 32},
@@ -135,6 +141,7 @@ STATEMENTS: dict[str, tuple[Executable, dict[str, Any] | None]] = {
 async def store(store: Store) -> Store:
     def fill(tx: Tx) -> None:
         tx.connection.execute(CreateTable(things))
+        tx.connection.execute(CreateTable(dated))
         for row in ROWS:
             tx.execute(insert(things), row)
 
@@ -290,6 +297,16 @@ async def test_the_errors_are_the_same(store: Store, name: str) -> None:
     driver = await store.engine.write(lambda tx: _undone(tx, lambda: error_of(tx.execute)))
     sqlalchemy = await store.engine.write(lambda tx: _undone(tx, lambda: error_of(tx.connection.execute)))
     assert driver == sqlalchemy
+
+
+async def test_values_that_python_makes_are_left_to_sqlalchemy(store: Store) -> None:
+    def changed(tx: Tx) -> list[Any]:
+        tx.execute(insert(dated), {"name": "a"})
+        tx.execute(insert(dated), [{"name": "b"}, {"name": "c"}])
+        tx.execute(update(dated).where(dated.c.name == bindparam("of")).values(name="d"), {"of": "c"})
+        return [tuple(row) for row in tx.execute(select(dated).order_by(dated.c.name))]
+
+    assert await store.engine.write(changed) == [("a", 7), ("b", 7), ("d", 8)]
 
 
 async def test_a_unique_key_is_told_with_its_cause(store: Store) -> None:
