@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.ports.commands import Command
@@ -29,7 +29,7 @@ class Accepted:
     command: Command = Command.NONE
     taken_back: tuple[int, ...] = ()
     wants_media: bool = False
-    plain: TurnMessage | None = None
+    plain: TurnMessage | None = field(default=None, compare=False)
 
 
 class InboxStore(Protocol):
