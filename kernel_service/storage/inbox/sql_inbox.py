@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, bindparam, func, insert, not_, or_, select, true, union_all, update
+from sqlalchemy import Float, Integer, bindparam, case, func, insert, not_, or_, select, true, union_all, update
 from sqlalchemy.sql import exists
 
 from kernel_service.errors import Exhausted
@@ -80,13 +80,11 @@ _LEAVE_TO_THE_NEXT = (
     .where(message.c.turn_id == bindparam("of"), MESSAGE_OPEN, message.c.sent_at >= bindparam("after"))
     .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
 )
+_at = bindparam("at", type_=Float)
 _STOPPED_AT = (
     update(kernel)
-    .where(
-        kernel.c.person_id == bindparam("person"),
-        or_(kernel.c.stopped_at.is_(None), kernel.c.stopped_at < bindparam("at")),
-    )
-    .values(stopped_at=bindparam("at"))
+    .where(kernel.c.person_id == bindparam("person"))
+    .values(stopped_at=case((kernel.c.stopped_at > _at, kernel.c.stopped_at), else_=_at))
 )
 _LAST_ROUTE = (
     select(message.c.channel, message.c.address)
@@ -234,10 +232,11 @@ def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple
     A late "stop" does not affect messages that were certainly sent after it.
     """
     stopped = {"person": person_id, "after": sent_at + sent_order.GRAIN_SECONDS}
+    # First, since it waits for an opening turn, which has locked the lease. The later statements see that turn.
+    tx.execute(_STOPPED_AT, {"person": person_id, "at": sent_at})
     for row in tx.execute(_STOP, stopped).all():
         if not row.closed:  # otherwise a side effect may be done already, and would be repeated
             tx.execute(_LEAVE_TO_THE_NEXT, {"of": row.id, "after": stopped["after"]})
-    tx.execute(_STOPPED_AT, {"person": person_id, "at": sent_at})
     parked_requests.withdraw(tx, person_id, now)
     approvals.withdraw(tx, person_id, now)
     return tuple(tx.execute(_TAKE_BACK, stopped | {"before": seq}).scalars())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from kernel_service.ports.messages import Message, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Image, Payload, Text
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.engine import Tx
+from kernel_service.storage.engine.postgres import WRITERS
 from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
@@ -152,6 +154,30 @@ async def test_message_that_a_stop_takes_back_while_the_turn_is_opened_is_not_an
     with pytest.raises(StoreUnavailable):
         await opening
     assert await owner.ask() is None
+
+
+async def test_turn_that_is_opened_while_a_stop_is_accepted_is_stopped(
+    on_postgres: Store, stop: asyncpg.Connection
+) -> None:
+    """The stop waits for the lease, which the opening of the turn has locked as well."""
+    user, owner = "test:ann", await own(on_postgres, await say(on_postgres, "m1"))
+    while _writer(user) == _writer(owner.person_id):  # it would open the turn and accept the stop in turn
+        user = f"test:{user}"
+        owner = await own(on_postgres, await say(on_postgres, "m1", user))
+    said = Message(user, "s", Payload(Text("Stop!")))
+    async with stop.transaction():
+        await stop.execute("SELECT FROM kernel WHERE person_id = $1 FOR SHARE", owner.person_id)
+        stopping = asyncio.create_task(on_postgres.inbox.accept(said, now=NOW, max_pending=9))
+        await _somebody_waits(stop)
+        turn = await owner.open()
+    assert (await stopping).taken_back == ()
+    with pytest.raises(Stopped):
+        await on_postgres.turns.check_interrupts(turn)
+
+
+def _writer(key: str) -> int:
+    """The number of the writer that commits the units of this key."""
+    return zlib.crc32(key.encode()) % WRITERS
 
 
 async def _somebody_waits(connection: asyncpg.Connection) -> None:
