@@ -52,6 +52,8 @@ KERNEL: Final[Mapping[str, Point]] = {
     "turn ended": Point("after", f"{_TURNS}.end"),
     # The end has leased the reply to the gateway's stream, which has not sent it.
     "reply leased": Point("after", "kernel_service.outbox.pull_stream:PullStream.push"),
+    # In the transaction of all gathered acknowledgements.
+    "reports not committed": Point("after", "kernel_service.storage.outbox.delivery:settle"),
     "part settled": Point("after", f"{_OUTBOX}.settle"),
 }
 
@@ -109,7 +111,7 @@ POISONED: Final[Mapping[str, Point]] = {
     "poison swallowed": Point("before", "kernel_service.models.openai_responses:OpenAIResponses.answer", _poisonous)
 }
 
-LOADED: Final = {"kernel_service": KERNEL, "whatsapp_gateway": GATEWAY}
+LOADED: Final = {"kernel_service": {**KERNEL, **EXPECTED}, "whatsapp_gateway": GATEWAY}
 """The points that every load reaches."""
 POINTS: Final = {
     "kernel_service": {**KERNEL, **EXPECTED, **CONNECTING, **APPROVING, **POISONED},
