@@ -64,7 +64,7 @@ class OpenAIClient:
             base_url=base_url,
             max_retries=0,
             timeout=httpx2.Timeout(timeout, connect=CONNECT_SECONDS),
-            http_client=openai.DefaultAioHttpClient(verify=tls),
+            http_client=openai.DefaultAioHttpClient(verify=tls, follow_redirects=False),
         )
         self._transport = OpenAITransport(base_url, _headers(self._openai), tls)
         # Both would log addresses and, on DEBUG, what people say.

@@ -25,6 +25,7 @@ _UNAVAILABLE: Final = "transcription_unavailable"
 # No such path, not with POST, gone, not built. OpenAI tells a missing model with 404, others with 400 or 403.
 _MISSING: Final = (404, 405, 410, 501)
 _PASSING: Final = (401, 402, 403, 407, 408, 409, 423, 425, 429)
+_FIRST_CLIENT_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
 _NO_MODEL: Final = re.compile(
     r"\bmodel\b.{0,120}(?:not (?:exist|found|available|supported)|unknown|no access)|unknown model|invalid model",
@@ -84,6 +85,6 @@ def transcription_refusal(status: int, body: object, retry_after: float | None) 
     no_model = param == "model" or (isinstance(message, str) and _NO_MODEL.search(message) is not None)
     if status in _MISSING or code == "model_not_found" or (status < _FIRST_SERVER_ERROR and no_model):
         return TranscriptionMissingError(f"{status} {code}")
-    if status in _PASSING or status >= _FIRST_SERVER_ERROR:
+    if status in _PASSING or not _FIRST_CLIENT_ERROR <= status < _FIRST_SERVER_ERROR:
         return VendorUnavailable(_UNAVAILABLE, retry_after and min(retry_after, LONGEST_WAIT))
     return ModelRejectedError(code)

@@ -6,6 +6,7 @@ than the rest of a model call. The headers are the client's, so that its setting
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,9 @@ MOST_ANSWER_BYTES: Final = 32 * 1024 * 1024
 MOST_STREAM_BYTES: Final = 4 * MOST_ANSWER_BYTES
 """Events repeat the text, and name each piece of it."""
 MOST_REFUSAL_BYTES: Final = 1024 * 1024
-_FIRST_REDIRECT: Final = 300
+REFUSAL_SECONDS: Final = 5.0
+"""For the body of a refusal, whose status has come already."""
+_SUCCESS: Final = range(200, 300)
 
 
 class StatusError(Exception):
@@ -88,7 +91,7 @@ class OpenAITransport:
             allow_redirects=False,
             proxy=self._proxy,
         )
-        if response.status < _FIRST_REDIRECT:
+        if response.status in _SUCCESS:
             return response
         async with response:
             raise StatusError(response.status, response.headers, await _beginning(response))
@@ -135,9 +138,10 @@ class _Bytes(httpx2.AsyncByteStream):
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    """A refusal counts by its status, even if its body is endless or breaks off."""
+    """A refusal counts by its status, even if its body is endless, stalls or breaks off."""
     body = b""
     with suppress(*LOST, TooLargeError):
-        async for part in bounded(response, MOST_REFUSAL_BYTES):
-            body += part
+        async with asyncio.timeout(REFUSAL_SECONDS):
+            async for part in bounded(response, MOST_REFUSAL_BYTES):
+                body += part
     return body

@@ -116,6 +116,17 @@ async def test_a_redirect_is_not_followed() -> None:
     assert (away.problem, elsewhere.requests) == ("model_moved", [])
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_recording_is_not_carried_along_a_redirect(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "api-key: secret")
+    async with RawServer([response(b'{"text": "Hi"}')]).serving() as elsewhere:
+        moved = response(b"", f"Location: {elsewhere.url}/audio/transcriptions", status=f"{status} Moved")
+        async with RawServer([moved]).serving() as server, asking(server.url) as client:
+            with pytest.raises(VendorUnavailable):
+                await client.transcribe("m", ("a.ogg", b"voice", "audio/ogg"))
+    assert elsewhere.requests == []
+
+
 # --- connections ------------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +296,24 @@ async def test_a_request_that_is_given_up_leaves_no_connection() -> None:
 async def test_a_refusal_counts_by_its_status_even_without_its_body() -> None:
     with pytest.raises(ModelRejectedError, match="http_422"):
         await asked(RawServer([response(b'{"error": {"message"', status="422 No")[:-5]], closes=True))
+
+
+async def test_a_refusal_counts_by_its_status_even_if_its_body_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_transport, "REFUSAL_SECONDS", 0.1)
+    over = asyncio.Event()
+
+    async def stalls(writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b'{"error": {"message"', status="422 No")[:-5])
+        await over.wait()
+
+    with pytest.raises(ModelRejectedError, match="http_422"):
+        await asked(RawServer([stalls]))
+    over.set()
+
+
+async def test_a_change_of_protocol_is_no_answer() -> None:
+    away = await lost(RawServer([response(status="101 Switching Protocols")]))
+    assert away.problem == "model_unavailable"
 
 
 async def test_a_refusal_of_any_length_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
