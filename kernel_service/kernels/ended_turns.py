@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kernel_service.kernels import packing
-from kernel_service.kernels.outline import HIDDEN, kind_of, letter_of
+from kernel_service.kernels.outline import HIDDEN, hidden_letter_of, kind_of, letter_of
 from kernel_service.ports.turns import REASONING, HistoryItem
 from kernel_service.token_counts import utf8_tokens
 
@@ -39,9 +39,9 @@ class EndedTurns:
         called &= {_call_id(item) for item in items if item.kind == "result"}
         outline, lines = bytearray(), []
         for item in items:
-            letter = letter_of(item) if _is_shown(item, called) else HIDDEN
+            letter = letter_of(item) if _is_shown(item, called) else hidden_letter_of(item)
             outline.append(letter)
-            if letter != HIDDEN:
+            if letter not in HIDDEN:
                 lines.append(_encoded(item.data))
         return _joined(self, bytes(outline), lines)
 
@@ -97,4 +97,4 @@ def _encoded(data: dict[str, Any]) -> bytes:
 
 
 def _shown(outline: bytes) -> bytes:
-    return outline.replace(b"-", b"")
+    return outline.translate(None, HIDDEN)

@@ -6,6 +6,7 @@
 | `r`, `R` | result: the assistant's own words, words of any author |
 | `o` | output |
 | `-` | an item that the model is not shown: reasoning of an ended turn; a link, file or approval prompt |
+| `x` | a result in words of any author that the model was shown, and is not any more: its call is not there |
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import HistoryItem
 
 INPUTS: Final = b"ibI"
-FROM_OUTSIDE: Final = b"IR"
+FROM_OUTSIDE: Final = b"IRx"
 TAPPED: Final = ord("b")
-HIDDEN: Final = ord("-")
+HIDDEN: Final = b"-x"
+_HIDDEN: Final = ord("-")
+_HIDDEN_OUTSIDE: Final = ord("x")
 _OUTPUT: Final = ord("o")
 
 _ITEMS: Final = {
@@ -49,7 +52,12 @@ def letter_of(item: HistoryItem) -> int:
 def _letter(kind: str, origin: str) -> int:
     if kind == "output":
         return _OUTPUT
-    return _LETTERS.get((kind, _mark(origin)), HIDDEN)
+    return _LETTERS.get((kind, _mark(origin)), _HIDDEN)
+
+
+def hidden_letter_of(item: HistoryItem) -> int:
+    """The letter of an item that the model is not shown any more. Its words may be repeated in those that it is."""
+    return _HIDDEN_OUTSIDE if letter_of(item) in FROM_OUTSIDE else _HIDDEN
 
 
 def kind_of(letter: int) -> tuple[str, str]:

@@ -149,7 +149,7 @@ class ContextWindow:
         costs = list(map(utf8_tokens, self._ended_turns()))
         start = len(outline)
         for place in range(len(outline) - 1, -1, -1):
-            if outline[place] != HIDDEN:
+            if outline[place] not in HIDDEN:
                 most -= costs.pop()
             if most < 0:
                 break

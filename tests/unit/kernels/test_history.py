@@ -15,6 +15,7 @@ from kernel_service.kernels.history import History
 from kernel_service.kernels.outline import begins, outline_of
 from kernel_service.ports.turns import BUTTON, OUTSIDE, OWN, HistoryItem
 from kernel_service.token_counts import utf8_tokens
+from kernel_service.turns.context.taint import is_tainted
 
 ORIGIN = "openai:m"
 
@@ -51,6 +52,15 @@ def test_call_without_its_result_is_left_out(items: list[HistoryItem]) -> None:
     ended = EndedTurns().followed_by(items)
     assert [item.kind for item in ended.items()] == ["input"]
     assert ended.outline == b"i-"
+
+
+def test_result_from_outside_taints_even_if_its_call_is_older_than_the_history() -> None:
+    """The model has seen it, and its answer may repeat it."""
+    ended = EndedTurns().followed_by([result("c_1", OUTSIDE), ANSWER, said("b"), ANSWER])
+    assert ended.outline == b"xoio"
+    assert is_tainted(ended.outline)
+    assert [orjson.loads(line) for line in ended.since(0).lines()] == [item.data for item in ended.items()]
+    assert len(ended.lines()) == 3
 
 
 def test_only_calls_have_a_call_id_to_answer() -> None:
