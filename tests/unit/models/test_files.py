@@ -201,6 +201,7 @@ NO_MODEL = "The model `whisper-9` does not exist"
         (429, None, VendorUnavailable),
         (500, None, VendorUnavailable),
         (502, "<html>", VendorUnavailable),
+        (307, None, VendorUnavailable),
         (503, None, VendorUnavailable),
         (0, None, VendorUnavailable),
         (400, '{"error": {"message": "Audio file might be corrupted", "code": "invalid_value"}}', ModelRejectedError),
