@@ -155,7 +155,7 @@ def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room
     if isinstance(found, Turn):
         found.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
         found.replied, found.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
-        found.connections = connections.of_person(tx, person_id) if lease.has_connections else []
+        found.connections = connections.of_person(tx, person_id) if lease.has_connections else ()
     return found
 
 
