@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kernel_service.kernels import packing
-from kernel_service.kernels.outline import HIDDEN, hidden_letter_of, kind_of, letter_of
+from kernel_service.kernels.outline import HIDDEN, hidden, kind_of, letter_of
 from kernel_service.ports.turns import REASONING, HistoryItem
 from kernel_service.token_counts import utf8_tokens
 
@@ -35,14 +35,15 @@ class EndedTurns:
 
     def followed_by(self, items: Sequence[HistoryItem]) -> EndedTurns:
         """These turns, and the items of turns that have ended since."""
-        called = {_call_id(item) for item in items if _is_call(item)}
-        called &= {_call_id(item) for item in items if item.kind == "result"}
+        called = _finished_calls(items)
         outline, lines = bytearray(), []
-        for item in items:
-            letter = letter_of(item) if _is_shown(item, called) else hidden_letter_of(item)
+        for kind, data, origin in items:
+            letter = letter_of(kind, origin)
+            if letter not in HIDDEN and _is_shown(kind, data, called):
+                lines.append(_encoded(data))
+            else:
+                letter = hidden(letter)
             outline.append(letter)
-            if letter not in HIDDEN:
-                lines.append(_encoded(item.data))
         return _joined(self, bytes(outline), lines)
 
     def since(self, place: int) -> EndedTurns:
@@ -76,24 +77,29 @@ def _joined(turns: EndedTurns, outline: bytes, lines: list[bytes]) -> EndedTurns
     return EndedTurns(turns.outline + outline, tokens, packing.appended(turns.segments, lines))
 
 
-def _is_shown(item: HistoryItem, called: set[str | None]) -> bool:
+def _finished_calls(items: Sequence[HistoryItem]) -> set[str | None]:
+    """The ids of the calls that have a result."""
+    results = {data.get("call_id") for kind, data, _ in items if kind == "result"}
+    return results and results & {data.get("call_id") for kind, data, _ in items if _is_call(kind, data)}
+
+
+def _is_shown(kind: str, data: dict[str, Any], called: set[str | None]) -> bool:
     """A call and its result are shown together or not at all: vendors refuse one without the other."""
-    if item.kind == "result" or _is_call(item):
-        return _call_id(item) in called
-    return item.data.get("type") != REASONING  # which earlier releases stored as an output
+    if kind == "result" or _is_call(kind, data):
+        return data.get("call_id") in called
+    return data.get("type") != REASONING  # which earlier releases stored as an output
 
 
-def _is_call(item: HistoryItem) -> bool:
-    return item.kind == "output" and item.data.get("type") == "function_call"
-
-
-def _call_id(item: HistoryItem) -> str | None:
-    return item.data.get("call_id")
+def _is_call(kind: str, data: dict[str, Any]) -> bool:
+    return kind == "output" and data.get("type") == "function_call"
 
 
 def _encoded(data: dict[str, Any]) -> bytes:
     """The vendor looks up the reasoning that belongs to an id."""
-    return orjson.dumps({name: value for name, value in data.items() if name != "id"} if "id" in data else data)
+    if "id" in data:
+        data = data.copy()
+        del data["id"]
+    return orjson.dumps(data)
 
 
 def _shown(outline: bytes) -> bytes:

@@ -41,23 +41,19 @@ _LETTERS: Final = {item: letter for letter, item in _ITEMS.items()}
 
 
 def outline_of(items: Iterable[HistoryItem]) -> bytes:
-    return bytes(map(letter_of, items))
-
-
-def letter_of(item: HistoryItem) -> int:
-    return _letter(item.kind, item.origin)
+    return bytes(letter_of(item.kind, item.origin) for item in items)
 
 
 @lru_cache(maxsize=1000)
-def _letter(kind: str, origin: str) -> int:
+def letter_of(kind: str, origin: str) -> int:
     if kind == "output":
         return _OUTPUT
     return _LETTERS.get((kind, _mark(origin)), _HIDDEN)
 
 
-def hidden_letter_of(item: HistoryItem) -> int:
+def hidden(letter: int) -> int:
     """The letter of an item that the model is not shown any more. Its words may be repeated in those that it is."""
-    return _HIDDEN_OUTSIDE if letter_of(item) in FROM_OUTSIDE else _HIDDEN
+    return _HIDDEN_OUTSIDE if letter in FROM_OUTSIDE else _HIDDEN
 
 
 def kind_of(letter: int) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import ReplyMode, Usage
@@ -40,8 +40,7 @@ SEALED: Final = "sealed:"
 """The prefix of an origin whose key is no longer valid: no model can read its reasoning."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryItem:
+class HistoryItem(NamedTuple):
     """One journal entry. `kind`: input | reasoning | output | result; link | file | approval. `data` is the model
     vendor's own item, verbatim. The last three kinds have our own data, which no model sees. Earlier releases stored
     reasoning as an output.

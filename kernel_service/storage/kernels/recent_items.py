@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import Integer, and_, bindparam, case, literal, null, select
+import orjson
+from sqlalchemy import Integer, and_, bindparam, case, func, literal, not_, null, select, type_coerce
 
+from kernel_service.errors import Unreadable
 from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.ports.turns import REASONING, HistoryItem
-from kernel_service.storage.keys import damage
-from kernel_service.storage.schema.turns import item
+from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.turns.context import CONTEXT_START
-from kernel_service.storage.turns.items import item_place
+from kernel_service.storage.turns.items import items_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
 
     from kernel_service.storage.engine.engine import Tx
 
 PAGE: Final = 200
 """Items per read, since only the recent end of a long history is needed."""
 
-_READ = case((and_(item.c.kind == literal(REASONING), item.c.turn_id != bindparam("open")), null()), else_=item.c.data)
+_OPEN_TURN = select(turn.c.id).where(turn.c.person_id == bindparam("person"), TURN_OPEN).scalar_subquery()
+_IS_OPEN = type_coerce(item.c.turn_id == func.coalesce(_OPEN_TURN, ""), Integer)  # a number on SQLite: not converted
+_READ = case((and_(item.c.kind == literal(REASONING), not_(_IS_OPEN)), null()), else_=item.c.data)
 _NEWEST = (
-    select(item.c.seq, item.c.turn_id, item.c.kind, item.c.origin, _READ.label("data"))
+    select(item.c.seq, _IS_OPEN.label("is_open"), item.c.kind, item.c.origin, _READ.label("data"))
     .where(
         item.c.person_id == bindparam("person"),
         item.c.seq < bindparam("before"),
@@ -33,31 +36,63 @@ _NEWEST = (
     .order_by(item.c.seq.desc())
     .limit(bindparam("limit", type_=Integer))
 )
+_TURNS = (
+    select(item.c.turn_id)
+    .where(item.c.person_id == bindparam("person"), item.c.seq.in_(bindparam("items", expanding=True)))
+    .distinct()
+    .order_by(item.c.turn_id)
+)
 _PAST_ALL: Final = 2**63 - 1
 
 
-class RecentItem(NamedTuple):
-    """`item` is None if it is damaged."""
+class Recent(NamedTuple):
+    """Oldest first. The last `open_items` are of the open turn. `damaged` are the numbers of items that do not open."""
 
-    turn_id: str
-    item: HistoryItem | None
+    items: list[HistoryItem]
+    open_items: int
+    damaged: list[int]
 
 
-def recent_items(tx: Tx, person_id: str, open_turn: str) -> Iterator[RecentItem]:
-    """Newest first. Reasoning comes without its data, unless it is of the open turn: the model is not shown it again.
+def recent_items(tx: Tx, person_id: str) -> Recent:
+    """Reasoning comes without its data, unless it is of the open turn: the model is not shown it again.
 
     A turn starts its context at a message.
     """
-    before, size = _PAST_ALL, 0
-    selected = {"person": person_id, "open": open_turn, "limit": PAGE}
-    while rows := tx.execute(_NEWEST, selected | {"before": before}).all():
-        cipher = tx.cipher_of(person_id)
-        for row in rows:
-            data: dict[str, Any] | None = {}
-            if row.data is not None:
-                data = damage.object_in(cipher, row.data, item_place(person_id, row.seq)) or None
-                size += len(row.data)
-            yield RecentItem(row.turn_id, None if data is None else HistoryItem(row.kind, data, row.origin))
+    before, size, open_items = _PAST_ALL, 0, 0
+    items: list[HistoryItem] = []
+    damaged: list[int] = []
+    while rows := _page(tx, person_id, before):
+        opened = tx.cipher_of(person_id).opener(items_place(person_id))
+        for seq, is_open, kind, origin, sealed in rows:
+            data: dict[str, Any] = {}
+            if sealed is not None:
+                size += len(sealed)
+                data = _object(opened, sealed, seq)
+                if not data:
+                    damaged.append(seq)
+            open_items += is_open
+            items.append(HistoryItem(kind, data, origin))
         if len(rows) < PAGE or size > WINDOW_BYTES:
-            return
+            break
         before = rows[-1].seq
+    items.reverse()
+    return Recent(items, open_items, damaged)
+
+
+def _page(tx: Tx, person_id: str, before: int) -> Sequence[Any]:
+    """The newest items before the one of that number."""
+    return tx.execute(_NEWEST, {"person": person_id, "limit": PAGE, "before": before}).all()
+
+
+def turns_of(tx: Tx, person_id: str, items: Sequence[int]) -> list[str]:
+    """The ids of the turns of these items, in order."""
+    return tx.execute(_TURNS, {"person": person_id, "items": items}).scalars().all()
+
+
+def _object(opened: Callable[[bytes, int], bytes], sealed: bytes, seq: int) -> dict[str, Any]:
+    """The JSON object; empty: it is damaged, or another value."""
+    try:
+        value = orjson.loads(opened(sealed, seq))
+    except (Unreadable, orjson.JSONDecodeError):
+        return {}
+    return value if isinstance(value, dict) else {}

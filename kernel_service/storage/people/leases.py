@@ -22,7 +22,7 @@ _TAKE = (
     update(kernel)
     .where(kernel.c.person_id == bindparam("person"), ~_MERGED)
     .values(epoch=kernel.c.epoch + 1, owner=bindparam("by"))
-    .returning(kernel.c.epoch)
+    .returning(kernel.c.epoch, kernel.c.context_tokens)
 )
 
 
@@ -38,12 +38,16 @@ def own(row: Row[Any] | None, epoch: int) -> Row[Any]:
     return row
 
 
-def take(tx: Tx, person_id: str, owner: str) -> int:
-    """The new epoch. Raises `NotFound` PERSON_NOT_FOUND, and `LeaseLost` if the person was merged into another."""
-    epoch = tx.execute(_TAKE, {"person": person_id, "by": owner}).scalar_one_or_none()
-    if epoch is None and tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none() is not None:
+def take(tx: Tx, person_id: str, owner: str) -> Row[Any]:
+    """The kernel's `epoch`, which is new, and its `context_tokens`.
+
+    Raises `NotFound` PERSON_NOT_FOUND, and `LeaseLost` if the person was merged into another.
+    """
+    taken = tx.execute(_TAKE, {"person": person_id, "by": owner}).one_or_none()
+    if taken is None:
+        stored_epoch(tx, person_id)
         raise LeaseLost
-    return _found(person_id, epoch)
+    return taken
 
 
 def take_away(tx: Tx, person_id: str) -> None:
@@ -53,10 +57,7 @@ def take_away(tx: Tx, person_id: str) -> None:
 
 def stored_epoch(tx: Tx, person_id: str) -> int:
     """As it is stored. Raises `NotFound` PERSON_NOT_FOUND."""
-    return _found(person_id, tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none())
-
-
-def _found(person_id: str, found: int | None) -> int:
+    found: int | None = tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none()
     if found is None:
         raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
     return found

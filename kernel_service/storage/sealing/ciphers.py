@@ -12,7 +12,7 @@ import hmac
 import os
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -69,13 +69,18 @@ def _text_netstring(part: str) -> bytes:
     return _netstring(storable_text(part).encode())  # as a text column stores it
 
 
+_REFUSED: Final = (InvalidTag, ValueError)
+"""Raised for a changed value, and for a truncated one."""
+
+
 class Cipher:
     """Seals with one key."""
 
-    __slots__ = ("_aead",)
+    __slots__ = ("_aead", "decrypt")
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(key)
+        self.decrypt = self._aead.decrypt
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
@@ -84,8 +89,8 @@ class Cipher:
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """Raises `SealedValueDamaged` if the value was changed, moved or sealed with another key."""
         try:
-            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
-        except (InvalidTag, ValueError):  # changed or truncated
+            return self.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+        except _REFUSED:
             raise _damaged() from None
 
 
@@ -113,6 +118,22 @@ class PersonCipher:
             if earlier is None:
                 raise
             return self._cipher.open(sealed, earlier)
+
+    def opener(self, column: Place) -> Callable[[bytes, int], bytes]:
+        """A function that opens many values of one column, as `open`, at little cost.
+
+        `column` is their place without the last part of the row's key, a number. It is given with each value.
+        """
+        start, decrypt = column.context(), self._cipher.decrypt
+
+        def opened(sealed: bytes, number: int) -> bytes:
+            digits = b"%d" % number
+            try:
+                return decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], b"%b%d:%b," % (start, len(digits), digits))
+            except _REFUSED:
+                return self.open(sealed, column._replace(row=(*column.row, number)))
+
+        return opened
 
     def rebound(self, sealed: bytes, place: Place) -> bytes | None:
         """The value sealed for its place; None: it is already. Raises `SealedValueDamaged`."""

@@ -60,3 +60,8 @@ def add_items(tx: Tx, record: Turn, items: Sequence[HistoryItem], now: float, *,
 
 def item_place(person_id: str, seq: int) -> Place:
     return Place(*_DATA, (person_id, seq))
+
+
+def items_place(person_id: str) -> Place:
+    """The place of all data of a person's items, which the number of an item completes."""
+    return Place(*_DATA, (person_id,))

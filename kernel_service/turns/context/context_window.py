@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -111,7 +111,7 @@ class ContextWindow:
         if not any(item.origin == own and "id" in item.data for item in self.transcript.items):
             return ""
         for items in (self.transcript.stored, self.transcript.unstored):
-            items[:] = [replace(item, origin=SEALED + own) if item.origin == own else item for item in items]
+            items[:] = [item._replace(origin=SEALED + own) if item.origin == own else item for item in items]
         return own
 
     def halve(self) -> bool:
@@ -190,7 +190,7 @@ class ContextWindow:
             return
         for items in (transcript.unstored, transcript.stored):
             if inputs := [place for place, item in enumerate(items) if item.kind == "input"]:
-                items[inputs[-1]] = replace(items[inputs[-1]], origin=OUTSIDE)
+                items[inputs[-1]] = items[inputs[-1]]._replace(origin=OUTSIDE)
                 return
 
 

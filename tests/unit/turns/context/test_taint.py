@@ -232,7 +232,7 @@ async def test_taint_applies_to_the_next_call(scene: Scene) -> None:
 
 def long(items: list[HistoryItem]) -> list[HistoryItem]:
     data = {"type": "function_call", "call_id": "c_1", "content": "x" * 4000}
-    return [replace(item, data=data) for item in items]
+    return [item._replace(data=data) for item in items]
 
 
 async def test_taint_survives_a_shortened_history(scene: Scene) -> None:
