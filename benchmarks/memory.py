@@ -2,7 +2,7 @@
 
 - The slope of the resident memory per kernel with 50 turns, as more kernels become resident. Their turns end in random
   order, one after the other, as in a process that serves many people: freed segments leave gaps of every size.
-- The time to bring a kernel back from the store, with 50 turns, on SQLite and on PostgreSQL.
+- The time and the CPU time to bring a kernel back from the store, with 50 turns, on SQLite and on PostgreSQL.
 - The CPU time of a turn for its history at 10, 50 and 200 turns: reading it, the request's items, appending the turn.
 """
 
@@ -58,11 +58,24 @@ class Slope(NamedTuple):
     counted: float
 
 
-class Back(NamedTuple):
-    """The milliseconds until a kernel is resident again."""
+class Spread(NamedTuple):
+    """Of many measurements, in milliseconds."""
 
     p50: float
     p99: float
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50:.2f} ms, p99 {self.p99:.2f} ms"
+
+
+class Back(NamedTuple):
+    """The time until a kernel is resident again, and the CPU time of all threads of this process meanwhile.
+
+    The CPU time does not include that of a PostgreSQL server.
+    """
+
+    wall: Spread
+    cpu: Spread
 
 
 def main() -> None:
@@ -73,7 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         for name, kind in (("SQLite", databases.sqlite), ("PostgreSQL", databases.postgres)):
             back = asyncio.run(brought_back(stack.enter_context(kind(Path(folder)))()))
-            print(f"bringing back on {name}: p50 {back.p50:.2f} ms, p99 {back.p99:.2f} ms")
+            print(f"bringing back on {name}: {back.wall}; CPU {back.cpu}")
 
 
 def resident_slope(many: int) -> Slope:
@@ -129,15 +142,20 @@ async def brought_back(database_url: str) -> Back:
     store = await open_store(database_url, _KEYS)
     try:
         people = [await _person(store, number) for number in range(PEOPLE)]
-        took = []
+        wall, cpu = [], []
         for _ in range(3):
             for person_id in people:
-                began = time.perf_counter()
+                began, cpu_began = time.perf_counter(), time.process_time()
                 Kernel(await store.kernels.activate(person_id, owner="bench"), 0.0)
-                took.append((time.perf_counter() - began) * 1000)
-        return Back(percentile(took, 50), percentile(took, 99))
+                wall.append((time.perf_counter() - began) * 1000)
+                cpu.append((time.process_time() - cpu_began) * 1000)
+        return Back(_spread(wall), _spread(cpu))
     finally:
         await store.close()
+
+
+def _spread(took: list[float]) -> Spread:
+    return Spread(percentile(took, 50), percentile(took, 99))
 
 
 async def _person(store: Store, number: int) -> str:
