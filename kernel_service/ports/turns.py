@@ -197,8 +197,8 @@ class TurnStore(Protocol):
     def begin(self, person_id: str, epoch: int, message: TurnMessage, *, now: float, debounce: float) -> Turn:
         """The new turn of a message that the kernel expects to be all that waits.
 
-        Its opening commits behind, and opens nothing if the store has anything else. Then no write of the turn
-        succeeds: each raises LeaseLost.
+        Its opening commits behind, and opens nothing if another message or turn comes first. Then no write of the turn
+        succeeds: each raises LeaseLost. A message that follows joins the turn later.
         """
         ...
 

@@ -134,11 +134,11 @@ _SUPERSEDE = (
 
 
 def open_expected(tx: Tx, expected: Turn, epoch: int, *, now: float, debounce: float) -> None:
-    """Open the turn if its messages are what is due, else do nothing."""
+    """Open the turn if its messages are due, else do nothing. A message that came just after them joins the turn."""
     rows = tx.execute(_DUE, {"person": expected.person_id, "day": day_of(now)}).all()
     if not rows or rows[0].epoch != epoch or rows[0].open_turn is not None or rows[0].seq is None:
         return
-    members = waiting.together(rows)
+    members = waiting.together(rows)[: len(expected.messages)]
     same = [row.seq for row in members] == [message.seq for message in expected.messages]
     if same and waiting.gathered_at(members, debounce) <= now:
         _open_new(tx, expected.id, rows[0], members, now)

@@ -84,7 +84,7 @@ async def test_command_and_file_are_not_plain(store: Store, content: Content) ->
     assert accepted.plain is None
 
 
-async def test_expected_turn_is_not_opened_if_anything_else_is_due(store: Store) -> None:
+async def test_expected_turn_is_not_opened_if_another_turn_or_message_comes_first(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     known = (await owner.open()).messages[0]
     for message in (known, replace(known, seq=known.seq + 1)):
@@ -94,7 +94,7 @@ async def test_expected_turn_is_not_opened_if_anything_else_is_due(store: Store)
     await owner.end(await owner.open())
     await say(store, "m2")
     await say(store, "m3")
-    begun = store.turns.begin(owner.person_id, owner.epoch, replace(known, seq=known.seq + 1), now=NOW, debounce=0)
+    begun = store.turns.begin(owner.person_id, owner.epoch, replace(known, seq=known.seq + 2), now=NOW, debounce=0)
     with pytest.raises(LeaseLost):
         await store.turns.check_interrupts(begun)
     assert [message.message_id for message in (await owner.open()).messages] == ["m2", "m3"]

@@ -91,6 +91,23 @@ async def test_message_that_the_kernel_does_not_know_of_is_answered_too(scene: S
     assert await statuses(scene) == [TurnStatus.COMPLETED] * 2
 
 
+async def test_message_accepted_just_before_the_opening_joins_and_the_request_is_paid(
+    scene: Scene, kernel: Kernel
+) -> None:
+    """The kernel learns of it later: the model is asked about the first message alone, and that costs tokens."""
+    scene.limits = replace(scene.limits, daily_tokens_per_person=1_000_000)
+    before = await scene.store.spending.spent_today(scene.person_id, now=scene.clock())
+    await write(scene, kernel, "one", 2)
+    await write(scene, None, "two", 3)
+    scene.model.says = [says("to one"), says("to both")]
+    assert await scene.run(kernel) == AT_ONCE
+    assert await scene.run(kernel) is None
+    assert [item["content"] for item in scene.model.shown[-1][-2:]] == ["one", "two"]
+    assert await scene.told() == ["to both"]
+    spent = await scene.store.spending.spent_today(scene.person_id, now=scene.clock())
+    assert spent - before == 2 * (10 + 5)
+
+
 async def test_opening_that_is_lost_lets_the_attempt_have_no_effect(
     scene: Scene, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
