@@ -29,10 +29,16 @@ def check_proxies(environ: Mapping[str, str]) -> None:
 def proxy_of(url: URL, environ: Mapping[str, str]) -> URL | None:
     """The proxy for this address, with its user and password; None: it is reached directly."""
     proxy = _setting(environ, f"{url.scheme}_proxy") or _setting(environ, "all_proxy")
-    excepted = {"no": _setting(environ, "no_proxy").replace("*.", ".")}
-    if not proxy or proxy_bypass_environment(f"{url.host}:{url.port}", excepted):
+    if not proxy or proxy_bypass_environment(f"{url.host}:{url.port}", {"no": _excepted(url.scheme, environ)}):
         return None
     return URL(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _excepted(scheme: str, environ: Mapping[str, str]) -> str:
+    """Of `no_proxy`, what concerns the scheme, as urllib reads it. httpx takes a scheme, `*.` and brackets, too."""
+    entries = (entry.strip().rpartition("://") for entry in _setting(environ, "no_proxy").split(","))
+    hosts = [host for of, _, host in entries if of in ("", "all", scheme)]
+    return ",".join(hosts).replace("*.", ".").replace("[", "").replace("]", "")
 
 
 def _setting(environ: Mapping[str, str], name: str) -> str:

@@ -27,8 +27,10 @@ MOST_CONNECTIONS: Final = 1000
 CONNECT_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 4.0
 """Less than the 5 s after which uvicorn and Node close an idle connection: a request on a closed one is lost."""
-MOST_ANSWER_BYTES: Final = 32 * 1024 * 1024
-"""Of an answer in one piece, after decompression: many times what a model writes in one answer."""
+MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024
+"""Of an answer in one piece, after decompression: many times what a model writes in one answer.
+
+JSON that needs repair takes a quarter of a second per megabyte, in which nobody else is served."""
 MOST_STREAM_BYTES: Final = 4 * MOST_ANSWER_BYTES
 """Events repeat the text, and name each piece of it."""
 MOST_REFUSAL_BYTES: Final = 1024 * 1024

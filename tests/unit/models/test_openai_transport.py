@@ -414,12 +414,19 @@ async def test_events_without_an_end_are_cut_off(monkeypatch: pytest.MonkeyPatch
                 "api.openai.com:443",
             )
         ),
+        ({"all_proxy": "http://a", "no_proxy": "https://api.openai.com, x"}, None),
+        ({"all_proxy": "http://a", "no_proxy": "http://api.openai.com"}, "http://a"),
         ({"all_proxy": "http://a", "no_proxy": "enai.com,api.openai.com:80,127.0.0.1"}, "http://a"),
     ],
 )
 def test_the_proxy_of_the_environment(environ: dict[str, str], proxy: str | None) -> None:
     found = proxy_of(URL("https://api.openai.com/v1"), environ)
     assert (found and str(found)) == proxy
+
+
+@pytest.mark.parametrize("excepted", ["::1", "[::1]", "[::1]:8080", "http://[::1]"])
+def test_an_address_of_version_6_without_a_proxy(excepted: str) -> None:
+    assert proxy_of(URL("http://[::1]:8080/v1"), {"http_proxy": "http://a", "no_proxy": excepted}) is None
 
 
 async def test_a_proxy_that_refuses_leaves_the_request_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
