@@ -164,6 +164,13 @@ class Settings(BaseSettings):
         insecure.check_vendor_key(key, info)
         return SecretStr(key)
 
+    @field_validator("openai_base_url", "composio_base_url")
+    @classmethod
+    def _is_base(cls, value: str) -> str:
+        if not _is_http(value.strip()):
+            raise ValueError("must be an http or https address, as https://vendor.example.com/v1")
+        return value.strip()
+
     @field_validator("composio_webhook_secret")
     @classmethod
     def _is_secret(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
@@ -232,13 +239,20 @@ class Settings(BaseSettings):
 
 def _is_site(value: str) -> bool:
     """Whether it consists of http or https, a host, and an optional port."""
+    if not _is_http(value):
+        return False
+    parts = urlsplit(value)
+    return not (parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
+
+
+def _is_http(value: str) -> bool:
+    """Whether it is an address with http or https, a host, and a valid port, if any."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    beside = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    return parts.scheme in {"http", "https"} and bool(host) and not beside
+    return parts.scheme in {"http", "https"} and bool(host)
 
 
 def words(setting: str) -> list[str]:

@@ -72,9 +72,9 @@ class OpenAITransport:
 
     def __init__(self, base_url: str, headers: Mapping[str, str], tls: ssl.SSLContext) -> None:
         base = URL(base_url)
-        self._base = base.with_user(None) if base.user else base
-        if base.user:
-            headers = {**headers, "Authorization": aiohttp.encode_basic_auth(base.user, base.password or "")}
+        self._base = base.with_user(None)
+        if base.user or base.password:
+            headers = {**headers, "Authorization": aiohttp.encode_basic_auth(base.user or "", base.password or "")}
         self._proxy = proxy_of(self._base, os.environ)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=tls),

@@ -132,6 +132,43 @@ NO_SITES = [
 ]
 
 
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "COMPOSIO_BASE_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.openai.com/v1",
+        " http://127.0.0.1:8000/v1/ ",
+        "https://clerk:pw@gateway.example/openai/v1?api-version=preview",
+        "http://[::1]:80",
+    ],
+)
+def test_an_address_of_a_vendor(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    monkeypatch.setenv(name, url)
+    assert getattr(Settings(), name.lower()) == url.strip()
+
+
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "COMPOSIO_BASE_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.openai.com/v1",
+        "localhost:8000/v1",
+        "ftp://api.openai.com",
+        "https:///v1",
+        "https://h:99999/v1",
+        "https://[::1/v1",
+        "/openai",
+    ],
+)
+def test_an_address_that_no_request_can_have_is_named(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    monkeypatch.setenv(name, url)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [problem] = problems(refused.value)
+    assert problem.startswith(f"{name} must be an http or https address")
+    assert url not in problem
+
+
 @pytest.mark.parametrize("url", [*HERE, "https://connect.example.com", "https://10.0.0.1:8443/"])
 def test_an_address_of_the_connect_pages(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("CONNECT_PUBLIC_URL", url)

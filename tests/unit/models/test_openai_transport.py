@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import zlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import orjson
 import pytest
@@ -90,13 +92,16 @@ async def test_the_query_of_the_base_url_stays(slash: str) -> None:
     )
 
 
-async def test_a_user_in_the_base_url_is_for_the_gateway() -> None:
+@pytest.mark.parametrize("given", ["clerk:secret", "clerk", ":secret", "cl%40erk:p%3Aw"])
+async def test_a_user_in_the_base_url_is_for_the_gateway(given: str) -> None:
     async with (
         RawServer([response()]).serving() as server,
-        asking(server.url.replace("://", "://clerk:secret@")) as client,
+        asking(server.url.replace("://", f"://{given}@")) as client,
     ):
         await client.post("/responses", QUESTION)
-    assert server.requests[0].headers["authorization"] == "Basic Y2xlcms6c2VjcmV0"
+    user, _, password = given.partition(":")
+    expected = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    assert server.requests[0].headers["authorization"] == f"Basic {expected}"
 
 
 async def test_no_cookie_of_one_answer_reaches_the_next_request() -> None:
