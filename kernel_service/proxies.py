@@ -35,7 +35,7 @@ def proxy_of(url: URL, environ: Mapping[str, str]) -> URL | None:
 
 
 def _excepted(scheme: str, environ: Mapping[str, str]) -> str:
-    """Of `no_proxy`, what concerns the scheme, as urllib reads it. httpx takes a scheme, `*.` and brackets, too."""
+    """The hosts of `no_proxy` for this scheme, as urllib reads them: without a scheme, `*` and brackets."""
     entries = (entry.strip().rpartition("://") for entry in _setting(environ, "no_proxy").split(","))
     hosts = [host for of, _, host in entries if of in ("", "all", scheme)]
     return ",".join(hosts).replace("*.", ".").replace("[", "").replace("]", "")

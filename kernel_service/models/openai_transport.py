@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import httpx2
+from multidict import CIMultiDict
 from yarl import URL
 
 from kernel_service.proxies import proxy_of
@@ -30,7 +31,7 @@ KEEP_ALIVE_SECONDS: Final = 4.0
 MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024
 """Of an answer in one piece, after decompression: many times what a model writes in one answer.
 
-JSON that needs repair takes a quarter of a second per megabyte, in which nobody else is served."""
+JSON that needs repair delays all other people by a quarter of a second per megabyte."""
 MOST_STREAM_BYTES: Final = 4 * MOST_ANSWER_BYTES
 """Events repeat the text, and name each piece of it."""
 MOST_REFUSAL_BYTES: Final = 1024 * 1024
@@ -65,7 +66,8 @@ def never_sent(lost: BaseException) -> bool:
 
 
 class OpenAITransport:
-    """`base_url` may have a query, which each request gets. Redirects are not followed: they would carry the key away.
+    """`base_url` may have a query, which each request gets. The last one of `headers` that differ only in case is sent.
+    Redirects are not followed: they would carry the key away.
 
     The caller bounds the time of a request.
     """
@@ -73,12 +75,15 @@ class OpenAITransport:
     def __init__(self, base_url: str, headers: Mapping[str, str], tls: ssl.SSLContext) -> None:
         base = URL(base_url)
         self._base = base.with_user(None)
+        sent = CIMultiDict[str]()
+        for name, value in headers.items():
+            sent[name] = value.strip()
         if base.user or base.password:
-            headers = {**headers, "Authorization": aiohttp.encode_basic_auth(base.user or "", base.password or "")}
+            sent["Authorization"] = aiohttp.encode_basic_auth(base.user or "", base.password or "")
         self._proxy = proxy_of(self._base, os.environ)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=tls),
-            headers=headers,
+            headers=sent,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )

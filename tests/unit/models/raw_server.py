@@ -26,6 +26,8 @@ class Request:
     target: str
     headers: dict[str, str]
     body: bytes
+    lines: list[str]
+    """The headers as they came, each in its line."""
 
 
 @dataclass
@@ -78,4 +80,4 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     line, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
     body = await reader.readexactly(int(headers["content-length"]))
-    return Request(line.split(" ")[1], headers, body)
+    return Request(line.split(" ")[1], headers, body, lines)

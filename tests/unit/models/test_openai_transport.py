@@ -79,6 +79,24 @@ async def test_the_headers_of_the_vendors_client_but_its_telemetry(monkeypatch: 
     assert not [name for name in request.headers if "stainless" in name]
 
 
+async def test_a_header_of_the_environment_replaces_the_same_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    custom = "authorization: Bearer other\nUSER-AGENT: mine\ncontent-type: text/plain\nx-blank:  a \r"
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", custom)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1\n")
+    server = RawServer([response()])
+    assert await asked(server) == "Hi"
+    [request] = server.requests
+    lines = [line.lower() for line in request.lines]
+    for name, value in {
+        "authorization": "Bearer other",
+        "user-agent": "mine",
+        "content-type": "application/json",
+        "x-blank": "a",
+        "openai-organization": "org-1",
+    }.items():
+        assert [line for line in lines if line.startswith(f"{name}:")] == [f"{name}: {value}".lower()]
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_the_query_of_the_base_url_stays(slash: str) -> None:
     async with (
