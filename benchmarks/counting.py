@@ -46,7 +46,7 @@ class Counts:
 
 
 def _count_loop(counts: Counts) -> None:
-    kinds = {"create_task": "tasks", "call_later": "timers", "call_at": "timers"}
+    kinds = {"create_task": "tasks", "call_later": "timers"}  # call_at() calls call_later()
     methods = {method: _counting(getattr(uvloop.Loop, method), counts, name) for method, name in kinds.items()}
     counted_loop: Any = type("CountedLoop", (uvloop.Loop,), methods)
     uvloop.run = functools.partial(uvloop.run, loop_factory=counted_loop)
