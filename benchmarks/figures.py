@@ -99,7 +99,8 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All results: acceptance, comparisons, the effect of a flood, and what grows with the stored data.
+    """All results: acceptance, comparisons, the effect of a flood, what grows with the stored data, the
+    work of one message, and what `benchmarks.memory` prints.
 
     Acceptance is measured with turns held back (`alone`) and while turns run (`beside`), at a fixed concurrency and at
     a fixed rate.
@@ -113,3 +114,4 @@ class Results:
     flood: Flood
     growths: tuple[Growth, ...]
     counts: Mapping[tuple[str, str], float]
+    memory: tuple[str, ...]

@@ -23,6 +23,7 @@ def markdown(results: Results, machine: Machine) -> str:
         _flood(results),
         _growing(results),
         _counts(results),
+        _memory(results),
         _targets(results),
     )
     return "\n".join(line for part in parts for line in (*part, ""))
@@ -102,6 +103,12 @@ def _counts(results: Results) -> Iterator[str]:
     for (process, name), count in sorted(results.counts.items()):
         if count:
             yield f"| {process} | {name.replace('_', ' ')} | {count:.1f} |"
+
+
+def _memory(results: Results) -> Iterator[str]:
+    yield "## Resident kernels"
+    yield ""
+    yield from (f"- {line}" for line in results.memory)
 
 
 def _targets(results: Results) -> Iterator[str]:

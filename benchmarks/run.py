@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
+import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -72,7 +74,17 @@ async def _measured(folder: Path, urls: Iterator[str]) -> Results:
     growths = [await _grown(folder, urls, growing) for growing in GROWING]
     _say("counting the work of one message")
     counts = await counts_per_message(folder, f"sqlite:///{folder}/counted.db")
-    return Results(*alone, *beside, compared, flood, tuple(growths), counts)
+    _say("the memory of resident kernels")
+    return Results(*alone, *beside, compared, flood, tuple(growths), counts, await _memory())
+
+
+async def _memory() -> tuple[str, ...]:
+    """The lines that `benchmarks.memory` prints. A separate process shows the memory of kernels alone."""
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.memory", stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await asked.communicate()
+    return tuple(told.decode().splitlines())
 
 
 async def _accepted(folder: Path, url: str, debounce: float) -> tuple[Accepted, Accepted]:
