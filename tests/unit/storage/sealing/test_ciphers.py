@@ -79,6 +79,22 @@ def test_the_earlier_form_opens_only_where_it_is_expected() -> None:
         PersonCipher(key, earlier).open(Cipher(key).seal(b"words", b""), place(schema.item.c.kind, "p_1", 1))
 
 
+@pytest.mark.parametrize("number", [0, 1, 9, 10, 2**63 - 1, -1])
+def test_values_of_one_column_open_as_each_does_alone(number: int) -> None:
+    key, earlier = b"k" * 32, earlier_seals.of_person("p_1")
+    column, here = place(schema.item.c.data, "p_1"), place(schema.item.c.data, "p_1", number)
+    bound = PersonCipher(key).seal(b"words", here)
+    unbound = Cipher(key).seal(b"words", b"item:p_1")
+    opened = PersonCipher(key).opener(column)
+    assert opened(bound, number) == b"words"
+    assert PersonCipher(key, earlier).opener(column)(unbound, number) == b"words"
+    for sealed, where in ((bound, number + 1), (unbound, number), (bound[:-1], number), (b"", number)):
+        with pytest.raises(Unreadable):
+            opened(sealed, where)
+    with pytest.raises(Unreadable):
+        PersonCipher(key, earlier).opener(place(schema.item.c.data, "p_2"))(bound, number)
+
+
 def test_the_first_key_wraps_and_all_unwrap() -> None:
     old = MasterKeys.parse(f"old:{ONE}").wrap(b"data key", b"p_1")
     both = MasterKeys.parse(f" new:{TWO}, old:{ONE} ")
