@@ -46,7 +46,10 @@ _PAST_ALL: Final = 2**63 - 1
 
 
 class Recent(NamedTuple):
-    """Oldest first. The last `open_items` are of the open turn. `damaged` are the numbers of items that do not open."""
+    """Oldest first. The last `open_items` are of the open turn.
+
+    `damaged` are the numbers of items that do not open, at most a page of them. If there are any, the rest is not read.
+    """
 
     items: list[HistoryItem]
     open_items: int
@@ -72,7 +75,7 @@ def recent_items(tx: Tx, person_id: str) -> Recent:
                     damaged.append(seq)
             open_items += is_open
             items.append(HistoryItem(kind, data, origin))
-        if len(rows) < PAGE or size > WINDOW_BYTES:
+        if damaged or len(rows) < PAGE or size > WINDOW_BYTES:
             break
         before = rows[-1].seq
     items.reverse()

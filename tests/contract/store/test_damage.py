@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from kernel_service.ports.approvals import Approval, ApprovalPrompt, DecisionOutcome
 from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind
@@ -148,3 +148,16 @@ async def test_an_account_with_a_damaged_name_is_found(store: Store) -> None:
     await damage(store, schema.connection.c.private)
     [known] = await store.connections.of_person(ann)
     assert (known.account_id, known.status, known.name) == (made.account_id, made.status, "")
+
+
+async def test_a_journal_that_is_damaged_as_a_whole_is_left_out(store: Store) -> None:
+    """Empty values have no size, so no number of them fills the window."""
+    ann = await turn_of(store, HELLO)
+    many = [
+        {"person_id": ann, "seq": seq, "turn_id": f"t_{seq}", "kind": "input", "origin": "", "version": 1, "data": b"",
+         "created_at": NOW}
+        for seq in range(2, 1000)
+    ]  # fmt: skip
+    await store.engine.write(lambda tx: tx.execute(insert(schema.item), many))
+    assert await history(store, ann) == [HELLO]
+    assert await history(store, ann) == [HELLO]
