@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.interruptions import HandedBack
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel import Kernel
 
 T = TypeVar("T")
+
+LOOK_AGAIN_SECONDS: Final = 1.0
+"""The delay of the next look after the store was unavailable."""
 
 
 @dataclass(slots=True)
@@ -67,6 +71,7 @@ class _Interruptible:
         self._works = True
         self._look: asyncio.Task[None] | None = None
         self._found: Exception | None = None
+        self._again: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -84,6 +89,10 @@ class _Interruptible:
     async def _looked(self) -> None:
         try:
             await self._watcher.look()
+        except StoreUnavailable:  # which says nothing about messages: the next step looks, too
+            self._watcher.kernel.wake_turn()
+            if self._works:
+                self._again = asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self._woken, None)
         except Exception as found:  # noqa: BLE001 - the block raises it
             self._found = found
             if self._works:
@@ -95,6 +104,8 @@ class _Interruptible:
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._works = False
         self._watcher.wakeup.remove_done_callback(self._woken)
+        if self._again is not None:
+            self._again.cancel()
         if self._cancelled and self._task.uncancel() > self._cancelling:
             return  # it was cancelled from elsewhere, too
         if self._look is not None and error is None:

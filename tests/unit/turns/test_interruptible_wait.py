@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.interruptions import HandedBack, Newcomers
+from kernel_service.turns import interrupt_watcher
 from kernel_service.turns.interrupt_watcher import InterruptWatcher
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ class Attempt:
     """An attempt whose work waits for `done`. A look in the store waits for `gate` and raises `found`."""
 
     def __init__(self) -> None:
-        self.kernel: Any = SimpleNamespace(leaving=False, outdated=False, wakeup=None)
+        self.kernel: Any = SimpleNamespace(leaving=False, outdated=False, wakeup=None, wake_turn=self.message)
         self.found: Exception | None = None
         self.looks = 0
         self.gate: asyncio.Event | None = None
@@ -45,7 +47,8 @@ class Attempt:
             return await watcher.wait_for((work or self.work)())
 
     def message(self) -> None:
-        self.kernel.wakeup.set_result(None)
+        if not self.kernel.wakeup.done():
+            self.kernel.wakeup.set_result(None)
 
 
 @pytest.fixture
@@ -70,6 +73,34 @@ async def test_work_needs_no_separate_task(attempt: Attempt) -> None:
     assert await attempt.wait() == "done"
     assert attempt.worker is asyncio.current_task()
     assert attempt.looks == 0
+
+
+async def test_store_that_is_unavailable_does_not_cut_the_work(attempt: Attempt) -> None:
+    attempt.found = StoreUnavailable()
+    with InterruptWatcher(attempt.kernel, attempt.look) as watcher:
+        wait = asyncio.create_task(watcher.wait_for(attempt.work()))
+        await attempt.begun.wait()
+        attempt.message()
+        await looked(attempt)
+        attempt.done.set()
+        assert await wait == "done"
+        attempt.found = Newcomers()
+        with pytest.raises(Newcomers):  # the next step looks again
+            await watcher.check()
+
+
+async def test_store_that_is_available_again_is_looked_at_during_the_work(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupt_watcher, "LOOK_AGAIN_SECONDS", 0)
+    attempt.found = StoreUnavailable()
+    with waiting(attempt) as wait:
+        await attempt.begun.wait()
+        attempt.message()
+        await looked(attempt, 3)
+        attempt.found = Newcomers()
+        with pytest.raises(Newcomers):
+            await wait
 
 
 async def test_work_continues_until_a_look_finds_an_interruption(attempt: Attempt) -> None:
