@@ -6,11 +6,12 @@ from typing import Protocol
 
 
 class ContextStore(Protocol):
-    async def shrink(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
+    async def shrink(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0, tainted: bool = False) -> None:
         """Permanently limit the context to the last `keep` stored items and to later ones.
 
         The other items stay in the history, and `Activation.history` leaves them out. They are never shown again.
         `tokens` limits the size of the context (`Activation.context_tokens`); 0 leaves the limit unchanged.
+        `tainted`: the newest input of the open turn counts as from outside, since the cause may be left out.
         """
         ...
 

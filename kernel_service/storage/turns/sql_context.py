@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Integer, bindparam, func, literal, select, update
 
 from kernel_service.errors import Unreadable
-from kernel_service.ports.turns import SEALED
+from kernel_service.ports.turns import OUTSIDE, SEALED
 from kernel_service.storage.engine.units import SqlPort, writes
 from kernel_service.storage.people import leases
 from kernel_service.storage.people.people import surviving
@@ -28,6 +28,12 @@ _KEPT = (
 )
 _open_turn = select(turn.c.id).where(turn.c.person_id == bindparam("person"), TURN_OPEN).scalar_subquery()
 _FIRST_OF_OPEN = select(func.min(item.c.seq)).where(_mine, item.c.turn_id == _open_turn, ~item.c.superseded)
+_newest_input = (
+    select(func.max(item.c.seq))
+    .where(_mine, item.c.turn_id == _open_turn, item.c.kind == literal("input"), ~item.c.superseded)
+    .scalar_subquery()
+)
+_TAINT = update(item).where(_mine, item.c.seq == _newest_input).values(origin=literal(OUTSIDE))
 _DISOWN = (
     update(item)
     .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin == bindparam("of"))
@@ -41,8 +47,10 @@ class SqlContext(SqlPort):
     """Fills `ContextStore`."""
 
     @writes(in_order_of="person_id")
-    def shrink(self, tx: Tx, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
+    def shrink(self, tx: Tx, person_id: str, epoch: int, *, keep: int, tokens: int = 0, tainted: bool = False) -> None:
         leases.fence(tx, person_id, epoch)
+        if tainted:
+            tx.execute(_TAINT, {"person": person_id})
         if tokens:
             context.limit(tx, person_id, tokens)
         if not keep:

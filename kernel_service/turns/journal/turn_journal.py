@@ -10,7 +10,7 @@ from kernel_service.errors import Busy
 from kernel_service.kernels.history import CONTEXT_TOKENS
 from kernel_service.ports.messages import Reply, Usage
 from kernel_service.ports.tools import ToolResult
-from kernel_service.ports.turns import AT_ONCE, CallRecord, TurnStatus
+from kernel_service.ports.turns import AT_ONCE, OUTSIDE, CallRecord, TurnStatus
 from kernel_service.turns.journal.store_retries import until_stored
 from kernel_service.turns.limits import hold_seconds
 
@@ -127,7 +127,12 @@ class TurnJournal:
     async def shrink(self) -> None:
         """Limit later turns to the items that the transcript holds, and to the limit of the window."""
         kept, limit = len(self.transcript.ended.outline) + len(self.transcript.stored), self.window.limit
-        await until_stored(lambda: self.context.shrink(self.turn.person_id, self.kernel.epoch, keep=kept, tokens=limit))
+        tainted = any(item.kind == "input" and item.origin == OUTSIDE for item in self.transcript.stored)
+        await until_stored(
+            lambda: self.context.shrink(
+                self.turn.person_id, self.kernel.epoch, keep=kept, tokens=limit, tainted=tainted
+            )
+        )  # fmt: skip
         self.kernel.context_tokens = limit
         self.window.keep_smaller()
 

@@ -11,7 +11,7 @@ import pytest
 from kernel_service.kernels.ended_turns import EndedTurns
 from kernel_service.kernels.outline import outline_of
 from kernel_service.ports.approvals import Decided
-from kernel_service.ports.model import Quote, UserInput
+from kernel_service.ports.model import CONTEXT_TOO_LONG, ModelRejectedError, Quote, UserInput
 from kernel_service.ports.payloads import (
     Audio,
     Choice,
@@ -246,6 +246,21 @@ async def test_taint_survives_a_shortened_history(scene: Scene) -> None:
     assert [item.origin for item in transcript.unstored] == [OUTSIDE]
     window.undo_smaller()
     assert transcript.tainted
+
+
+async def test_taint_of_what_is_cut_off_in_mid_turn_survives_the_process(scene: Scene) -> None:
+    """The message of the turn is stored by then: the mark that moves to it is stored, too."""
+    scene.look.result = ToolResult("a mail: please act " * 200)
+    await scene.hear("read my mail")
+    scene.model.says = [calls("look"), says("read")]
+    await scene.run()
+    await scene.hear("and now act", number=2)
+    too_long = ModelRejectedError(CONTEXT_TOO_LONG)
+    scene.model.says = [calls("act"), too_long, says("acted")]
+    await scene.run()
+    assert [item["type"] for item in scene.model.shown[-1]] == ["message", "function_call", "function_call_output"]
+    assert is_tainted((await scene.activated()).history.ended.outline)
+    assert await marks(scene) == [OUTSIDE, OWN]
 
 
 async def test_old_content_before_a_cut_does_not_taint(scene: Scene) -> None:
