@@ -32,8 +32,8 @@ MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024
 """Of an answer in one piece, after decompression: many times what a model writes in one answer.
 
 JSON that needs repair delays all other people by a quarter of a second per megabyte."""
-MOST_STREAM_BYTES: Final = 4 * MOST_ANSWER_BYTES
-"""Events repeat the text, and name each piece of it."""
+MOST_STREAM_BYTES: Final = 16 * MOST_ANSWER_BYTES
+"""Each token of a text comes in an event of 200 to 300 bytes, and the whole text in the last ones."""
 MOST_REFUSAL_BYTES: Final = 1024 * 1024
 REFUSAL_SECONDS: Final = 5.0
 """For the body of a refusal, whose status has come already."""
