@@ -11,7 +11,7 @@ from kernel_service.errors import LeaseLost, NotFound, Unreadable
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Message, Reply
 from kernel_service.ports.payloads import Payload, Text
-from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
+from kernel_service.ports.turns import OUTSIDE, CallRecord, HistoryItem, Turn
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
@@ -247,6 +247,16 @@ async def test_the_last_items_are_kept_permanently(store: Store, keep: int, left
     await talk(store, "d")
     assert await shown(store, ann) == [*left, "d", "d!"]
     assert await stored(store, ann) == 8
+
+
+@pytest.mark.parametrize("tainted", [True, False])
+async def test_the_taint_of_what_is_left_out_stays_with_the_open_turn(store: Store, tainted: bool) -> None:
+    await talk(store, "a", "b")
+    owner, turn = await opened(store, "c")
+    await owner.append(turn, heard("d"), said("d!"))
+    await store.context.shrink(owner.person_id, owner.epoch, keep=4, tainted=tainted)
+    origins = [(item.data["said"], item.origin) for item in await history(store, owner.person_id)]
+    assert origins == [("b!", "test:model"), ("c", ""), ("d", OUTSIDE if tainted else ""), ("d!", "test:model")]
 
 
 async def test_superseded_items_are_not_counted(store: Store) -> None:
