@@ -149,6 +149,7 @@ async def trace_messages(folder: Path) -> list[Trace]:
         tracer.installed(),
         patch("kernel_service.sweeper.LAPSE_SECONDS", an_hour),
         patch("kernel_service.sweeper.ROUND_SECONDS", an_hour),
+        patch("kernel_service.outbox.outbox.POLL_SECONDS", an_hour),
     ):
         async with whole_world(folder, kernel_sweep_seconds=an_hour) as world:
             return [await _trace_one(world, tracer, f"Person {number}") for number in range(MESSAGES)]
