@@ -26,9 +26,15 @@ COUNTS = {
     ("kernel_service", "grpc_messages"): 10,
     ("vendors", "requests"): 3,
 }
-"""By process and name. A message that comes alone shares nothing, so it costs the most."""
+"""By process and name, on an idle machine. A message that comes alone shares nothing, so it costs the most."""
 TOLERANCE = 0.75
 """Less than one: what happens at most once a second is not the message's, and does not divide evenly."""
+GATHERED = {"units": 1, "commits": 2, "statements": 3, "timers": 1}
+"""Added on a busy machine, which gathers less: the opening commits alone, and each report makes a call.
+
+Tests of the store count the statements of each unit exactly (test_plain_messages, test_turn_statements,
+test_reply_statements).
+"""
 
 
 def test_a_message_costs_the_work_that_is_stated_here(tmp_path: Path) -> None:
@@ -36,6 +42,10 @@ def test_a_message_costs_the_work_that_is_stated_here(tmp_path: Path) -> None:
         measured = uvloop.run(counts_per_message(tmp_path, new_database()))
     table = "\n".join(f"{process} {name}: {count:.1f}" for (process, name), count in sorted(measured.items()))
 
-    differ = {name for name, count in measured.items() if abs(count - COUNTS.get(name, 0)) > TOLERANCE}
+    differ = [
+        f"{process} {name}"
+        for (process, name), count in sorted(measured.items())
+        if not -TOLERANCE <= count - COUNTS.get((process, name), 0) <= TOLERANCE + GATHERED.get(name, 0)
+    ]
 
-    assert not differ, f"update COUNTS, or repair what adds work: {sorted(differ)}\n{table}"
+    assert not differ, f"update COUNTS, or repair what adds work: {differ}\n{table}"
