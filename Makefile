@@ -33,7 +33,7 @@ crash: .venv/development ## Kill, freeze and restart the services 240 times unde
 	$(BIN)/python -m tests.crash --database sqlite $(ARGS)
 	$(BIN)/python -m tests.crash --database postgresql $(ARGS)
 
-bench: .venv/development ## Measure speed and cost, about 15 minutes; ARGS="--postgres" or "--short"
+bench: .venv/development ## Measure speed and cost, about 12 minutes; ARGS="--postgres" or "--short"
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 lint: .venv/development ## Check style, language, types, import arrows and the protos' rules

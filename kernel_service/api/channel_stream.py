@@ -102,8 +102,7 @@ class ChannelStream:
             self._calls.begin(call, self._context, self._done)
 
     def _done(self, call_id: int, kind: str, answer: Any) -> None:
-        result = {kind: answer}
-        self._next.results.add(id=call_id, **result)
+        self._next.results.add(id=call_id, **{kind: answer})
         self._ready.set()
 
     async def _pull_items(self, items: Items) -> None:

@@ -25,9 +25,9 @@ from whatsapp_gateway.model.updates import LinkResult
 
 CHANNEL: Final = "whatsapp"
 MOST_AT_ONCE: Final = 1000
+"""Acknowledgements or receipts per call."""
 TYPING_INTERVAL_SECONDS: Final = 20
 """WhatsApp shows the indicator for 25 s."""
-"""Acknowledgements or receipts per call."""
 
 _Metadata = tuple[tuple[str, str], ...]
 _Answer = TypeVar("_Answer")

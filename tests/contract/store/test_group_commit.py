@@ -141,9 +141,16 @@ async def test_the_writers_connection_is_kept(store: Store) -> None:
 
 
 async def test_a_unit_no_caller_awaits_is_committed(store: Store) -> None:
-    store.engine.write_behind(add("a"))
-    while await kept(store) != ["a"]:
-        await asyncio.sleep(0.005)
+    ran, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def unit(tx: Tx) -> None:
+        add("a")(tx)
+        loop.call_soon_threadsafe(ran.set)
+
+    store.engine.write_behind(unit, ANN)
+    await ran.wait()
+    await store.engine.write(connection_id, ANN)  # commits after it
+    assert await kept(store) == ["a"]
 
 
 async def test_an_unawaited_unit_shares_the_next_commit_and_comes_first(
