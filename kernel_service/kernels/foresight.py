@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.commands import Command
+from kernel_service.ports.turns import LATE_SECONDS
 
 if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn, TurnMessage
-
-LATE_SECONDS: Final = 5.0
-"""A message this late was delayed in transit. Others of the same person may be delayed too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,11 @@ class HistoryItem(NamedTuple):
     origin: str = ""
 
 
+LATE_SECONDS: Final = 5.0
+"""A message that is accepted later than this after it was sent was delayed in transit. Others of the same person may be
+delayed too."""
+
+
 @dataclass(frozen=True, slots=True)
 class TurnMessage:
     """A message that a turn answers. `sent_at` is its channel's time if that is plausible."""

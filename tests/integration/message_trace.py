@@ -150,6 +150,9 @@ async def trace_messages(folder: Path) -> list[Trace]:
         patch("kernel_service.sweeper.LAPSE_SECONDS", an_hour),
         patch("kernel_service.sweeper.ROUND_SECONDS", an_hour),
         patch("kernel_service.outbox.outbox.POLL_SECONDS", an_hour),
+        # Whether units share a commit is a race: here each has its own.
+        patch("kernel_service.storage.engine.gathering.BATCH", 1),
+        patch("kernel_service.storage.engine.sqlite.BATCH", 1),
     ):
         async with whole_world(folder, kernel_sweep_seconds=an_hour) as world:
             return [await _trace_one(world, tracer, f"Person {number}") for number in range(MESSAGES)]

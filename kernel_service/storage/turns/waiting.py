@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, and_, bindparam, select
 
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.foresight import LATE_SECONDS
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Newcomers, Stopped
+from kernel_service.ports.turns import LATE_SECONDS
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.turns import turn

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel_service.kernels.foresight import LATE_SECONDS
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Newcomers, Stopped
 from kernel_service.ports.messages import Message, MessageStatus
 from kernel_service.ports.payloads import Text
-from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
+from kernel_service.ports.turns import LATE_SECONDS, CallRecord, Turn, TurnStatus
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, believed
 from kernel_service.storage.turns.waiting import DEBOUNCE_LIMIT, LATE_DEBOUNCE
 from tests.contract.store.owner import ASKS, HELLO, NOW, Owner, own, say
