@@ -43,6 +43,12 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self._connections = connections_
         self._clock = clock
 
+    # --- nodes --------------------------------------------------------------------------------------------------
+
+    async def ListNodes(self, request: admin_pb2.ListNodesRequest, context: Context) -> admin_pb2.ListNodesResponse:
+        Page(request.page_size, request.page_token, "nodes")
+        return admin_pb2.ListNodesResponse()
+
     # --- kernels ------------------------------------------------------------------------------------------------
 
     async def GetKernel(self, request: admin_pb2.GetKernelRequest, context: Context) -> admin_pb2.GetKernelResponse:

@@ -62,6 +62,7 @@ def person(user_id: str) -> dict[str, Any]:
 LISTS = {
     "ListTurns": (admin_pb2.ListTurnsRequest, person("telegram:1"), "turns"),
     "ListReplies": (admin_pb2.ListRepliesRequest, person("telegram:1"), "replies"),
+    "ListNodes": (admin_pb2.ListNodesRequest, {}, "nodes"),
     "ListKernels": (admin_pb2.ListKernelsRequest, {}, "kernels"),
     "ListDeadLetters": (admin_pb2.ListDeadLettersRequest, {}, "dead_letters"),
     "ListKeys": (admin_pb2.ListKeysRequest, {}, "keys"),

@@ -51,6 +51,6 @@ async def test_each_rpc_is_served(world: World) -> None:
     assert {rpc.service for rpc in RPCS} == set(TOKENS)
     answers = {rpc.name: await answer_of(world.channel, rpc) for rpc in RPCS}
     # No RPC accepts an empty request, except the lists of everything, and RPCs for the whole service.
-    of_all = ("ListKernels", "ListDeadLetters", "GetUsage", "ListKeys", "RotateKeys")
+    of_all = ("ListNodes", "ListKernels", "ListDeadLetters", "GetUsage", "ListKeys", "RotateKeys")
     assert {answers.pop(rpc) for rpc in of_all} == {("OK", "")}
     assert {status for status, _ in answers.values()} == {"INVALID_ARGUMENT"}

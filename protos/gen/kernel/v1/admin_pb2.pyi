@@ -207,6 +207,126 @@ class PersonRef(_message.Message):
 Global___PersonRef: _TypeAlias = PersonRef  # noqa: Y015
 
 @_typing.final
+class Node(_message.Message):
+    """Node is one process of the service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    BEAT_AGE_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    LEADER_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    RESIDENT_KERNELS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Opaque, unique: a process that starts again has another."""
+    address: _builtins.str
+    """Where clients and other nodes reach it, as `host:port`."""
+    draining: _builtins.bool
+    """It is about to end: it takes no further people."""
+    leader: _builtins.bool
+    """It does the periodic work of the whole service."""
+    schema: _builtins.int
+    """The version of the database schema that it works with."""
+    resident_kernels: _builtins.int
+    """The kernels in its memory; absent: it did not answer within 2 seconds."""
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp:
+        """When it started."""
+
+    @_builtins.property
+    def beat_age(self) -> _duration_pb2.Duration:
+        """The time since its last heartbeat. A node that is silent for 3 seconds is removed, and its people move to others."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The channels with a stream at this node."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        address: _builtins.str = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+        beat_age: _duration_pb2.Duration | None = ...,
+        draining: _builtins.bool = ...,
+        leader: _builtins.bool = ...,
+        schema: _builtins.int = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+        resident_kernels: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_resident_kernels", b"_resident_kernels", "beat_age", b"beat_age", "resident_kernels", b"resident_kernels", "started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_resident_kernels", b"_resident_kernels", "address", b"address", "beat_age", b"beat_age", "channels", b"channels", "draining", b"draining", "id", b"id", "leader", b"leader", "resident_kernels", b"resident_kernels", "schema", b"schema", "started_at", b"started_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__resident_kernels: _TypeAlias = _typing.Literal["resident_kernels"]  # noqa: Y015
+    _WhichOneofArgType__resident_kernels: _TypeAlias = _typing.Literal["_resident_kernels", b"_resident_kernels"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resident_kernels) -> _WhichOneofReturnType__resident_kernels | None: ...
+
+Global___Node: _TypeAlias = Node  # noqa: Y015
+
+@_typing.final
+class ListNodesRequest(_message.Message):
+    """ListNodesRequest asks for a page of nodes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0: 100, at most 1000."""
+    page_token: _builtins.str
+    """ListNodesResponse.next_page_token of the page before; empty: the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNodesRequest: _TypeAlias = ListNodesRequest  # noqa: Y015
+
+@_typing.final
+class ListNodesResponse(_message.Message):
+    """ListNodesResponse is a page of nodes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: this was the last page."""
+    node_id: _builtins.str
+    """The node that answers this call."""
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Node]:
+        """The nodes."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___Node] | None = ...,
+        next_page_token: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "node_id", b"node_id", "nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNodesResponse: _TypeAlias = ListNodesResponse  # noqa: Y015
+
+@_typing.final
 class Kernel(_message.Message):
     """Kernel is one person's assistant as an operator sees it."""
 
@@ -224,10 +344,11 @@ class Kernel(_message.Message):
     CONNECTIONS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     KEPT_APART_FROM_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """The person."""
     resident: _builtins.bool
-    """It is in this process's memory."""
+    """It is in a node's memory."""
     busy: _builtins.bool
     """It is in a turn."""
     tool_session_id: _builtins.str
@@ -238,6 +359,8 @@ class Kernel(_message.Message):
     """Bytes of history held in memory."""
     history_items: _builtins.int
     """Items of history."""
+    node_id: _builtins.str
+    """The node that owns the person: it runs their turns. Empty: none."""
     @_builtins.property
     def activated_at(self) -> _timestamp_pb2.Timestamp:
         """When it was activated; absent: not resident."""
@@ -275,10 +398,11 @@ class Kernel(_message.Message):
         connections: _abc.Iterable[_connections_pb2.Connection] | None = ...,
         channels: _abc.Iterable[_builtins.str] | None = ...,
         kept_apart_from: _abc.Iterable[_builtins.str] | None = ...,
+        node_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "last_used_at", b"last_used_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "busy", b"busy", "channels", b"channels", "connections", b"connections", "epoch", b"epoch", "history_bytes", b"history_bytes", "history_items", b"history_items", "kept_apart_from", b"kept_apart_from", "last_used_at", b"last_used_at", "person_id", b"person_id", "resident", b"resident", "tool_session_id", b"tool_session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "busy", b"busy", "channels", b"channels", "connections", b"connections", "epoch", b"epoch", "history_bytes", b"history_bytes", "history_items", b"history_items", "kept_apart_from", b"kept_apart_from", "last_used_at", b"last_used_at", "node_id", b"node_id", "person_id", b"person_id", "resident", b"resident", "tool_session_id", b"tool_session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -368,17 +492,22 @@ class ListKernelsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     EVICTIONS_FIELD_NUMBER: _builtins.int
+    UNANSWERED_NODES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty: this was the last page."""
     total: _builtins.int
-    """How many are resident in all."""
+    """How many are resident in all nodes that answered."""
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Kernel]:
         """The kernels. `connections` and `channels` are left out: see GetKernel."""
 
     @_builtins.property
     def evictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvictionCount]:
-        """How many have been evicted since the start, by reason."""
+        """How many have been evicted since the start of these nodes, by reason."""
+
+    @_builtins.property
+    def unanswered_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The nodes that did not answer within 2 seconds: their kernels are missing."""
 
     def __init__(
         self,
@@ -387,10 +516,11 @@ class ListKernelsResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         total: _builtins.int = ...,
         evictions: _abc.Iterable[Global___EvictionCount] | None = ...,
+        unanswered_nodes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evictions", b"evictions", "kernels", b"kernels", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evictions", b"evictions", "kernels", b"kernels", "next_page_token", b"next_page_token", "total", b"total", "unanswered_nodes", b"unanswered_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -407,7 +537,7 @@ class EvictionCount(_message.Message):
     reason: Global___EvictionReason.ValueType
     """The reason."""
     count: _builtins.int
-    """How many since the process started."""
+    """How many since the nodes started."""
     def __init__(
         self,
         *,

@@ -30,6 +30,8 @@ class KernelAdminServiceStub:
     Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
     messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
     PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+
+    Every node of the service answers every call for all of them.
     """
 
     def __init__(self, channel):
@@ -38,6 +40,11 @@ class KernelAdminServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListNodes = channel.unary_unary(
+                '/kernel.v1.KernelAdminService/ListNodes',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.ListNodesRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.ListNodesResponse.FromString,
+                _registered_method=True)
         self.GetKernel = channel.unary_unary(
                 '/kernel.v1.KernelAdminService/GetKernel',
                 request_serializer=kernel_dot_v1_dot_admin__pb2.GetKernelRequest.SerializeToString,
@@ -105,7 +112,16 @@ class KernelAdminServiceServicer:
     Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
     messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
     PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+
+    Every node of the service answers every call for all of them.
     """
+
+    def ListNodes(self, request, context):
+        """ListNodes returns the live nodes, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetKernel(self, request, context):
         """GetKernel returns one person's kernel, resident or not. NOT_FOUND: PERSON_NOT_FOUND.
@@ -115,7 +131,7 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListKernels(self, request, context):
-        """ListKernels returns the kernels resident in this process, by person id.
+        """ListKernels returns the kernels resident in all nodes, by person id. A node that does not answer is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,6 +221,11 @@ class KernelAdminServiceServicer:
 
 def add_KernelAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNodes,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.ListNodesRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.ListNodesResponse.SerializeToString,
+            ),
             'GetKernel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetKernel,
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.GetKernelRequest.FromString,
@@ -278,7 +299,36 @@ class KernelAdminService:
     Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
     messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
     PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+
+    Every node of the service answers every call for all of them.
     """
+
+    @staticmethod
+    def ListNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/ListNodes',
+            kernel_dot_v1_dot_admin__pb2.ListNodesRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.ListNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetKernel(request,

@@ -31,16 +31,20 @@ class KernelAdminServiceStub:
     Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
     messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
     PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+
+    Every node of the service answers every call for all of them.
     """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KernelAdminServiceAsyncStub: ...
+    ListNodes: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListNodesRequest, _admin_pb2.ListNodesResponse]
+    """ListNodes returns the live nodes, by id."""
     GetKernel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetKernelRequest, _admin_pb2.GetKernelResponse]
     """GetKernel returns one person's kernel, resident or not. NOT_FOUND: PERSON_NOT_FOUND."""
     ListKernels: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKernelsRequest, _admin_pb2.ListKernelsResponse]
-    """ListKernels returns the kernels resident in this process, by person id."""
+    """ListKernels returns the kernels resident in all nodes, by person id. A node that does not answer is named."""
     EvictKernel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EvictKernelRequest, _admin_pb2.EvictKernelResponse]
     """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
     KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
@@ -84,13 +88,17 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
     messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
     PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+
+    Every node of the service answers every call for all of them.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ListNodes: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListNodesRequest, _admin_pb2.ListNodesResponse]  # type: ignore[assignment]
+    """ListNodes returns the live nodes, by id."""
     GetKernel: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetKernelRequest, _admin_pb2.GetKernelResponse]  # type: ignore[assignment]
     """GetKernel returns one person's kernel, resident or not. NOT_FOUND: PERSON_NOT_FOUND."""
     ListKernels: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKernelsRequest, _admin_pb2.ListKernelsResponse]  # type: ignore[assignment]
-    """ListKernels returns the kernels resident in this process, by person id."""
+    """ListKernels returns the kernels resident in all nodes, by person id. A node that does not answer is named."""
     EvictKernel: _aio.UnaryUnaryMultiCallable[_admin_pb2.EvictKernelRequest, _admin_pb2.EvictKernelResponse]  # type: ignore[assignment]
     """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
     KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
@@ -133,7 +141,17 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
     messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
     PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+
+    Every node of the service answers every call for all of them.
     """
+
+    @_abc_1.abstractmethod
+    def ListNodes(
+        self,
+        request: _admin_pb2.ListNodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListNodesResponse, _abc.Awaitable[_admin_pb2.ListNodesResponse]]:
+        """ListNodes returns the live nodes, by id."""
 
     @_abc_1.abstractmethod
     def GetKernel(
@@ -149,7 +167,7 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListKernelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListKernelsResponse, _abc.Awaitable[_admin_pb2.ListKernelsResponse]]:
-        """ListKernels returns the kernels resident in this process, by person id."""
+        """ListKernels returns the kernels resident in all nodes, by person id. A node that does not answer is named."""
 
     @_abc_1.abstractmethod
     def EvictKernel(

@@ -28,7 +28,7 @@ from kernel.v1 import messages_pb2 as kernel_dot_v1_dot_messages__pb2
 from kernel.v1 import outbox_pb2 as kernel_dot_v1_dot_outbox__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kernel/v1/channel.proto\x12\tkernel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15kernel/v1/bound.proto\x1a\x18kernel/v1/messages.proto\x1a\x16kernel/v1/outbox.proto\"s\n\x13ServeChannelRequest\x12,\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x1c.kernel.v1.PullOutboxRequest\x12.\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x16.kernel.v1.ChannelCallB\x07\x9a\xe1\x18\x03\x10\x80\x02\"\xcf\x01\n\x0b\x43hannelCall\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x39\n\x0ehandle_message\x18\x02 \x01(\x0b\x32\x1f.kernel.v1.HandleMessageRequestH\x00\x12\x31\n\nack_outbox\x18\x03 \x01(\x0b\x32\x1b.kernel.v1.AckOutboxRequestH\x00\x12;\n\x0freport_receipts\x18\x04 \x01(\x0b\x32 .kernel.v1.ReportReceiptsRequestH\x00\x42\t\n\x07request\"o\n\x14ServeChannelResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.kernel.v1.ChannelResult\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.kernel.v1.PullOutboxResponse\"\xfa\x01\n\rChannelResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12:\n\x0ehandle_message\x18\x02 \x01(\x0b\x32 .kernel.v1.HandleMessageResponseH\x00\x12\x32\n\nack_outbox\x18\x03 \x01(\x0b\x32\x1c.kernel.v1.AckOutboxResponseH\x00\x12<\n\x0freport_receipts\x18\x04 \x01(\x0b\x32!.kernel.v1.ReportReceiptsResponseH\x00\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x14.kernel.v1.CallErrorH\x00\x42\x08\n\x06result\"\x86\x02\n\tCallError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x34\n\x08metadata\x18\x04 \x03(\x0b\x32\".kernel.v1.CallError.MetadataEntry\x12.\n\x0bretry_delay\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10\x66ield_violations\x18\x06 \x03(\x0b\x32\x19.kernel.v1.FieldViolation\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\tBP\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17kernel/v1/channel.proto\x12\tkernel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15kernel/v1/bound.proto\x1a\x18kernel/v1/messages.proto\x1a\x16kernel/v1/outbox.proto\"s\n\x13ServeChannelRequest\x12,\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x1c.kernel.v1.PullOutboxRequest\x12.\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x16.kernel.v1.ChannelCallB\x07\x9a\xe1\x18\x03\x10\x80\x02\"\xcf\x01\n\x0b\x43hannelCall\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x39\n\x0ehandle_message\x18\x02 \x01(\x0b\x32\x1f.kernel.v1.HandleMessageRequestH\x00\x12\x31\n\nack_outbox\x18\x03 \x01(\x0b\x32\x1b.kernel.v1.AckOutboxRequestH\x00\x12;\n\x0freport_receipts\x18\x04 \x01(\x0b\x32 .kernel.v1.ReportReceiptsRequestH\x00\x42\t\n\x07request\"\xa7\x01\n\x14ServeChannelResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.kernel.v1.ChannelResult\x12,\n\x05items\x18\x02 \x03(\x0b\x32\x1d.kernel.v1.PullOutboxResponse\x12%\n\x05nodes\x18\x03 \x03(\x0b\x32\x16.kernel.v1.ServingNode\x12\x0f\n\x07node_id\x18\x04 \x01(\t\"<\n\x0bServingNode\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\"\xfa\x01\n\rChannelResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12:\n\x0ehandle_message\x18\x02 \x01(\x0b\x32 .kernel.v1.HandleMessageResponseH\x00\x12\x32\n\nack_outbox\x18\x03 \x01(\x0b\x32\x1c.kernel.v1.AckOutboxResponseH\x00\x12<\n\x0freport_receipts\x18\x04 \x01(\x0b\x32!.kernel.v1.ReportReceiptsResponseH\x00\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x14.kernel.v1.CallErrorH\x00\x42\x08\n\x06result\"\x86\x02\n\tCallError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x34\n\x08metadata\x18\x04 \x03(\x0b\x32\".kernel.v1.CallError.MetadataEntry\x12.\n\x0bretry_delay\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10\x66ield_violations\x18\x06 \x03(\x0b\x32\x19.kernel.v1.FieldViolation\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\tBP\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,14 +44,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVECHANNELREQUEST']._serialized_end=258
   _globals['_CHANNELCALL']._serialized_start=261
   _globals['_CHANNELCALL']._serialized_end=468
-  _globals['_SERVECHANNELRESPONSE']._serialized_start=470
-  _globals['_SERVECHANNELRESPONSE']._serialized_end=581
-  _globals['_CHANNELRESULT']._serialized_start=584
-  _globals['_CHANNELRESULT']._serialized_end=834
-  _globals['_CALLERROR']._serialized_start=837
-  _globals['_CALLERROR']._serialized_end=1099
-  _globals['_CALLERROR_METADATAENTRY']._serialized_start=1052
-  _globals['_CALLERROR_METADATAENTRY']._serialized_end=1099
-  _globals['_FIELDVIOLATION']._serialized_start=1101
-  _globals['_FIELDVIOLATION']._serialized_end=1153
+  _globals['_SERVECHANNELRESPONSE']._serialized_start=471
+  _globals['_SERVECHANNELRESPONSE']._serialized_end=638
+  _globals['_SERVINGNODE']._serialized_start=640
+  _globals['_SERVINGNODE']._serialized_end=700
+  _globals['_CHANNELRESULT']._serialized_start=703
+  _globals['_CHANNELRESULT']._serialized_end=953
+  _globals['_CALLERROR']._serialized_start=956
+  _globals['_CALLERROR']._serialized_end=1218
+  _globals['_CALLERROR_METADATAENTRY']._serialized_start=1171
+  _globals['_CALLERROR_METADATAENTRY']._serialized_end=1218
+  _globals['_FIELDVIOLATION']._serialized_start=1220
+  _globals['_FIELDVIOLATION']._serialized_end=1272
 # @@protoc_insertion_point(module_scope)

@@ -96,13 +96,17 @@ Global___ChannelCall: _TypeAlias = ChannelCall  # noqa: Y015
 @_typing.final
 class ServeChannelResponse(_message.Message):
     """ServeChannelResponse carries results and tasks to the channel. Those that are ready together share one. The first
-    response comes as soon as the service serves the stream, and may be empty.
+    response comes as soon as the service serves the stream, and may have no results and no items.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    """The node that serves the stream, a ServingNode.id; in the first response. Empty: unchanged, or unknown."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelResult]:
         """Results of calls, in any order; exactly one for each call."""
@@ -111,19 +115,57 @@ class ServeChannelResponse(_message.Message):
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_outbox_pb2.PullOutboxResponse]:
         """Leased tasks and typing, as of PullOutbox."""
 
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServingNode]:
+        """All live nodes of the service, this one included, oldest first: in the first response and whenever they change. A
+        channel may hold a stream to each. Empty: unchanged, or unknown.
+        """
+
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___ChannelResult] | None = ...,
         items: _abc.Iterable[_outbox_pb2.PullOutboxResponse] | None = ...,
+        nodes: _abc.Iterable[Global___ServingNode] | None = ...,
+        node_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "node_id", b"node_id", "nodes", b"nodes", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServeChannelResponse: _TypeAlias = ServeChannelResponse  # noqa: Y015
+
+@_typing.final
+class ServingNode(_message.Message):
+    """ServingNode is one process of the service. All nodes serve every person of every channel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Opaque, unique: a process that starts again has another."""
+    address: _builtins.str
+    """Where clients reach it, as `host:port`. Empty: unknown."""
+    draining: _builtins.bool
+    """It is about to end: open no further stream to it."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        address: _builtins.str = ...,
+        draining: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "draining", b"draining", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServingNode: _TypeAlias = ServingNode  # noqa: Y015
 
 @_typing.final
 class ChannelResult(_message.Message):

@@ -77,13 +77,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_KERNEL_BUSY: _ErrorReason.ValueType  # 23
     """ABORTED: the kernel is in a turn; nothing was evicted."""
     ERROR_REASON_LEASE_LOST: _ErrorReason.ValueType  # 24
-    """ABORTED: another replica took the person over."""
+    """ABORTED: another node took the person over."""
     ERROR_REASON_CALL_STALLED: _ErrorReason.ValueType  # 25
     """DEADLINE_EXCEEDED: the caller stopped midway: a request or an upload did not arrive, or a stream was not read.
     Nothing was stored.
     """
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 26
-    """UNAVAILABLE: the service is ending; another replica, or the next one, answers."""
+    """UNAVAILABLE: the service is ending; another node, or the next one, answers."""
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 27
     """UNAVAILABLE: the database does not answer; nothing was accepted."""
     ERROR_REASON_VENDOR_UNAVAILABLE: _ErrorReason.ValueType  # 28
@@ -157,13 +157,13 @@ not affected.
 ERROR_REASON_KERNEL_BUSY: ErrorReason.ValueType  # 23
 """ABORTED: the kernel is in a turn; nothing was evicted."""
 ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 24
-"""ABORTED: another replica took the person over."""
+"""ABORTED: another node took the person over."""
 ERROR_REASON_CALL_STALLED: ErrorReason.ValueType  # 25
 """DEADLINE_EXCEEDED: the caller stopped midway: a request or an upload did not arrive, or a stream was not read.
 Nothing was stored.
 """
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 26
-"""UNAVAILABLE: the service is ending; another replica, or the next one, answers."""
+"""UNAVAILABLE: the service is ending; another node, or the next one, answers."""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 27
 """UNAVAILABLE: the database does not answer; nothing was accepted."""
 ERROR_REASON_VENDOR_UNAVAILABLE: ErrorReason.ValueType  # 28

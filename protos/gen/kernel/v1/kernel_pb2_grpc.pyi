@@ -38,8 +38,10 @@ class KernelServiceStub:
     call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
     Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
-    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality.
+    (`<channel>:…`), and is checked before the request is received.
+
+    The service may have several processes, its nodes. Any node serves any call. A person's messages cost least at the
+    node that HandleMessageResponse.node_id names.
 
     Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
     at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
@@ -70,14 +72,14 @@ class KernelServiceStub:
     INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
     """
     StreamMessage: _grpc.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]
-    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A replica that does
+    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A node that does
     not own the person sends only `accepted`, the needed events and `completed`. Errors as HandleMessage.
     """
     PullOutbox: _grpc.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]
     """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
     stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
     never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
-    and replicas.
+    and nodes.
 
     A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
     under it. A send that has begun may end within 15 seconds, and its acknowledgement counts. A lease without an
@@ -165,8 +167,10 @@ class KernelServiceAsyncStub(KernelServiceStub):
     call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
     Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
-    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality.
+    (`<channel>:…`), and is checked before the request is received.
+
+    The service may have several processes, its nodes. Any node serves any call. A person's messages cost least at the
+    node that HandleMessageResponse.node_id names.
 
     Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
     at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
@@ -194,14 +198,14 @@ class KernelServiceAsyncStub(KernelServiceStub):
     INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
     """
     StreamMessage: _aio.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]  # type: ignore[assignment]
-    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A replica that does
+    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A node that does
     not own the person sends only `accepted`, the needed events and `completed`. Errors as HandleMessage.
     """
     PullOutbox: _aio.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]  # type: ignore[assignment]
     """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
     stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
     never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
-    and replicas.
+    and nodes.
 
     A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
     under it. A send that has begun may end within 15 seconds, and its acknowledgement counts. A lease without an
@@ -288,8 +292,10 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
     Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
-    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality.
+    (`<channel>:…`), and is checked before the request is received.
+
+    The service may have several processes, its nodes. Any node serves any call. A person's messages cost least at the
+    node that HandleMessageResponse.node_id names.
 
     Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
     at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
@@ -327,7 +333,7 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _messages_pb2.StreamMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_messages_pb2.StreamMessageResponse], _abc.AsyncIterator[_messages_pb2.StreamMessageResponse]]:
-        """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A replica that does
+        """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A node that does
         not own the person sends only `accepted`, the needed events and `completed`. Errors as HandleMessage.
         """
 
@@ -340,7 +346,7 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
         stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
         never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
-        and replicas.
+        and nodes.
 
         A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
         under it. A send that has begun may end within 15 seconds, and its acknowledgement counts. A lease without an

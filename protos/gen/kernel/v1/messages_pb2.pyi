@@ -171,12 +171,17 @@ class HandleMessageResponse(_message.Message):
     DUPLICATE_FIELD_NUMBER: _builtins.int
     REPLIES_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that answers the message; empty until it belongs to one."""
     status: Global___MessageStatus.ValueType
     """Its state. OUTBOX: ACCEPTED, or on a repeat the current one."""
     duplicate: _builtins.bool
     """The message had been accepted before."""
+    node_id: _builtins.str
+    """The node that runs the person's turns now, a ServingNode.id: a hint for where to send their next message. Any node
+    accepts it. Empty: unknown.
+    """
     @_builtins.property
     def replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reply]:
         """INLINE: the replies for the person, in order. OUTBOX: empty."""
@@ -193,10 +198,11 @@ class HandleMessageResponse(_message.Message):
         duplicate: _builtins.bool = ...,
         replies: _abc.Iterable[Global___Reply] | None = ...,
         usage: Global___Usage | None = ...,
+        node_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "replies", b"replies", "status", b"status", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "node_id", b"node_id", "replies", b"replies", "status", b"status", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
