@@ -17,7 +17,10 @@ SOCKET = ".s.PGSQL.5432"
 
 
 class Line:
-    """A relay to the server that can be cut: at the next COMMIT (before or after it), or while it is `down`."""
+    """A relay to the server that can be cut: at the next COMMIT (before or after it), or while it is `down`.
+
+    After `go_silent` nothing passes, and neither end is told, as in a network that drops packets, until `speak`.
+    """
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -26,6 +29,14 @@ class Line:
         self.cut = ""
         self.cuts = 0
         self.down = False
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def go_silent(self) -> None:
+        self._open.clear()
+
+    def speak(self) -> None:
+        self._open.set()
 
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         if self.down:
@@ -52,6 +63,7 @@ class Line:
                     if self.cut == "before":
                         self.cut = ""
                         return
+                await self._open.wait()
                 to_server.write(data)
                 await to_server.drain()
 
@@ -61,6 +73,7 @@ class Line:
                 if self.cut == "after" and b"COMMIT" in data:
                     self.cut = ""
                     return
+                await self._open.wait()
                 to_client.write(data)
                 await to_client.drain()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 START_SECONDS = 20
 
 
-def _as(user: str | int) -> list[str]:
+def as_user(user: str | int) -> list[str]:
     """A prefix for commands, because neither server runs as root. (With `user` Python forks, which gRPC forbids.)"""
     return ["setpriv", f"--reuid={user}", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
@@ -83,7 +83,7 @@ class Bouncer:
     def start(self) -> None:
         socket = self._folder / f".s.PGSQL.{self._port}"
         socket.unlink(missing_ok=True)
-        command = [*_as(self._folder.stat().st_uid), str(_pgbouncer()), "-q", str(self._folder / "ini")]
+        command = [*as_user(self._folder.stat().st_uid), str(_pgbouncer()), "-q", str(self._folder / "ini")]
         with (self._folder / "errors").open("wb") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         _wait_for(socket, self._process, self._folder / "errors")
@@ -159,7 +159,7 @@ def _running(binaries: Path, server: TlsServer) -> Iterator[TlsServer]:
     folder, data = server.folder, server.folder / "data"
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(
-        [*_as("postgres"), binaries / "initdb", "-A", "trust", "-N", "-U", "postgres", data], check=True, **quiet
+        [*as_user("postgres"), binaries / "initdb", "-A", "trust", "-N", "-U", "postgres", data], check=True, **quiet
     )
     _write_certificates(folder)
     (data / "pg_hba.conf").write_text(
@@ -176,7 +176,7 @@ def _running(binaries: Path, server: TlsServer) -> Iterator[TlsServer]:
         "ssl_ca_file": folder / "ca.pem",
     }
     command: list[str | Path] = [
-        *_as("postgres"),
+        *as_user("postgres"),
         binaries / "postgres",
         "-D",
         data,
@@ -188,7 +188,7 @@ def _running(binaries: Path, server: TlsServer) -> Iterator[TlsServer]:
         _wait_for(folder / f".s.PGSQL.{server.port}", process, folder / "log")
         sql = "CREATE ROLE ann LOGIN PASSWORD 'p@ss:/#?'; GRANT CREATE ON SCHEMA public TO ann"
         psql: list[str | Path] = [
-            *_as("postgres"),
+            *as_user("postgres"),
             binaries / "psql",
             "-h",
             folder,

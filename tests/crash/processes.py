@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from tests.crash.points import Doom, arm
-from tests.crash.times import Times, set_times
+from tests.crash.times import Times, set_clock, set_times
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
@@ -35,13 +35,17 @@ Settings = dict[str, str]
 
 @dataclass(slots=True)
 class Process:
-    """`service` is the package whose main() runs. It is ready when `ready_url` answers 200. `log` gets its output."""
+    """`service` is the package whose main() runs. It is ready when `ready_url` answers 200. `log` gets its output.
+
+    The wall clock of a kernel service is `ahead` seconds ahead.
+    """
 
     service: str
     settings: Settings
     ready_url: str
     log: Path
     times: Times = field(default_factory=dict)
+    ahead: float = 0.0
     _forked: ForkServerProcess | None = None
 
     @property
@@ -57,7 +61,7 @@ class Process:
 
     async def start(self, doom: Doom | None = None) -> None:
         """Start it. With a doom, it kills itself at that point."""
-        arguments = (self.service, self.settings, str(self.log), self.times, doom)
+        arguments = (self.service, self.settings, str(self.log), _Fate(self.times, self.ahead, doom))
         self._forked = _FORKS.Process(target=_run, args=arguments, daemon=True)
         await asyncio.to_thread(self._forked.start)
 
@@ -131,15 +135,24 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def _run(service: str, settings: Settings, log: str, times: Times, doom: Doom | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    times: Times
+    ahead: float
+    doom: Doom | None
+
+
+def _run(service: str, settings: Settings, log: str, fate: _Fate) -> None:
     """Runs in the new process, which then is only the service."""
     _say_into(log)
     _end_with_parent()
     os.environ.clear()
     os.environ.update(settings)
-    set_times(service, times)
-    if doom is not None:
-        arm(service, doom)
+    set_times(service, fate.times)
+    if fate.ahead:
+        set_clock(fate.ahead)
+    if fate.doom is not None:
+        arm(service, fate.doom)
     import_module(f"{service}.__main__").main()
 
 

@@ -19,15 +19,22 @@ from tests.crash.processes import Process, Settings
 from tests.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from tests.crash.times import Times
 
-_TOKEN: Final = "whatsapp-token-of-the-crash-suite"
+TOKEN: Final = "whatsapp-token-of-the-crash-suite"
 _KEYS: Final = f"test:{base64.b64encode(b'test'.ljust(32)).decode()}"
 """The encryption key of the tests' PostgreSQL template."""
-_NUMBER: Final = "106540352242922"
+_PATH: Final = {"PATH": os.environ["PATH"]}
+_KEYS_OF_VENDORS: Final = {"OPENAI_API_KEY": "sk-emulated", "COMPOSIO_API_KEY": "ak_emulated"}
+_WHATSAPP: Final = {
+    "WHATSAPP_ACCESS_TOKEN": "emulated-access-token",
+    "WHATSAPP_APP_SECRET": "emulated-app-secret",
+    "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",
+    "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+}
 _POLL_SECONDS: Final = 5
 
 
@@ -48,43 +55,71 @@ class Person:
 class System:
     """`emulators` is never killed. `log` is the effect log as far as it was read, `evidence` its summary.
 
-    `other_gateway` starts only on request. If `both_receive`, webhooks go to both gateways in turn; else it only sends.
+    `kernels` are the kernel services: the first `nodes` run from the start, the others only on request, as does
+    `other_gateway`. If `both_receive`, webhooks go to both gateways in turn; else it only sends. `database_url` is the
+    same for all kernel services, or one for each.
     """
 
     def __init__(
-        self, folder: Path, database_url: str, times: Times, settings: Settings, *, both_receive: bool = False
+        self,
+        folder: Path,
+        database_url: str | Sequence[str],
+        times: Times,
+        settings: Settings,
+        *,
+        both_receive: bool = False,
+        nodes: int = 1,
+        spare_nodes: int = 0,
     ) -> None:
-        ports = {
-            name: free_port()
-            for name in ("emulators", "kernel", "kernel_metrics", "connect", "gateway", "other_gateway")
-        }
-        self.url = f"http://127.0.0.1:{ports['emulators']}"
+        listens = {name: f"127.0.0.1:{free_port()}" for name in ("emulators", "gateway", "other_gateway")}
+        self.url = f"http://{listens['emulators']}"
         self.effects_file = folder / "effects.jsonl"
         self.log: list[Effect] = []
         self.evidence = Evidence()
-        self.connect_url = f"http://127.0.0.1:{ports['connect']}"
-        kernel, gateway, other = (f"127.0.0.1:{ports[name]}" for name in ("kernel", "gateway", "other_gateway"))
-        receiving = (gateway, other) if both_receive else (gateway,)
-        keys = {"OPENAI_API_KEY": "sk-emulated", "COMPOSIO_API_KEY": "ak_emulated"}
-        whatsapp = {
-            "WHATSAPP_ACCESS_TOKEN": "emulated-access-token",
-            "WHATSAPP_APP_SECRET": "emulated-app-secret",
-            "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",
-            "WHATSAPP_PHONE_NUMBER_ID": _NUMBER,
-        }
+        places = nodes + spare_nodes
+        urls = [database_url] * places if isinstance(database_url, str) else database_url
+        self.kernels = [self._a_kernel(folder, number, urls[number], settings, times) for number in range(places)]
+        addresses = [kernel.settings["KERNEL_LISTEN"] for kernel in self.kernels]
+        self.connect_url = f"http://{self.kernels[0].settings['CONNECT_LISTEN']}"
+        receiving = [listens["gateway"], *[listens["other_gateway"]] * both_receive]
         emulators_settings = {
-            "EMULATORS_LISTEN": f"127.0.0.1:{ports['emulators']}",
+            "EMULATORS_LISTEN": listens["emulators"],
             "EMULATORS_WEBHOOK_URL": ",".join(f"http://{each}/webhook" for each in receiving),
             "EMULATORS_EFFECTS_FILE": str(self.effects_file),
-            "KERNEL_ADDRESS": kernel,
+            "KERNEL_ADDRESS": addresses[0],
         }
-        kernel_settings = {
-            "KERNEL_LISTEN": kernel,
-            "KERNEL_METRICS_LISTEN": f"127.0.0.1:{ports['kernel_metrics']}",
-            "CONNECT_LISTEN": f"127.0.0.1:{ports['connect']}",
+        gateway_settings = {
+            "KERNEL_ADDRESS": f"dns:///{addresses[0]}" if len(addresses) == 1 else f"ipv4:{','.join(addresses)}",
+            "KERNEL_TOKEN": TOKEN,
+            "WHATSAPP_API_BASE_URL": f"{self.url}/graph",
+        }
+        self.emulators = Process(
+            "emulators",
+            _PATH | emulators_settings | _KEYS_OF_VENDORS | _WHATSAPP,
+            f"{self.url}/effects",
+            folder / "emulators.log",
+            times,
+        )
+        self.gateway, self.other_gateway = (
+            Process(
+                "whatsapp_gateway",
+                _PATH | gateway_settings | _WHATSAPP | {"GATEWAY_LISTEN": listens[name]},
+                f"http://{listens[name]}/healthz",
+                folder / f"{log}.log",
+                times,
+            )
+            for name, log in (("gateway", "whatsapp_gateway"), ("other_gateway", "other_gateway"))
+        )
+        self._nodes = nodes
+        self._people = count(1)
+
+    def _a_kernel(self, folder: Path, number: int, database_url: str, settings: Settings, times: Times) -> Process:
+        names = ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "CONNECT_LISTEN")
+        listens = {name: f"127.0.0.1:{free_port()}" for name in names}
+        own = {
             "CONNECT_TRUSTED_PROXIES": "127.0.0.1",
             "KERNEL_DATABASE_URL": database_url,
-            "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
+            "KERNEL_CHANNEL_TOKENS": f"whatsapp={TOKEN}",
             "KERNEL_ENCRYPTION_KEYS": _KEYS,
             "KERNEL_DEBOUNCE_SECONDS": "0",
             "KERNEL_SWEEP_SECONDS": "5",
@@ -94,33 +129,23 @@ class System:
             "OPENAI_BASE_URL": f"{self.url}/openai/v1",
             "COMPOSIO_BASE_URL": f"{self.url}/composio",
         }
-        gateway_settings = {
-            "GATEWAY_LISTEN": gateway,
-            "KERNEL_ADDRESS": f"dns:///{kernel}",
-            "KERNEL_TOKEN": _TOKEN,
-            "WHATSAPP_API_BASE_URL": f"{self.url}/graph",
-        }
+        log = folder / (f"kernel_service_{number}.log" if number else "kernel_service.log")
+        ready_url = f"http://{listens['KERNEL_METRICS_LISTEN']}/healthz"
+        return Process("kernel_service", _PATH | own | listens | _KEYS_OF_VENDORS | settings, ready_url, log, times)
 
-        def process(service: str, own: Settings, ready_url: str) -> Process:
-            return Process(service, {"PATH": os.environ["PATH"]} | own, ready_url, folder / f"{service}.log", times)
-
-        self.emulators = process("emulators", emulators_settings | keys | whatsapp, f"{self.url}/effects")
-        self.kernel = process(
-            "kernel_service",
-            kernel_settings | keys | settings,
-            f"http://127.0.0.1:{ports['kernel_metrics']}/healthz",
-        )
-        self.gateway = process("whatsapp_gateway", gateway_settings | whatsapp, f"http://{gateway}/healthz")
-        self.other_gateway = _beside(self.gateway, other, folder)
-        self._people = count(1)
+    @property
+    def kernel(self) -> Process:
+        """The first kernel service."""
+        return self.kernels[0]
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        return self.emulators, self.kernel, self.gateway
+        """Those that run from the start."""
+        return self.emulators, *self.kernels[: self._nodes], self.gateway
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[System]:
-        """Start all three and wait until they are ready. At the end kill them all."""
+        """Start them and wait until they are ready. At the end kill them all."""
         self._http = aiohttp.ClientSession()
         try:
             for process in self.processes:
@@ -129,8 +154,8 @@ class System:
             await self.control("whatsapp", "patience", seconds=0.1)
             yield self
         finally:
-            begun = [process for process in (*self.processes, self.other_gateway) if process.begun]
-            await asyncio.gather(*(process.kill() for process in begun))
+            every = (self.emulators, *self.kernels, self.gateway, self.other_gateway)
+            await asyncio.gather(*(process.kill() for process in every if process.begun))
             await self._http.close()
 
     # --- the emulators ------------------------------------------------------------------------------------------
@@ -251,11 +276,6 @@ class System:
             if not answer.ok:
                 raise RuntimeError(f"{path}: {answer.status} {await answer.text()}")
             return await answer.json()
-
-
-def _beside(gateway: Process, listen: str, folder: Path) -> Process:
-    settings = gateway.settings | {"GATEWAY_LISTEN": listen}
-    return Process(gateway.service, settings, f"http://{listen}/healthz", folder / "other_gateway.log", gateway.times)
 
 
 @dataclass(frozen=True, slots=True)
