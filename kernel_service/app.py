@@ -17,6 +17,8 @@ from kernel_service.api.kernel_servicer import KernelServicer
 from kernel_service.api.listener import Listener
 from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.clock import SteadyClock
+from kernel_service.cluster.membership import Membership
+from kernel_service.cluster.notice_board import NoticeBoard
 from kernel_service.composio.client import Composio
 from kernel_service.connections.accounts import Connections
 from kernel_service.connections.attempt_closer import AttemptCloser
@@ -40,11 +42,13 @@ from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcriptions import OpenAITranscriptions
 from kernel_service.outbox.outbox import Outbox
 from kernel_service.people.people import People
+from kernel_service.ports.nodes import Node
 from kernel_service.ports.progress import Progress
 from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.proxies import check_proxies
 from kernel_service.rate_limits.fair_queue import FairQueue
+from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
 from kernel_service.sweeper import Sweeper
@@ -98,6 +102,8 @@ async def serve(
     _warn_of_exposure(settings)
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
+        membership = await _join(settings, store, stack)
+        notices = NoticeBoard(store.engine.notices)
         clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store.outbox, clock), Waiters(), Progress()
         await outbox.take_over()
@@ -128,9 +134,8 @@ async def serve(
             counters=counters,
         )
         runner = TurnRunner(turns, debounce=settings.kernel_debounce_seconds)
-        owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not mistake its predecessor's leases for its own
         kernels = KernelMap(
-            store.kernels, store.context, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock
+            store.kernels, store.context, runner, owner=membership.me, max_turns=settings.kernel_max_turns, clock=clock
         )
         people = People(store.people, store.merging, kernels, clock)
         transfers = MediaTransfers(
@@ -196,6 +201,7 @@ async def serve(
         )
         await stack.enter_async_context(sweeper.running())
         connect_port = await stack.enter_async_context(connect.pages.serving(Address.parse(settings.connect_listen)))
+        notices.begin(membership.me)
         log.info("serving port=%d metrics_port=%d connect_port=%d", port, metrics_port, connect_port)
         yield KernelServer(port, kernels, store, sweeper, transfers, connect.attempt_closer)
 
@@ -229,6 +235,16 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> Store:
     )
     stack.push_async_callback(store.close)
     return store
+
+
+async def _join(settings: Settings, store: Store, stack: AsyncExitStack) -> Membership:
+    # A restarted process has a new id, so that it does not mistake its predecessor's leases for its own.
+    node = Node(f"k_{secrets.token_hex(8)}", settings.kernel_listen, SCHEMA_NUMBER)
+    membership = Membership(store.nodes, node, alone=not store.engine.is_shared, end_process=store.engine.end_process)
+    await membership.join()
+    stack.push_async_callback(membership.leave)
+    await stack.enter_async_context(membership.beating())
+    return membership
 
 
 def _queues(settings: Settings) -> VendorQueues:

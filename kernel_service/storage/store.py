@@ -23,6 +23,7 @@ from kernel_service.storage.media.sql_files import SqlFiles
 from kernel_service.storage.media.sql_made_files import SqlMadeFiles
 from kernel_service.storage.media.sql_media import SqlMedia
 from kernel_service.storage.merging.sql_merging import SqlMerging
+from kernel_service.storage.nodes.sql_nodes import SqlNodes
 from kernel_service.storage.outbox.sql_outbox import SqlOutbox
 from kernel_service.storage.people.sql_chats import SqlChats
 from kernel_service.storage.people.sql_people import SqlPeople
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.kernels import KernelStore
     from kernel_service.ports.keys import KeyStore
     from kernel_service.ports.media import FileStore, MadeFileStore, MediaQuota, MediaStore
+    from kernel_service.ports.nodes import NodeStore
     from kernel_service.ports.outbox import OutboxStore
     from kernel_service.ports.people import MergingStore, PeopleStore
     from kernel_service.ports.quotes import QuoteStore
@@ -78,6 +80,7 @@ class Store:
     spending: SpendingStore
     admin: AdminStore
     keys: KeyStore
+    nodes: NodeStore
     retention: RetentionStore
 
     @classmethod
@@ -105,6 +108,7 @@ class Store:
             spending=SqlSpending(engine),
             admin=SqlAdmin(engine),
             keys=SqlKeys(engine),
+            nodes=SqlNodes(engine),
             retention=SqlRetention(engine, retention),
         )
 

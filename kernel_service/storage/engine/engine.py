@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Executable
 
+    from kernel_service.ports.notices import NoticeTransport
     from kernel_service.storage.engine.results import Result
     from kernel_service.storage.engine.statements import Statements
     from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
@@ -118,6 +119,12 @@ class Engine(Protocol):
     """The common interface of SQLite and PostgreSQL. `StoreUnavailable`: nothing was stored or read."""
 
     statements: Statements
+    is_shared: bool
+    """Whether other processes may use the database, too."""
+    notices: NoticeTransport | None
+    """Carries notices between these processes."""
+    end_process: Callable[[str], None]
+    """Ends this process at once, for the reason given."""
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
         """Return after COMMIT. Units of the same `person_id` (any key) commit in the order of the calls.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from kernel_service.ports.notices import NoticeTransport
     from kernel_service.storage.engine.active_lock import ActiveLock
     from kernel_service.storage.engine.engine import Keyring, T
     from kernel_service.storage.engine.postgres_server import Server
@@ -108,9 +109,19 @@ class PostgresEngine:
     """Fills `Engine`."""
 
     def __init__(
-        self, database: AsyncEngine, lock: ActiveLock, keyring: Keyring, digests: Digests, *, multiplexed: bool = False
+        self,
+        database: AsyncEngine,
+        lock: ActiveLock,
+        keyring: Keyring,
+        digests: Digests,
+        end_process: Callable[[str], None],
+        *,
+        multiplexed: bool = False,
     ) -> None:
         """`multiplexed`: see `Server`."""
+        self.is_shared = True
+        self.notices: NoticeTransport | None = None
+        self.end_process = end_process
         self._database = database
         # The statements of a read each see what is committed by then, in a transaction or not. Without one, BEGIN and
         # COMMIT are saved. A pooler may prepare and run a statement in different sessions if no transaction keeps it.

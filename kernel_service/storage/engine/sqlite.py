@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine as Database
     from sqlalchemy.pool import PoolProxiedConnection
 
+    from kernel_service.ports.notices import NoticeTransport
     from kernel_service.storage.engine.engine import Keyring, T
     from kernel_service.storage.engine.file_lock import FileLock
     from kernel_service.storage.sealing.ciphers import Digests
@@ -203,7 +204,9 @@ class SqliteEngine:
         self._lock = lock
         self._keyring = keyring
         self._digests = digests
-        self._end_process = end_process
+        self.is_shared = False
+        self.notices: NoticeTransport | None = None
+        self.end_process = end_process
         self._writing, self._reading = OutageLog("write to the database"), OutageLog("read the database")
         self._loop = asyncio.get_running_loop()
         self._works: queue.SimpleQueue[list[Work] | _Signal] = queue.SimpleQueue()
@@ -325,7 +328,7 @@ class SqliteEngine:
         if problem not in _TEMPORARY:
             self._writer.disconnect()
         if problem in _DISK_FAILED:
-            self._end_process(f"the database file cannot be written or read ({_name(error)})")
+            self.end_process(f"the database file cannot be written or read ({_name(error)})")
         self._writing.met(_name(error))
         self._tell(batch.refuse, works, StoreUnavailable)
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import MasterKeys
 
 # The number of the newest migration that this program contains.
-SCHEMA_NUMBER = 26
+SCHEMA_NUMBER = 27
 # The oldest program that can use the schema of that migration.
-OLDEST_READER = 26
+OLDEST_READER = 27
 _LOCK = 0x6D696772617465  # "migrate"
 
 

@@ -52,7 +52,7 @@ async def open_postgres(
         await lock.release()
         raise
     keyring = Keyring(master_keys)
-    return postgres.PostgresEngine(database, lock, keyring, digests, multiplexed=server.multiplexed)
+    return postgres.PostgresEngine(database, lock, keyring, digests, end_process, multiplexed=server.multiplexed)
 
 
 async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:

@@ -13,7 +13,7 @@ from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.schema.outbox import reply, reply_part
 from kernel_service.storage.schema.people import alias, chat, identity_link, kept_apart, person
-from kernel_service.storage.schema.service import backfill, commit_mark, schema_version, secret
+from kernel_service.storage.schema.service import backfill, commit_mark, node, puller, schema_version, secret
 from kernel_service.storage.schema.turns import dead_letter, item, tool_call, turn
 from kernel_service.storage.schema.usage import token_reservation, tool_usage, usage, usage_of_all
 
@@ -34,8 +34,10 @@ __all__ = [
     "media_chunk",
     "message",
     "metadata",
+    "node",
     "parked_request",
     "person",
+    "puller",
     "reply",
     "reply_part",
     "schema_version",

@@ -1,4 +1,4 @@
-"""Records of the service about itself: its secrets, its writers, its migrations."""
+"""Records of the service about itself: its secrets, its writers, its nodes, its migrations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kernel_service.storage.schema.columns import (
     Text,
     Wrapped,
     metadata,
+    no,
 )
 
 secret = Table(
@@ -47,4 +48,31 @@ schema_version = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("oldest_reader", Integer, nullable=False),
+)
+
+# The kernel services that use this database. All times are the database's own.
+node = Table(
+    "node",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    # The newest migration that the node contains.
+    Column("schema", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    # Since when its beats are regular.
+    Column("since", Float, nullable=False),
+    Column("beat_at", Float, nullable=False),
+    no("draining"),
+    # JSON: the channels with a stream that is attached to it.
+    Column("channels", Text, nullable=False),
+)
+
+# The consumers of the outbox. A release of all leases of an instance ends its older streams, wherever they are.
+puller = Table(
+    "puller",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("instance", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("changed_at", Float, nullable=False),
 )

@@ -1,0 +1,156 @@
+"""A node's membership: it beats, buries the dead, and keeps the view of who is alive.
+
+Each beat judges the others before it counts itself, and only if this node's own beats were regular. Otherwise a node
+that comes back from a pause of the database would bury all the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kernel_service.cluster import homes
+from kernel_service.errors import KernelError
+from kernel_service.ports.nodes import BEAT_SECONDS, LAPSE_SECONDS, Node
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from kernel_service.ports.nodes import Beat, NodeStore
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 1.0
+"""How long a beat may take. A later answer tells nothing about now."""
+
+
+class Membership:
+    """Fills `Cluster`. Created by `join`. `alone`: no other process can use the database, so no beat is needed."""
+
+    def __init__(
+        self,
+        store: NodeStore,
+        node: Node,
+        *,
+        alone: bool,
+        end_process: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._alone = alone
+        self._end_process = end_process
+        self._monotonic = monotonic
+        self._nodes: tuple[Node, ...] = (node,)
+        self._alive: frozenset[str] = frozenset({node.id})
+        self._homes: tuple[str, ...] = (node.id,)
+        self._beat_at = 0.0
+        self._told: list[Callable[[], None]] = []
+        self._buried: list[Callable[[Sequence[str]], None]] = []
+        self.channels: Callable[[], Sequence[str]] = tuple
+        """Returns the channels with a stream that is attached to this node."""
+
+    # --- the view -----------------------------------------------------------------------------------------------
+
+    @property
+    def me(self) -> str:
+        return self._node.id
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        return self._nodes
+
+    def home_of(self, person_id: str) -> str:
+        return homes.home_of(person_id, self._homes)
+
+    def is_alive(self, node_id: str) -> bool:
+        return node_id in self._alive
+
+    @property
+    def is_leader(self) -> bool:
+        return self._homes[0] == self.me
+
+    @property
+    def is_fresh(self) -> bool:
+        return self._alone or self._monotonic() - self._beat_at < LAPSE_SECONDS
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        self._told.append(told)
+
+    def on_burial(self, told: Callable[[Sequence[str]], None]) -> None:
+        """Call `told` with the ids of the nodes that this node has buried."""
+        self._buried.append(told)
+
+    # --- the beats ----------------------------------------------------------------------------------------------
+
+    async def join(self) -> Beat:
+        """Raises `StoreUnavailable`."""
+        began = self._monotonic()
+        beat = await self._store.join(self._node, alone=self._alone)
+        self._see(beat, began)
+        return beat
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Beats inside the block."""
+        if self._alone:
+            yield
+            return
+        beats = asyncio.create_task(self._beat_forever(), name="node-beats")
+        try:
+            yield
+        finally:
+            beats.cancel()
+            await asyncio.gather(beats, return_exceptions=True)
+
+    async def drain(self) -> None:
+        await self._store.drain(self.me)
+
+    async def leave(self) -> None:
+        """Free this node's people. If the store is unavailable, the others bury this node later."""
+        with suppress(KernelError):
+            await self._store.leave(self.me)
+
+    async def _beat_forever(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await self.beat()
+            except (KernelError, TimeoutError):
+                log.warning("no heartbeat: the database does not answer in time")
+            except Exception:
+                log.exception("heartbeat failed")
+
+    async def beat(self) -> None:
+        """Raises `StoreUnavailable` and `TimeoutError`: no node is judged."""
+        began = self._monotonic()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            beat = await self._store.beat(self.me, self.channels())
+        if beat is None:
+            self._end_process("another node found this one dead and has its people now")
+            return
+        self._see(beat, began)
+
+    def _see(self, beat: Beat, began: float) -> None:
+        self._beat_at = began
+        before = _roles(self._nodes)
+        self._nodes = beat.nodes or (replace(self._node),)
+        self._alive = frozenset(node.id for node in self._nodes)
+        staying = tuple(node.id for node in self._nodes if not node.is_draining)
+        self._homes = staying or tuple(node.id for node in self._nodes)
+        if beat.buried:
+            log.warning("nodes buried count=%d", len(beat.buried))
+            for buried in self._buried:
+                buried(beat.buried)
+        if _roles(self._nodes) != before:
+            log.info("nodes live=%d draining=%d", len(self._nodes), len(self._nodes) - len(staying))
+            for told in self._told:
+                told()
+
+
+def _roles(nodes: Sequence[Node]) -> set[tuple[str, bool]]:
+    return {(node.id, node.is_draining) for node in nodes}

@@ -1,0 +1,87 @@
+"""The kernel services that share this database. All times here are the database's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, case, delete, exists, insert, select, true, update
+
+from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Beat, Node
+from kernel_service.storable import from_json, to_json
+from kernel_service.storage.engine.units import SqlPort, writes
+from kernel_service.storage.schema.service import node
+from kernel_service.storage.schema.times import DatabaseTime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import BindParameter, Row
+
+    from kernel_service.storage.engine.engine import Tx
+
+_now = DatabaseTime()
+_me: BindParameter[str] = bindparam("me")
+_ADD = insert(node).values(started_at=_now, since=_now, beat_at=_now)
+_NOW = select(_now.label("now"))
+_BURY_OTHERS = delete(node).where(node.c.id != _me).returning(node.c.id)
+_judge = node.alias("judge")
+_IS_REGULAR = exists().where(
+    _judge.c.id == _me, _judge.c.since < _now - LAPSE_SECONDS, _judge.c.beat_at > _now - GAP_SECONDS
+)
+# In a fixed order, so that two nodes that bury the same ones do not wait for each other.
+_DEAD = (
+    select(node.c.id)
+    .where(and_(node.c.beat_at < _now - LAPSE_SECONDS, node.c.id != _me), _IS_REGULAR)
+    .order_by(node.c.id)
+    .with_for_update(of=node, skip_locked=True)
+)
+_BURY = delete(node).where(node.c.id.in_(_DEAD)).returning(node.c.id)
+_BEAT = (
+    update(node)
+    .where(node.c.id == _me)
+    .values(
+        since=case((node.c.beat_at < _now - GAP_SECONDS, _now), else_=node.c.since),
+        beat_at=_now,
+        channels=bindparam("attended"),
+    )
+)
+# By the id where two started at the same time.
+_ALL = select(node).order_by(node.c.started_at, node.c.id)
+_DRAIN = update(node).where(node.c.id == _me).values(draining=true())
+_LEAVE = delete(node).where(node.c.id == _me)
+
+
+class SqlNodes(SqlPort):
+    """Fills `NodeStore`."""
+
+    @writes()
+    def join(self, tx: Tx, joining: Node, *, alone: bool) -> Beat:
+        buried = list(tx.execute(_BURY_OTHERS, {"me": joining.id}).scalars()) if alone else []
+        tx.execute(_ADD, {"id": joining.id, "address": joining.address, "schema": joining.schema, "channels": "[]"})
+        return _beat(tx, buried)
+
+    @writes()
+    def beat(self, tx: Tx, node_id: str, channels: Sequence[str]) -> Beat | None:
+        buried = list(tx.execute(_BURY, {"me": node_id}).scalars())
+        attended = to_json(sorted(set(channels))).decode()
+        if not tx.execute(_BEAT, {"me": node_id, "attended": attended}).rowcount:
+            return None
+        return _beat(tx, buried)
+
+    @writes()
+    def drain(self, tx: Tx, node_id: str) -> None:
+        tx.execute(_DRAIN, {"me": node_id})
+
+    @writes()
+    def leave(self, tx: Tx, node_id: str) -> None:
+        tx.execute(_LEAVE, {"me": node_id})
+
+
+def _beat(tx: Tx, buried: Sequence[str]) -> Beat:
+    now = tx.execute(_NOW).scalar_one()
+    return Beat(float(now), tuple(map(_node, tx.execute(_ALL).all())), tuple(buried))
+
+
+def _node(row: Row[Any]) -> Node:
+    channels = tuple(from_json(row.channels.encode()))
+    return Node(row.id, row.address, row.schema, row.started_at, bool(row.draining), channels)

@@ -1,0 +1,26 @@
+"""The database's own time, in epoch seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Float
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class DatabaseTime(FunctionElement[float]):
+    """Also inside a transaction it is the time of now, not of the transaction's begin."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(DatabaseTime, "postgresql")
+def _postgresql(*_: Any, **__: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::double precision"
+
+
+@compiles(DatabaseTime, "sqlite")
+def _sqlite(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"

@@ -1,0 +1,110 @@
+"""Nodes: the kernel services of one database, their beats, and the burial of those that are dead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import update
+
+from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Node
+from kernel_service.storage.schema.service import node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.store import Store
+
+
+def named(name: str) -> Node:
+    return Node(name, f"{name}:50051", 27)
+
+
+async def joined(store: Store, *names: str) -> None:
+    for name in names:
+        await store.nodes.join(named(name), alone=False)
+
+
+async def silent(store: Store, name: str, seconds: float) -> None:
+    """Its last beat was this number of seconds ago."""
+    await _shift(store, name, beat_at=seconds)
+
+
+async def regular(store: Store, *names: str) -> None:
+    for name in names:
+        await _shift(store, name, since=LAPSE_SECONDS + 1)
+
+
+async def _shift(store: Store, name: str, **by: float) -> None:
+    def shift(tx: Tx) -> None:
+        tx.execute(
+            update(node).where(node.c.id == name).values({column: node.c[column] - s for column, s in by.items()})
+        )
+
+    await store.engine.write(shift)
+
+
+async def beat(store: Store, name: str, channels: Sequence[str] = ()) -> tuple[list[str], list[str]]:
+    """The live nodes and the buried ones."""
+    seen = await store.nodes.beat(name, channels)
+    assert seen is not None
+    return [one.id for one in seen.nodes], list(seen.buried)
+
+
+async def test_each_beat_shows_the_live_nodes_the_oldest_first(store: Store) -> None:
+    await joined(store, "b", "a")
+    assert await beat(store, "a", ["whatsapp", "email", "email"]) == (["b", "a"], [])
+    seen = await store.nodes.beat("b", [])
+    assert seen is not None
+    assert [one.channels for one in seen.nodes] == [(), ("email", "whatsapp")]
+    assert seen.nodes[0].address == "b:50051"
+    assert seen.now >= seen.nodes[1].started_at
+
+
+async def test_a_regular_node_buries_a_silent_one(store: Store) -> None:
+    await joined(store, "a", "dead")
+    await regular(store, "a")
+    await silent(store, "dead", LAPSE_SECONDS + 0.5)
+    assert await beat(store, "a") == (["a"], ["dead"])
+    assert await store.nodes.beat("dead", []) is None
+
+
+async def test_a_node_that_is_late_but_alive_stays(store: Store) -> None:
+    await joined(store, "a", "late")
+    await regular(store, "a")
+    await silent(store, "late", LAPSE_SECONDS - 0.5)
+    assert await beat(store, "a") == (["a", "late"], [])
+
+
+@pytest.mark.parametrize("pause", [GAP_SECONDS + 0.5, 3600.0])
+async def test_after_a_pause_of_the_database_no_node_is_buried(store: Store, pause: float) -> None:
+    await joined(store, "a", "b", "c")
+    await regular(store, "a", "b", "c")
+    for name in ("a", "b", "c"):
+        await silent(store, name, pause)
+    for name in ("a", "b", "c", "a", "b", "c"):
+        assert (await beat(store, name))[1] == []
+
+
+async def test_a_node_that_has_just_joined_buries_none(store: Store) -> None:
+    await joined(store, "dead", "a")
+    await silent(store, "dead", LAPSE_SECONDS + 60)
+    assert await beat(store, "a") == (["dead", "a"], [])
+
+
+async def test_a_process_that_is_alone_buries_all_before_it(store: Store) -> None:
+    await joined(store, "a", "b")
+    seen = await store.nodes.join(named("c"), alone=True)
+    assert sorted(seen.buried) == ["a", "b"]
+    assert [one.id for one in seen.nodes] == ["c"]
+
+
+async def test_a_draining_node_is_still_seen_and_one_that_left_is_not(store: Store) -> None:
+    await joined(store, "a", "b")
+    await store.nodes.drain("a")
+    seen = await store.nodes.beat("b", [])
+    assert seen is not None
+    assert [(one.id, one.is_draining) for one in seen.nodes] == [("a", True), ("b", False)]
+    await store.nodes.leave("a")
+    assert await beat(store, "b") == (["b"], [])
