@@ -29,9 +29,9 @@ test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k out
 test-fast: .venv/development ## Run what takes a moment: unit tests without services, in under 20 s of CPU
 	$(BIN)/python -m pytest -m "not slow" $(WITH_SERVICES:%=--ignore tests/unit/%) tests/unit $(ARGS)
 
-crash: .venv/development ## Kill, freeze and restart the services 240 times under 10,000 messages, both databases (over an hour)
+crash: .venv/development ## Kill, freeze and restart the services 240 times under 10,000 messages: SQLite, then 3 nodes on PostgreSQL (over an hour)
 	$(BIN)/python -m tests.crash --database sqlite $(ARGS)
-	$(BIN)/python -m tests.crash --database postgresql $(ARGS)
+	$(BIN)/python -m tests.crash --database postgresql --nodes 3 $(ARGS)
 
 bench: .venv/development ## Measure speed and cost, about 12 minutes; ARGS="--postgres" or "--short"
 	$(BIN)/python -m benchmarks.run $(ARGS)

@@ -7,18 +7,23 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from emulators.effects import Effect
 from tests.crash.checker import Kind, Verdict, judge
-from tests.crash.databases import server
+from tests.crash.databases import Postgres, postgres_server, server
+from tests.crash.progress import progress
 from tests.crash.storm import SETTLED_SECONDS, Plan, Storm
 from tests.crash.system import System
 from tests.crash.times import OWN, Times, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DEBOUNCE_SECONDS = "0.3"
 _SHOWN = 40
@@ -30,6 +35,8 @@ _COLUMNS = (
     "kills: service, gateway, at chosen points",
     "freezes",
     "restarts in order",
+    "nodes, joined or left",
+    "stops of the database",
     "lost",
     "answered twice",
     "tools run twice",
@@ -52,6 +59,9 @@ _COLUMNS = (
 @click.option("--withheld", default=5, show_default=True, help="Kills during which statuses are withheld.")
 @click.option("--restarts", default=20, show_default=True, help="Orderly restarts of the kernel service under bursts.")
 @click.option("--gateways", default=2, show_default=True, type=click.IntRange(1, 2), help="Gateways that get webhooks.")
+@click.option("--nodes", default=1, show_default=True, help="Kernel services; more than one needs PostgreSQL.")
+@click.option("--stops", type=int, help="Stops of the database, of 2 and of 10 s; by default 5 with several nodes.")
+@click.option("--resizes", type=int, help="One more node joins, or leaves; by default 10 with several nodes.")
 @click.option("--relentless", is_flag=True, help="Kill 1.5 s after each start, however much is unanswered.")
 @click.option("--seed", default=1, show_default=True)
 @click.option(
@@ -76,7 +86,13 @@ def main(
 ) -> None:
     """Kill and freeze the product's processes under load, and check the emulators' effect log."""
     if log is not None:
+        click.echo(str(progress(_effects(log))))
         sys.exit(_show(judge(_effects(log))))
+    for name, count in (("stops", 5), ("resizes", 10)):
+        if numbers[name] is None:
+            numbers[name] = count if numbers["nodes"] > 1 else 0
+    if database == "sqlite" and (numbers["nodes"] > 1 or numbers["stops"]):
+        raise click.BadParameter("several nodes and stops need --database postgresql")
     place = folder or Path(tempfile.mkdtemp(prefix="crash-"))
     place.mkdir(parents=True, exist_ok=True)
     if any(place.iterdir()):
@@ -94,17 +110,31 @@ def _run(database: str, plan: Plan, times: Times, folder: Path) -> int:
     click.echo(f"{database}, {plan}")
     click.echo(f"times, in seconds: {times or 'the product’s own'}")
     began = time.monotonic()
-    with server(database, folder) as url:
+    with _database(database, folder) as (url, postgres):
         settings = {"KERNEL_DEBOUNCE_SECONDS": _DEBOUNCE_SECONDS}
-        system = System(folder, url, times, settings, both_receive=plan.gateways > 1)
-        storm = Storm(system, plan, click.echo)
+        spare = int(plan.resizes > 0)
+        both = plan.gateways > 1
+        system = System(folder, url, times, settings, both_receive=both, nodes=plan.nodes, spare_nodes=spare)
+        storm = Storm(system, plan, click.echo, postgres)
         asyncio.run(_blow(storm))
-    verdict = judge(_effects(system.effects_file))
+    log = _effects(system.effects_file)
+    verdict = judge(log)
+    click.echo(f"progress of the people who waited at each blow to a kernel service: {progress(log)}")
     code = _show(verdict) or int(not storm.over or storm.settled > SETTLED_SECONDS)
     if storm.settled > SETTLED_SECONDS:
         click.echo(f"LATE: not everything was answered {SETTLED_SECONDS} s after the last kill")
     click.echo(_table(database, "own" if times is OWN else "short", storm, verdict, (time.monotonic() - began) / 60))
     return code
+
+
+@contextmanager
+def _database(kind: str, folder: Path) -> Iterator[tuple[str, Postgres | None]]:
+    if kind == "sqlite":
+        with server(kind, folder) as url:
+            yield url, None
+    else:
+        with postgres_server() as postgres:
+            yield postgres.url, postgres
 
 
 async def _blow(storm: Storm) -> None:
@@ -145,6 +175,8 @@ def _table(database: str, times: str, storm: Storm, verdict: Verdict, minutes: f
         f"{kernel + gateway + points}: {kernel}, {gateway}, {points}",
         str(struck["frozen"]),
         str(struck["restarted in order"]),
+        f"{storm.plan.nodes}, {struck['joined'] + struck['left']}",
+        str(struck["database stopped"]),
         *(str(verdict.count(kind)) for kind in faults),
         stated,
         str(verdict.count(Kind.GIVEN_UP)),

@@ -79,6 +79,9 @@ def judge(log: Iterable[Effect]) -> Verdict:
         silent=Counter(_text(reply) for reply in found.replies.values() if not reply.tokens),
     )
     _lost(found, answers, verdict)
+    for executions in found.executions.values():
+        if again := sum(_frozen_in_it(found, *two, of_kernel=True) for two in pairwise(executions)):
+            verdict.residue[FROZEN] += again
     for look in (_twice, _tool_twice, _out_of_order, _mixed):
         verdict.faults += look(found, answers)
     _repeated(found, verdict)
@@ -153,7 +156,7 @@ def _twice(_: Evidence, answers: Answers) -> Iterator[Fault]:
 
 def _tool_twice(found: Evidence, _: Answers) -> Iterator[Fault]:
     for token, executions in found.executions.items():
-        if len(executions) > 1:
+        if len(executions) > 1 and not all(_frozen_in_it(found, *two, of_kernel=True) for two in pairwise(executions)):
             numbers = ", ".join(str(execution.number) for execution in executions)
             yield Fault(Kind.TOOL_TWICE, token, f"executed {len(executions)} times, in the log at {numbers}")
 
@@ -279,12 +282,23 @@ def _stated(found: Evidence, key: str, before: Effect, again: Effect) -> str:
     A frozen process excuses only the write in which it was frozen: another gateway sent the part meanwhile, and the
     process sends it once more as soon as it resumes.
     """
-    for frozen, resumed in found.freezes:
-        meanwhile = frozen.number < before.number < resumed.number < again.number
-        if meanwhile and again.at - resumed.at <= FROZEN_WRITE_SECONDS:
-            return FROZEN
+    if _frozen_in_it(found, before, again, of_kernel=False):
+        return FROZEN
     withheld = any(number < again.number for number in found.statuses_withheld[key])
     return WITHHELD if withheld and not _known(found, key, again) else ""
+
+
+def _frozen_in_it(found: Evidence, before: Effect, again: Effect, *, of_kernel: bool) -> bool:
+    """Whether `again` is the write of a process that was frozen in it, while another process made `before`.
+
+    Kernel services call tools, and gateways send.
+    """
+    return any(
+        frozen.key.startswith("kernel_service") is of_kernel
+        and frozen.number < before.number < resumed.number < again.number
+        and again.at - resumed.at <= FROZEN_WRITE_SECONDS
+        for frozen, resumed in found.freezes
+    )
 
 
 def _unexcused(found: Evidence, key: str, again: Effect) -> str:

@@ -33,6 +33,8 @@ def server(kind: str, folder: Path) -> Iterator[str]:
 class Postgres:
     """A PostgreSQL server that a test can stop and start again. `url` is that of an empty database."""
 
+    name: Final = "postgresql"
+
     def __init__(self, binaries: Path, data: Path, url: str) -> None:
         self.url = url
         [socket_folder] = parse_qs(urlsplit(url).query)["host"]

@@ -1,4 +1,8 @@
-"""A storm: many people write while processes are frozen, and killed at random and at chosen points."""
+"""A storm: many people write while processes are frozen, and killed at random and at chosen points.
+
+With several nodes it also stops their database, lets one join or leave, and freezes them for longer than a node may be
+silent.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,15 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 from tests.crash.points import LOADED, Doom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from tests.crash.databases import Postgres
     from tests.crash.processes import Process
     from tests.crash.system import Person, System
 
@@ -37,6 +43,10 @@ _JITTER_SECONDS: Final = 0.5
 _AT_ONCE: Final = 25
 """The number of people who connect their accounts concurrently."""
 _LONGEST_FREEZE: Final = 12.0
+_LAPSE_SECONDS: Final = 3.0
+"""After this time without a beat a node counts as dead (kernel_service.cluster)."""
+_SHORT_STOP, _LONG_STOP = 2.0, 10.0
+"""For how long the database stops, in seconds, alternately."""
 _DOOMED: Final = 0.35
 """The share of restarted processes that will die at a chosen point."""
 _LATEST_CALL: Final = 12
@@ -48,7 +58,8 @@ class Plan:
     """The faults of a storm. In `withheld` rounds some people's statuses are withheld, and a gateway dies.
 
     `restarts` are orderly (SIGTERM), while people write in bursts. `gateways` is the number that receive webhooks. A
-    `relentless` storm kills 1.5 s after each start, however many messages are unanswered.
+    `relentless` storm kills 1.5 s after each start, however many messages are unanswered. `stops` are those of the
+    database. In a `resizes` round a node joins those that run from the start, or leaves them in order.
     """
 
     people: int
@@ -58,6 +69,9 @@ class Plan:
     withheld: int
     restarts: int
     gateways: int
+    nodes: int
+    stops: int
+    resizes: int
     relentless: bool
     seed: int
 
@@ -66,6 +80,7 @@ class Plan:
         withheld = min(self.withheld, self.kills)
         plain = rng.choices(("kernel", "gateway", "both"), (50, 30, 20), k=self.kills - withheld)
         blows = [*plain, *["withheld"] * withheld, *["freeze"] * self.freezes, *["restart"] * self.restarts]
+        blows += [*["stop"] * self.stops, *["resize"] * self.resizes]
         rng.shuffle(blows)
         return blows
 
@@ -80,16 +95,20 @@ class Storm:
     system: System
     plan: Plan
     say: Callable[[str], None]
+    postgres: Postgres | None = None
     struck: Counter[str] = field(default_factory=Counter)
     over: bool = False
     settled: float = 0.0
     _people: list[Person] = field(default_factory=list)
     _doomed: dict[str, Doom] = field(default_factory=dict)
+    _nodes: list[Process] = field(default_factory=list)
+    _stops: Iterator[float] = field(default_factory=lambda: cycle((_SHORT_STOP, _LONG_STOP)))
     _began: float = field(default_factory=time.monotonic)
     _rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self._rng.seed(self.plan.seed)
+        self._nodes = self.system.kernels[: self.plan.nodes]
 
     async def blow(self) -> None:
         """Run the whole storm until everything is answered. Raises TimeoutError, which names unanswered messages."""
@@ -155,17 +174,24 @@ class Storm:
     async def _strike(self, blow: str) -> None:
         match blow:
             case "kernel":
-                await self._kill(self.system.kernel)
+                await self._kill(self._a_node())
             case "gateway":
                 await self._kill(self._a_gateway())
             case "both":
-                await self._kill(self.system.kernel, self._a_gateway())
+                await self._kill(self._a_node(), self._a_gateway())
             case "withheld":
                 await self._withhold()
             case "restart":
                 await self._restart_in_order()
             case "freeze":
-                await self._freeze(self._rng.choice((self.system.kernel, self._a_gateway())))
+                await self._freeze(self._rng.choice((self._a_node(), self._a_gateway())))
+            case "stop":
+                await self._stop_the_database()
+            case "resize":
+                await self._resize()
+
+    def _a_node(self) -> Process:
+        return self._rng.choice(self._nodes)
 
     def _a_gateway(self) -> Process:
         return self._rng.choice((self.system.gateway, self.system.other_gateway))
@@ -223,9 +249,38 @@ class Storm:
         await asyncio.sleep(self._rng.uniform(0, _PACE_SECONDS / 2))
         await self._mend()
         await self.system.freeze(process)
-        await asyncio.sleep(self._rng.uniform(0.5, _LONGEST_FREEZE))
+        await asyncio.sleep(self._rng.uniform(_LAPSE_SECONDS if self.plan.nodes > 1 else 0.5, _LONGEST_FREEZE))
         await self.system.resume(process)
         self.struck["frozen"] += 1
+
+    async def _stop_the_database(self) -> None:
+        if self.postgres is None:
+            raise RuntimeError("only PostgreSQL can stop")
+        await asyncio.sleep(self._rng.uniform(0, _PACE_SECONDS / 2))
+        await self.system.note("stopped", self.postgres)
+        await self.postgres.stop()
+        await asyncio.sleep(next(self._stops))
+        await self.postgres.start()
+        await self.system.note("started", self.postgres)
+        self.struck["database stopped"] += 1
+
+    async def _resize(self) -> None:
+        spare = self.system.kernels[self.plan.nodes]
+        await asyncio.sleep(self._rng.uniform(0, _PACE_SECONDS / 2))
+        if spare in self._nodes:
+            self._nodes.remove(spare)
+            await self._end(spare)
+            self.struck["left"] += 1
+        else:
+            await self._start_again(spare)
+            self._nodes.append(spare)
+            self.struck["joined"] += 1
+
+    async def _end(self, process: Process) -> None:
+        self._doomed.pop(process.name, None)
+        if process.alive:
+            await process.end()
+            await self.system.note("ended", process)
 
     async def _restart_in_order(self) -> None:
         """Restart the service while people write: the delayed webhooks are then released all at once."""
@@ -233,9 +288,9 @@ class Storm:
         await self._mend()
         writing = [asyncio.create_task(self._burst(person)) for person in people]
         await asyncio.sleep(self._rng.uniform(0, _BURST_PACE))
-        await self.system.kernel.end()
-        self._doomed.pop(self.system.kernel.name, None)
-        await self._start_again(self.system.kernel)
+        node = self._a_node()
+        await self._end(node)
+        await self._start_again(node)
         await asyncio.gather(*writing)
         self.struck["restarted in order"] += 1
 
@@ -277,14 +332,14 @@ class Storm:
                 await asyncio.sleep(1)
 
     async def _mend(self) -> None:
-        for process in (self.system.kernel, self.system.gateway, self.system.other_gateway):
+        for process in (*self._nodes, self.system.gateway, self.system.other_gateway):
             if not process.alive:
                 await self._note_death(process)
                 await self._start_again(process)
 
     async def _calm_down(self) -> None:
         await self.system.control("whatsapp", "let_go")
-        for process in (self.system.kernel, self.system.gateway, self.system.other_gateway):
+        for process in (*self._nodes, self.system.gateway, self.system.other_gateway):
             if process.name in self._doomed:
                 await process.kill()
                 del self._doomed[process.name]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
+    from tests.crash.databases import Postgres
     from tests.crash.times import Times
 
 TOKEN: Final = "whatsapp-token-of-the-crash-suite"
@@ -167,7 +168,7 @@ class System:
         answer = await self.control(vendor, "hold", match=match, after=after)
         return Hold(self, vendor, answer["hold"])
 
-    async def note(self, kind: str, process: Process, **detail: Any) -> None:
+    async def note(self, kind: str, process: Process | Postgres, **detail: Any) -> None:
         """Record in the log an action on a process."""
         await self._post("/effects", {"kind": kind, "key": process.name, **detail})
 

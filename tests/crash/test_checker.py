@@ -289,6 +289,23 @@ def test_a_frozen_write_may_arrive_after_that_of_another_gateway() -> None:
     assert residue(log.sends("d/1/1", "p2m2")) == {FROZEN: 1}
 
 
+def test_a_frozen_call_may_arrive_after_that_of_another_node() -> None:
+    log = clean().writes("task p2m2").note("frozen", "kernel_service_1").makes("p2m2")
+    log.note("resumed", "kernel_service_1").makes("p2m2").sends("d/1/1", "p2m2")
+    assert residue(log) == {FROZEN: 1}
+
+
+@pytest.mark.parametrize(("frozen", "kind"), [("gateway", Kind.TOOL_TWICE), ("kernel_service", Kind.REPEATED)])
+def test_a_frozen_process_excuses_only_its_kind_of_write(frozen: str, kind: Kind) -> None:
+    log = clean().writes("task p2m2").note("frozen", frozen)
+    for state in ("resumed", ""):
+        log.makes("p2m2") if kind is Kind.TOOL_TWICE else log.sends("d/1/1", "p2m2")
+        if state:
+            log.note(state, frozen)
+    log.makes("p2m2") if kind is Kind.REPEATED else log.sends("d/1/1", "p2m2")
+    assert [each for each, _ in log.found()] == [kind]
+
+
 def test_a_frozen_process_does_not_excuse_its_earlier_sends() -> None:
     log = clean().writes("p2m2").sends("d/1/1", "p2m2").note("frozen", "gateway").note("resumed", "gateway")
     assert log.sends("d/1/1", "p2m2").found() == [(Kind.REPEATED, "d/1/1")]
