@@ -11,6 +11,8 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service import insecure
+from kernel_service.api.advertised import advertised, check_advertised
+from kernel_service.api.peers import PeerTls
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.people.identity import CHANNEL
@@ -18,7 +20,7 @@ from kernel_service.ports.weak_ids import DEFAULT_DAYS
 from kernel_service.storage.engine import database_url, postgres_url
 from kernel_service.storage.sealing.ciphers import parse_keys
 from serving.listening import Address
-from serving.pem_files import check_pair, check_readable
+from serving.pem_files import check_authority, check_pair, check_readable
 from serving.setting_problems import what_to_do
 from serving.weak_secrets import SHORTEST
 
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
     # First, since the checks of the other settings depend on them.
     kernel_allow_insecure: bool = False
     kernel_listen: str = "127.0.0.1:50051"
+    kernel_advertise: str = ""
     kernel_metrics_listen: str = "127.0.0.1:9464"
     connect_listen: str = "127.0.0.1:8081"
     kernel_database_url: SecretStr = SecretStr("sqlite:///var/kernel.db")
@@ -47,6 +50,7 @@ class Settings(BaseSettings):
     kernel_admin_token: SecretStr = SecretStr("")
     kernel_tls_cert: Path | None = Field(None, validate_default=True)
     kernel_tls_key: Path | None = None
+    kernel_tls_ca: Path | None = None
     kernel_idle_seconds: float = Field(86_400, gt=0)
     kernel_sweep_seconds: float = Field(60, gt=0)
     kernel_memory_mb: float = Field(0, ge=0)
@@ -105,6 +109,11 @@ class Settings(BaseSettings):
     def _is_address(cls, value: str) -> str:
         Address.parse(value)
         return value
+
+    @field_validator("kernel_advertise")
+    @classmethod
+    def _is_reachable(cls, value: str) -> str:
+        return str(check_advertised(value)) if value else ""
 
     @field_validator("kernel_database_url")
     @classmethod
@@ -191,6 +200,13 @@ class Settings(BaseSettings):
             check_pair(certificate, value)
         return value
 
+    @field_validator("kernel_tls_ca")
+    @classmethod
+    def _is_authority(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            check_authority(value)
+        return value
+
     @field_validator("kernel_tls_cert")
     @classmethod
     def _is_private(cls, value: Path | None, info: ValidationInfo) -> Path | None:
@@ -212,6 +228,17 @@ class Settings(BaseSettings):
         if self.kernel_tls_key is None or self.kernel_tls_cert is None:
             return None
         return self.kernel_tls_key.read_bytes(), self.kernel_tls_cert.read_bytes()
+
+    def peer_tls(self) -> PeerTls | None:
+        """None: the nodes speak without TLS."""
+        if self.kernel_tls_cert is None:
+            return None
+        authority = self.kernel_tls_ca.read_bytes() if self.kernel_tls_ca else None
+        return PeerTls.of(self.kernel_tls_cert.read_bytes(), authority)
+
+    def advertised(self, port: int) -> Address:
+        """Where gateways and other nodes reach this one. `port` is the one that is bound."""
+        return advertised(self.kernel_advertise, Address.parse(self.kernel_listen), port)
 
     def connect_url(self) -> str:
         """The address of the connect pages for people's browsers. If unset, only browsers on this machine find them."""

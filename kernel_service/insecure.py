@@ -26,10 +26,10 @@ _NEW_KEY: Final = "put another before it, made as .env.example says"
 
 
 def check_tls(certificate: Path | None, info: ValidationInfo) -> None:
-    if certificate is None and _exposed(info, ["kernel_listen"]):
+    if certificate is None and (by := _exposed(info, ["kernel_listen", "kernel_advertise"])):
         raise ValueError(
-            "is missing, and other machines reach KERNEL_LISTEN: without TLS people's words and tokens can be read on "
-            f"their way. Set KERNEL_TLS_CERT and KERNEL_TLS_KEY, or listen on 127.0.0.1. {OTHERWISE}"
+            f"is missing, and other machines reach {by}: without TLS people's words and tokens can be read on their "
+            f"way. Set KERNEL_TLS_CERT and KERNEL_TLS_KEY, or listen on 127.0.0.1. {OTHERWISE}"
         )
 
 
@@ -93,7 +93,7 @@ def _refuse(info: ValidationInfo, problem: str, remedy: str) -> None:
 def _exposed(info: ValidationInfo, names: Collection[str]) -> str:
     if _is_allowed(info):
         return ""
-    return exposed({name.upper(): Address.parse(info.data[name]) for name in names if name in info.data})
+    return exposed({name.upper(): Address.parse(info.data[name]) for name in names if info.data.get(name)})
 
 
 def _is_allowed(info: ValidationInfo) -> bool:

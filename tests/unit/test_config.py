@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
+from kernel_service.api.peers import PeerTls
 from kernel_service.config import Settings, problems
 from serving.demo import DEMO_SECRETS
 from serving.own_certificate import ensure
@@ -247,6 +248,37 @@ def test_grpc_without_tls_is_refused_off_this_machine(monkeypatch: pytest.Monkey
     [problem] = refused()
     assert problem.startswith("KERNEL_TLS_CERT is missing, and other machines reach KERNEL_LISTEN")
     assert "KERNEL_ALLOW_INSECURE=true" in problem
+
+
+@pytest.mark.parametrize("advertised", ["10.0.0.7:50051", "kernel-1.example.com:50051"])
+def test_an_address_off_this_machine_is_not_advertised_without_tls(
+    monkeypatch: pytest.MonkeyPatch, advertised: str
+) -> None:
+    monkeypatch.setenv("KERNEL_ADVERTISE", advertised)
+    [problem] = refused()
+    assert problem.startswith("KERNEL_TLS_CERT is missing, and other machines reach KERNEL_ADVERTISE")
+
+
+@pytest.mark.parametrize("advertised", ["0.0.0.0:50051", ":50051", "[::]:50051", "10.0.0.7:0", "10.0.0.7"])
+def test_an_address_that_nobody_reaches_is_refused(monkeypatch: pytest.MonkeyPatch, advertised: str) -> None:
+    monkeypatch.setenv("KERNEL_ADVERTISE", advertised)
+    [problem] = refused()
+    assert problem.startswith("KERNEL_ADVERTISE must ")
+
+
+def test_the_nodes_trust_their_own_certificate_or_an_authority(monkeypatch: pytest.MonkeyPatch, with_tls: Path) -> None:
+    own = (with_tls / "service.pem").read_bytes()
+    assert Settings().peer_tls() == PeerTls(own, "localhost")
+    ensure(with_tls / "authority.key", with_tls / "authority.pem", ["authority"])
+    monkeypatch.setenv("KERNEL_TLS_CA", str(with_tls / "authority.pem"))
+    assert Settings().peer_tls() == PeerTls((with_tls / "authority.pem").read_bytes(), "localhost")
+
+
+def test_an_authority_without_a_certificate_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").touch()
+    monkeypatch.setenv("KERNEL_TLS_CA", str(tmp_path / "empty.pem"))
+    [problem] = refused()
+    assert problem.startswith("KERNEL_TLS_CA holds no certificate in PEM")
 
 
 @pytest.mark.parametrize("listen", ON_LOOPBACK)

@@ -1,0 +1,123 @@
+"""Calls of the admin service at other nodes, with the admin token."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from cryptography import x509
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from kernel.v1 import admin_pb2_grpc
+
+from kernel_service.errors import KernelError, Unavailable
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from kernel_service.ports.cluster import Cluster
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS: Final = 2.0
+"""How long a node may take to answer for what it has in memory."""
+_FORWARDED: Final = "x-kernel-forwarded-by"
+"""The metadata key of a call that another node forwards: it is answered by the node that gets it."""
+_OPTIONS: Final = (
+    ("grpc.enable_http_proxy", 0),  # http_proxy is meant for the vendors
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a page of a thousand kernels
+)
+
+
+class NodeUnavailable(Unavailable):
+    """The node does not answer: it has just ended, or it is not reached at the address that it advertises."""
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__(
+            "NODE_UNAVAILABLE",
+            "the node that owns this person does not answer; call again, and check its KERNEL_ADVERTISE",
+            node_id=node_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTls:
+    """`authority` in PEM. The certificates of all nodes are valid for `name`; empty: for their addresses."""
+
+    authority: bytes
+    name: str
+
+    @classmethod
+    def of(cls, certificate: bytes, authority: bytes | None) -> PeerTls:
+        """From this node's own certificate chain, in PEM. Without an authority the chain itself is one."""
+        return cls(authority or certificate, _first_name(certificate))
+
+
+def _first_name(certificate: bytes) -> str:
+    own = x509.load_pem_x509_certificate(certificate)
+    try:
+        names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    return next((name for name in names.get_values_for_type(x509.DNSName) if "*" not in name), "")
+
+
+def is_forwarded(context: grpc.aio.ServicerContext[Any, Any]) -> bool:
+    """Whether another node forwards this call."""
+    return any(key == _FORWARDED for key, _ in context.invocation_metadata() or ())
+
+
+class Peers:
+    """The other nodes. Operators ask rarely, so that each call has a connection of its own."""
+
+    def __init__(self, cluster: Cluster, token: str, tls: PeerTls | None) -> None:
+        """`token` is the admin token."""
+        self._cluster = cluster
+        self._metadata = (("authorization", f"Bearer {token}"), (_FORWARDED, cluster.me))
+        self._tls = tls
+
+    async def ask(self, node_id: str, rpc: str, request: Message, *, seconds: float = ANSWER_SECONDS) -> Any:
+        """The answer of another node. Its errors are raised as they are; `NodeUnavailable` if it does not answer."""
+        address = next((node.address for node in self._cluster.nodes if node.id == node_id), "")
+        if not address:
+            raise NodeUnavailable(node_id)
+        async with self._channel(address) as channel:
+            stub: Any = admin_pb2_grpc.KernelAdminServiceStub(channel)
+            try:
+                return await getattr(stub, rpc)(request, metadata=self._metadata, timeout=seconds)
+            except grpc.aio.AioRpcError as error:
+                log.warning("node asked in vain node=%s rpc=%s code=%s", node_id, rpc, error.code().name)
+                raise _relayed(error, node_id) from None
+
+    async def ask_others(self, rpc: str, request: Message) -> dict[str, Any]:
+        """The answer of each other live node by its id; None: it has none."""
+        others = [node.id for node in self._cluster.nodes if node.id != self._cluster.me]
+        answers = await asyncio.gather(*(self._asked(node_id, rpc, request) for node_id in others))
+        return dict(zip(others, answers, strict=True))
+
+    async def _asked(self, node_id: str, rpc: str, request: Message) -> Any:
+        try:
+            return await self.ask(node_id, rpc, request)
+        except KernelError:
+            return None
+
+    def _channel(self, address: str) -> grpc.aio.Channel:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(address, options=_OPTIONS)
+        named = (("grpc.ssl_target_name_override", self._tls.name),) if self._tls.name else ()
+        credentials = grpc.ssl_channel_credentials(self._tls.authority)
+        return grpc.aio.secure_channel(address, credentials, options=(*_OPTIONS, *named))
+
+
+def _relayed(error: grpc.aio.AioRpcError, node_id: str) -> KernelError:
+    """The other node's own error. An error without a reason is the connection's."""
+    info = error_details_pb2.ErrorInfo()
+    status = rpc_status.from_call(error)
+    if status is None or not any(detail.Unpack(info) for detail in status.details):
+        return NodeUnavailable(node_id)
+    relayed = KernelError(info.reason, status.message, **dict(info.metadata))
+    relayed.status = error.code().name
+    return relayed
