@@ -102,7 +102,7 @@ async def serve(
     _warn_of_exposure(settings)
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
-        membership = await _join(settings, store, stack)
+        membership = await _join(store, stack)
         notices = NoticeBoard(store.engine.notices)
         clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store.outbox, clock), Waiters(), Progress()
@@ -166,9 +166,18 @@ async def serve(
             Address.parse(settings.kernel_listen),
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
             KernelServicer(
-                inbox, outbox, transfers, store.people, people, connections, connect.connect_links, room, clock
+                inbox,
+                outbox,
+                transfers,
+                store.people,
+                people,
+                connections,
+                connect.connect_links,
+                room,
+                membership,
+                clock,
             ),
-            AdminServicer(kernels, store, people, connections, clock),
+            AdminServicer(kernels, store, people, connections, membership, clock),
             room,
             refused_tokens,
             settings.kernel_upload_idle_seconds,
@@ -182,6 +191,7 @@ async def serve(
             waiters.close()
 
         port = await stack.enter_async_context(listener.serving(drain))
+        await membership.announce(str(settings.advertised(port)))
         sweeper = _sweeper(
             settings, store, kernels, outbox, transfers, attempt_closer=connect.attempt_closer, clock=clock
         )
@@ -237,9 +247,9 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> Store:
     return store
 
 
-async def _join(settings: Settings, store: Store, stack: AsyncExitStack) -> Membership:
+async def _join(store: Store, stack: AsyncExitStack) -> Membership:
     # A restarted process has a new id, so that it does not mistake its predecessor's leases for its own.
-    node = Node(f"k_{secrets.token_hex(8)}", settings.kernel_listen, SCHEMA_NUMBER)
+    node = Node(f"k_{secrets.token_hex(8)}", "", SCHEMA_NUMBER)
     membership = Membership(store.nodes, node, alone=not store.engine.is_shared, end_process=store.engine.end_process)
     await membership.join()
     stack.push_async_callback(membership.leave)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
-from kernel_service.api import connections, converters, usage
+from kernel_service.api import connections, converters, nodes, usage
 from kernel_service.api.pages import Page
 from kernel_service.errors import CallerError, NotFound, within
 from kernel_service.kernels.kernel import EvictionReason
@@ -23,20 +23,23 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.people.people import People
     from kernel_service.ports.admin import AdminStores, DeadLetter, PartView, ReplyView, TurnSummary
+    from kernel_service.ports.cluster import Cluster
     from kernel_service.ports.keys import KeyUse
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
-    def __init__(
+    def __init__(  # noqa: PLR0917 - one argument per part behind it
         self,
         kernels: KernelMap,
         store: AdminStores,
         people: People,
         connections_: Connections,
+        cluster: Cluster,
         clock: Callable[[], float],
     ) -> None:
+        self._cluster = cluster
         self._kernels = kernels
         self._store = store
         self._people = people
@@ -46,8 +49,14 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     # --- nodes --------------------------------------------------------------------------------------------------
 
     async def ListNodes(self, request: admin_pb2.ListNodesRequest, context: Context) -> admin_pb2.ListNodesResponse:
-        Page(request.page_size, request.page_token, "nodes")
-        return admin_pb2.ListNodesResponse()
+        page = Page(request.page_size, request.page_token, "nodes")
+        shown, next_page_token = page.of(self._cluster.nodes, key=lambda node: node.id)
+        resident = {self._cluster.me: len(self._kernels)}
+        return admin_pb2.ListNodesResponse(
+            nodes=[nodes.node(each, self._cluster, resident.get(each.id)) for each in shown],
+            next_page_token=next_page_token,
+            node_id=self._cluster.me,
+        )
 
     # --- kernels ------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel.v1 import channel_pb2
 
-from kernel_service.api import bounds
+from kernel_service.api import bounds, nodes
 from kernel_service.errors import CallerError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel.v1 import outbox_pb2
 
     from kernel_service.api.channel_calls import ChannelCalls
+    from kernel_service.ports.cluster import Cluster
 
     Items = AsyncGenerator[outbox_pb2.PullOutboxResponse]
     Pull = Callable[[outbox_pb2.PullOutboxRequest, Any], Items]
@@ -34,7 +35,8 @@ _CALLS = channel_pb2.ServeChannelRequest.DESCRIPTOR.fields_by_name["calls"]
 class ChannelStream:
     """`pull` leases items for a stream that attaches; it raises `CallerError` before it leases."""
 
-    def __init__(self, calls: ChannelCalls, pull: Pull, context: Any) -> None:
+    def __init__(self, cluster: Cluster, calls: ChannelCalls, pull: Pull, context: Any) -> None:
+        self._cluster = cluster
         self._calls = calls
         self._pull = pull
         self._context = context
@@ -62,7 +64,7 @@ class ChannelStream:
         for side in sides:
             side.add_done_callback(lambda _: self._end(sides))
         try:
-            yield channel_pb2.ServeChannelResponse()
+            yield channel_pb2.ServeChannelResponse(nodes=nodes.serving(self._cluster), node_id=self._cluster.me)
             while self._unread or not any(side.done() for side in sides):
                 await self._ready.wait()
                 self._ready.clear()
@@ -75,6 +77,12 @@ class ChannelStream:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+    def tell_nodes(self) -> None:
+        """Send the nodes again: they have changed."""
+        del self._next.nodes[:]
+        self._next.nodes.extend(nodes.serving(self._cluster))
+        self._ready.set()
 
     def _end(self, sides: Iterable[asyncio.Task[None]]) -> None:
         """Read no more calls and lease no more items: once either has ended, the stream ends."""
@@ -117,7 +125,7 @@ class ChannelStream:
 
     def _take(self) -> channel_pb2.ServeChannelResponse | None:
         taken = self._next
-        if not (taken.results or taken.items):
+        if not (taken.results or taken.items or taken.nodes):
             return None
         self._next, self._next_bytes = channel_pb2.ServeChannelResponse(), 0
         self._idle.clear()

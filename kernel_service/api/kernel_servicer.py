@@ -10,7 +10,7 @@ from kernel.v1 import channel_pb2, connections_pb2, identity_pb2, kernel_pb2_grp
 
 from kernel_service.api import connections, converters, events, media, outbox
 from kernel_service.api.channel_calls import ChannelCalls
-from kernel_service.api.channel_stream import ChannelStream
+from kernel_service.api.channel_streams import ChannelStreams
 from kernel_service.api.interceptors import caller
 from kernel_service.api.pages import Page
 from kernel_service.api.slices import Slices
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
+    from kernel_service.ports.cluster import Cluster
     from kernel_service.ports.messages import Alias
     from kernel_service.ports.outbox import Lease
     from kernel_service.ports.people import PeopleStore
@@ -54,6 +55,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         connections_: Connections,
         connect_links: ConnectLinks,
         room: ChannelAdmission,
+        cluster: Cluster,
         clock: Callable[[], float],
     ) -> None:
         self._clock = clock
@@ -65,7 +67,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._connections = connections_
         self._connect_links = connect_links
         self._slices = Slices()
-        self._calls = ChannelCalls(
+        calls = ChannelCalls(
             {
                 "handle_message": self.HandleMessage,
                 "ack_outbox": self.AckOutbox,
@@ -73,6 +75,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             },
             room,
         )
+        self._streams = ChannelStreams(cluster, calls, self.PullOutbox)
 
     # --- messages and the outbox --------------------------------------------------------------------------------
 
@@ -93,7 +96,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     def ServeChannel(
         self, request_iterator: AsyncIterator[channel_pb2.ServeChannelRequest], context: Context
     ) -> AsyncGenerator[channel_pb2.ServeChannelResponse]:
-        return ChannelStream(self._calls, self.PullOutbox, context).responses(request_iterator)
+        return self._streams.responses(request_iterator, context)
 
     def PullOutbox(
         self, request: outbox_pb2.PullOutboxRequest, context: Context

@@ -71,7 +71,7 @@ def is_forwarded(context: grpc.aio.ServicerContext[Any, Any]) -> bool:
 
 
 class Peers:
-    """The other nodes. Operators ask rarely, so that each call has a connection of its own."""
+    """The other nodes. Operators ask rarely, so each call opens a connection."""
 
     def __init__(self, cluster: Cluster, token: str, tls: PeerTls | None) -> None:
         """`token` is the admin token."""
@@ -89,7 +89,7 @@ class Peers:
             try:
                 return await getattr(stub, rpc)(request, metadata=self._metadata, timeout=seconds)
             except grpc.aio.AioRpcError as error:
-                log.warning("node asked in vain node=%s rpc=%s code=%s", node_id, rpc, error.code().name)
+                log.warning("node did not answer node=%s rpc=%s code=%s", node_id, rpc, error.code().name)
                 raise _relayed(error, node_id) from None
 
     async def ask_others(self, rpc: str, request: Message) -> dict[str, Any]:

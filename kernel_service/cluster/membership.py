@@ -71,12 +71,21 @@ class Membership:
         return node_id in self._alive
 
     @property
+    def leader(self) -> str:
+        return self._homes[0]
+
+    @property
     def is_leader(self) -> bool:
-        return self._homes[0] == self.me
+        return self.leader == self.me
 
     @property
     def is_fresh(self) -> bool:
-        return self._alone or self._monotonic() - self._beat_at < LAPSE_SECONDS
+        return self.silence < LAPSE_SECONDS
+
+    @property
+    def silence(self) -> float:
+        """Seconds since this node's last beat, by its own steady clock."""
+        return 0.0 if self._alone else self._monotonic() - self._beat_at
 
     def on_change(self, told: Callable[[], None]) -> None:
         self._told.append(told)
@@ -106,6 +115,12 @@ class Membership:
         finally:
             beats.cancel()
             await asyncio.gather(beats, return_exceptions=True)
+
+    async def announce(self, address: str) -> None:
+        """Tell the others that this node serves at this address."""
+        await self._store.announce(self.me, address)
+        self._node = replace(self._node, address=address)
+        self._show(tuple(self._node if node.id == self.me else node for node in self._nodes))
 
     async def drain(self) -> None:
         await self._store.drain(self.me)
@@ -137,20 +152,23 @@ class Membership:
 
     def _see(self, beat: Beat, began: float) -> None:
         self._beat_at = began
+        self._show(beat.nodes or (replace(self._node),), beat.buried)
+
+    def _show(self, nodes: tuple[Node, ...], dead: Sequence[str] = ()) -> None:
         before = _roles(self._nodes)
-        self._nodes = beat.nodes or (replace(self._node),)
+        self._nodes = nodes
         self._alive = frozenset(node.id for node in self._nodes)
         staying = tuple(node.id for node in self._nodes if not node.is_draining)
         self._homes = staying or tuple(node.id for node in self._nodes)
-        if beat.buried:
-            log.warning("nodes buried count=%d", len(beat.buried))
+        if dead:
+            log.warning("nodes buried count=%d", len(dead))
             for buried in self._buried:
-                buried(beat.buried)
+                buried(dead)
         if _roles(self._nodes) != before:
             log.info("nodes live=%d draining=%d", len(self._nodes), len(self._nodes) - len(staying))
             for told in self._told:
                 told()
 
 
-def _roles(nodes: Sequence[Node]) -> set[tuple[str, bool]]:
-    return {(node.id, node.is_draining) for node in nodes}
+def _roles(nodes: Sequence[Node]) -> set[tuple[str, str, bool]]:
+    return {(node.id, node.address, node.is_draining) for node in nodes}

@@ -32,8 +32,13 @@ class Cluster(Protocol):
         ...
 
     @property
+    def leader(self) -> str:
+        """The id of the node that does what one node should do. A hint: two may believe it for a while, or none."""
+        ...
+
+    @property
     def is_leader(self) -> bool:
-        """Whether this node does what one node should do. A hint: two may believe it for a while, or none."""
+        """Whether this node is the leader."""
         ...
 
     @property
@@ -41,6 +46,11 @@ class Cluster(Protocol):
         """Whether no other node can have buried this one, by its own steady clock."""
         ...
 
+    @property
+    def silence(self) -> float:
+        """Seconds since this node's last beat, by its own steady clock."""
+        ...
+
     def on_change(self, told: Callable[[], None]) -> None:
-        """Call `told` after each beat that changes the set of live nodes, or which of them drain."""
+        """Call `told` after each change of the set of live nodes, of an address, or of which of them drain."""
         ...

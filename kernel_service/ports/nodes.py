@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
@@ -17,15 +17,17 @@ LAPSE_SECONDS: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A live kernel service. `address`: where gateways and other nodes reach it, `host:port`.
+    """A live kernel service. `address`: where gateways and other nodes reach it, `host:port`; empty: it starts.
 
     `schema`: the number of the newest migration that it contains. `channels`: those with a stream attached to it.
+    `silence`: seconds since its last beat, at the time of this view.
     """
 
     id: str
     address: str
     schema: int
     started_at: float = 0.0
+    silence: float = field(default=0.0, compare=False)
     is_draining: bool = False
     channels: tuple[str, ...] = ()
 
@@ -51,6 +53,10 @@ class NodeStore(Protocol):
 
     async def beat(self, node_id: str, channels: Sequence[str]) -> Beat | None:
         """Bury dead nodes if this node's own beats are regular, then beat. None: this node itself was buried."""
+        ...
+
+    async def announce(self, node_id: str, address: str) -> None:
+        """Tell the others where this node is reached."""
         ...
 
     async def drain(self, node_id: str) -> None:

@@ -260,7 +260,7 @@ def test_an_address_off_this_machine_is_not_advertised_without_tls(
 
 
 @pytest.mark.parametrize("advertised", ["0.0.0.0:50051", ":50051", "[::]:50051", "10.0.0.7:0", "10.0.0.7"])
-def test_an_address_that_nobody_reaches_is_refused(monkeypatch: pytest.MonkeyPatch, advertised: str) -> None:
+def test_an_address_that_cannot_be_reached_is_refused(monkeypatch: pytest.MonkeyPatch, advertised: str) -> None:
     monkeypatch.setenv("KERNEL_ADVERTISE", advertised)
     [problem] = refused()
     assert problem.startswith("KERNEL_ADVERTISE must ")

@@ -47,6 +47,7 @@ _BEAT = (
 )
 # By the id where two started at the same time.
 _ALL = select(node).order_by(node.c.started_at, node.c.id)
+_ANNOUNCE = update(node).where(node.c.id == _me).values(address=bindparam("reached_at"))
 _DRAIN = update(node).where(node.c.id == _me).values(draining=true())
 _LEAVE = delete(node).where(node.c.id == _me)
 
@@ -69,6 +70,10 @@ class SqlNodes(SqlPort):
         return _beat(tx, buried)
 
     @writes()
+    def announce(self, tx: Tx, node_id: str, address: str) -> None:
+        tx.execute(_ANNOUNCE, {"me": node_id, "reached_at": address})
+
+    @writes()
     def drain(self, tx: Tx, node_id: str) -> None:
         tx.execute(_DRAIN, {"me": node_id})
 
@@ -78,10 +83,17 @@ class SqlNodes(SqlPort):
 
 
 def _beat(tx: Tx, buried: Sequence[str]) -> Beat:
-    now = tx.execute(_NOW).scalar_one()
-    return Beat(float(now), tuple(map(_node, tx.execute(_ALL).all())), tuple(buried))
+    now = float(tx.execute(_NOW).scalar_one())
+    return Beat(now, tuple(_node(row, now) for row in tx.execute(_ALL).all()), tuple(buried))
 
 
-def _node(row: Row[Any]) -> Node:
-    channels = tuple(from_json(row.channels.encode()))
-    return Node(row.id, row.address, row.schema, row.started_at, bool(row.draining), channels)
+def _node(row: Row[Any], now: float) -> Node:
+    return Node(
+        row.id,
+        row.address,
+        row.schema,
+        row.started_at,
+        max(0.0, now - row.beat_at),
+        bool(row.draining),
+        tuple(from_json(row.channels.encode())),
+    )

@@ -108,3 +108,19 @@ async def test_a_draining_node_is_still_seen_and_one_that_left_is_not(store: Sto
     assert [(one.id, one.is_draining) for one in seen.nodes] == [("a", True), ("b", False)]
     await store.nodes.leave("a")
     assert await beat(store, "b") == (["b"], [])
+
+
+async def test_a_node_announces_its_address_when_it_serves(store: Store) -> None:
+    await store.nodes.join(Node("a", "", 27), alone=False)
+    await store.nodes.announce("a", "10.0.0.7:50051")
+    seen = await store.nodes.beat("a", [])
+    assert seen is not None
+    assert [one.address for one in seen.nodes] == ["10.0.0.7:50051"]
+
+
+async def test_each_beat_shows_for_how_long_the_others_are_silent(store: Store) -> None:
+    await joined(store, "a", "b")
+    await silent(store, "b", 2.0)
+    seen = await store.nodes.beat("a", [])
+    assert seen is not None
+    assert [one.silence for one in seen.nodes] == [pytest.approx(0.0, abs=0.5), pytest.approx(2.0, abs=0.5)]

@@ -38,7 +38,9 @@ class Channel:
 
     async def open(self) -> Channel:
         await self.stream.write(channel_pb2.ServeChannelRequest(attach=self._attach))
-        assert await self.stream.read() == channel_pb2.ServeChannelResponse()
+        first = await self.stream.read()
+        nodes = [channel_pb2.ServingNode(id=first.node_id, address=first.nodes[0].address)]
+        assert first == channel_pb2.ServeChannelResponse(nodes=nodes, node_id=first.node_id)
         return self
 
     async def call(self, **request: Any) -> int:

@@ -12,9 +12,12 @@ from kernel.v1 import channel_pb2, messages_pb2, outbox_pb2
 from kernel_service.api import channel_stream
 from kernel_service.api.channel_admission import ChannelAdmission, ChannelLimits
 from kernel_service.api.channel_calls import ChannelCalls
-from kernel_service.api.channel_stream import MOST_UNREAD, ChannelStream
+from kernel_service.api.channel_stream import MOST_UNREAD
+from kernel_service.api.channel_streams import ChannelStreams
 from kernel_service.api.interceptors import caller
 from kernel_service.errors import CallerError, StoreUnavailable
+from kernel_service.ports.nodes import Node
+from tests.set_cluster import SetCluster, node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -37,7 +40,8 @@ class Channel:
         self.pulls_ended = 0
         caller.set("chat")
         calls = ChannelCalls({"handle_message": self._handle}, ChannelAdmission(ChannelLimits(calls=1000)))
-        self.responses = ChannelStream(calls, self._pull, None).responses(self._requests())
+        self.cluster = SetCluster()
+        self.responses = ChannelStreams(self.cluster, calls, self._pull).responses(self._requests(), None)
 
     async def _handle(self, request: messages_pb2.HandleMessageRequest, _: Any) -> messages_pb2.HandleMessageResponse:
         self.begun.append(request.message_id)
@@ -93,10 +97,14 @@ def typing(text: str) -> outbox_pb2.PullOutboxResponse:
 async def channel() -> AsyncIterator[Channel]:
     channel = Channel()
     channel.say(attach=ATTACH)
-    assert await channel.next() == channel_pb2.ServeChannelResponse()
+    assert await channel.next() == channel_pb2.ServeChannelResponse(nodes=serving("n0"), node_id="n0")
     yield channel
     await channel.responses.aclose()
     assert channel.pulls_ended == 1
+
+
+def serving(*node_ids: str) -> list[channel_pb2.ServingNode]:
+    return [channel_pb2.ServingNode(id=node_id, address=f"{node_id}:50051") for node_id in node_ids]
 
 
 async def turn() -> None:
@@ -271,7 +279,7 @@ async def test_a_store_that_fails_while_it_leases_ends_the_stream() -> None:
 
     calls = ChannelCalls({}, ChannelAdmission(ChannelLimits()))
     channel.say(attach=ATTACH)
-    responses = ChannelStream(calls, failing, None).responses(channel._requests())
+    responses = ChannelStreams(SetCluster(), calls, failing).responses(channel._requests(), None)
     await anext(responses)
     with pytest.raises(StoreUnavailable):
         await anext(responses)
@@ -281,7 +289,7 @@ async def test_each_call_counts_against_the_channels_limit() -> None:
     channel = Channel()
     room = ChannelAdmission(ChannelLimits(calls=1))
     calls = ChannelCalls({"handle_message": channel._handle}, room)
-    responses = ChannelStream(calls, channel._pull, None).responses(channel._requests())
+    responses = ChannelStreams(SetCluster(), calls, channel._pull).responses(channel._requests(), None)
     channel.gate.clear()
     channel.say("a", "bb", attach=ATTACH)
     await anext(responses)
@@ -291,3 +299,29 @@ async def test_each_call_counts_against_the_channels_limit() -> None:
     channel.gate.set()
     assert [each.id for each in (await anext(responses)).results] == [1]
     await responses.aclose()
+
+
+async def test_a_change_of_the_nodes_is_told(channel: Channel) -> None:
+    channel.cluster.change(node("n0"), node("n1"))
+    assert await channel.next() == channel_pb2.ServeChannelResponse(nodes=serving("n0", "n1"))
+    channel.cluster.change(node("n0"), node("n1", is_draining=True))
+    assert [(each.id, each.draining) for each in (await channel.next()).nodes] == [("n0", False), ("n1", True)]
+
+
+async def test_only_the_latest_nodes_are_told(channel: Channel) -> None:
+    channel.gate.clear()
+    channel.say("a")
+    await turn()
+    channel.cluster.change(node("n0"), node("n1"))
+    channel.cluster.change(node("n0"), node("n2"))
+    channel.gate.set()
+    await turn()
+    response = await channel.next()
+    assert [each.id for each in response.nodes] == ["n0", "n2"]
+    assert [result.handle_message.turn_id for result in response.results] == ["a"]
+
+
+async def test_a_node_that_does_not_serve_yet_is_not_told(channel: Channel) -> None:
+    starting = Node("n1", "", 27)
+    channel.cluster.change(node("n0"), starting, node("n2"))
+    assert [each.id for each in (await channel.next()).nodes] == ["n0", "n2"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,20 +14,21 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc
 from kernel_service.api.interceptors import rich_status
 from kernel_service.api.peers import NodeUnavailable, Peers, PeerTls, is_forwarded
 from kernel_service.errors import Aborted, KernelError
+from kernel_service.ports.nodes import Node
 from serving.own_certificate import ensure
 from tests.ports import free_port
+from tests.set_cluster import SetCluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from kernel_service.ports.cluster import Cluster
 
 TOKEN = "the-admins-token"
 ASKED = admin_pb2.EvictKernelRequest(person=admin_pb2.PersonRef(person_id="p_1"))
 
 
-class Node(admin_pb2_grpc.KernelAdminServiceServicer):
+class Answering(admin_pb2_grpc.KernelAdminServiceServicer):
     """Answers with its own name, fails, or does not answer."""
 
     def __init__(self, error: KernelError | None = None, *, hangs: bool = False) -> None:
@@ -49,8 +49,12 @@ class Node(admin_pb2_grpc.KernelAdminServiceServicer):
         return admin_pb2.EvictKernelResponse()
 
 
+def answering(error: KernelError | None = None, *, hangs: bool = False) -> Answering:
+    return Answering(error, hangs=hangs)  # type: ignore[abstract]  # only one method is called
+
+
 @asynccontextmanager
-async def served(node: Node, credentials: grpc.ServerCredentials | None = None) -> AsyncIterator[str]:
+async def served(node: Answering, credentials: grpc.ServerCredentials | None = None) -> AsyncIterator[str]:
     """The address at which the node is served."""
     server = grpc.aio.server()
     admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(node, server)
@@ -65,22 +69,20 @@ async def served(node: Node, credentials: grpc.ServerCredentials | None = None) 
         await server.stop(None)
 
 
-def cluster(*addresses: str) -> Cluster:
+def cluster(*addresses: str) -> SetCluster:
     """This node, `n0`, and one at each address: `n1`, `n2`…"""
-    nodes = [SimpleNamespace(id=f"n{number}", address=address) for number, address in enumerate(["", *addresses])]
-    fake: Any = SimpleNamespace(me="n0", nodes=tuple(nodes))
-    return fake
+    return SetCluster(*(Node(f"n{number}", address, 27) for number, address in enumerate(["", *addresses])))
 
 
 async def test_a_call_carries_the_token_and_says_that_it_is_forwarded() -> None:
-    async with served(Node()) as first, served(node := Node()) as second:
+    async with served(answering()) as first, served(node := answering()) as second:
         await Peers(cluster(first, second), TOKEN, None).ask("n2", "EvictKernel", ASKED)
     assert node.is_forwarded
     assert node.metadata["authorization"] == f"Bearer {TOKEN}"
 
 
 async def test_an_error_of_the_other_node_is_raised_as_it_is() -> None:
-    async with served(Node(Aborted("KERNEL_BUSY", "in a turn", person="p_1"))) as address:
+    async with served(answering(Aborted("KERNEL_BUSY", "in a turn", person="p_1"))) as address:
         with pytest.raises(KernelError, match="in a turn") as raised:
             await Peers(cluster(address), TOKEN, None).ask("n1", "EvictKernel", ASKED)
     error = raised.value
@@ -95,7 +97,7 @@ async def test_a_node_that_has_ended_is_unavailable() -> None:
 
 
 async def test_a_frozen_node_is_unavailable_after_a_while() -> None:
-    async with served(Node(hangs=True)) as address:
+    async with served(answering(hangs=True)) as address:
         with pytest.raises(NodeUnavailable):
             await Peers(cluster(address), TOKEN, None).ask("n1", "EvictKernel", ASKED, seconds=0.1)
 
@@ -107,26 +109,26 @@ async def test_a_node_without_an_address_is_unavailable(node_id: str) -> None:
 
 
 async def test_a_node_without_the_rpc_is_unavailable() -> None:
-    async with served(Node()) as address:
+    async with served(answering()) as address:
         with pytest.raises(NodeUnavailable):
             await Peers(cluster(address), TOKEN, None).ask("n1", "GetKernel", admin_pb2.GetKernelRequest())
 
 
 async def test_of_several_nodes_those_that_fail_are_named() -> None:
-    async with served(Node()) as good, served(Node(Aborted("KERNEL_BUSY", "in a turn"))) as busy:
+    async with served(answering()) as good, served(answering(Aborted("KERNEL_BUSY", "in a turn"))) as busy:
         peers = Peers(cluster(good, busy, f"127.0.0.1:{free_port()}"), TOKEN, None)
         answers = await peers.ask_others("EvictKernel", ASKED)
     assert answers == {"n1": admin_pb2.EvictKernelResponse(), "n2": None, "n3": None}
 
 
-async def test_nobody_else_is_asked_on_one_node() -> None:
+async def test_one_node_asks_no_other() -> None:
     assert await Peers(cluster(), TOKEN, None).ask_others("EvictKernel", ASKED) == {}
 
 
 @pytest.mark.parametrize("names", [["kernel_service", "localhost"], ["127.0.0.1"], ["127.0.0.1", "kernel_service"]])
 async def test_tls_with_the_nodes_own_certificate(tmp_path: Path, names: list[str]) -> None:
     tls, credentials = certificate(tmp_path, *names)
-    async with served(node := Node(), credentials) as address:
+    async with served(node := answering(), credentials) as address:
         await Peers(cluster(address), TOKEN, tls).ask("n1", "EvictKernel", ASKED)
     assert node.is_forwarded
 
@@ -134,7 +136,7 @@ async def test_tls_with_the_nodes_own_certificate(tmp_path: Path, names: list[st
 async def test_a_node_with_another_certificate_gets_no_token(tmp_path: Path) -> None:
     _, credentials = certificate(tmp_path / "stranger", "kernel_service")
     tls, _ = certificate(tmp_path / "own", "kernel_service")
-    async with served(node := Node(), credentials) as address:
+    async with served(node := answering(), credentials) as address:
         with pytest.raises(NodeUnavailable):
             await Peers(cluster(address), TOKEN, tls).ask("n1", "EvictKernel", ASKED)
     assert not node.metadata
