@@ -17,7 +17,7 @@ import orjson
 
 from kernel_service import tool_schemas
 from kernel_service.approvals.hints import hints_of
-from kernel_service.composio.wire import ALERTS, ComposioRefusedError, MaybeDoneError, Wire
+from kernel_service.composio.wire import ALERTS, ComposioRefusedError, MaybeDoneError, SessionGoneError, Wire
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.ports.hints import Effect
 from kernel_service.ports.model import ToolSchema
@@ -146,6 +146,16 @@ class Composio:
             raise ValueError("a person's id at Composio is never empty, a default, or with a comma")
         made = await self._wire.ask("post", _SESSIONS, body={"user_id": person_id, **settings_of(toolkits)})
         return _text(made, "session_id")
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete it; done already is done. Source: "Delete a tool router session" of Composio's API 3.1."""
+        try:
+            await self._wire.ask("delete", f"{_SESSIONS}/{session_id}")
+        except SessionGoneError:
+            pass
+        except ComposioRefusedError as refused:
+            if refused.status not in _GONE:
+                raise
 
     async def unknown(self, toolkits: Sequence[str]) -> list[str]:
         """Those of the toolkits that Composio does not have (any more)."""

@@ -67,7 +67,17 @@ class Sessions:
             session_id = await self._composio.create_session(person_id, self._offered)
         except ComposioRefusedError as refused:
             session_id = await self._made_without_unknown(person_id, refused)
-        return await self._store.keep(person_id, session_id, configuration)
+        kept = await self._store.keep(person_id, session_id, configuration)
+        if kept != session_id:
+            await self._delete(session_id)
+        return kept
+
+    async def _delete(self, session_id: str) -> None:
+        """Another node has stored its session first. If the vendor is away this one stays there, and nothing uses it."""
+        try:
+            await self._composio.delete_session(session_id)
+        except (VendorUnavailable, ComposioRefusedError) as problem:
+            log.info("second session not deleted problem=%s", problem)
 
     async def _made_without_unknown(self, person_id: str, refused: ComposioRefusedError) -> str:
         """A toolkit that Composio no longer has is left out; the others stay."""

@@ -152,7 +152,7 @@ class Connections:
         except (VendorUnavailable, ComposioRefusedError) as problem:
             log.warning("account not removed at the vendor yet connection=%s problem=%s", connection.id, problem)
             return _not_removed(problem)
-        await self._store.mark_removed(connection.id)
+        await self._store.mark_removed(connection.id, connection.account_id)
         return Removal.DONE
 
 

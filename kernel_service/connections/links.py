@@ -82,7 +82,10 @@ class ConnectLinks:
         toolkit = await self.connections.sessions.using(person.id, lambda session: self.composio.toolkit(session, slug))
         if toolkit is None or toolkit.no_auth:
             raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name to which an account can be connected")
-        attempt = await self._reusable_attempt(person, slug, name, reusable) or await self._new(person, toolkit, name)
+        attempt = None
+        while attempt is None:  # another node may make a link of the toolkit between the two steps
+            attempt = await self._reusable_attempt(person, slug, name, reusable)
+            attempt = attempt or await self._added(person, toolkit, name)
         return LinkInProgress(
             Link(attempt.connection.link, f"Connect {toolkit.name}", _expires_at(attempt)), attempt.state
         )
@@ -109,7 +112,8 @@ class ConnectLinks:
     def _has_time(self, attempt: ConnectAttempt) -> bool:
         return bool(attempt.connection.link) and _expires_at(attempt) - self.clock() >= MIN_REMAINING_SECONDS
 
-    async def _new(self, person: Person, toolkit: Toolkit, name: str) -> ConnectAttempt:
+    async def _added(self, person: Person, toolkit: Toolkit, name: str) -> ConnectAttempt | None:
+        """None: the person has an unfollowed link of the toolkit."""
         nonce, now = self.nonces.new(), self.clock()
         connection = Connection(
             id=f"cn_{uuid4().hex}",
@@ -130,7 +134,8 @@ class ConnectLinks:
             now + LINK_SECONDS,
             door_digest=digest(nonce),
         )
-        await self.store.add(attempt, now=now)
+        if not await self.store.add(attempt, now=now):
+            return None
         log.info("link offered person=%s toolkit=%s", person.id, toolkit.slug)
         return attempt
 

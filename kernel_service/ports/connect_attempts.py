@@ -99,7 +99,9 @@ class ConnectAttempt:
 class ConnectAttemptStore(Protocol):
     """Each method is one transaction, which also writes the attempt's connection."""
 
-    async def add(self, attempt: ConnectAttempt, *, now: float) -> None: ...
+    async def add(self, attempt: ConnectAttempt, *, now: float) -> bool:
+        """Add an attempt whose link is unfollowed. False: the person has such a link of the toolkit already."""
+        ...
 
     async def find(self, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None: ...
 

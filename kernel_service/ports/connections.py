@@ -90,6 +90,6 @@ class ConnectionStore(Protocol):
         """
         ...
 
-    async def mark_removed(self, connection_id: str) -> None:
-        """Note that the vendor has removed the account."""
+    async def mark_removed(self, connection_id: str, account_id: str) -> None:
+        """Note that the vendor has removed the account, if it is still the connection's."""
         ...

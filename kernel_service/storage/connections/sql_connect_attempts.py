@@ -15,7 +15,7 @@ from kernel_service.storage.connections.wrong_codes import AWAITS_CODE
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
-from kernel_service.storage.schema.connections import ATTEMPT_LIVE, connect_attempt, connection
+from kernel_service.storage.schema.connections import ATTEMPT_LIVE, ATTEMPT_OPEN, connect_attempt, connection
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.sealing.ciphers import place
@@ -54,6 +54,9 @@ _LAPSING = (
     .limit(bindparam("limit", type_=Integer))
 )
 _LAPSING_ONE = select(connect_attempt).where(connect_attempt.c.connection_id == bindparam("of"), _lapses)
+_UNFOLLOWED = select(connect_attempt.c.connection_id).where(
+    connect_attempt.c.person_id == bindparam("person"), connect_attempt.c.toolkit == bindparam("of"), ATTEMPT_OPEN
+)
 _CONNECTION = select(connection).where(connection.c.id == bindparam("of"))
 _ADD = insert(connect_attempt)
 _AS_IT_WAS = (
@@ -85,8 +88,10 @@ class SqlConnectAttempts(SqlPort):
     """Fills `ConnectAttemptStore`."""
 
     @writes(in_order_of="attempt.person_id")
-    def add(self, tx: Tx, attempt: ConnectAttempt, *, now: float) -> None:
+    def add(self, tx: Tx, attempt: ConnectAttempt, *, now: float) -> bool:
         person_id = surviving(tx, attempt.person_id, stays=True)
+        if tx.execute(_UNFOLLOWED, {"person": person_id, "of": attempt.toolkit}).one_or_none() is not None:
+            return False
         if person_id != attempt.person_id:
             # At the vendor the account stays with the person who began the attempt.
             made_for = attempt.connection.holder
@@ -95,6 +100,7 @@ class SqlConnectAttempts(SqlPort):
         row = {
             "connection_id": attempt.connection.id,
             "person_id": person_id,
+            "toolkit": attempt.toolkit,
             "channel": attempt.channel,
             "address": attempt.address,
             "door_digest": attempt.door_digest,
@@ -102,6 +108,7 @@ class SqlConnectAttempts(SqlPort):
             **_progress(tx, attempt, person_id),
         }
         tx.execute(_ADD, row)
+        return True
 
     @reads
     def find(self, tx: Tx, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None:

@@ -26,7 +26,11 @@ _TO_REMOVE = (
     .order_by(connection.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
-_REMOVED = update(connection).where(connection.c.id == bindparam("of")).values(remove_due=false())
+_REMOVED = (
+    update(connection)
+    .where(connection.c.id == bindparam("of"), connection.c.account_id == bindparam("account"))
+    .values(remove_due=false())
+)
 _AS_IT_WAS = (
     select(connection)
     .where(connection.c.id == bindparam("of"), connection.c.status == bindparam("was"))
@@ -72,5 +76,5 @@ class SqlConnections(SqlPort):
         return [connections.without_name(row) for row in tx.execute(_TO_REMOVE, {"after": after, "limit": limit})]
 
     @writes()
-    def mark_removed(self, tx: Tx, connection_id: str) -> None:
-        tx.execute(_REMOVED, {"of": connection_id})
+    def mark_removed(self, tx: Tx, connection_id: str, account_id: str) -> None:
+        tx.execute(_REMOVED, {"of": connection_id, "account": account_id})

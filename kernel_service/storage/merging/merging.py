@@ -14,6 +14,7 @@ from kernel_service.people.linking import MergeCandidate, older_first, one_perso
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.people import Linked, LinkOutcome
 from kernel_service.storage.approvals import standing_permissions
+from kernel_service.storage.connections import links
 from kernel_service.storage.keys import resealing
 from kernel_service.storage.keys.resealing import Merging
 from kernel_service.storage.merging import merged_history, merged_turns
@@ -103,6 +104,7 @@ def unite(tx: Tx, older: MergeCandidate, newer: MergeCandidate, now: float) -> L
     for person_id in sorted((people.gone, people.stays)):
         leases.take_away(tx, person_id)
     tx.execute(_HELD_BY_VENDOR, {"gone": people.gone})
+    links.end_second(tx, people)
     resealing.move(tx, people)
     goes_on = merged_turns.leave_one_open(tx, people, now)
     merged_history.append(tx, people, goes_on)

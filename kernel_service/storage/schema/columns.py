@@ -94,12 +94,12 @@ def no(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default=false())
 
 
-def partial_index(name: str, *columns: Column[Any], where: str) -> None:
+def partial_index(name: str, *columns: Column[Any], where: str, unique: bool = False) -> None:
     """A partial index of the rows that match `where`. A statement must repeat that condition literally to use it.
 
     SQLite plans before it knows the value of a bound parameter. A plan that PostgreSQL caches does not know it either.
     """
-    Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def one_of(column: str, states: Iterable[StrEnum]) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     true,
 )
 
-from kernel_service.ports.connect_attempts import LIVE
+from kernel_service.ports.connect_attempts import LIVE, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.storage.schema.columns import (
     Digest,
@@ -65,6 +65,8 @@ connect_attempt = Table(
     metadata,
     Column("connection_id", Text, ForeignKey("connection.id"), primary_key=True),
     person_id(index=True),
+    # That of its connection. Null: a row from before this column.
+    Column("toolkit", Text),
     # The chat in which the person asked for it.
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
@@ -87,6 +89,18 @@ partial_index(
     "ix_connect_attempt_live",
     connect_attempt.c.connection_id,
     where=one_of("state", LIVE),
+)
+
+_OPEN = (ConnectAttemptState.OPEN,)
+ATTEMPT_OPEN = text(one_of("connect_attempt.state", _OPEN))
+
+# A person has one unfollowed link per toolkit, also if several processes make one at once.
+partial_index(
+    "ix_connect_attempt_open",
+    connect_attempt.c.person_id,
+    connect_attempt.c.toolkit,
+    where=one_of("state", _OPEN),
+    unique=True,
 )
 
 # Verifiers' sessions that arrived in a browser we had not sent to the vendor. A client that presents one later took it

@@ -108,7 +108,7 @@ async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: Store)
     assert await store.connections.of_person(anna.person_id) == [barred]
     assert await store.connect_attempts.live(anna.person_id) == []
     assert list(await store.connections.to_remove(limit=9)) == [barred]
-    await store.connections.mark_removed(barred.id)
+    await store.connections.mark_removed(barred.id, barred.account_id)
     assert list(await store.connections.to_remove(limit=9)) == []
 
 

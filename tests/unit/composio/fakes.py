@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -71,6 +72,12 @@ class World:
         )
         self._open.append(client)
         return client
+
+    def another_node(self) -> World:
+        """The same vendor and the same store, behind other objects."""
+        other = copy(self)
+        other.restart()
+        return other
 
     def restart(self, *toolkits: str) -> None:
         """New objects on the same store."""

@@ -84,3 +84,36 @@ async def test_one_who_gives_up_does_not_end_what_others_wait_for(world: World) 
     hold.release()
     assert await second
     assert world.count("session_created") == 1
+
+
+async def test_two_nodes_at_once_leave_one_session_at_the_vendor(world: World) -> None:
+    nodes = world, world.another_node()
+    hold = world.vendor.hold(lambda call: call.path == "/tool_router/session")
+    asking = [asyncio.create_task(node.connections.sessions.of("p_alice")) for node in nodes]
+    await hold.reached.wait()
+    hold.release()
+    one, other = await asyncio.gather(*asking)
+    assert world.count("session_created") == 2
+    assert one == other
+    assert [session.id for session in world.vendor.sessions] == [one]
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 503])
+async def test_a_second_session_that_the_vendor_does_not_delete_is_left_alone(world: World, status: int) -> None:
+    hold = world.vendor.hold(lambda call: call.path == "/tool_router/session")
+    mine = asyncio.create_task(world.connections.sessions.of("p_alice"))
+    await hold.reached.wait()
+    await world.store.sessions.keep("p_alice", "trs_theirs000000", world.connections.sessions._configuration)
+    world.vendor.fail(status, match=lambda call: call.method == "DELETE")
+    hold.release()
+    assert await mine == "trs_theirs000000"
+
+
+async def test_two_nodes_replace_a_forgotten_session_by_one(world: World) -> None:
+    nodes = world, world.another_node()
+    world.vendor._sessions.delete(await world.connections.sessions.of("p_alice"))
+    links = await asyncio.gather(
+        *(node.connections.sessions.using("p_alice", lambda session: world.composio.link(session, "asana")) for node in nodes)
+    )
+    assert len(links) == 2
+    assert [session.id for session in world.vendor.sessions] == [await world.connections.sessions.of("p_alice")]

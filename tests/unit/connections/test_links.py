@@ -166,3 +166,36 @@ async def test_only_allowed_toolkits(world: World) -> None:
         await world.connect_links.link(ALICE, "gmail")
     assert caught.value.reason == "TOOLKIT_NOT_ALLOWED"
     assert await world.connect_links.link(ALICE, "asana")
+
+
+# --- another node ------------------------------------------------------------------------------------------------
+
+
+async def test_two_nodes_at_once_make_one_live_link(world: World) -> None:
+    nodes = [world, world.another_node(), world.another_node()]
+    many = await asyncio.gather(*(node.connect_links.link(ALICE, "asana") for node in nodes * 3))
+    assert len({offer.link.url for offer in many}) == 1
+    assert len(await world.store.connect_attempts.live("p_alice")) == 1
+
+
+async def test_of_links_for_two_accounts_at_two_nodes_one_stays_unfollowed(world: World) -> None:
+    nodes = zip([world, world.another_node()] * 3, ["", "work", "home", "", "work", "home"], strict=True)
+    await asyncio.gather(*(node.connect_links.link(ALICE, "asana", name) for node, name in nodes))
+    assert len(await world.store.connect_attempts.live("p_alice")) == 1
+
+
+async def test_links_of_two_toolkits_and_of_two_people_are_apart(world: World) -> None:
+    nodes = world, world.another_node()
+    links = [
+        await node.connect_links.link(person, toolkit)
+        for node, person, toolkit in zip(
+            nodes * 2, [ALICE, ALICE, BOB, BOB], ["asana", "gmail", "asana", "gmail"], strict=True
+        )
+    ]
+    assert len({offer.link.url for offer in links}) == 4
+    assert len(await world.store.connect_attempts.live("p_alice")) == 2
+
+
+async def test_a_link_made_at_one_node_is_issued_again_at_another(world: World) -> None:
+    first = await world.connect_links.link(ALICE, "asana")
+    assert await world.another_node().connect_links.link(ALICE, "asana") == first

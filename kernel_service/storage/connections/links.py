@@ -1,0 +1,42 @@
+"""Links that nobody has followed: a person has one per toolkit, so a merge ends the second one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, select, update
+
+from kernel_service.ports.connect_attempts import ConnectAttemptState
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.storage.schema.connections import ATTEMPT_OPEN, connect_attempt, connection
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.keys.resealing import Merging
+
+_of_gone = connect_attempt.c.person_id == bindparam("gone")
+_OPEN_OF = (
+    select(connect_attempt.c.toolkit)
+    .where(connect_attempt.c.person_id == bindparam("stays"), ATTEMPT_OPEN)
+    .correlate(None)
+)
+_SECOND: Final = select(connect_attempt.c.connection_id).where(
+    _of_gone, ATTEMPT_OPEN, connect_attempt.c.toolkit.in_(_OPEN_OF)
+)
+_END: Final = (
+    update(connect_attempt)
+    .where(connect_attempt.c.connection_id == bindparam("of"))
+    .values(state=ConnectAttemptState.REMOVED.value)
+)
+_BAR: Final = (
+    update(connection)
+    .where(connection.c.id == bindparam("of"))
+    .values(status=ConnectionStatus.EXPIRED.value, private=None)
+)
+
+
+def end_second(tx: Tx, people: Merging) -> None:
+    """End the unfollowed links of the merged person whose toolkit the remaining person has such a link for."""
+    for connection_id in tx.execute(_SECOND, {"gone": people.gone, "stays": people.stays}).scalars():
+        for statement in (_END, _BAR):
+            tx.execute(statement, {"of": connection_id})
