@@ -69,10 +69,9 @@ class CodeConfirmation(Codes):
             return failed if ended else await self.confirm(person, code, seq, at=at)
         proven = await self._completed_once(attempt) if attempt.session_uri else attempt
         if proven is None:
-            await self.attempt_closer.end(
-                replace(attempt, state=ConnectAttemptState.COMPLETING), ConnectAttemptState.REMOVED
-            )
-            return failed
+            refused = replace(attempt, state=ConnectAttemptState.COMPLETING)
+            ended = await self.attempt_closer.end(refused, ConnectAttemptState.REMOVED)
+            return failed if ended else await self.confirm(person, code, seq, at=at)
         active = replace(proven.connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self.clock())
         connected = replace(
             proven, state=ConnectAttemptState.CONNECTED, connection=active, session_uri="", code="", consent_url=""

@@ -88,9 +88,6 @@ class Consent:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     flights: SingleFlight = field(default_factory=SingleFlight)
 
-    async def close(self) -> None:
-        await self.stray_sessions.close()
-
     async def look(self, nonce: str, browser: str) -> PageView:
         """Opening the link changes nothing, since chat programs open links to make previews."""
         attempt = await self.store.find(ConnectAttemptKey.DOOR, digest(nonce))
@@ -214,17 +211,10 @@ class Consent:
                 return PageView(PageKind.CODE, attempt)
         for attempt in attempts:
             if attempt.state is ConnectAttemptState.STARTED and not self._has_ended(attempt):
-                return await self._show_verified(attempt, session_uri)
+                return await self._show_code(replace(attempt, session_uri=session_uri))
         admitted = await admits_stray()
         await self.stray_sessions.reject(session_uri, as_row=admitted)
         return PageView(PageKind.UNKNOWN if admitted else PageKind.RATE_LIMITED)
-
-    async def _show_verified(self, attempt: ConnectAttempt, session_uri: str) -> PageView:
-        if await self.stray_sessions.may_have_forgotten(attempt.deadline - STARTED_SECONDS):
-            log.warning("verified after a flood and a restart, so not trusted connection=%s", attempt.connection.id)
-            await self.attempt_closer.end(attempt, ConnectAttemptState.REMOVED)
-            return PageView(PageKind.ENDED, attempt)
-        return await self._show_code(replace(attempt, session_uri=session_uri))
 
     async def _show_code(self, attempt: ConnectAttempt) -> PageView:
         code = new_code()

@@ -1,21 +1,21 @@
 """Verifier sessions that came with a browser which was not sent to the vendor: each is rejected afterwards.
 
 Every session is remembered, from any client and in any number. A forgotten one could be a victim's consent, which an
-attacker who sent them the link picks up later. So no limit that a stranger can use up decides what is remembered:
-sessions within the rate limits are rows, and all are in a filter of fixed size as well. Sessions that only the filter
-knows are lost with the process, which leaves a row at its end that says so. Attempts from before a restart are then
-not trusted.
+attacker who sent them the link picks up later, at any node. So no limit that a stranger can use up decides what is
+remembered: sessions within the rate limits are rows, and those of a flood are gathered, many in one row. Each node
+reads these into a filter of fixed size before it trusts a session.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.composio.client import LINK_SECONDS
 from kernel_service.connections.tokens import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from kernel_service.ports.connect_attempts import StraySessionStore
 
@@ -24,8 +24,14 @@ CONSENT_GRACE_SECONDS: Final = 300.0
 STARTED_SECONDS: Final = LINK_SECONDS + CONSENT_GRACE_SECONDS
 """How long an attempt may be at the vendor. No session is of use for longer."""
 
+GATHER_SECONDS: Final = 0.05
+"""In a flood each node adds at most one row in this time."""
+LATE_SECONDS: Final = 30.0
+"""Longer than a write may take."""
+
 _BITS: Final = 2**25
 _PROBES: Final = 4
+"""Each uses four bytes of a digest."""
 
 
 class RotatingBloomFilter:
@@ -67,49 +73,52 @@ def _probes(digest: bytes) -> list[int]:
 
 
 class StraySessions:
-    def __init__(self, store: StraySessionStore, clock: Callable[[], float]) -> None:
+    """A node's view of what all nodes have rejected."""
+
+    def __init__(
+        self,
+        store: StraySessionStore,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._since = clock()
+        self._sleep = sleep
         self._filter = RotatingBloomFilter(STARTED_SECONDS)
-        self._overflowed: float | None = None
-        self._forgotten: bool | None = None
+        self._read_to = 0.0
+        self._gathered: list[bytes] = []
+        self._storing = asyncio.Lock()
 
     async def is_rejected(self, session_uri: str) -> bool:
         rejected = digest(session_uri)
+        await self._read()
         return self._filter.is_rejected(rejected, self._clock()) or await self._store.is_known(rejected)
 
     async def reject(self, session_uri: str, *, as_row: bool) -> None:
-        """`as_row`: the database has room for one more."""
+        """This node knows it at once, and the others when this returns. `as_row`: the database has room for one more."""
         rejected, now = digest(session_uri), self._clock()
         self._filter.add(rejected, now)
         if as_row:
             await self._store.note(rejected, now=now)
-        else:
-            self._overflowed = now
+            return
+        self._gathered.append(rejected)
+        async with self._storing:
+            if self._gathered:  # otherwise another call has stored this one
+                await self._sleep(GATHER_SECONDS)
+                await self._store_gathered()
 
-    async def close(self) -> None:
-        """Tell the next process if the filter knew more than the database does."""
-        if self._overflowed is not None:
-            await self._store.note(_mark(_period(self._overflowed)), now=self._clock())
+    async def _store_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        try:
+            await self._store.note_many(gathered, now=self._clock())
+        except BaseException:
+            self._gathered += gathered
+            raise
 
-    async def may_have_forgotten(self, started: float) -> bool:
-        """Whether an attempt of the time `started` may bring a session that only a former process had rejected."""
-        if started >= self._since:
-            return False
-        if self._forgotten is None:
-            self._forgotten = await self._left_by_a_former_process()
-        return self._forgotten
-
-    async def _left_by_a_former_process(self) -> bool:
-        period = _period(self._since)
-        marks = [await self._store.is_known(_mark(each)) for each in (period, period - 1)]
-        return any(marks)
-
-
-def _period(now: float) -> int:
-    return int(now // STARTED_SECONDS)
-
-
-def _mark(period: int) -> bytes:
-    return digest(f"more strays than rows: {period}")  # language: ok
+    async def _read(self) -> None:
+        """Read what was stored since the last time. Another node may commit a row somewhat after the row's time."""
+        now = self._clock()
+        after = max(self._read_to - LATE_SECONDS, now - STARTED_SECONDS)
+        for rejected in await self._store.noted_since(after):
+            self._filter.add(rejected, now)
+        self._read_to = now

@@ -93,11 +93,8 @@ class ConnectPages:
     @asynccontextmanager
     async def serving(self, listen: Address) -> AsyncIterator[int]:
         """Until the block is left; the port. CannotListenError."""
-        try:
-            async with http_served(self._app(), "CONNECT_LISTEN", listen, refuses=self._refusal) as port:
-                yield port
-        finally:
-            await self._consent.close()
+        async with http_served(self._app(), "CONNECT_LISTEN", listen, refuses=self._refusal) as port:
+            yield port
 
     def _app(self) -> web.Application:
         app = public_app([self._guard], client_max_size=MOST_EVENT_BYTES)

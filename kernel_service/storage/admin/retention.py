@@ -24,6 +24,7 @@ from kernel_service.storage.schema.connections import (
     connect_attempt,
     connection,
     parked_request,
+    stray_batch,
     stray_session,
 )
 from kernel_service.storage.schema.inbox import message
@@ -46,6 +47,8 @@ KEEP_DAYS: Final = 30
 """WhatsApp redelivers for up to 7 days, so 8 is the safe minimum."""
 USAGE_DAYS: Final = 400
 IDLE_WRITER_DAYS: Final = 2
+FLOOD_SECONDS: Final = 3600.0
+"""Longer than a verifier's session can be of use."""
 STEP: Final = 500
 
 
@@ -138,6 +141,7 @@ def _small_tables(now: float) -> Iterator[Any]:
     yield delete(commit_mark).where(commit_mark.c.at < now - IDLE_WRITER_DAYS * DAY_SECONDS)
     old = now - KEEP_DAYS * DAY_SECONDS
     yield delete(stray_session).where(stray_session.c.seen_at < now - DAY_SECONDS)
+    yield delete(stray_batch).where(stray_batch.c.seen_at < now - FLOOD_SECONDS)
     yield delete(parked_request).where(parked_request.c.created_at < old)
     yield delete(approval).where(approval.c.created_at < old)
     yield delete(connect_attempt).where(connect_attempt.c.created_at < old)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import MasterKeys
 
 # The number of the newest migration that this program contains.
-SCHEMA_NUMBER = 27
+SCHEMA_NUMBER = 28
 # The oldest program that can use the schema of that migration.
 OLDEST_READER = 27
 _LOCK = 0x6D696772617465  # "migrate"

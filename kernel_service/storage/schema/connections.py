@@ -9,6 +9,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
+    LargeBinary,
     Table,
     text,
     true,
@@ -109,6 +110,15 @@ stray_session = Table(
     "stray_session",
     metadata,
     Column("digest", Digest, primary_key=True),
+    Column("seen_at", Float, nullable=False, index=True),
+)
+
+# The same in a flood, when each would be too many rows: the beginnings of their digests, one after the other.
+stray_batch = Table(
+    "stray_batch",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digests", LargeBinary, nullable=False),
     Column("seen_at", Float, nullable=False, index=True),
 )
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from kernel_service.storage.schema.approvals import approval, standing_permission
 from kernel_service.storage.schema.columns import metadata
-from kernel_service.storage.schema.connections import connect_attempt, connection, parked_request, stray_session
+from kernel_service.storage.schema.connections import (
+    connect_attempt,
+    connection,
+    parked_request,
+    stray_batch,
+    stray_session,
+)
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.media import media, media_chunk
@@ -43,6 +49,7 @@ __all__ = [
     "schema_version",
     "secret",
     "standing_permission",
+    "stray_batch",
     "stray_session",
     "token_reservation",
     "tool_call",

@@ -213,4 +213,5 @@ def _of_connected(n: ColumnElement[int], old: float) -> dict[Table, dict[str, An
         },
         schema.chat: {"channel": "test", "address": _name("desk", n), "link": "https://chat.example.org"},
         schema.stray_session: {"digest": _bytes("stray", n), "seen_at": old},
+        schema.stray_batch: {"id": _name("batch", n), "digests": _bytes("stray", n), "seen_at": old},
     }

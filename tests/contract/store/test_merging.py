@@ -624,3 +624,24 @@ async def test_merging_in_both_directions_at_once(store: Store) -> None:
         return int(tx.execute(select(func.count()).select_from(schema.message).where(or_(*columns))).scalar_one())
 
     assert await store.engine.read(strays) == 0
+
+
+async def test_of_two_unfollowed_links_of_a_toolkit_a_merge_leaves_one(store: Store) -> None:
+    older, newer = await person(store, strong("older"), now=NOW), await person(store, strong("newer"), now=NOW + 1)
+    links = [("asana", older), ("asana", newer), ("gmail", newer)]
+    for number, (toolkit, person_id) in enumerate(links):
+        assert await store.connect_attempts.add(unfollowed(f"cn_{number}", toolkit, person_id), now=NOW)
+    await store.merging.merge(older, newer, now=NOW)
+    assert {one.connection.id for one in await store.connect_attempts.live(older)} == {"cn_0", "cn_2"}
+    ended = await store.connect_attempts.find(ConnectAttemptKey.DOOR, digest("cn_1"))
+    assert ended is not None
+    assert (ended.state, ended.connection.status) == (ConnectAttemptState.REMOVED, ConnectionStatus.EXPIRED)
+    assert not ended.connection.link
+
+
+def unfollowed(connection_id: str, toolkit: str, person_id: str) -> ConnectAttempt:
+    link = "https://door.example/connect/x"
+    connection = Connection(connection_id, person_id, toolkit, toolkit, "", ConnectionStatus.PENDING, link, NOW)
+    return ConnectAttempt(
+        connection, "test", ADDRESS, ConnectAttemptState.OPEN, NOW + 600, door_digest=digest(connection_id)
+    )

@@ -300,6 +300,8 @@ async def _connected(store: Store, owner: Owner) -> None:
     await store.connect_attempts.in_browser(digest("browser"))
     await store.stray_sessions.is_known(digest("session"))
     await store.stray_sessions.note(digest("session"), now=NOW)
+    await store.stray_sessions.note_many([digest("session")], now=NOW)
+    await store.stray_sessions.noted_since(NOW)
     await store.connect_attempts.live(owner.person_id)
     await store.connect_attempts.count_wrong_code(owner.person_id)
     await store.connect_attempts.lapsing(now=NOW + 1e6, limit=10)

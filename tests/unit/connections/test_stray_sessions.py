@@ -1,15 +1,18 @@
-"""A rejected session stays rejected through a flood, and through a restart after it."""
+"""A rejected session stays rejected through a flood, at every node, and through a restart after it."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import func, select
 
 from kernel_service.connections.consent import PageKind
-from kernel_service.connections.stray_sessions import STARTED_SECONDS, RotatingBloomFilter
+from kernel_service.connections.stray_sessions import LATE_SECONDS, STARTED_SECONDS, RotatingBloomFilter
 from kernel_service.connections.tokens import digest, new_nonce
-from kernel_service.ports.connect_attempts import ConnectAttemptState
+from kernel_service.errors import StoreUnavailable
+from kernel_service.storage.schema import schema
 
 if TYPE_CHECKING:
     from tests.unit.composio.fakes import World
@@ -18,12 +21,6 @@ if TYPE_CHECKING:
 async def refused() -> bool:
     """No room for a row."""
     return False
-
-
-async def restarted(world: World) -> None:
-    await world.consent.close()
-    world.clock.now += 1
-    world.restart()
 
 
 def session_of(back: str) -> str:
@@ -44,29 +41,74 @@ def test_the_filter_forgets_nothing_in_time(began: float, later: float) -> None:
     assert not stray_sessions.is_rejected(held[0], now + 50 * STARTED_SECONDS)
 
 
-async def test_after_a_flood_and_a_restart_no_attempt_of_before_is_trusted(world: World) -> None:
+async def test_a_session_of_a_flood_is_rejected_by_every_node(world: World) -> None:
     world.set_verifier()
+    other = world.another_node()
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     assert (await world.consent.verified(session_of(back), "victim", refused)).kind is PageKind.RATE_LIMITED
-    await restarted(world)
-    assert (await world.come_back(back, "attacker")).kind is PageKind.ENDED
-    assert not await world.store.connect_attempts.live("p_alice")
-    assert world.attempt_closer.outcomes[ConnectAttemptState.REMOVED] == 1
-    again = world.vendor.approve(await world.start("p_alice"))
-    assert (await world.come_back(again)).kind is PageKind.CODE, "a new attempt is not affected"
+    assert (await other.come_back(back, "attacker")).kind is PageKind.UNKNOWN
+    assert (await world.come_back(back, "attacker")).kind is PageKind.UNKNOWN
 
 
-async def test_without_a_flood_an_attempt_outlives_a_restart(world: World) -> None:
+async def test_a_session_of_a_flood_is_rejected_after_a_crash(world: World) -> None:
+    world.set_verifier()
+    back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
+    await world.consent.verified(session_of(back), "victim", refused)
+    world.clock.now += 1
+    world.restart()
+    assert (await world.come_back(back, "attacker")).kind is PageKind.UNKNOWN
+
+
+async def test_a_flood_at_one_node_keeps_nobody_from_their_code_at_another(world: World) -> None:
+    world.set_verifier()
+    other = world.another_node()
+    back = world.vendor.approve(await world.start("p_alice"))
+    await asyncio.gather(*(world.consent.verified(new_nonce(), "", refused) for _ in range(200)))
+    assert (await other.come_back(back)).kind is PageKind.CODE
+
+
+async def test_a_flood_is_stored_in_few_rows(world: World) -> None:
+    world.set_verifier()
+    await asyncio.gather(*(world.consent.verified(new_nonce(), "", refused) for _ in range(200)))
+    assert len(await world.store.stray_sessions.noted_since(world.clock.now)) == 200
+    assert await rows(world) == 1
+
+
+async def test_what_the_store_did_not_take_is_stored_with_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.set_verifier()
+
+    async def away(_digests: object, *, now: float) -> None:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store.stray_sessions, "note_many", away)
+        with pytest.raises(StoreUnavailable):
+            await world.consent.verified("ses_first", "victim", refused)
+    await world.consent.verified("ses_second", "victim", refused)
+    noted = await world.store.stray_sessions.noted_since(world.clock.now)
+    assert set(noted) == {digest(session)[:16] for session in ("ses_first", "ses_second")}
+
+
+async def test_a_node_reads_what_was_stored_late(world: World) -> None:
+    """A row's time is before its commit."""
+    world.set_verifier()
+    other = world.another_node()
+    back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
+    await other.come_back("https://door.example/connect/verify?session_uri=ses_any", "attacker")
+    earlier = world.clock.now - LATE_SECONDS + 1
+    await world.store.stray_sessions.note_many([digest(session_of(back))], now=earlier)
+    assert (await other.come_back(back, "attacker")).kind is PageKind.UNKNOWN
+
+
+async def test_after_a_restart_an_attempt_goes_on(world: World) -> None:
     world.set_verifier()
     back = world.vendor.approve(await world.start("p_alice"))
-    await restarted(world)
+    world.restart()
     assert (await world.come_back(back)).kind is PageKind.CODE
 
 
-async def test_a_flood_of_long_ago_affects_no_attempt(world: World) -> None:
-    world.set_verifier()
-    await world.consent.verified(new_nonce(), "", refused)
-    world.clock.now += 3 * STARTED_SECONDS
-    back = world.vendor.approve(await world.start("p_alice"))
-    await restarted(world)
-    assert (await world.come_back(back)).kind is PageKind.CODE
+async def rows(world: World) -> int:
+    counted = select(func.count()).select_from(schema.stray_batch)
+    return int(await world.store.engine.read(lambda tx: tx.execute(counted).scalar_one()))
