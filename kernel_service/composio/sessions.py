@@ -73,7 +73,7 @@ class Sessions:
         return kept
 
     async def _delete(self, session_id: str) -> None:
-        """Another node has stored its session first. If the vendor is away this one stays there, and nothing uses it."""
+        """Another node stored its session first. If the vendor is away, this one stays there unused."""
         try:
             await self._composio.delete_session(session_id)
         except (VendorUnavailable, ComposioRefusedError) as problem:

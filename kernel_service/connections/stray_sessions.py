@@ -95,7 +95,7 @@ class StraySessions:
         return self._filter.is_rejected(rejected, self._clock()) or await self._store.is_known(rejected)
 
     async def reject(self, session_uri: str, *, as_row: bool) -> None:
-        """This node knows it at once, and the others when this returns. `as_row`: the database has room for one more."""
+        """This node knows it at once, the others when this returns. `as_row`: the database has room for one more."""
         rejected, now = digest(session_uri), self._clock()
         self._filter.add(rejected, now)
         if as_row:

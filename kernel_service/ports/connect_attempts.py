@@ -155,5 +155,5 @@ class StraySessionStore(Protocol):
         ...
 
     async def noted_since(self, at: float) -> Sequence[bytes]:
-        """What `note_many` has noted since then."""
+        """The beginnings that `note_many` has noted since then."""
         ...

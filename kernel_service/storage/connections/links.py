@@ -1,4 +1,4 @@
-"""Links that nobody has followed: a person has one per toolkit, so a merge ends the second one."""
+"""Unfollowed links: a person has one per toolkit, so a merge ends the second one."""
 
 from __future__ import annotations
 

@@ -95,6 +95,14 @@ def attempt(connection: Connection) -> ConnectAttempt:
     )
 
 
+def unfollowed(connection_id: str, toolkit: str, person_id: str) -> ConnectAttempt:
+    """An attempt with an unfollowed link."""
+    connection = Connection(connection_id, person_id, toolkit, toolkit, "", ConnectionStatus.PENDING, LINK, NOW)
+    return ConnectAttempt(
+        connection, "test", ADDRESS, ConnectAttemptState.OPEN, NOW + 600, door_digest=digest(connection_id)
+    )
+
+
 async def history(store: Store, person_id: str) -> list[Any]:
     """The messages of both sides, oldest first."""
     return [item.data["said"] for item in (await store.kernels.activate(person_id, owner="reader")).history]

@@ -15,7 +15,18 @@ from kernel_service.ports.messages import Notice, Reply, Usage
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.connections.parked_requests import KEPT_SECONDS
-from tests.contract.store.people import ADDRESS, NOW, Owner, attempt, connect, person, recipients, strong, write
+from tests.contract.store.people import (
+    ADDRESS,
+    NOW,
+    Owner,
+    attempt,
+    connect,
+    person,
+    recipients,
+    strong,
+    unfollowed,
+    write,
+)
 
 if TYPE_CHECKING:
     from kernel_service.storage.store import Store
@@ -229,3 +240,44 @@ async def test_another_persons_requests_are_not_touched(store: Store) -> None:
     assert await remaining(store, other, SEQ) == []
     await confirmed(store, anna, SEQ + 1)
     assert await remaining(store, anna, SEQ + 1) == ["hers"]
+
+
+# --- two nodes --------------------------------------------------------------------------------------------------
+
+
+async def test_of_links_made_at_once_at_two_nodes_one_is_live(two_nodes: tuple[Store, Store]) -> None:
+    one, other = two_nodes
+    anna = await person(one, ANNA)
+    made = await asyncio.gather(
+        *(
+            node.connect_attempts.add(unfollowed(f"cn_{number}{name}", "asana", anna), now=NOW)
+            for number in range(4)
+            for name, node in (("a", one), ("b", other))
+        )
+    )
+    assert sorted(made) == [False] * 7 + [True]
+    assert len(await other.connect_attempts.live(anna)) == 1
+
+
+async def test_of_many_callers_at_two_nodes_one_takes_the_step(two_nodes: tuple[Store, Store]) -> None:
+    anna = await person(two_nodes[0], ANNA)
+    started = await made(two_nodes[0], anna, ConnectionStatus.PENDING)
+    denied = replace(started, state=ConnectAttemptState.DENIED)
+    notice = Notice(Reply("access was refused"), "test", ADDRESS, NOW)
+    taken = await asyncio.gather(
+        *(
+            node.connect_attempts.advance(denied, was=ConnectAttemptState.STARTED, notice=notice)
+            for node in two_nodes * 3
+        )
+    )
+    assert sorted(taken) == [False] * 5 + [True]
+    assert await recipients(two_nodes[0]) == [("access was refused", ANNA.user_id)]
+
+
+async def test_the_first_of_two_nodes_keeps_its_session(two_nodes: tuple[Store, Store]) -> None:
+    anna = await person(two_nodes[0], ANNA)
+    kept = await asyncio.gather(
+        *(node.sessions.keep(anna, f"trs_{number}", "settings") for number, node in enumerate(two_nodes * 3))
+    )
+    assert len(set(kept)) == 1
+    assert await two_nodes[1].sessions.of_person(anna) == (kept[0], "settings")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, insert, or_, select, text, update
 
+from kernel_service.connections.tokens import digest
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.ports.approvals import Approval, ApprovalPrompt, DecisionOutcome
 from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
-from kernel_service.ports.connect_attempts import ConnectAttemptState
+from kernel_service.ports.connect_attempts import ConnectAttemptKey, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, Outcome, PartAck
@@ -35,6 +36,7 @@ from tests.contract.store.people import (
     person,
     recipients,
     strong,
+    unfollowed,
     weak,
     write,
 )
@@ -637,11 +639,3 @@ async def test_of_two_unfollowed_links_of_a_toolkit_a_merge_leaves_one(store: St
     assert ended is not None
     assert (ended.state, ended.connection.status) == (ConnectAttemptState.REMOVED, ConnectionStatus.EXPIRED)
     assert not ended.connection.link
-
-
-def unfollowed(connection_id: str, toolkit: str, person_id: str) -> ConnectAttempt:
-    link = "https://door.example/connect/x"
-    connection = Connection(connection_id, person_id, toolkit, toolkit, "", ConnectionStatus.PENDING, link, NOW)
-    return ConnectAttempt(
-        connection, "test", ADDRESS, ConnectAttemptState.OPEN, NOW + 600, door_digest=digest(connection_id)
-    )

@@ -113,7 +113,10 @@ async def test_two_nodes_replace_a_forgotten_session_by_one(world: World) -> Non
     nodes = world, world.another_node()
     world.vendor._sessions.delete(await world.connections.sessions.of("p_alice"))
     links = await asyncio.gather(
-        *(node.connections.sessions.using("p_alice", lambda session: world.composio.link(session, "asana")) for node in nodes)
+        *(
+            node.connections.sessions.using("p_alice", lambda session: world.composio.link(session, "asana"))
+            for node in nodes
+        )
     )
     assert len(links) == 2
     assert [session.id for session in world.vendor.sessions] == [await world.connections.sessions.of("p_alice")]

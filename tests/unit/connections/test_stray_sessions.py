@@ -59,7 +59,7 @@ async def test_a_session_of_a_flood_is_rejected_after_a_crash(world: World) -> N
     assert (await world.come_back(back, "attacker")).kind is PageKind.UNKNOWN
 
 
-async def test_a_flood_at_one_node_keeps_nobody_from_their_code_at_another(world: World) -> None:
+async def test_a_flood_at_one_node_keeps_no_code_from_another(world: World) -> None:
     world.set_verifier()
     other = world.another_node()
     back = world.vendor.approve(await world.start("p_alice"))
@@ -74,7 +74,7 @@ async def test_a_flood_is_stored_in_few_rows(world: World) -> None:
     assert await rows(world) == 1
 
 
-async def test_what_the_store_did_not_take_is_stored_with_the_next(
+async def test_a_session_that_the_store_did_not_take_is_stored_with_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.set_verifier()
@@ -91,7 +91,7 @@ async def test_what_the_store_did_not_take_is_stored_with_the_next(
     assert set(noted) == {digest(session)[:16] for session in ("ses_first", "ses_second")}
 
 
-async def test_a_node_reads_what_was_stored_late(world: World) -> None:
+async def test_a_node_reads_a_row_that_was_committed_late(world: World) -> None:
     """A row's time is before its commit."""
     world.set_verifier()
     other = world.another_node()
@@ -102,7 +102,7 @@ async def test_a_node_reads_what_was_stored_late(world: World) -> None:
     assert (await other.come_back(back, "attacker")).kind is PageKind.UNKNOWN
 
 
-async def test_after_a_restart_an_attempt_goes_on(world: World) -> None:
+async def test_after_a_restart_an_attempt_continues(world: World) -> None:
     world.set_verifier()
     back = world.vendor.approve(await world.start("p_alice"))
     world.restart()

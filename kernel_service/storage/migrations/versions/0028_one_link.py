@@ -1,4 +1,4 @@
-"""One unfollowed link per person and toolkit, and a place where all processes see what a flood of strays was."""
+"""One unfollowed link per person and toolkit, and the unmatched sessions of a flood for all processes."""
 
 from __future__ import annotations
 
