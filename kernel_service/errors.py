@@ -10,6 +10,7 @@ KernelError
 ├── Exhausted              RESOURCE_EXHAUSTED   a limit is reached now
 ├── Aborted                ABORTED              another caller was first; call again
 │   └── LeaseLost
+│       └── OwnedElsewhere
 ├── Stalled                DEADLINE_EXCEEDED    the caller stopped within the call
 ├── Unreadable                                  a stored value does not open
 │   ├── SealedValueDamaged DATA_LOSS
@@ -135,6 +136,14 @@ class LeaseLost(Aborted):
 
     def __init__(self) -> None:
         super().__init__("LEASE_LOST", "another process took this person over; call again")
+
+
+class OwnedElsewhere(LeaseLost):
+    """The lease was not given: a live node, whose id is `owner`, has it. Empty: it was released just now."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__()
+        self.owner = owner
 
 
 class StoreUnavailable(Unavailable):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from kernel_service.ports.commands import Command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.ports.messages import Answer, Message, MessageStatus
     from kernel_service.ports.turns import TurnMessage
 
@@ -18,7 +20,8 @@ class Accepted:
 
     `taken_back` are the waiting messages, by seq, that a "stop" ended. A message that was sent before a "stop" and
     arrives after it is STOPPED from the start. `wants_media`: it waits for its file. `plain` is the message as a turn
-    answers it, unless it is a repeat, a command or a file.
+    answers it, unless it is a repeat, a command or a file. `owner` is the node that owned their kernel; empty: none,
+    or not looked up.
     """
 
     person_id: str
@@ -30,6 +33,7 @@ class Accepted:
     taken_back: tuple[int, ...] = ()
     wants_media: bool = False
     plain: TurnMessage | None = field(default=None, compare=False)
+    owner: str = field(default="", compare=False)
 
 
 class InboxStore(Protocol):
@@ -49,6 +53,11 @@ class InboxStore(Protocol):
         """The channel and address of the person's newest message."""
         ...
 
-    async def due_people(self, *, now: float, limit: int) -> list[str]:
-        """People with a message or an open turn that may run now, longest waiting first."""
+    async def due_people(
+        self, *, now: float, limit: int, owner: str = "", adopts: Callable[[str], bool] = ...
+    ) -> list[str]:
+        """People with a message or an open turn that may run now, longest waiting first, whom this node may run.
+
+        They are the people of `owner`, and those of no live node whom it `adopts` (default: all of them).
+        """
         ...

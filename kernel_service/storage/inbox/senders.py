@@ -63,6 +63,7 @@ _PLAINLY = (
     select(
         *FOUND_COLUMNS,
         kernel.c.stopped_at,
+        kernel.c.owner,
         _next_seq,
         _pending(kernel.c.person_id),
         _repeats.label("repeats"),
@@ -111,13 +112,17 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A person, and what the acceptance of their message depends on. `holds`: replies to them may be held."""
+    """A person, and what the acceptance of their message depends on. `holds`: replies to them may be held.
+
+    `owner` is the node that owns their kernel; empty: none, or not looked up.
+    """
 
     person_id: str
     next_seq: int
     pending: int
     stopped_at: float | None
     holds: bool
+    owner: str = ""
 
 
 def arrival(tx: Tx, received: Message, payload: bytes) -> Arrival:
@@ -158,7 +163,7 @@ def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sende
     row = next(row for row in rows if row.person_id == found.person_id)
     if row.repeats:
         return None
-    return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, holds=row.holds)
+    return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, row.holds, row.owner)
 
 
 def _changes_ids(found: Resolution) -> bool:

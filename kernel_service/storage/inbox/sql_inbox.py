@@ -23,6 +23,7 @@ from kernel_service.storage.inbox import senders, sent_order
 from kernel_service.storage.inbox.recognising import recognise
 from kernel_service.storage.media import media, room
 from kernel_service.storage.outbox import replies
+from kernel_service.storage.people import leases
 from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
@@ -32,6 +33,8 @@ from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, turn
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import Message
     from kernel_service.ports.weak_ids import WeakIdExpiry
@@ -102,11 +105,17 @@ _runnable = union_all(
     ),
 ).subquery()
 _DUE = (
-    select(_runnable.c.person_id)
-    .group_by(_runnable.c.person_id)
+    select(_runnable.c.person_id, kernel.c.owner)
+    .select_from(_runnable.join(kernel, kernel.c.person_id == _runnable.c.person_id))
+    .where(or_(kernel.c.owner == bindparam("by"), not_(leases.HELD)))
+    .group_by(_runnable.c.person_id, kernel.c.owner)
     .order_by(func.min(_runnable.c.since))
     .limit(bindparam("limit", type_=Integer))
 )
+
+
+def _everyone(_: str) -> bool:
+    return True
 
 
 class SqlInbox(SqlPort):
@@ -170,6 +179,7 @@ class SqlInbox(SqlPort):
             taken_back=taken_back,
             wants_media=file is not None and file.wanted,
             plain=_plain(received, seq, stored, sent_at, now) if command is Command.NONE and file is None else None,
+            owner=sender.owner,
         )
 
     @reads
@@ -192,8 +202,11 @@ class SqlInbox(SqlPort):
         return None if row is None else (row.channel, row.address)
 
     @reads
-    def due_people(self, tx: Tx, *, now: float, limit: int) -> list[str]:
-        return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
+    def due_people(
+        self, tx: Tx, *, now: float, limit: int, owner: str = "", adopts: Callable[[str], bool] = _everyone
+    ) -> list[str]:
+        rows = tx.execute(_DUE, {"by": owner, "now": now, "limit": limit})
+        return [row.person_id for row in rows if row.owner == owner or adopts(row.person_id)]
 
 
 def _plain(received: Message, seq: int, stored: bytes, sent_at: float, now: float) -> TurnMessage:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy import bindparam, exists, not_, or_, select, update
 
-from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.errors import LeaseLost, NotFound, OwnedElsewhere
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.people import person
+from kernel_service.storage.schema.service import node
+from kernel_service.storage.schema.turns import TURN_OPEN, turn
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -18,12 +20,20 @@ if TYPE_CHECKING:
 _EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
 _FENCE = _EPOCH.with_for_update(read=True)
 _MERGED = exists().where(person.c.id == kernel.c.person_id, person.c.merged_into.is_not(None))
+_ATTEMPT_GOES_ON = exists().where(
+    turn.c.person_id == kernel.c.person_id, TURN_OPEN, turn.c.attempt_owner == kernel.c.owner
+)
+HELD = exists().where(node.c.id == kernel.c.owner, or_(not_(node.c.draining), _ATTEMPT_GOES_ON))
+"""A live node owns the kernel. A node that drains keeps it for the attempt that it has begun, and no longer."""
+
+_RAISED = update(kernel).where(kernel.c.person_id == bindparam("person")).values(epoch=kernel.c.epoch + 1)
 _TAKE = (
-    update(kernel)
-    .where(kernel.c.person_id == bindparam("person"), ~_MERGED)
-    .values(epoch=kernel.c.epoch + 1, owner=bindparam("by"))
+    _RAISED.where(not_(_MERGED), or_(kernel.c.owner.in_(("", bindparam("by"))), not_(HELD)))
+    .values(owner=bindparam("by"))
     .returning(kernel.c.epoch, kernel.c.context_tokens)
 )
+_TAKE_AWAY = _RAISED.where(not_(_MERGED)).values(owner="")
+_OWNER = select(kernel.c.owner, _MERGED.label("merged")).where(kernel.c.person_id == bindparam("person"))
 
 
 def fence(tx: Tx, person_id: str, epoch: int) -> None:
@@ -39,25 +49,35 @@ def own(row: Row[Any] | None, epoch: int) -> Row[Any]:
 
 
 def take(tx: Tx, person_id: str, owner: str) -> Row[Any]:
-    """The kernel's `epoch`, which is new, and its `context_tokens`.
+    """The kernel's `epoch`, which is new, and its `context_tokens`. The owner before is this one, none, or dead.
 
-    Raises `NotFound` PERSON_NOT_FOUND, and `LeaseLost` if the person was merged into another.
+    Raises `NotFound` PERSON_NOT_FOUND, `OwnedElsewhere`, and `LeaseLost` if the person was merged into another.
     """
     taken = tx.execute(_TAKE, {"person": person_id, "by": owner}).one_or_none()
     if taken is None:
-        stored_epoch(tx, person_id)
-        raise LeaseLost
+        raise _not_taken(tx, person_id)
     return taken
+
+
+def _not_taken(tx: Tx, person_id: str) -> Exception:
+    row = tx.execute(_OWNER, {"person": person_id}).one_or_none()
+    if row is None:
+        return _no_person(person_id)
+    return LeaseLost() if row.merged else OwnedElsewhere(row.owner)
 
 
 def take_away(tx: Tx, person_id: str) -> None:
     """Revoke the lease: the current owner cannot write any longer."""
-    tx.execute(_TAKE, {"person": person_id, "by": ""})
+    tx.execute(_TAKE_AWAY, {"person": person_id})
 
 
 def stored_epoch(tx: Tx, person_id: str) -> int:
     """As it is stored. Raises `NotFound` PERSON_NOT_FOUND."""
     found: int | None = tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none()
     if found is None:
-        raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+        raise _no_person(person_id)
     return found
+
+
+def _no_person(person_id: str) -> NotFound:
+    return NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)

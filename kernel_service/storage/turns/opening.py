@@ -21,6 +21,7 @@ from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.service import node
 from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, item, tool_call, turn
 from kernel_service.storage.schema.usage import usage
@@ -72,6 +73,7 @@ _OPEN = select(
     turn.c.crash_count,
     turn.c.crashes_alone,
     turn.c.attempt_owner,
+    exists().where(node.c.id == turn.c.attempt_owner).label("attempt_owner_lives"),
     turn.c.attempt_alone,
     turn.c.holds,
     turn.c.joins,
@@ -180,7 +182,7 @@ def _resume(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, 
 def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> Turn:
     members = tx.execute(_MEMBERS, {"turn": row.id}).all()
     intents = tx.execute(_INTENTS, {"person": person_id, "turn": row.id})
-    crashed = row.attempt_owner not in ("", owner)
+    crashed = row.attempt_owner not in ("", owner) and not row.attempt_owner_lives
     return Turn(
         id=row.id,
         person_id=person_id,
