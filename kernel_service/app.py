@@ -19,6 +19,7 @@ from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.clock import SteadyClock
 from kernel_service.cluster.membership import Membership
 from kernel_service.cluster.notice_board import NoticeBoard
+from kernel_service.cluster.placement import Placement
 from kernel_service.composio.client import Composio
 from kernel_service.connections.accounts import Connections
 from kernel_service.connections.attempt_closer import AttemptCloser
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kernel_service.config import Settings
+    from kernel_service.ports.cluster import Cluster
     from kernel_service.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -134,8 +136,9 @@ async def serve(
             counters=counters,
         )
         runner = TurnRunner(turns, debounce=settings.kernel_debounce_seconds)
+        placement = Placement(membership, notices)
         kernels = KernelMap(
-            store.kernels, store.context, runner, owner=membership.me, max_turns=settings.kernel_max_turns, clock=clock
+            store.kernels, store.context, runner, placement, max_turns=settings.kernel_max_turns, clock=clock
         )
         people = People(store.people, store.merging, kernels, clock)
         transfers = MediaTransfers(
@@ -143,7 +146,7 @@ async def serve(
             store.files,
             store.made_files,
             clock,
-            kernels.wake,
+            placement.wake,
             uploads=settings.kernel_channel_uploads,
         )
         inbox = Inbox(
@@ -151,6 +154,7 @@ async def serve(
             store.chats,
             store.people,
             kernels,
+            placement,
             waiters,
             progress,
             allowed=settings.allowed(),
@@ -177,7 +181,7 @@ async def serve(
                 membership,
                 clock,
             ),
-            AdminServicer(kernels, store, people, connections, membership, clock),
+            AdminServicer(kernels, placement, store, people, connections, membership, clock),
             room,
             refused_tokens,
             settings.kernel_upload_idle_seconds,
@@ -185,6 +189,7 @@ async def serve(
         )
 
         async def drain() -> None:
+            await membership.drain()
             inbox.close()
             outbox.close()
             await kernels.drain(settings.kernel_drain_seconds)
@@ -193,7 +198,7 @@ async def serve(
         port = await stack.enter_async_context(listener.serving(drain))
         await membership.announce(str(settings.advertised(port)))
         sweeper = _sweeper(
-            settings, store, kernels, outbox, transfers, attempt_closer=connect.attempt_closer, clock=clock
+            settings, store, membership, kernels, outbox, transfers, attempt_closer=connect.attempt_closer, clock=clock
         )
         metrics_port = await stack.enter_async_context(
             Metrics(
@@ -209,6 +214,8 @@ async def serve(
                 refused_calls=room.refused,
             ).serving()
         )
+        membership.on_change(sweeper.look_now)
+        notices.on_missed(sweeper.look_now)
         await stack.enter_async_context(sweeper.running())
         connect_port = await stack.enter_async_context(connect.pages.serving(Address.parse(settings.connect_listen)))
         notices.begin(membership.me)
@@ -365,9 +372,10 @@ def _ask_for_media(transfers: MediaTransfers, outbox: Outbox) -> Callable[[str],
     return wanted
 
 
-def _sweeper(
+def _sweeper(  # noqa: PLR0917 - the parts that it sweeps
     settings: Settings,
     store: Store,
+    cluster: Cluster,
     kernels: KernelMap,
     outbox: Outbox,
     transfers: MediaTransfers,
@@ -385,6 +393,7 @@ def _sweeper(
         store.inbox,
         store.retention,
         store.keys,
+        cluster,
         kernels,
         outbox,
         transfers,

@@ -1,10 +1,11 @@
-"""The sweeper: work that no event announces, such as messages from before a restart, expired leases, idle kernels."""
+"""The sweeper: work that no event announces, such as the people of a dead node, expired leases, idle kernels."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import wraps
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import KernelError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.outbox.outbox import Outbox
+    from kernel_service.ports.cluster import Cluster
     from kernel_service.ports.inbox import InboxStore
     from kernel_service.ports.keys import KeyStore
     from kernel_service.ports.retention import RetentionStore
@@ -28,6 +30,8 @@ LAPSE_SECONDS = 1.0
 ROUND_SECONDS = 5.0
 """The interval for files and attempts to connect, which last far longer."""
 RETENTION_SECONDS = 3600.0
+LOOK_SECONDS = 2.0
+"""How often a node among others looks for due people: a notice from another node may be lost."""
 
 
 class LapsedAttempts(Protocol):
@@ -37,13 +41,17 @@ class LapsedAttempts(Protocol):
 
 
 class Sweeper:
-    """Separate loops: one for people and kernels, faster ones for leases and files, a slow one for retention."""
+    """Separate loops: for people and kernels, faster ones for leases and files, a slow one for retention.
+
+    What concerns the whole database is done by the leader.
+    """
 
     def __init__(  # noqa: PLR0917 - the parts that it sweeps
         self,
         inbox: InboxStore,
         retention: RetentionStore,
         keys: KeyStore,
+        cluster: Cluster,
         kernels: KernelMap,
         outbox: Outbox,
         transfers: MediaTransfers,
@@ -56,6 +64,7 @@ class Sweeper:
         self._inbox = inbox
         self._retention = retention
         self._keys = keys
+        self._cluster = cluster
         self._kernels = kernels
         self._outbox = outbox
         self._transfers = transfers
@@ -63,12 +72,36 @@ class Sweeper:
         self._evictor = evictor
         self._seconds = seconds
         self._clock = clock
+        self._changed = asyncio.Event()
+
+    def look_now(self) -> None:
+        """Look for due people at once: some may have lost their owner, or a notice about them may be lost."""
+        self._changed.set()
 
     async def sweep(self) -> None:
         """One pass: wake people who are due, evict idle kernels."""
-        for person_id in await self._inbox.due_people(now=self._clock(), limit=PEOPLE_PER_SWEEP):
-            self._kernels.wake(person_id)
+        await self._wake_due()
         await self._evictor.sweep()
+
+    async def _wake_due(self) -> None:
+        """Those of this node, and those of no live node whose home this one is. A running turn looks by itself."""
+        due = await self._inbox.due_people(
+            now=self._clock(), limit=PEOPLE_PER_SWEEP, owner=self._cluster.me, adopts=self._is_home
+        )
+        for person_id in due:
+            if not self._kernels.busy(person_id):
+                self._kernels.wake(person_id)
+
+    def _is_home(self, person_id: str) -> bool:
+        return self._cluster.home_of(person_id) == self._cluster.me
+
+    async def look(self) -> None:
+        """Wake due people when the nodes have changed, or while there are others."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
+        if self._changed.is_set() or len(self._cluster.nodes) > 1:
+            self._changed.clear()
+            await self._wake_due()
 
     async def forget(self) -> None:
         """Delete expired data."""
@@ -86,12 +119,13 @@ class Sweeper:
         """Sweeps inside the block. The first pass is at once, for messages from before a restart."""
         rounds = (
             (self._seconds, self.sweep),
+            (0.0, self.look),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._evictor.bound_memory),
-            (min(ROUND_SECONDS, self._seconds), self._transfers.sweep),
-            (min(ROUND_SECONDS, self._seconds), self._connect.sweep),
-            (self._seconds, self.seal_clear_ids),
-            (RETENTION_SECONDS, self.forget),
+            (min(ROUND_SECONDS, self._seconds), self._led(self._transfers.sweep)),
+            (min(ROUND_SECONDS, self._seconds), self._led(self._connect.sweep)),
+            (self._seconds, self._led(self.seal_clear_ids)),
+            (RETENTION_SECONDS, self._led(self.forget)),
         )
         loops = [asyncio.create_task(self._every(seconds, work), name=work.__name__) for seconds, work in rounds]
         try:
@@ -100,6 +134,16 @@ class Sweeper:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+
+    def _led(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """The work, if this node leads. It may be done twice, or late."""
+
+        @wraps(work)
+        async def led() -> None:
+            if self._cluster.is_leader:
+                await work()
+
+        return led
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         put_off = ""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from kernel_service.cluster.placement import Placement
     from kernel_service.connections.accounts import Connections
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
@@ -33,6 +34,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     def __init__(  # noqa: PLR0917 - one argument per part behind it
         self,
         kernels: KernelMap,
+        placement: Placement,
         store: AdminStores,
         people: People,
         connections_: Connections,
@@ -41,6 +43,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     ) -> None:
         self._cluster = cluster
         self._kernels = kernels
+        self._placement = placement
         self._store = store
         self._people = people
         self._connections = connections_
@@ -165,7 +168,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self, request: admin_pb2.RequeueDeadLetterRequest, context: Context
     ) -> admin_pb2.RequeueDeadLetterResponse:
         dead_letter_id = converters.required(request.dead_letter_id, "dead_letter_id")
-        self._kernels.wake(await self._store.admin.requeue(dead_letter_id, now=self._clock()))
+        self._placement.wake(await self._store.admin.requeue(dead_letter_id, now=self._clock()))
         return admin_pb2.RequeueDeadLetterResponse()
 
     # --- usage --------------------------------------------------------------------------------------------------

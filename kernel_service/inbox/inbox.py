@@ -15,6 +15,7 @@ from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from kernel_service.cluster.placement import Placement
     from kernel_service.inbox.waiters import Waiters
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.ports.chats import ChatStore
@@ -51,6 +52,7 @@ class Inbox:
         chats: ChatStore,
         people: PeopleStore,
         kernels: KernelMap,
+        placement: Placement,
         waiters: Waiters,
         progress: Progress,
         *,
@@ -65,6 +67,7 @@ class Inbox:
         self._chats = chats
         self._people = people
         self._kernels = kernels
+        self._placement = placement
         self._allowed = allowed
         self._debounce = debounce
         self._max_pending = max_pending
@@ -116,7 +119,7 @@ class Inbox:
         if accepted.status is MessageStatus.ACCEPTED:
             self._typing.accepted(accepted.seq, message)
             self._kernels.arrived(accepted.person_id, None if has_moved else accepted.plain)
-            self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
+            self._placement.wake_at(accepted.person_id, self._clock() + self._pause(accepted), owner=accepted.owner)
         if accepted.taken_back:
             self._waiters.taken_back(accepted.taken_back)
         return accepted

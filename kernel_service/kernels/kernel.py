@@ -21,6 +21,7 @@ class EvictionReason(StrEnum):
     OPERATOR = "operator"
     SHUTDOWN = "shutdown"
     LEASE_LOST = "lease_lost"
+    MOVED = "moved"
 
 
 class Kernel:

@@ -11,7 +11,7 @@ import logging
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
-from kernel_service.errors import Aborted, KernelError, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.errors import Aborted, KernelError, LeaseLost, NotFound, OwnedElsewhere, StoreUnavailable
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.kernels.person_tasks import PersonTasks
 from kernel_service.kernels.wakeup_timers import WakeupTimers
@@ -21,6 +21,7 @@ from kernel_service.uncancelled import Uncancelled
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kernel_service.cluster.placement import Placement
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.kernels import KernelStore
     from kernel_service.ports.turns import TurnMessage
@@ -30,8 +31,8 @@ log = logging.getLogger(__name__)
 
 _RELEASED_AT_ONCE = 500
 """The most leases that one write releases while turns run, since it delays their writes."""
-_RELEASE_SECONDS = 1.0
-"""The part of a drain that is reserved for releasing all leases."""
+_END_SECONDS = 1.0
+"""The part of a drain that is left to turns that were cancelled."""
 
 
 class Turns(Protocol):
@@ -43,15 +44,15 @@ class Turns(Protocol):
 
 
 class KernelMap:
-    """Owns every resident kernel of this process."""
+    """Owns every resident kernel of this process. Whoever does not know where a person is run uses `Placement`."""
 
     def __init__(
         self,
         store: KernelStore,
         context: ContextStore,
         turns: Turns,
+        placement: Placement,
         *,
-        owner: str,
         max_turns: int,
         clock: Callable[[], float],
         retry_seconds: float = 1.0,
@@ -60,7 +61,7 @@ class KernelMap:
         self._store = store
         self._context = context
         self._turns = turns
-        self._owner = owner
+        self._placement = placement
         self._clock = clock
         self._retry_seconds = retry_seconds
         self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
@@ -69,6 +70,7 @@ class KernelMap:
         self._reset: set[str] = set()
         self._uncancelled = Uncancelled()
         self._closing = False
+        placement.attach(self)
         self.evictions: Counter[EvictionReason] = Counter()
         self.activations = 0
 
@@ -99,13 +101,15 @@ class KernelMap:
 
     async def _run_due(self, person_id: str) -> None:
         try:
-            kernel = await self._resident(person_id)
-            due = await self._turns.run_next(kernel)
-            kernel.last_used_at = self._clock()
+            due = await self._run_here(person_id)
         except HandedBack:
-            return
+            if self._closing:
+                self._placement.send_home(person_id)
+        except OwnedElsewhere as error:
+            self._placement.tell(error.owner, person_id)
         except LeaseLost:
             self._forget(person_id, EvictionReason.LEASE_LOST)
+            self._placement.send_home(person_id)
         except StoreUnavailable:
             self._retry_later(person_id)
         except KernelError as error:
@@ -117,6 +121,32 @@ class KernelMap:
             self._retry_later(person_id)
         else:
             self._schedule(person_id, due)
+
+    async def _run_here(self, person_id: str) -> float | None:
+        """Run the turn that is due, unless the person's home is another node now. Returns when to call again."""
+        kernel = self._kernels.get(person_id)
+        if kernel is not None and not self._placement.is_home(person_id):
+            await self._hand_over(kernel, self._clock())
+            return None
+        kernel = await self._resident(person_id)
+        due = await self._turns.run_next(kernel)
+        kernel.last_used_at = self._clock()
+        if self._placement.is_home(person_id):
+            return due
+        await self._hand_over(kernel, due)
+        return None
+
+    async def _hand_over(self, kernel: Kernel, due: float | None) -> None:
+        """Release the kernel to the person's home, which looks for their next turn at `due`."""
+        person_id = kernel.person_id
+        if self._kernels.get(person_id) is not kernel:
+            return
+        self._forget(person_id, EvictionReason.MOVED)
+        await self._store.release(person_id, kernel.epoch)
+        if self._tasks.forget_wake(person_id):
+            due = self._clock()
+        if due is not None:
+            self._placement.send_home(person_id, due)
 
     def _retry_later(self, person_id: str) -> None:
         """Retry from the journal, which has all completed work. The history in memory may be behind it."""
@@ -145,7 +175,7 @@ class KernelMap:
     async def _activated(self, person_id: str) -> Kernel:
         while True:
             self._reset.discard(person_id)
-            activation = await self._store.activate(person_id, owner=self._owner)
+            activation = await self._store.activate(person_id, owner=self._placement.me)
             if person_id not in self._reset:  # otherwise the loaded history is outdated
                 return Kernel(activation, self._clock())
 
@@ -168,6 +198,9 @@ class KernelMap:
 
     def __len__(self) -> int:
         return len(self._kernels)
+
+    def __contains__(self, person_id: str) -> bool:
+        return person_id in self._kernels or person_id in self._tasks
 
     # --- eviction, reset, drain ---------------------------------------------------------------------------------
 
@@ -201,13 +234,28 @@ class KernelMap:
     async def _reset_context(self, asked_for: str) -> None:
         person_id = await self._context.reset(asked_for)
         log.info("context reset person=%s", person_id)
+        self._placement.tell_reset(person_id)
+        self.outdate(person_id)
+        self._placement.wake(person_id)
+
+    def outdate(self, person_id: str) -> None:
+        """What this node knows of the person is outdated: load it anew before their next turn. A running one stops."""
         if (kernel := self._kernels.get(person_id)) is not None:
             kernel.outdated = True
             self._forget(person_id, EvictionReason.OPERATOR)
             kernel.wake_turn()
         elif self.busy(person_id):
             self._reset.add(person_id)
+        else:
+            return
         self.wake(person_id)
+
+    def distrust(self) -> None:
+        """Notices may have been lost: load the people of the running turns anew after these. The store protects those
+        who rest.
+        """
+        for person_id in self._tasks:
+            self._kernels.pop(person_id, None)
 
     def merged(self, person_id: str, into: str) -> None:
         """The people were merged, and both leases ended: the running turns of both must stop."""
@@ -221,9 +269,10 @@ class KernelMap:
             self.evictions[reason] += 1
 
     async def drain(self, seconds: float) -> None:
-        """Let running turns reach their next durable step, cancel the rest, evict all; within `seconds` in total.
+        """Let running turns reach their next durable step, cancel the rest, forget all; within `seconds`.
 
-        The next process continues a cancelled turn from its journal.
+        Other nodes run the people from their journals. Nothing is written for those who rest: this node's own row says
+        that it is ending.
         """
         ends = asyncio.get_running_loop().time() + seconds
         self._closing = True
@@ -231,16 +280,6 @@ class KernelMap:
             kernel.leaving = True
         self._timers.close()
         self._tasks.close()
-        await self._tasks.end(ends - min(_RELEASE_SECONDS, seconds / 2), ends)
-        await self._release_all(ends)
-
-    async def _release_all(self, ends: float) -> None:
-        """Release all leases in one write, until `ends` by the loop's clock. Else the next process raises epochs."""
-        leases = {kernel.person_id: kernel.epoch for kernel in self.resident()}
-        for person_id in leases:
+        await self._tasks.end(ends - min(_END_SECONDS, seconds / 2), ends)
+        for person_id in [*self._kernels]:
             self._forget(person_id, EvictionReason.SHUTDOWN)
-        try:
-            async with asyncio.timeout_at(ends):
-                await self._store.release_all(leases)
-        except (StoreUnavailable, TimeoutError):
-            log.warning("leases not released: the next process raises their epochs leases=%d", len(leases))

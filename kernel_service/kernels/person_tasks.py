@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kernel_service.rate_limits.current_tenant import as_tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 
 class PersonTasks:
@@ -50,6 +50,15 @@ class PersonTasks:
 
     def __contains__(self, person_id: str) -> bool:
         return person_id in self._tasks
+
+    def forget_wake(self, person_id: str) -> bool:
+        """Do not serve the person once more. Returns whether that was due."""
+        woken = person_id in self._woken
+        self._woken.discard(person_id)
+        return woken
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
 
     def __len__(self) -> int:
         return len(self._tasks)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 _EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
 _FENCE = _EPOCH.with_for_update(read=True)
 _MERGED = exists().where(person.c.id == kernel.c.person_id, person.c.merged_into.is_not(None))
-_ATTEMPT_GOES_ON = exists().where(
-    turn.c.person_id == kernel.c.person_id, TURN_OPEN, turn.c.attempt_owner == kernel.c.owner
+_ATTEMPT_GOES_ON = (
+    exists()
+    .where(turn.c.person_id == kernel.c.person_id, TURN_OPEN, turn.c.attempt_owner == kernel.c.owner)
+    .correlate(kernel)
 )
 HELD = exists().where(node.c.id == kernel.c.owner, or_(not_(node.c.draining), _ATTEMPT_GOES_ON))
 """A live node owns the kernel. A node that drains keeps it for the attempt that it has begun, and no longer."""
@@ -33,6 +35,7 @@ _TAKE = (
     .returning(kernel.c.epoch, kernel.c.context_tokens)
 )
 _TAKE_AWAY = _RAISED.where(not_(_MERGED)).values(owner="")
+_OUTDATE = _RAISED.where(not_(exists().where(turn.c.person_id == kernel.c.person_id, TURN_OPEN)))
 _OWNER = select(kernel.c.owner, _MERGED.label("merged")).where(kernel.c.person_id == bindparam("person"))
 
 
@@ -69,6 +72,11 @@ def _not_taken(tx: Tx, person_id: str) -> Exception:
 def take_away(tx: Tx, person_id: str) -> None:
     """Revoke the lease: the current owner cannot write any longer."""
     tx.execute(_TAKE_AWAY, {"person": person_id})
+
+
+def outdate(tx: Tx, person_id: str) -> None:
+    """Let the owner load the person anew before their next turn, wherever it is. An open turn keeps its lease."""
+    tx.execute(_OUTDATE, {"person": person_id})
 
 
 def stored_epoch(tx: Tx, person_id: str) -> int:

@@ -42,6 +42,8 @@ class _EvictionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Evicti
     """The service ended."""
     EVICTION_REASON_LEASE_LOST: _EvictionReason.ValueType  # 5
     """Another owner acquired the person's lease."""
+    EVICTION_REASON_MOVED: _EvictionReason.ValueType  # 6
+    """The person's home is another node now."""
 
 class EvictionReason(_EvictionReason, metaclass=_EvictionReasonEnumTypeWrapper):
     """EvictionReason says why a kernel left memory."""
@@ -58,6 +60,8 @@ EVICTION_REASON_SHUTDOWN: EvictionReason.ValueType  # 4
 """The service ended."""
 EVICTION_REASON_LEASE_LOST: EvictionReason.ValueType  # 5
 """Another owner acquired the person's lease."""
+EVICTION_REASON_MOVED: EvictionReason.ValueType  # 6
+"""The person's home is another node now."""
 Global___EvictionReason: _TypeAlias = EvictionReason  # noqa: Y015
 
 class _TurnStatus:

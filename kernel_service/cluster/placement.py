@@ -1,0 +1,99 @@
+"""Where a person is run: by the owner of their kernel while it lives and stays, otherwise at their home.
+
+Each node looks for its own people who are due, too, so a notice that is lost costs time only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from kernel_service.ports.notices import Notice, NoticeKind
+
+if TYPE_CHECKING:
+    from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.notices import Notices
+
+
+class Kernels(Protocol):
+    """The kernels of this node, which a placement wakes. The kernel map implements it."""
+
+    def __contains__(self, person_id: str) -> bool:
+        """Whether the person's kernel is in memory, or the person has a task."""
+        ...
+
+    def wake(self, person_id: str) -> None: ...
+
+    def wake_at(self, person_id: str, when: float) -> None: ...
+
+    def arrived(self, person_id: str, message: None) -> None: ...
+
+    def outdate(self, person_id: str) -> None: ...
+
+    def distrust(self) -> None: ...
+
+
+class Placement:
+    """Wakes people here, or tells the node that runs them. `attach` comes before the first wake."""
+
+    def __init__(self, cluster: Cluster, notices: Notices) -> None:
+        self._cluster = cluster
+        self._notices = notices
+        self._here: Kernels
+
+    def attach(self, kernels: Kernels) -> None:
+        """Run people in these kernels, and wake them when another node says so."""
+        self._here = kernels
+        self._notices.on(NoticeKind.WAKE, self._woken)
+        self._notices.on(NoticeKind.RESET, lambda notice: kernels.outdate(notice.subject))
+        self._notices.on_missed(kernels.distrust)
+
+    @property
+    def me(self) -> str:
+        return self._cluster.me
+
+    def is_home(self, person_id: str) -> bool:
+        """Whether this node should own the person."""
+        return self._cluster.home_of(person_id) == self.me
+
+    # --- wakes --------------------------------------------------------------------------------------------------
+
+    def wake(self, person_id: str, *, owner: str = "") -> None:
+        """Check the person's messages now. `owner`: the node that owned their kernel just before; empty: unknown."""
+        node_id = self._runs(person_id, owner)
+        if node_id == self.me:
+            self._here.wake(person_id)
+        else:
+            self.tell(node_id, person_id)
+
+    def wake_at(self, person_id: str, when: float, *, owner: str = "") -> None:
+        """As `wake`, at `when` (epoch seconds)."""
+        node_id = self._runs(person_id, owner)
+        if node_id == self.me:
+            self._here.wake_at(person_id, when)
+        else:
+            self.tell(node_id, person_id, when)
+
+    def tell(self, node_id: str, person_id: str, when: float = 0.0) -> None:
+        """Let another node check the person's messages."""
+        self._notices.tell(node_id, Notice(NoticeKind.WAKE, person_id, (when,)))
+
+    def send_home(self, person_id: str, when: float = 0.0) -> None:
+        """Let the person's home check their messages, unless it is this node."""
+        if not self.is_home(person_id):
+            self.tell(self._cluster.home_of(person_id), person_id, when)
+
+    def tell_reset(self, person_id: str) -> None:
+        """Let the others know that the person's context was reset. A home that is elsewhere continues the person."""
+        self._notices.tell_all(Notice(NoticeKind.RESET, person_id))
+
+    def _runs(self, person_id: str, owner: str) -> str:
+        """The id of the node that runs the person."""
+        if len(self._cluster.nodes) == 1 or (not owner and person_id in self._here):
+            return self.me
+        stays = any(node.id == owner and not node.is_draining for node in self._cluster.nodes)
+        return owner if stays else self._cluster.home_of(person_id)
+
+    def _woken(self, notice: Notice) -> None:
+        # What came to another node is not in this node's foresight.
+        self._here.arrived(notice.subject, None)
+        self._here.wake_at(notice.subject, notice.numbers[0] if notice.numbers else 0.0)

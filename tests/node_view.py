@@ -1,0 +1,60 @@
+"""A node's view of a cluster, and the notices that it sends, for tests of what depends on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel_service.ports.nodes import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kernel_service.ports.notices import Notice, NoticeKind
+
+ME = "k_me"
+
+
+class View:
+    """Fills `Cluster`. Everybody's home is the first node that does not drain, unless `homes` names another one."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.me = ME
+        self.nodes: Sequence[Node] = [Node(name, "", 0) for name in nodes or (ME,)]
+        self.homes: dict[str, str] = {}
+        self.is_leader = True
+        self.is_fresh = True
+        self.changed: list[Callable[[], None]] = []
+
+    def home_of(self, person_id: str) -> str:
+        return self.homes.get(person_id, self.nodes[0].id)
+
+    def is_alive(self, node_id: str) -> bool:
+        return any(node.id == node_id for node in self.nodes)
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        self.changed.append(told)
+
+
+class Board:
+    """Fills `Notices`. `told`: node (empty: all others) and notice. `receive` calls the handlers."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Notice]] = []
+        self._handlers: dict[NoticeKind, list[Callable[[Notice], None]]] = {}
+        self.missed: list[Callable[[], None]] = []
+
+    def tell(self, node_id: str, notice: Notice) -> None:
+        self.told.append((node_id, notice))
+
+    def tell_all(self, notice: Notice) -> None:
+        self.tell("", notice)
+
+    def on(self, kind: NoticeKind, handler: Callable[[Notice], None]) -> None:
+        self._handlers.setdefault(kind, []).append(handler)
+
+    def on_missed(self, handler: Callable[[], None]) -> None:
+        self.missed.append(handler)
+
+    def receive(self, notice: Notice) -> None:
+        for handler in self._handlers.get(notice.kind, []):
+            handler(notice)

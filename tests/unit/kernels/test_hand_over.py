@@ -1,0 +1,165 @@
+"""People move to another node: when their home changes, when another node has them, when this one drains."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import LeaseLost, OwnedElsewhere
+from kernel_service.kernels.kernel import EvictionReason
+from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.notices import Notice, NoticeKind
+from tests.clock import Clock
+from tests.node_view import ME, Board, View
+from tests.unit.kernels.test_kernel_map import Store, Turns, kernel_map, settled
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.kernel_map import KernelMap
+
+OTHER = "k_other"
+
+
+class Here:
+    """A kernel map with another node beside it."""
+
+    def __init__(self) -> None:
+        self.store, self.turns, self.clock = Store(), Turns(), Clock(1000.0)
+        self.view, self.board = View(ME, OTHER), Board()
+        self.kernels: KernelMap = kernel_map(self.store, self.turns, self.clock, self.view, self.board)
+
+    async def runs(self, person_id: str) -> None:
+        self.kernels.wake(person_id)
+        await settled(self.kernels)
+
+    def told(self, kind: NoticeKind = NoticeKind.WAKE) -> list[tuple[str, str]]:
+        return [(node, notice.subject) for node, notice in self.board.told if notice.kind is kind]
+
+
+@pytest.fixture
+def here() -> Here:
+    return Here()
+
+
+async def test_a_person_at_rest_moves_at_their_next_wake(here: Here) -> None:
+    await here.runs("p_1")
+    here.view.homes["p_1"] = OTHER
+    assert here.told() == []
+    await here.runs("p_1")
+    assert here.turns.ran == ["p_1"]
+    assert here.store.released == [("p_1", 1)]
+    assert here.told() == [(OTHER, "p_1")]
+    assert here.kernels.evictions == {EvictionReason.MOVED: 1}
+
+
+async def test_a_person_in_a_turn_moves_after_it(here: Here) -> None:
+    gate = here.turns.gate = asyncio.Event()
+    here.kernels.wake("p_1")
+    await here.turns.started.wait()
+    here.view.homes["p_1"] = OTHER
+    gate.set()
+    await settled(here.kernels)
+    assert here.turns.ran == ["p_1"]
+    assert here.store.released == [("p_1", 1)]
+    assert here.told() == []  # nothing waits
+
+
+async def test_what_arrived_during_the_turn_moves_with_them(here: Here) -> None:
+    gate = here.turns.gate = asyncio.Event()
+    here.kernels.wake("p_1")
+    await here.turns.started.wait()
+    here.view.homes["p_1"] = OTHER
+    here.kernels.wake("p_1")
+    gate.set()
+    await settled(here.kernels)
+    assert here.turns.ran == ["p_1"]
+    assert here.board.told == [(OTHER, Notice(NoticeKind.WAKE, "p_1", (here.clock.now,)))]
+
+
+async def test_a_turn_that_was_put_off_is_looked_at_in_time_by_the_new_home(here: Here) -> None:
+    await here.runs("p_1")
+    gate = here.turns.gate = asyncio.Event()
+    here.turns.started.clear()
+    here.turns.answers = [here.clock.now + 40]
+    here.kernels.wake("p_1")
+    await here.turns.started.wait()
+    here.view.homes["p_1"] = OTHER
+    gate.set()
+    await settled(here.kernels)
+    assert here.board.told == [(OTHER, Notice(NoticeKind.WAKE, "p_1", (here.clock.now + 40,)))]
+
+
+async def test_a_person_whom_another_node_has_is_woken_there_once(here: Here) -> None:
+    async def activate(*_: object, **__: object) -> None:
+        raise OwnedElsewhere(OTHER)
+
+    here.store.activate = activate  # type: ignore[assignment,method-assign]
+    await here.runs("p_1")
+    assert here.told() == [(OTHER, "p_1")]
+    assert here.turns.ran == []
+    assert not here.kernels.busy("p_1")
+
+
+async def test_a_person_who_was_taken_over_is_left_to_their_home(here: Here) -> None:
+    await here.runs("p_1")
+    here.view.homes["p_2"] = OTHER
+    here.turns.error = LeaseLost()
+    await here.runs("p_2")
+    assert here.told() == [(OTHER, "p_2")]
+    assert here.kernels.evictions == {EvictionReason.LEASE_LOST: 1}
+
+
+async def test_a_drain_tells_the_home_of_each_turn_that_was_put_back(here: Here) -> None:
+    gate = here.turns.gate = asyncio.Event()
+    here.kernels.wake("p_1")
+    await here.turns.started.wait()
+    here.turns.error = HandedBack()
+    here.view.homes["p_1"] = OTHER
+    drain = asyncio.create_task(here.kernels.drain(seconds=60))
+    await asyncio.sleep(0)
+    gate.set()
+    await drain
+    assert here.told() == [(OTHER, "p_1")]
+    assert here.store.released == []
+
+
+async def test_a_message_that_came_to_another_node_is_asked_for(here: Here) -> None:
+    await here.runs("p_1")
+    kernel = here.kernels.get("p_1")
+    assert kernel is not None
+    kernel.foresight = object()  # type: ignore[assignment]
+    here.board.receive(Notice(NoticeKind.WAKE, "p_1", (here.clock.now,)))
+    assert kernel.foresight is None
+    await settled(here.kernels)
+    assert here.turns.ran == ["p_1", "p_1"]
+
+
+async def test_a_reset_elsewhere_loads_the_history_anew(here: Here) -> None:
+    await here.runs("p_1")
+    here.board.receive(Notice(NoticeKind.RESET, "p_1"))
+    here.board.receive(Notice(NoticeKind.RESET, "p_2"))  # whose kernel is not here
+    await settled(here.kernels)
+    assert here.store.epochs == {"p_1": 2}
+
+
+async def test_a_reset_here_is_told_to_all_and_wakes_the_home(here: Here) -> None:
+    here.view.homes["p_1"] = OTHER
+    await here.kernels.reset("p_1")
+    assert here.told(NoticeKind.RESET) == [("", "p_1")]
+    assert here.told() == [(OTHER, "p_1")]
+    assert here.store.epochs == {}
+
+
+async def test_after_lost_notices_a_running_turn_is_the_kernels_last(here: Here) -> None:
+    await here.runs("p_1")
+    gate = here.turns.gate = asyncio.Event()
+    here.turns.started.clear()
+    here.kernels.wake("p_1")
+    await here.turns.started.wait()
+    for missed in here.board.missed:
+        missed()
+    gate.set()
+    await settled(here.kernels)
+    await here.runs("p_1")
+    assert here.store.epochs == {"p_1": 2}
