@@ -189,9 +189,9 @@ async def serve(
         )
 
         async def drain() -> None:
-            await membership.drain()
             inbox.close()
             outbox.close()
+            await membership.drain()
             await kernels.drain(settings.kernel_drain_seconds)
             waiters.close()
 

@@ -43,7 +43,7 @@ class LapsedAttempts(Protocol):
 class Sweeper:
     """Separate loops: for people and kernels, faster ones for leases and files, a slow one for retention.
 
-    What concerns the whole database is done by the leader.
+    The leader does the work that concerns the whole database.
     """
 
     def __init__(  # noqa: PLR0917 - the parts that it sweeps

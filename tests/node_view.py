@@ -23,7 +23,12 @@ class View:
         self.homes: dict[str, str] = {}
         self.is_leader = True
         self.is_fresh = True
+        self.silence = 0.0
         self.changed: list[Callable[[], None]] = []
+
+    @property
+    def leader(self) -> str:
+        return self.me if self.is_leader else self.nodes[0].id
 
     def home_of(self, person_id: str) -> str:
         return self.homes.get(person_id, self.nodes[0].id)

@@ -123,7 +123,11 @@ class Membership:
         self._show(tuple(self._node if node.id == self.me else node for node in self._nodes))
 
     async def drain(self) -> None:
-        await self._store.drain(self.me)
+        """From now on nobody's home is here. If the store is unavailable, the others see it when this node is gone."""
+        self._node = replace(self._node, is_draining=True)
+        self._show(tuple(self._node if node.id == self.me else node for node in self._nodes))
+        with suppress(KernelError):
+            await self._store.drain(self.me)
 
     async def leave(self) -> None:
         """Free this node's people. If the store is unavailable, the others bury this node later."""

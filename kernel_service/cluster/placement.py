@@ -77,6 +77,14 @@ class Placement:
         """Let another node check the person's messages."""
         self._notices.tell(node_id, Notice(NoticeKind.WAKE, person_id, (when,)))
 
+    def leave_to(self, owner: str, person_id: str) -> None:
+        """Let the owner of the person's kernel check their messages.
+
+        A draining owner finishes its attempt and tells the home, or ends: then the home finds the person.
+        """
+        if not any(node.id == owner and node.is_draining for node in self._cluster.nodes):
+            self.tell(owner, person_id)
+
     def send_home(self, person_id: str, when: float = 0.0) -> None:
         """Let the person's home check their messages, unless it is this node."""
         if not self.is_home(person_id):
@@ -94,6 +102,6 @@ class Placement:
         return owner if stays else self._cluster.home_of(person_id)
 
     def _woken(self, notice: Notice) -> None:
-        # What came to another node is not in this node's foresight.
+        # The foresight of this node lacks the messages that other nodes accepted.
         self._here.arrived(notice.subject, None)
         self._here.wake_at(notice.subject, notice.numbers[0] if notice.numbers else 0.0)

@@ -44,7 +44,7 @@ class Turns(Protocol):
 
 
 class KernelMap:
-    """Owns every resident kernel of this process. Whoever does not know where a person is run uses `Placement`."""
+    """Owns every resident kernel of this process. Its wakes are for this node; `Placement` finds the right one."""
 
     def __init__(
         self,
@@ -80,10 +80,12 @@ class KernelMap:
         """Check the person's messages: now, in the running turn, and again after it."""
         if self._tasks.wake(person_id):
             self._wake_turn(person_id)
+        elif self._closing:
+            self._placement.send_home(person_id)
 
     def wake_at(self, person_id: str, when: float) -> None:
         """Wake the person at `when` (epoch seconds), or at once if it is past. An earlier timer of theirs stays."""
-        if when > self._clock():
+        if when > self._clock() and not self._closing:
             self._timers.set(person_id, when)
         else:
             self._timers.drop(person_id)
@@ -106,7 +108,7 @@ class KernelMap:
             if self._closing:
                 self._placement.send_home(person_id)
         except OwnedElsewhere as error:
-            self._placement.tell(error.owner, person_id)
+            self._placement.leave_to(error.owner, person_id)
         except LeaseLost:
             self._forget(person_id, EvictionReason.LEASE_LOST)
             self._placement.send_home(person_id)
@@ -239,7 +241,7 @@ class KernelMap:
         self._placement.wake(person_id)
 
     def outdate(self, person_id: str) -> None:
-        """What this node knows of the person is outdated: load it anew before their next turn. A running one stops."""
+        """Load the person's state again before their next turn, because it is outdated. A running turn stops."""
         if (kernel := self._kernels.get(person_id)) is not None:
             kernel.outdated = True
             self._forget(person_id, EvictionReason.OPERATOR)
@@ -251,8 +253,9 @@ class KernelMap:
         self.wake(person_id)
 
     def distrust(self) -> None:
-        """Notices may have been lost: load the people of the running turns anew after these. The store protects those
-        who rest.
+        """Load the people of the running turns again after these, because notices may have been lost.
+
+        A lost reset has raised the epoch of every other person.
         """
         for person_id in self._tasks:
             self._kernels.pop(person_id, None)

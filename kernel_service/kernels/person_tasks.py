@@ -24,10 +24,10 @@ class PersonTasks:
 
     def wake(self, person_id: str) -> bool:
         """Serve the person: now, or once more after their running task. Returns whether one runs already."""
-        if self._closed:
+        runs = person_id in self._tasks
+        if self._closed and not runs:
             return False
         self._woken.add(person_id)
-        runs = person_id in self._tasks
         if not runs:
             self._tasks[person_id] = asyncio.create_task(self._run(person_id), name=f"kernel {person_id}")
         return runs

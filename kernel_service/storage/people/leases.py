@@ -75,7 +75,7 @@ def take_away(tx: Tx, person_id: str) -> None:
 
 
 def outdate(tx: Tx, person_id: str) -> None:
-    """Let the owner load the person anew before their next turn, wherever it is. An open turn keeps its lease."""
+    """Let the owner load the person again before their next turn. An open turn keeps its lease."""
     tx.execute(_OUTDATE, {"person": person_id})
 
 

@@ -1,4 +1,4 @@
-"""Whose kernel a node may take, whom it looks for, and when an attempt counts as crashed."""
+"""Which kernels a node may take, which people it looks for, and when an attempt counts as crashed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_kernel_of_a_live_node_is_not_taken(store: Store) -> None:
     with pytest.raises(OwnedElsewhere) as refused:
         await own(store, first.person_id, "two")
     assert refused.value.owner == "one"
-    assert isinstance(await first.ask(), Turn)  # whose lease is as it was
+    assert isinstance(await first.ask(), Turn)  # its lease is as it was
 
 
 async def test_of_two_nodes_that_take_at_once_one_gets_it(store: Store) -> None:
@@ -94,7 +94,7 @@ async def test_an_unknown_person_is_not_found(store: Store) -> None:
 # --- looking ------------------------------------------------------------------------------------------------------
 
 
-async def test_each_node_finds_its_own_and_those_of_nobody_whom_it_adopts(store: Store) -> None:
+async def test_each_node_finds_its_own_people_and_the_orphans_that_it_adopts(store: Store) -> None:
     await joined(store, "one", "two")
     ann, bob, cia, dan = [await say(store, name, f"test:{name}") for name in ("ann", "bob", "cia", "dan")]
     await own(store, ann, "one")

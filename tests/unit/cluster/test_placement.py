@@ -67,7 +67,7 @@ def test_the_owner_is_told(node: Node) -> None:
     assert node.kernels.woken == []
 
 
-def test_the_home_is_told_if_nobody_owns_them(node: Node) -> None:
+def test_the_home_is_told_if_no_node_owns_them(node: Node) -> None:
     node.placement.wake("p")
     assert node.told == [HOME]
 
@@ -98,4 +98,4 @@ def test_a_notice_wakes_here_at_its_time(node: Node) -> None:
     node.board.receive(Notice(NoticeKind.WAKE, "p", (7.0,)))
     node.board.receive(Notice(NoticeKind.WAKE, "q"))
     assert node.kernels.woken == [("p", 7.0), ("q", 0.0)]
-    assert node.told == []  # whatever this node's own view of their home is: no notice goes round in circles
+    assert node.told == []  # a notice is not passed on, so that none circulates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,7 +66,7 @@ async def test_a_person_in_a_turn_moves_after_it(here: Here) -> None:
     assert here.told() == []  # nothing waits
 
 
-async def test_what_arrived_during_the_turn_moves_with_them(here: Here) -> None:
+async def test_a_message_of_the_meantime_moves_with_them(here: Here) -> None:
     gate = here.turns.gate = asyncio.Event()
     here.kernels.wake("p_1")
     await here.turns.started.wait()
@@ -110,7 +111,7 @@ async def test_a_person_who_was_taken_over_is_left_to_their_home(here: Here) -> 
     assert here.kernels.evictions == {EvictionReason.LEASE_LOST: 1}
 
 
-async def test_a_drain_tells_the_home_of_each_turn_that_was_put_back(here: Here) -> None:
+async def test_a_drain_tells_the_home_of_each_returned_turn(here: Here) -> None:
     gate = here.turns.gate = asyncio.Event()
     here.kernels.wake("p_1")
     await here.turns.started.wait()
@@ -124,6 +125,33 @@ async def test_a_drain_tells_the_home_of_each_turn_that_was_put_back(here: Here)
     assert here.store.released == []
 
 
+async def test_a_wake_during_a_drain_goes_to_the_home(here: Here) -> None:
+    here.view.homes |= {"p_1": OTHER, "p_2": OTHER}
+    gate = here.turns.gate = asyncio.Event()
+    here.kernels.wake("p_1")
+    await here.turns.started.wait()
+    drain = asyncio.create_task(here.kernels.drain(seconds=60))
+    await asyncio.sleep(0)
+    for person_id in ("p_1", "p_2"):
+        here.kernels.wake(person_id)
+    here.kernels.wake_at("p_2", here.clock.now + 5)
+    assert here.told() == [(OTHER, "p_2")] * 2  # a running turn is told about first, when it has ended
+    gate.set()
+    await drain
+    assert here.told() == [(OTHER, "p_2"), (OTHER, "p_2"), (OTHER, "p_1")]
+
+
+async def test_a_person_of_a_draining_node_is_not_sent_back_to_it(here: Here) -> None:
+    here.view.nodes = [replace(node, is_draining=node.id == OTHER) for node in here.view.nodes]
+
+    async def activate(*_: object, **__: object) -> None:
+        raise OwnedElsewhere(OTHER)
+
+    here.store.activate = activate  # type: ignore[assignment,method-assign]
+    await here.runs("p_1")
+    assert here.told() == []
+
+
 async def test_a_message_that_came_to_another_node_is_asked_for(here: Here) -> None:
     await here.runs("p_1")
     kernel = here.kernels.get("p_1")
@@ -135,10 +163,10 @@ async def test_a_message_that_came_to_another_node_is_asked_for(here: Here) -> N
     assert here.turns.ran == ["p_1", "p_1"]
 
 
-async def test_a_reset_elsewhere_loads_the_history_anew(here: Here) -> None:
+async def test_a_reset_elsewhere_reloads_the_history(here: Here) -> None:
     await here.runs("p_1")
     here.board.receive(Notice(NoticeKind.RESET, "p_1"))
-    here.board.receive(Notice(NoticeKind.RESET, "p_2"))  # whose kernel is not here
+    here.board.receive(Notice(NoticeKind.RESET, "p_2"))  # not resident here
     await settled(here.kernels)
     assert here.store.epochs == {"p_1": 2}
 
