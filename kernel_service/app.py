@@ -15,6 +15,7 @@ from kernel_service.api.admin_servicer import AdminServicer
 from kernel_service.api.channel_admission import ChannelAdmission, ChannelLimits
 from kernel_service.api.kernel_servicer import KernelServicer
 from kernel_service.api.listener import Listener
+from kernel_service.api.peers import Peers
 from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.clock import SteadyClock
 from kernel_service.cluster.membership import Membership
@@ -164,6 +165,7 @@ async def serve(
             media_wanted=_ask_for_media(transfers, outbox),
             typing=outbox.typing,
         )
+        peers = Peers(membership, settings.kernel_admin_token.get_secret_value(), settings.peer_tls())
         room = ChannelAdmission(ChannelLimits(settings.kernel_channel_pulls, settings.kernel_channel_calls))
         refused_tokens = RefusedTokens(monotonic)
         listener = Listener(
@@ -181,7 +183,7 @@ async def serve(
                 membership,
                 clock,
             ),
-            AdminServicer(kernels, placement, store, people, connections, membership, clock),
+            AdminServicer(kernels, placement, store, people, connections, membership, peers, clock),
             room,
             refused_tokens,
             settings.kernel_upload_idle_seconds,

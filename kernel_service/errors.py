@@ -17,6 +17,7 @@ KernelError
 │   └── SealingKeyUnknown  INTERNAL
 └── Unavailable            UNAVAILABLE          try again
     ├── StoreUnavailable
+    ├── NodeUnavailable
     └── VendorUnavailable
         ├── Busy
         └── UnansweredError (composio/wire.py)
@@ -151,6 +152,17 @@ class StoreUnavailable(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("STORE_UNAVAILABLE", "the database does not answer; call again later")
+
+
+class NodeUnavailable(Unavailable):
+    """The node that is asked for has just ended, or is not reached at the address that it advertises."""
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__(
+            "NODE_UNAVAILABLE",
+            "the node that owns this person does not answer; call again, and check its KERNEL_ADVERTISE",
+            node_id=node_id,
+        )
 
 
 class VendorUnavailable(Unavailable):

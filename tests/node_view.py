@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 ME = "k_me"
 
 
+def node(node_id: str, *, is_draining: bool = False) -> Node:
+    """A node that serves."""
+    return Node(node_id, f"{node_id}:50051", 27, is_draining=is_draining)
+
+
 class View:
     """Fills `Cluster`. Everybody's home is the first node that does not drain, unless `homes` names another one."""
 
@@ -29,6 +34,19 @@ class View:
     @property
     def leader(self) -> str:
         return self.me if self.is_leader else self.nodes[0].id
+
+    @classmethod
+    def of(cls, me: Node, *others: Node) -> View:
+        """From these nodes. The first one is this node."""
+        view = cls()
+        view.me = me.id
+        view.nodes = [me, *others]
+        return view
+
+    def change(self, *nodes: Node) -> None:
+        self.nodes = nodes
+        for told in self.changed:
+            told()
 
     def home_of(self, person_id: str) -> str:
         return self.homes.get(person_id, self.nodes[0].id)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernel_service.api import connections, converters, nodes, usage
 from kernel_service.api.pages import Page
-from kernel_service.errors import CallerError, NotFound, within
+from kernel_service.api.peers import is_forwarded
+from kernel_service.api.resident_kernels import ResidentKernels
+from kernel_service.errors import CallerError, NodeUnavailable, NotFound, within
 from kernel_service.kernels.kernel import EvictionReason
 from kernel_service.people.identity import check_user_id
 
@@ -18,13 +21,14 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from kernel_service.api.peers import Peers
     from kernel_service.cluster.placement import Placement
     from kernel_service.connections.accounts import Connections
-    from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.people.people import People
     from kernel_service.ports.admin import AdminStores, DeadLetter, PartView, ReplyView, TurnSummary
     from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.kernels import KernelLease
     from kernel_service.ports.keys import KeyUse
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,9 +43,12 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         people: People,
         connections_: Connections,
         cluster: Cluster,
+        peers: Peers,
         clock: Callable[[], float],
     ) -> None:
         self._cluster = cluster
+        self._peers = peers
+        self._resident = ResidentKernels(kernels, peers, cluster.me)
         self._kernels = kernels
         self._placement = placement
         self._store = store
@@ -54,9 +61,9 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def ListNodes(self, request: admin_pb2.ListNodesRequest, context: Context) -> admin_pb2.ListNodesResponse:
         page = Page(request.page_size, request.page_token, "nodes")
         shown, next_page_token = page.of(self._cluster.nodes, key=lambda node: node.id)
-        resident = {self._cluster.me: len(self._kernels)}
+        counts = await self._resident.counts()
         return admin_pb2.ListNodesResponse(
-            nodes=[nodes.node(each, self._cluster, resident.get(each.id)) for each in shown],
+            nodes=[nodes.node(each, self._cluster, counts.get(each.id)) for each in shown],
             next_page_token=next_page_token,
             node_id=self._cluster.me,
         )
@@ -65,57 +72,52 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
 
     async def GetKernel(self, request: admin_pb2.GetKernelRequest, context: Context) -> admin_pb2.GetKernelResponse:
         person_id = await self._person(request.person)
-        epoch = await self._store.kernels.epoch(person_id)
-        kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
+        lease = await self._lease(person_id)
+        unanswered = []
+        if self._is_elsewhere(lease, context):
+            try:
+                return cast("admin_pb2.GetKernelResponse", await self._peers.ask(lease.owner, "GetKernel", request))
+            except NodeUnavailable:
+                unanswered.append(lease.owner)
+        kernel = self._resident.of(person_id, lease)
         session = await self._store.sessions.of_person(person_id)
         kernel.tool_session_id = session[0] if session else ""
         kernel.connections.extend(map(connections.connection, await self._connections.list(person_id)))
         aliases = await self._store.people.aliases_of(person_id)
         kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
         kernel.kept_apart_from.extend(await self._people.kept_apart_from(person_id))
-        return admin_pb2.GetKernelResponse(kernel=kernel)
+        return admin_pb2.GetKernelResponse(kernel=kernel, unanswered_nodes=unanswered)
 
     async def ListKernels(
         self, request: admin_pb2.ListKernelsRequest, context: Context
     ) -> admin_pb2.ListKernelsResponse:
-        resident = self._kernels.resident()
-        page = Page(request.page_size, request.page_token, "kernels")
-        shown, next_page_token = page.of(resident, key=lambda kernel: kernel.person_id)
-        return admin_pb2.ListKernelsResponse(
-            kernels=[self._resident(kernel.person_id, kernel, kernel.epoch) for kernel in shown],
-            next_page_token=next_page_token,
-            total=len(resident),
-            evictions=[
-                admin_pb2.EvictionCount(reason=_eviction_reason(reason), count=count)
-                for reason, count in sorted(self._kernels.evictions.items())
-            ],
-        )
+        return self._resident.here(request) if is_forwarded(context) else await self._resident.everywhere(request)
 
     async def EvictKernel(
         self, request: admin_pb2.EvictKernelRequest, context: Context
     ) -> admin_pb2.EvictKernelResponse:
-        await self._kernels.evict(await self._person(request.person), EvictionReason.OPERATOR)
+        person_id = await self._person(request.person)
+        lease = await self._lease(person_id)
+        if self._is_elsewhere(lease, context):
+            await self._peers.ask(lease.owner, "EvictKernel", request)
+        else:
+            await self._kernels.evict(person_id, EvictionReason.OPERATOR)
         return admin_pb2.EvictKernelResponse()
+
+    async def _lease(self, person_id: str) -> KernelLease:
+        """The person's lease. A dead owner is none."""
+        lease = await self._store.kernels.lease(person_id)
+        return lease if self._cluster.is_alive(lease.owner) else replace(lease, owner="")
+
+    def _is_elsewhere(self, lease: KernelLease, context: Context) -> bool:
+        """Whether another node answers this call. The owner may change meanwhile: a forwarded call ends here."""
+        return lease.owner not in {"", self._cluster.me} and not is_forwarded(context)
 
     async def ResetContext(
         self, request: admin_pb2.ResetContextRequest, context: Context
     ) -> admin_pb2.ResetContextResponse:
         await self._kernels.reset(await self._person(request.person))
         return admin_pb2.ResetContextResponse()
-
-    def _resident(self, person_id: str, kernel: Kernel | None, epoch: int) -> admin_pb2.Kernel:
-        if kernel is None:
-            return admin_pb2.Kernel(person_id=person_id, epoch=epoch)
-        return admin_pb2.Kernel(
-            person_id=person_id,
-            resident=True,
-            busy=self._kernels.busy(person_id),
-            epoch=kernel.epoch,
-            activated_at=converters.timestamp(kernel.activated_at),
-            last_used_at=converters.timestamp(kernel.last_used_at),
-            history_bytes=kernel.history.bytes,
-            history_items=kernel.history.count,
-        )
 
     # --- identities ---------------------------------------------------------------------------------------------
 
@@ -223,10 +225,6 @@ def _key(use: KeyUse) -> admin_pb2.MasterKey:
         awaiting_ids=use.awaiting,
         removable=use.removable,
     )
-
-
-def _eviction_reason(reason: EvictionReason) -> admin_pb2.EvictionReason.ValueType:
-    return admin_pb2.EvictionReason.Value(f"EVICTION_REASON_{reason.name}")
 
 
 def _turn(turn: TurnSummary) -> admin_pb2.Turn:

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from kernel.v1 import admin_pb2_grpc
 
-from kernel_service.errors import KernelError, Unavailable
+from kernel_service.errors import KernelError, NodeUnavailable
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -26,21 +26,7 @@ ANSWER_SECONDS: Final = 2.0
 """How long a node may take to answer for what it has in memory."""
 _FORWARDED: Final = "x-kernel-forwarded-by"
 """The metadata key of a call that another node forwards: it is answered by the node that gets it."""
-_OPTIONS: Final = (
-    ("grpc.enable_http_proxy", 0),  # http_proxy is meant for the vendors
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a page of a thousand kernels
-)
-
-
-class NodeUnavailable(Unavailable):
-    """The node does not answer: it has just ended, or it is not reached at the address that it advertises."""
-
-    def __init__(self, node_id: str) -> None:
-        super().__init__(
-            "NODE_UNAVAILABLE",
-            "the node that owns this person does not answer; call again, and check its KERNEL_ADVERTISE",
-            node_id=node_id,
-        )
+_OPTIONS: Final = (("grpc.enable_http_proxy", 0),)  # http_proxy is meant for the vendors
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """`kernelctl`: what is running, why a message was not answered, identities, usage. It never shows message content.
 
-It prints JSON, except tables for usage and keys.
+It prints JSON, except tables for nodes, usage and keys.
 """
 
 from __future__ import annotations
@@ -115,10 +115,18 @@ def main(context: click.Context, address: str, token: str, tls_ca: Path | None, 
 
 
 @main.command()
+@click.pass_obj
+def nodes(admin: Admin) -> None:
+    """Show the live nodes: where each is reached, what it holds, and which one does the periodic work."""
+    listed = admin.pages("ListNodes", admin_pb2.ListNodesRequest())
+    click.echo(tables.nodes(node for page in listed for node in page.nodes))
+
+
+@main.command()
 @paged
 @click.pass_obj
 def kernels(admin: Admin, page_size: int, page_token: str) -> None:
-    """List the kernels in memory, and count evictions."""
+    """List the kernels in memory, each with its node, and count evictions."""
     admin.show("ListKernels", admin_pb2.ListKernelsRequest(page_size=page_size, page_token=page_token))
 
 

@@ -1,4 +1,4 @@
-"""Usage and keys as tables for a terminal."""
+"""Nodes, usage and keys as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kernel.v1 import admin_pb2
+
+
+def nodes(listed: Iterable[admin_pb2.Node]) -> str:
+    """A line per node."""
+    rows = [
+        [
+            node.id,
+            node.address or "starting",
+            _role(node),
+            node.started_at.ToDatetime().isoformat(" ", "seconds"),
+            ",".join(node.channels) or "-",
+            f"{node.beat_age.ToMilliseconds() / 1000:.1f}",
+            str(node.schema),
+            _number(node.resident_kernels) if node.HasField("resident_kernels") else "no answer",
+        ]
+        for node in listed
+    ]
+    headings = ["node", "address", "state", "started (UTC)", "channels", "beat age (s)", "schema", "kernels"]
+    return _table(headings, rows, left=5)
+
+
+def _role(node: admin_pb2.Node) -> str:
+    if node.draining:
+        return "draining"
+    return "leader" if node.leader else "live"
 
 
 def tokens(spent: admin_pb2.GetUsageResponse) -> str:

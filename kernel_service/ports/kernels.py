@@ -26,6 +26,14 @@ class Activation:
     open_items: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class KernelLease:
+    """`owner`: the node that owns the kernel and may be dead; empty: none. `epoch`: 0 before the first activation."""
+
+    owner: str
+    epoch: int
+
+
 class KernelStore(Protocol):
     """The lease of each person: which process owns their kernel, under which epoch."""
 
@@ -44,6 +52,6 @@ class KernelStore(Protocol):
         """Like `release`, for person → epoch, in one transaction."""
         ...
 
-    async def epoch(self, person_id: str) -> int:
-        """The epoch as stored, 0 before the first activation. NotFound PERSON_NOT_FOUND."""
+    async def lease(self, person_id: str) -> KernelLease:
+        """As it is stored. NotFound PERSON_NOT_FOUND."""
         ...

@@ -67,3 +67,12 @@ async def test_pages_that_an_operator_turns_hold_every_row_once(world: World) ->
     assert len(seen) == len(set(seen)) == 5
     other = await ctl(world, "replies", "telegram:42", "--page-token", "b3RoZXI")
     assert "`page_token` is not from this list" in other.stderr
+
+
+async def test_the_nodes_are_shown_with_what_they_hold(world: World) -> None:
+    await world.tell("telegram:42", "hello", "m1")
+    header, node = (await ctl(world, "nodes")).stdout.splitlines()
+    assert header.split()[:3] == ["node", "address", "state"]
+    node_id = json.loads((await ctl(world, "kernels")).stdout)["kernels"][0]["node_id"]
+    assert node.split()[:3] == [node_id, world.kernel_address, "leader"]
+    assert node.endswith(" 1")

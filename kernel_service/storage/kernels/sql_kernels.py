@@ -17,6 +17,7 @@ from kernel_service.storage.schema.kernels import kernel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kernel_service.ports.kernels import KernelLease
     from kernel_service.storage.engine.engine import Tx
 
 log = logging.getLogger(__name__)
@@ -51,5 +52,5 @@ class SqlKernels(SqlPort):
             tx.execute(_RELEASE, [{"person": person_id, "of": epoch} for person_id, epoch in sorted(held.items())])
 
     @reads
-    def epoch(self, tx: Tx, person_id: str) -> int:
-        return leases.stored_epoch(tx, person_id)
+    def lease(self, tx: Tx, person_id: str) -> KernelLease:
+        return leases.stored(tx, person_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, exists, not_, or_, select, update
 
 from kernel_service.errors import LeaseLost, NotFound, OwnedElsewhere
+from kernel_service.ports.kernels import KernelLease
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.people import person
 from kernel_service.storage.schema.service import node
@@ -36,7 +37,9 @@ _TAKE = (
 )
 _TAKE_AWAY = _RAISED.where(not_(_MERGED)).values(owner="")
 _OUTDATE = _RAISED.where(not_(exists().where(turn.c.person_id == kernel.c.person_id, TURN_OPEN)))
-_OWNER = select(kernel.c.owner, _MERGED.label("merged")).where(kernel.c.person_id == bindparam("person"))
+_LEASE = select(kernel.c.owner, kernel.c.epoch, _MERGED.label("merged")).where(
+    kernel.c.person_id == bindparam("person")
+)
 
 
 def fence(tx: Tx, person_id: str, epoch: int) -> None:
@@ -63,7 +66,7 @@ def take(tx: Tx, person_id: str, owner: str) -> Row[Any]:
 
 
 def _not_taken(tx: Tx, person_id: str) -> Exception:
-    row = tx.execute(_OWNER, {"person": person_id}).one_or_none()
+    row = tx.execute(_LEASE, {"person": person_id}).one_or_none()
     if row is None:
         return _no_person(person_id)
     return LeaseLost() if row.merged else OwnedElsewhere(row.owner)
@@ -79,12 +82,12 @@ def outdate(tx: Tx, person_id: str) -> None:
     tx.execute(_OUTDATE, {"person": person_id})
 
 
-def stored_epoch(tx: Tx, person_id: str) -> int:
-    """As it is stored. Raises `NotFound` PERSON_NOT_FOUND."""
-    found: int | None = tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none()
-    if found is None:
+def stored(tx: Tx, person_id: str) -> KernelLease:
+    """The lease as it is stored. Raises `NotFound` PERSON_NOT_FOUND."""
+    row = tx.execute(_LEASE, {"person": person_id}).one_or_none()
+    if row is None:
         raise _no_person(person_id)
-    return found
+    return KernelLease(row.owner, row.epoch)
 
 
 def _no_person(person_id: str) -> NotFound:

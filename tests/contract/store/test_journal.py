@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 async def test_epochs_only_increase(store: Store) -> None:
     person = await say(store, "m1")
-    assert await store.kernels.epoch(person) == 0
+    assert (await store.kernels.lease(person)).epoch == 0
     first = await store.kernels.activate(person, owner="one")
     await store.kernels.release(person, first.epoch)
     second = await store.kernels.activate(person, owner="two")
-    assert (first.epoch, second.epoch, await store.kernels.epoch(person)) == (1, 2, 2)
+    assert (first.epoch, second.epoch, (await store.kernels.lease(person)).epoch) == (1, 2, 2)
 
 
 async def test_all_leases_of_a_process_are_released_at_once_except_those_taken_by_others(store: Store) -> None:
@@ -43,7 +43,7 @@ async def test_the_kernel_of_an_unknown_person_is_not_found(store: Store) -> Non
     with pytest.raises(NotFound):
         await store.kernels.activate("p_nobody", owner="one")
     with pytest.raises(NotFound):
-        await store.kernels.epoch("p_nobody")
+        await store.kernels.lease("p_nobody")
 
 
 async def test_a_former_owner_writes_nothing(store: Store) -> None:

@@ -366,7 +366,7 @@ async def _looked_at(store: Store, person_id: str) -> None:
     await store.people.surviving(person_id)
     await store.inbox.last_route(person_id)
     await store.people.aliases_of(person_id)
-    await store.kernels.epoch(person_id)
+    await store.kernels.lease(person_id)
     await store.merging.kept_apart_from(person_id)
     await store.merging.kept_apart_pairs()
     await store.admin.turns(person_id, limit=50, before="")

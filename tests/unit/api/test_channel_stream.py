@@ -17,7 +17,7 @@ from kernel_service.api.channel_streams import ChannelStreams
 from kernel_service.api.interceptors import caller
 from kernel_service.errors import CallerError, StoreUnavailable
 from kernel_service.ports.nodes import Node
-from tests.set_cluster import SetCluster, node
+from tests.node_view import View, node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -40,7 +40,7 @@ class Channel:
         self.pulls_ended = 0
         caller.set("chat")
         calls = ChannelCalls({"handle_message": self._handle}, ChannelAdmission(ChannelLimits(calls=1000)))
-        self.cluster = SetCluster()
+        self.cluster = View.of(node("n0"))
         self.responses = ChannelStreams(self.cluster, calls, self._pull).responses(self._requests(), None)
 
     async def _handle(self, request: messages_pb2.HandleMessageRequest, _: Any) -> messages_pb2.HandleMessageResponse:
@@ -279,7 +279,7 @@ async def test_a_store_that_fails_while_it_leases_ends_the_stream() -> None:
 
     calls = ChannelCalls({}, ChannelAdmission(ChannelLimits()))
     channel.say(attach=ATTACH)
-    responses = ChannelStreams(SetCluster(), calls, failing).responses(channel._requests(), None)
+    responses = ChannelStreams(View.of(node("n0")), calls, failing).responses(channel._requests(), None)
     await anext(responses)
     with pytest.raises(StoreUnavailable):
         await anext(responses)
@@ -289,7 +289,7 @@ async def test_each_call_counts_against_the_channels_limit() -> None:
     channel = Channel()
     room = ChannelAdmission(ChannelLimits(calls=1))
     calls = ChannelCalls({"handle_message": channel._handle}, room)
-    responses = ChannelStreams(SetCluster(), calls, channel._pull).responses(channel._requests(), None)
+    responses = ChannelStreams(View.of(node("n0")), calls, channel._pull).responses(channel._requests(), None)
     channel.gate.clear()
     channel.say("a", "bb", attach=ATTACH)
     await anext(responses)

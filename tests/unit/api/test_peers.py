@@ -12,12 +12,12 @@ from grpc_status import rpc_status
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernel_service.api.interceptors import rich_status
-from kernel_service.api.peers import NodeUnavailable, Peers, PeerTls, is_forwarded
-from kernel_service.errors import Aborted, KernelError
+from kernel_service.api.peers import Peers, PeerTls, is_forwarded
+from kernel_service.errors import Aborted, KernelError, NodeUnavailable
 from kernel_service.ports.nodes import Node
 from serving.own_certificate import ensure
+from tests.node_view import View
 from tests.ports import free_port
-from tests.set_cluster import SetCluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,9 +69,9 @@ async def served(node: Answering, credentials: grpc.ServerCredentials | None = N
         await server.stop(None)
 
 
-def cluster(*addresses: str) -> SetCluster:
+def cluster(*addresses: str) -> View:
     """This node, `n0`, and one at each address: `n1`, `n2`…"""
-    return SetCluster(*(Node(f"n{number}", address, 27) for number, address in enumerate(["", *addresses])))
+    return View.of(*(Node(f"n{number}", address, 27) for number, address in enumerate(["", *addresses])))
 
 
 async def test_a_call_carries_the_token_and_says_that_it_is_forwarded() -> None:

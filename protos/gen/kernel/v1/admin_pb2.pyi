@@ -443,18 +443,24 @@ class GetKernelResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KERNEL_FIELD_NUMBER: _builtins.int
+    UNANSWERED_NODES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def kernel(self) -> Global___Kernel:
         """The kernel."""
+
+    @_builtins.property
+    def unanswered_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The owner, if it did not answer within 2 seconds: what it has in memory is missing."""
 
     def __init__(
         self,
         *,
         kernel: Global___Kernel | None = ...,
+        unanswered_nodes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["kernel", b"kernel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kernel", b"kernel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kernel", b"kernel", "unanswered_nodes", b"unanswered_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

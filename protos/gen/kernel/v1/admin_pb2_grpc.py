@@ -124,7 +124,7 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetKernel(self, request, context):
-        """GetKernel returns one person's kernel, resident or not. NOT_FOUND: PERSON_NOT_FOUND.
+        """GetKernel returns one person's kernel, resident or not, as its owner knows it. NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,8 +138,8 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EvictKernel(self, request, context):
-        """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
-        KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
+        """EvictKernel removes an idle kernel from memory, wherever it is; the person does not notice. NOT_FOUND:
+        PERSON_NOT_FOUND, KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY. UNAVAILABLE: NODE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,12 +42,12 @@ class KernelAdminServiceStub:
     ListNodes: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListNodesRequest, _admin_pb2.ListNodesResponse]
     """ListNodes returns the live nodes, by id."""
     GetKernel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetKernelRequest, _admin_pb2.GetKernelResponse]
-    """GetKernel returns one person's kernel, resident or not. NOT_FOUND: PERSON_NOT_FOUND."""
+    """GetKernel returns one person's kernel, resident or not, as its owner knows it. NOT_FOUND: PERSON_NOT_FOUND."""
     ListKernels: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKernelsRequest, _admin_pb2.ListKernelsResponse]
     """ListKernels returns the kernels resident in all nodes, by person id. A node that does not answer is named."""
     EvictKernel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EvictKernelRequest, _admin_pb2.EvictKernelResponse]
-    """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
-    KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
+    """EvictKernel removes an idle kernel from memory, wherever it is; the person does not notice. NOT_FOUND:
+    PERSON_NOT_FOUND, KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY. UNAVAILABLE: NODE_UNAVAILABLE.
     """
     ResetContext: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ResetContextRequest, _admin_pb2.ResetContextResponse]
     """ResetContext gives a person's model a new context, which begins here. Everything stays stored: history,
@@ -96,12 +96,12 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     ListNodes: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListNodesRequest, _admin_pb2.ListNodesResponse]  # type: ignore[assignment]
     """ListNodes returns the live nodes, by id."""
     GetKernel: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetKernelRequest, _admin_pb2.GetKernelResponse]  # type: ignore[assignment]
-    """GetKernel returns one person's kernel, resident or not. NOT_FOUND: PERSON_NOT_FOUND."""
+    """GetKernel returns one person's kernel, resident or not, as its owner knows it. NOT_FOUND: PERSON_NOT_FOUND."""
     ListKernels: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKernelsRequest, _admin_pb2.ListKernelsResponse]  # type: ignore[assignment]
     """ListKernels returns the kernels resident in all nodes, by person id. A node that does not answer is named."""
     EvictKernel: _aio.UnaryUnaryMultiCallable[_admin_pb2.EvictKernelRequest, _admin_pb2.EvictKernelResponse]  # type: ignore[assignment]
-    """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
-    KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
+    """EvictKernel removes an idle kernel from memory, wherever it is; the person does not notice. NOT_FOUND:
+    PERSON_NOT_FOUND, KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY. UNAVAILABLE: NODE_UNAVAILABLE.
     """
     ResetContext: _aio.UnaryUnaryMultiCallable[_admin_pb2.ResetContextRequest, _admin_pb2.ResetContextResponse]  # type: ignore[assignment]
     """ResetContext gives a person's model a new context, which begins here. Everything stays stored: history,
@@ -159,7 +159,7 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.GetKernelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetKernelResponse, _abc.Awaitable[_admin_pb2.GetKernelResponse]]:
-        """GetKernel returns one person's kernel, resident or not. NOT_FOUND: PERSON_NOT_FOUND."""
+        """GetKernel returns one person's kernel, resident or not, as its owner knows it. NOT_FOUND: PERSON_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListKernels(
@@ -175,8 +175,8 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.EvictKernelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.EvictKernelResponse, _abc.Awaitable[_admin_pb2.EvictKernelResponse]]:
-        """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
-        KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
+        """EvictKernel removes an idle kernel from memory, wherever it is; the person does not notice. NOT_FOUND:
+        PERSON_NOT_FOUND, KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY. UNAVAILABLE: NODE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

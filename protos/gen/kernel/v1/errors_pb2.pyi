@@ -98,6 +98,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DATA_LOSS: a stored value does not open with its key: it was changed outside the service. An operator restores the
     database; until then the channel keeps its messages.
     """
+    ERROR_REASON_NODE_UNAVAILABLE: _ErrorReason.ValueType  # 32
+    """UNAVAILABLE: the node that owns the person does not answer another node within 2 seconds; the metadata's `node_id`
+    names it.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
@@ -177,6 +181,10 @@ names it. An operator adds it to KERNEL_ENCRYPTION_KEYS.
 ERROR_REASON_SEALED_VALUE_DAMAGED: ErrorReason.ValueType  # 31
 """DATA_LOSS: a stored value does not open with its key: it was changed outside the service. An operator restores the
 database; until then the channel keeps its messages.
+"""
+ERROR_REASON_NODE_UNAVAILABLE: ErrorReason.ValueType  # 32
+"""UNAVAILABLE: the node that owns the person does not answer another node within 2 seconds; the metadata's `node_id`
+names it.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
