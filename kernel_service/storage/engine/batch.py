@@ -1,6 +1,7 @@
 """Group commit: many units in one transaction, answered together after COMMIT.
 
-A unit that is alone in its group is the transaction. Otherwise each has its own savepoint.
+A unit that is alone in its group is the transaction. Otherwise each has its own savepoint. A unit that meets a lock of
+another process is repeated in the next group: see `Database.contended`.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ _UNDO: Final = "ROLLBACK TO SAVEPOINT unit"
 @dataclass(slots=True, eq=False)
 class Work:
     """A queued unit. `future` is None if no caller waits for the result. `expires` is in the loop's time; afterwards
-    the unit is not started.
+    the unit is not started. Units of the same `key` keep their order; "" has none. `again`: the last transaction that
+    began does not contain the unit.
     """
 
     unit: Callable[[Tx], Any]
     future: asyncio.Future[Any] | None
     expires: float = 0.0
+    key: str = ""
+    again: bool = False
     result: Any = None
     error: Exception | None = None
 
@@ -66,18 +70,32 @@ class Database(Protocol):
         """Whether the error is not the unit's own: the whole transaction is lost."""
         ...
 
+    def contended(self, error: Exception) -> bool:
+        """Whether another transaction was in the way: a deadlock, or a lock that was held for too long.
 
-def commit(works: Sequence[Work], database: Database) -> None:
+        Undoing the unit releases its locks, and the same unit may succeed in the next transaction.
+        """
+        ...
+
+
+def commit(works: Sequence[Work], database: Database) -> list[Work]:
     """Run the units and commit. A unit's error affects only that unit, unless it broke the transaction.
 
-    A unit that lost a race for a unique key runs once more, and then sees the winner's row.
+    A unit that lost a race for a unique key runs once more, and then sees the winner's row. Returns the units that are
+    not done because of a contended lock, in the order in which to repeat them.
     """
     if len(works) == 1:
         _ = _commit_alone(works[0], database) or _commit_alone(works[0], database)
-        return
-    with database.transaction() as tx:
-        if tx is not None:
-            _run_each(tx, works, database)
+    else:
+        with database.transaction() as tx:
+            if tx is not None:
+                _run_each(tx, works, database)
+    return _to_repeat([work for work in works if work.again])
+
+
+def _to_repeat(left: list[Work]) -> list[Work]:
+    """The first one met the contended lock. It and those that must follow it come last, so that the others are done."""
+    return sorted(left, key=lambda work: work is left[0] or (work.key == left[0].key != ""))
 
 
 def _commit_alone(work: Work, database: Database) -> bool:
@@ -85,17 +103,20 @@ def _commit_alone(work: Work, database: Database) -> bool:
     try:
         with database.transaction() as tx:
             if tx is not None:
-                work.error = None
+                work.error, work.again = None, False
                 work.result = work.unit(tx)
     except Exception as error:
         if database.breaks_batch(error):
             raise
-        work.error = error
+        work.error, work.again = error, database.contended(error)
     return not isinstance(work.error, IntegrityError)
 
 
-def _run_each(tx: Tx, works: Iterable[Work], database: Database) -> None:
+def _run_each(tx: Tx, works: Sequence[Work], database: Database) -> None:
+    """Up to the first contended lock. Committing at once releases the locks for which another process may wait."""
     # One name for all savepoints keeps the statements prepared. SQLAlchemy's own savepoints each have a new name.
+    for work in works:
+        work.again = True
     ended: tuple[str, ...] = ()
     for work in works:
         for _ in range(2):
@@ -103,17 +124,20 @@ def _run_each(tx: Tx, works: Iterable[Work], database: Database) -> None:
             ended = (_RELEASE,) if _attempt(tx, work, database) else (_UNDO, _RELEASE)
             if not isinstance(work.error, IntegrityError):
                 break
+        if work.again:
+            break
     database.control(*ended)
 
 
 def _attempt(tx: Tx, work: Work, database: Database) -> bool:
     work.result = work.error = None
+    work.again = False
     try:
         work.result = work.unit(tx)
     except Exception as error:
         if database.breaks_batch(error):
             raise
-        work.error = error
+        work.error, work.again = error, database.contended(error)
     return work.error is None
 
 

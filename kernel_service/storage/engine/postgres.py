@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from kernel_service.ports.notices import NoticeTransport
-    from kernel_service.storage.engine.active_lock import ActiveLock
     from kernel_service.storage.engine.engine import Keyring, T
     from kernel_service.storage.engine.postgres_server import Server
     from kernel_service.storage.sealing.ciphers import Digests
@@ -56,6 +55,16 @@ _PAUSE_SECONDS = 0.1
 AWAY = (SQLAlchemyError, *LOST)
 # Classes of SQLSTATE for faults of the statement itself: no result, bad data, constraint, syntax.
 _UNIT_FAILED = ("02", "21", "22", "23", "42")
+# Serialization failure, deadlock, a lock that was not granted in time.
+_CONTENDED = ("40001", "40P01", "55P03")
+_SETTINGS = {
+    # Shorter than the server's deadlock_timeout of a second, so that a deadlock delays nobody for that long.
+    "lock_timeout": "500ms",
+    # A process that is frozen in a transaction keeps its locks no longer.
+    "idle_in_transaction_session_timeout": "2s",
+    # The statements each see what is committed by then, whatever the server's default is.
+    "default_transaction_isolation": "read committed",
+}
 
 # In one round trip. The values are numbers and an id of ours.
 _BEGIN = (
@@ -69,7 +78,7 @@ def connect(server: Server, *, pool: int) -> AsyncEngine:
     """At most `pool` connections. No statement waits much longer than three seconds; errors hide the values."""
     return create_async_engine(
         "postgresql+asyncpg://",
-        creator=_creator(server, settings={"lock_timeout": "2s"}, seconds=ANSWER_SECONDS),
+        creator=_creator(server, settings=_SETTINGS, seconds=ANSWER_SECONDS),
         pool_size=pool,
         max_overflow=0,
         pool_use_lifo=True,  # the connection used last has prepared the statements
@@ -79,13 +88,14 @@ def connect(server: Server, *, pool: int) -> AsyncEngine:
 
 
 def connect_once(server: Server) -> AsyncEngine:
-    """A new connection for each use, without a statement timeout."""
-    unhurried = {"statement_timeout": "0", "lock_timeout": "0"}
-    creator = _creator(server, settings=unhurried)
+    """A new connection for each use."""
+    creator = _creator(server)
     return create_async_engine("postgresql+asyncpg://", creator=creator, poolclass=NullPool, hide_parameters=True)
 
 
-def _creator(server: Server, *, settings: dict[str, str], seconds: float | None = None) -> Callable[[], Any]:
+def _creator(
+    server: Server, *, settings: dict[str, str] | None = None, seconds: float | None = None
+) -> Callable[[], Any]:
     """Like SQLAlchemy's own creator for an `async_creator`, which cannot pass arguments to its adapter."""
     driver: Any = PGDialect_asyncpg.import_dbapi()  # type: ignore[no-untyped-call]
     # In another session a prepared statement is unknown, or is another client's statement.
@@ -101,8 +111,17 @@ def _creator(server: Server, *, settings: dict[str, str], seconds: float | None 
 
 def _breaks_batch(error: Exception) -> bool:
     if isinstance(error, DBAPIError):
-        return not (getattr(error.orig, "sqlstate", None) or "").startswith(_UNIT_FAILED)
+        return not _sqlstate(error).startswith((*_UNIT_FAILED, *_CONTENDED))
     return isinstance(error, AWAY)
+
+
+def contended(error: Exception) -> bool:
+    """See `batch.Database`."""
+    return isinstance(error, DBAPIError) and _sqlstate(error) in _CONTENDED
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 class PostgresEngine:
@@ -111,7 +130,6 @@ class PostgresEngine:
     def __init__(
         self,
         database: AsyncEngine,
-        lock: ActiveLock,
         keyring: Keyring,
         digests: Digests,
         end_process: Callable[[str], None],
@@ -127,7 +145,6 @@ class PostgresEngine:
         # COMMIT are saved. A pooler may prepare and run a statement in different sessions if no transaction keeps it.
         self._reads = database if multiplexed else database.execution_options(isolation_level="AUTOCOMMIT")
         self.statements = Statements(database.dialect)
-        self._lock = lock
         self._keyring = keyring
         self._digests = digests
         self._loop = asyncio.get_running_loop()
@@ -140,13 +157,13 @@ class PostgresEngine:
         if self._closed:
             raise StoreUnavailable
         future: asyncio.Future[T] = self._loop.create_future()
-        self._writer_of(person_id).put(self._work(unit, future))
+        self._writer_of(person_id).put(self._work(unit, future, person_id))
         return await future
 
     def write_behind(self, unit: Callable[[Tx], Any], person_id: str = "") -> None:
         if self._closed:
             raise StoreUnavailable
-        self._writer_of(person_id).put_behind(self._work(unit, None))
+        self._writer_of(person_id).put_behind(self._work(unit, None, person_id))
 
     async def write_apart(self, unit: Callable[[Tx], T]) -> T:
         if self._closed:
@@ -159,18 +176,23 @@ class PostgresEngine:
         return await self._run(self._reads, unit, tries=2)
 
     async def _run(self, database: AsyncEngine, unit: Callable[[Tx], T], tries: int = 1) -> T:
-        try:
-            async with database.begin() as connection:
-                result = await _run_on(connection, lambda sync: unit(self._tx(sync)))
-        except AWAY as error:
-            if not _breaks_batch(error):
-                raise
-            if tries > 1 and getattr(error, "connection_invalidated", False):
-                return await self._run(database, unit, tries - 1)
-            self._reading.met(why(error))
-            raise StoreUnavailable from None
-        self._reading.over()
-        return result
+        expires = self._loop.time() + PATIENCE_SECONDS
+        while True:
+            try:
+                async with database.begin() as connection:
+                    result = await _run_on(connection, lambda sync: unit(self._tx(sync)))
+            except AWAY as error:
+                if contended(error) and self._loop.time() < expires:
+                    continue
+                if not (contended(error) or _breaks_batch(error)):
+                    raise
+                if tries > 1 and getattr(error, "connection_invalidated", False):
+                    tries -= 1
+                    continue
+                self._reading.met(why(error))
+                raise StoreUnavailable from None
+            self._reading.over()
+            return result
 
     async def vacuum(self) -> str:
         await self.write_apart(statistics.renew)
@@ -178,19 +200,18 @@ class PostgresEngine:
         return "run VACUUM FULL on the tables message, reply, reply_part and dead_letter in a quiet hour"
 
     async def close(self) -> None:
-        """Commit the queued units, then disconnect and let a standby take over."""
+        """Commit the queued units, then disconnect."""
         if self._closed:
             return
         self._closed = True
         await asyncio.gather(*(writer.close() for writer in self._writers))
         await self._database.dispose()
-        await self._lock.release()
 
     def _writer_of(self, person_id: str) -> Gathering:
         return self._writers[zlib.crc32(person_id.encode()) % len(self._writers)].gathering
 
-    def _work(self, unit: Callable[[Tx], Any], future: asyncio.Future[Any] | None) -> Work:
-        return Work(unit, future, expires=self._loop.time() + PATIENCE_SECONDS)
+    def _work(self, unit: Callable[[Tx], Any], future: asyncio.Future[Any] | None, key: str) -> Work:
+        return Work(unit, future, self._loop.time() + PATIENCE_SECONDS, key)
 
     def _tx(self, connection: Connection) -> Tx:
         return Tx(connection, self.statements, self._keyring, self._digests)
@@ -239,17 +260,21 @@ class Writer:
             await self._connection.close()
 
     async def _run(self) -> None:
-        while (works := await self._works.get()) is not None:
+        again: list[Work] = []
+        while works := again or await self._works.get():
             while len(works) < BATCH and not self._works.empty():
                 more = self._works.get_nowait()
                 if more is None:
                     self._works.put_nowait(None)
                     break
                 works += more
-            await self._commit([work for work in works if work.wanted])
+            again = await self._commit([work for work in works if work.wanted])
 
-    async def _commit(self, works: list[Work]) -> None:
-        """Retry until the batch is committed, or is certainly not committed and has expired."""
+    async def _commit(self, works: list[Work]) -> list[Work]:
+        """Retry until the batch is committed, or is certainly not committed and has expired.
+
+        Returns the units to repeat in the next batch.
+        """
         self._mark.batch += 1
         self._mark.doubtful = False
         while True:
@@ -258,25 +283,27 @@ class Writer:
                 batch.refuse(late, StoreUnavailable)
                 works = [work for work in works if work not in late]
             if not works:
-                return
+                return []
             try:
-                await self._try(works)
+                again = await self._try(works)
             except AWAY as error:
                 self._writing.met(why(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
                 logger.exception("storage: a batch failed permanently")
                 batch.refuse(works, StoreUnavailable)
-                return
+                return []
             else:
                 self._writing.over()
-                batch.answer(works)
-                return
+                batch.answer(work for work in works if not work.again)
+                return again
 
-    async def _try(self, works: list[Work]) -> None:
+    async def _try(self, works: list[Work]) -> list[Work]:
         connection = await self._connected()
         try:
-            await connection.run_sync(lambda sync: batch.commit(works, _Transactions(sync, self._mark, self._tx)))
+            return await connection.run_sync(
+                lambda sync: batch.commit(works, _Transactions(sync, self._mark, self._tx))
+            )
         except AWAY:
             await self._disconnect()
             raise
@@ -346,6 +373,9 @@ class _Transactions:
 
     def breaks_batch(self, error: Exception) -> bool:
         return _breaks_batch(error)
+
+    def contended(self, error: Exception) -> bool:
+        return contended(error)
 
     def _send(self, commands: str) -> str:
         """Send them in one round trip. Returns the tag of the last one."""

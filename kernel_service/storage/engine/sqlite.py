@@ -163,6 +163,9 @@ class _Writer:
     def breaks_batch(self, error: Exception) -> bool:
         return _breaks_batch(error)
 
+    def contended(self, _: Exception) -> bool:
+        return False  # this is the only process that writes
+
     def connect(self) -> Connection:
         if self._connection is None:
             self._connection = self._database.connect().execution_options(immediate=True)

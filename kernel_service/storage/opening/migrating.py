@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 SCHEMA_NUMBER = 28
 # The oldest program that can use the schema of that migration.
 OLDEST_READER = 27
-_LOCK = 0x6D696772617465  # "migrate"
+_LOCK = text(f"SELECT pg_advisory_xact_lock({0x6D696772617465})")  # "migrate"
+# Waiting for another process that migrates may take as long as it needs. A frozen one loses its transaction.
+_UNHURRIED = text(
+    "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),"
+    " set_config('idle_in_transaction_session_timeout', '10s', true)"
+)
+# While this process waits for a table, every later statement on that table waits as well.
+_HURRIED = text("SELECT set_config('lock_timeout', '1s', true)")
 
 
 class SchemaTooNewError(RuntimeError):
@@ -39,7 +46,8 @@ def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
     Raises `SchemaTooNewError`, `SealingKeyUnknown`.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        for statement in (_UNHURRIED, _LOCK, _HURRIED):
+            connection.execute(statement)
     migrate(connection)
     statistics.settle(connection)
     wraps.check(connection, master_keys)

@@ -1,4 +1,4 @@
-"""Open the store of a database URL: become its only process, migrate it, read its keys, start its writers."""
+"""Open the store of a database URL: migrate it, read its keys, start its writers."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ async def open_store(
     retention: RetentionPolicy = _FOR_GOOD,
     end_process: Callable[[str], None] = batch.end_process,
 ) -> Store:
-    """`url` is `sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
+    """`url` is `sqlite:///path`, of which this becomes the only process, or `postgresql://…`.
 
     At most `media_bytes` of people's files are kept at a time, and `media_bytes_per_person` of each person. After
-    `weak_ids` a weak id matches no person. `pool` connections go to PostgreSQL, and one more for the lock of the active
-    process, over `direct_url` if that differs from `url`.
+    `weak_ids` a weak id matches no person. `pool` connections go to PostgreSQL. `direct_url` leads to the
+    same database if `url` leads to a pooler in transaction mode.
 
     Raises `DatabaseInUseError`, `DatabaseUnfitError`, `SchemaTooNewError`, `SealingKeyUnknown`, and `ValueError` for
     another URL.

@@ -1,4 +1,4 @@
-"""Open a PostgreSQL database: become its active process, or wait; migrate it, read its keys.
+"""Open a PostgreSQL database that other processes may have open: migrate it, read its keys.
 
 Problems of the server, of a pooler or of permissions are reported here, before any request is served.
 """
@@ -6,6 +6,7 @@ Problems of the server, of a pooler or of permissions are reported here, before 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from kernel_service.storage.engine import pooler, postgres
-from kernel_service.storage.engine.active_lock import LOCK, ActiveLock
 from kernel_service.storage.engine.engine import Keyring
 from kernel_service.storage.engine.pooler import SessionKind
 from kernel_service.storage.engine.postgres_server import LOST, ReadOnlyServerError, Server, why
@@ -23,11 +23,14 @@ from kernel_service.storage.opening.migrating import prepare
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    import asyncpg
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
 
 URL, DIRECT_URL, POOL = "KERNEL_DATABASE_URL", "KERNEL_DATABASE_DIRECT_URL", "KERNEL_DATABASE_POOL"
+_TRIES, _PAUSE_SECONDS = 20, 0.2
+_TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1)"
 _INSUFFICIENT_PRIVILEGE, _NO_SCHEMA, _READ_ONLY = "42501", "3F000", "25006"
 
 
@@ -38,32 +41,21 @@ class DatabaseUnfitError(RuntimeError):
 async def open_postgres(
     url: str, master_keys: MasterKeys, end_process: Callable[[str], None], *, direct_url: str = "", pool: int
 ) -> postgres.PostgresEngine:
-    """Raises `DatabaseUnfitError`, and `ValueError` for a URL that cannot be read."""
+    """Raises `DatabaseUnfitError`, `SchemaTooNewError`, and `ValueError` for a URL that cannot be read."""
     server, direct = await _servers(url, direct_url)
-    async with _told(DIRECT_URL if direct_url else URL):
-        lock = await ActiveLock.take(direct, end_process)
-    try:
-        if direct_url:
-            await _check_other_way(server)
-        digests = await _prepare(direct, master_keys)
-        database = postgres.connect(server, pool=pool)
-        await _open_pool(database, pool)
-    except BaseException:
-        await lock.release()
-        raise
+    if direct_url:
+        await _check_same_database(server, direct)
+    digests = await _prepare(direct, master_keys)
+    database = postgres.connect(server, pool=pool)
+    await _open_pool(database, pool)
     keyring = Keyring(master_keys)
-    return postgres.PostgresEngine(database, lock, keyring, digests, end_process, multiplexed=server.multiplexed)
+    return postgres.PostgresEngine(database, keyring, digests, end_process, multiplexed=server.multiplexed)
 
 
 async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
-    """The server for transactions, and the one for connections that need a session."""
+    """The server for transactions, and the one for connections that need a session, if there is one."""
     server = await _looked_at(url, URL)
     if not direct_url:
-        if server.multiplexed:
-            raise DatabaseUnfitError(
-                f"{URL} leads to a pooler in transaction mode, where the lock of the active process cannot be held:"
-                f" set {DIRECT_URL} to the server itself, or to a pooler in session mode"
-            )
         return server, server
     direct = await _looked_at(direct_url, DIRECT_URL)
     if direct.multiplexed:
@@ -80,29 +72,42 @@ async def _looked_at(url: str, setting: str) -> Server:
         return replace(server, multiplexed=await pooler.look(server) is SessionKind.PER_TRANSACTION)
 
 
-async def _check_other_way(server: Server) -> None:
-    """The direct URL leads to the same database: the lock that is held over it cannot be taken over the other URL."""
-    async with _told(URL):
+async def _check_same_database(server: Server, direct: Server) -> None:
+    """A lock that is held in a transaction over the one URL cannot be taken over the other one."""
+    number = secrets.randbits(62)
+    async with _look(direct, DIRECT_URL) as holder, _look(server, URL) as other:
+        await holder.fetchval(_TRY_LOCK, number)
+        if await other.fetchval("SELECT current_setting('transaction_read_only')") == "on":
+            raise ReadOnlyServerError
+        if await other.fetchval(_TRY_LOCK, number):
+            raise DatabaseUnfitError(f"{DIRECT_URL} and {URL} lead to different databases")
+
+
+@asynccontextmanager
+async def _look(server: Server, setting: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection in a transaction."""
+    async with _told(setting):
         connection = await server.connect("look", seconds=postgres.ANSWER_SECONDS)
         try:
             async with connection.transaction():
-                if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
-                    raise DatabaseUnfitError(f"{DIRECT_URL} and {URL} lead to different databases")
-                if await connection.fetchval("SELECT current_setting('transaction_read_only')") == "on":
-                    raise ReadOnlyServerError
+                yield connection
         finally:
             connection.terminate()
 
 
 async def _prepare(server: Server, master_keys: MasterKeys) -> Digests:
     database = postgres.connect_once(server)
-    try:
-        async with database.begin() as connection:
-            return await connection.run_sync(prepare, master_keys)
-    except DBAPIError as error:
-        raise DatabaseUnfitError(_unprepared(error)) from None
-    except LOST as error:
-        raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            async with database.begin() as connection:
+                return await connection.run_sync(prepare, master_keys)
+        except DBAPIError as error:
+            if not (tries_left and postgres.contended(error)):
+                raise DatabaseUnfitError(_unprepared(error)) from None
+        except LOST as error:
+            raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
+        await asyncio.sleep(_PAUSE_SECONDS)
+    raise AssertionError
 
 
 def _unprepared(error: DBAPIError) -> str:
@@ -114,6 +119,11 @@ def _unprepared(error: DBAPIError) -> str:
         )
     if sqlstate == _READ_ONLY:
         return "the database cannot be migrated: the server is read-only"
+    if postgres.contended(error):
+        return (
+            "the database cannot be migrated: another transaction keeps its tables locked (pg_stat_activity shows it):"
+            " end it, or start again later"
+        )
     return f"the database cannot be migrated: {why(error)}"
 
 

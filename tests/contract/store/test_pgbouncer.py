@@ -65,22 +65,24 @@ async def test_with_dedicated_sessions(sessions: str) -> None:
     await work(sessions)
 
 
-async def test_a_session_per_transaction_needs_a_direct_url_for_the_lock(transactions: str, postgres_url: str) -> None:
+async def test_a_session_per_transaction(transactions: str, postgres_url: str) -> None:
     assert await pooler.look(Server(parse(transactions))) is SessionKind.PER_TRANSACTION
-    with pytest.raises(DatabaseUnfitError, match=r"transaction mode.*: set KERNEL_DATABASE_DIRECT_URL to the server"):
-        await open_store(transactions, keys("test"))
     with pytest.raises(DatabaseUnfitError, match="KERNEL_DATABASE_DIRECT_URL leads to a pooler in transaction mode"):
         await open_store(transactions, keys("test"), direct_url=transactions)
+    await work(transactions)
     await work(transactions, direct_url=postgres_url)
 
 
-async def test_two_processes_by_different_urls_exclude_each_other(sessions: str, postgres_url: str) -> None:
-    """There is one lock, whichever URL takes it."""
-    first = await open_store(sessions, keys("test"))
-    second = asyncio.create_task(open_store(postgres_url, keys("test")))
-    assert await asyncio.wait([second], timeout=1) == (set(), {second})
-    await first.close()
-    await (await second).close()
+@pytest.mark.parametrize("limit", ["100ms", "1s"])
+async def test_a_schema_is_made_through_a_session_per_transaction(
+    postgres: Callable[[str], str], empty_postgres_url: str, limit: str
+) -> None:
+    name = empty_postgres_url.partition("?")[0].rpartition("/")[2]
+    await command(postgres("postgres"), f"ALTER DATABASE {name} SET statement_timeout = '{limit}'")
+    with bouncer(empty_postgres_url, "transaction") as running:
+        stores = await asyncio.gather(*(open_store(running.url, keys("test"), pool=2) for _ in range(2)))
+        for store in stores:
+            await store.close()
 
 
 async def test_both_urls_must_lead_to_the_same_database(

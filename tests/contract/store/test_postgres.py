@@ -1,10 +1,8 @@
-"""PostgreSQL's failure modes: a lost answer to COMMIT, an unavailable server, a second process."""
+"""PostgreSQL's failure modes: a lost answer to COMMIT, an unavailable server; and several processes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +11,6 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn
-from kernel_service.storage.engine import active_lock
 from kernel_service.storage.engine import postgres as engine
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.opening.postgres import DatabaseUnfitError
@@ -21,7 +18,7 @@ from tests.contract.store.conftest import keys
 from tests.line import Line, line_to
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from kernel_service.storage.store import Store
@@ -79,54 +76,12 @@ async def test_an_outage_is_reported_and_ends(
     assert len(waiting) == 2
 
 
-@contextlib.contextmanager
-def told(words: str) -> Iterator[asyncio.Event]:
-    """Set once the store logs these words."""
-    event, handler = asyncio.Event(), logging.Handler()
-    handler.emit = lambda record: event.set() if words in record.getMessage() else None  # type: ignore[method-assign]
-    logger = logging.getLogger("kernel_service.storage")
-    logger.addHandler(handler)
-    try:
-        yield event
-    finally:
-        logger.removeHandler(handler)
-
-
-async def test_the_lock_is_acquired_again_after_a_broken_connection(store: Store, line: tuple[Line, str]) -> None:
-    with told("can hold the active lock again") as held_again:
-        line[0].break_all()
-        await held_again.wait()
-    await say(store, "m1")
-
-
-async def test_a_process_ends_when_another_became_the_active_one(
-    line: tuple[Line, str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(active_lock, "_PAUSE_SECONDS", 0.01)
-    reasons: asyncio.Queue[str] = asyncio.Queue()
-    first = await open_store(line[1], keys("test"), end_process=reasons.put_nowait)
-    line[0].down = True
-    with told("stands by") as stands_by:
-        opening = asyncio.create_task(open_store(postgres_url, keys("test")))
-        await stands_by.wait()
-    line[0].break_all()
-    second = await opening
-    line[0].down = False
-    assert "active" in await reasons.get()
-    await first.close()
-    await second.close()
-
-
-async def test_a_second_process_stands_by_until_the_first_ends(postgres_url: str) -> None:
-    first = await open_store(postgres_url, keys("test"))
-    with told("stands by") as stands_by:
-        second = asyncio.create_task(open_store(postgres_url, keys("test")))
-        await stands_by.wait()
-    assert not second.done()
-    await first.close()
-    store = await second
-    await store.ping()
-    await store.close()
+async def test_several_processes_that_start_together_share_the_database(empty_postgres_url: str) -> None:
+    stores = await asyncio.gather(*(open_store(empty_postgres_url, keys("test"), pool=2) for _ in range(3)))
+    people = {await say(store, f"m{number}") for number, store in enumerate(stores)}
+    assert len(people) == 1
+    for store in stores:
+        await store.close()
 
 
 async def test_a_missing_server_is_reported(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from kernel_service.errors import Busy
 from kernel_service.ports.messages import Reply, Usage
 from kernel_service.ports.spending import Budgets, BudgetSpentError, Estimate
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.storage.engine.active_lock import ActiveLock
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.usage.reservations import LOST_SECONDS, UNDER_WAY_SECONDS
 from tests.contract.store.conftest import keys
@@ -57,19 +56,8 @@ async def test_a_hundred_concurrent_requests_reserve_no_more_than_the_budget(sto
     assert await store.spending.spent_today(None, now=NOW) == 700 * 10
 
 
-class _NoLock:
-    async def release(self) -> None: ...
-
-
-async def test_two_processes_reserve_no_more_than_the_budget(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As with replicas: each has separate writers, and only the database sees both."""
-
-    async def take(*_: object) -> _NoLock:
-        return _NoLock()
-
-    monkeypatch.setattr(ActiveLock, "take", take)
+async def test_two_processes_reserve_no_more_than_the_budget(postgres_url: str) -> None:
+    """Each has separate writers, and only the database sees both."""
     stores = [await open_store(postgres_url, keys("test")) for _ in range(2)]
     try:
         crowd = await people(stores[0], 60)
