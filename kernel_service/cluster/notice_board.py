@@ -55,7 +55,10 @@ class NoticeBoard:
 
     def _look(self) -> None:
         for handler in self._missed:
-            handler()
+            try:
+                handler()
+            except Exception:
+                log.exception("handler of missed notices failed")
 
 
 def _text(notice: Notice) -> str:

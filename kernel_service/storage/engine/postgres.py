@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.notices import NoticeTransport
     from kernel_service.storage.engine.engine import Keyring, T
+    from kernel_service.storage.engine.postgres_notices import PostgresNotices
     from kernel_service.storage.engine.postgres_server import Server
     from kernel_service.storage.sealing.ciphers import Digests
 
@@ -133,12 +134,14 @@ class PostgresEngine:
         keyring: Keyring,
         digests: Digests,
         end_process: Callable[[str], None],
+        notices: PostgresNotices | None,
         *,
         multiplexed: bool = False,
     ) -> None:
         """`multiplexed`: see `Server`."""
         self.is_shared = True
-        self.notices: NoticeTransport | None = None
+        self.notices: NoticeTransport | None = notices
+        self._notices = notices
         self.end_process = end_process
         self._database = database
         # The statements of a read each see what is committed by then, in a transaction or not. Without one, BEGIN and
@@ -206,6 +209,8 @@ class PostgresEngine:
         self._closed = True
         await asyncio.gather(*(writer.close() for writer in self._writers))
         await self._database.dispose()
+        if self._notices is not None:
+            await self._notices.close()
 
     def _writer_of(self, person_id: str) -> Gathering:
         return self._writers[zlib.crc32(person_id.encode()) % len(self._writers)].gathering

@@ -6,6 +6,7 @@ Problems of the server, of a pooler or of permissions are reported here, before 
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from kernel_service.storage.engine import pooler, postgres
 from kernel_service.storage.engine.engine import Keyring
 from kernel_service.storage.engine.pooler import SessionKind
+from kernel_service.storage.engine.postgres_notices import PostgresNotices
 from kernel_service.storage.engine.postgres_server import LOST, ReadOnlyServerError, Server, why
 from kernel_service.storage.engine.postgres_url import parse
 from kernel_service.storage.opening.migrating import prepare
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
+
+logger = logging.getLogger(__name__)
 
 URL, DIRECT_URL, POOL = "KERNEL_DATABASE_URL", "KERNEL_DATABASE_DIRECT_URL", "KERNEL_DATABASE_POOL"
 _TRIES, _PAUSE_SECONDS = 20, 0.2
@@ -46,10 +50,16 @@ async def open_postgres(
     if direct_url:
         await _check_same_database(server, direct)
     digests = await _prepare(direct, master_keys)
+    notices = await _connect_notices(direct, DIRECT_URL if direct_url else URL)
     database = postgres.connect(server, pool=pool)
-    await _open_pool(database, pool)
+    try:
+        await _open_pool(database, pool)
+    except BaseException:
+        if notices is not None:
+            await notices.close()
+        raise
     keyring = Keyring(master_keys)
-    return postgres.PostgresEngine(database, keyring, digests, end_process, multiplexed=server.multiplexed)
+    return postgres.PostgresEngine(database, keyring, digests, end_process, notices, multiplexed=server.multiplexed)
 
 
 async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
@@ -95,19 +105,18 @@ async def _look(server: Server, setting: str) -> AsyncIterator[asyncpg.Connectio
             connection.terminate()
 
 
-async def _prepare(server: Server, master_keys: MasterKeys) -> Digests:
+async def _prepare(server: Server, master_keys: MasterKeys, tries: int = _TRIES) -> Digests:
     database = postgres.connect_once(server)
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            async with database.begin() as connection:
-                return await connection.run_sync(prepare, master_keys)
-        except DBAPIError as error:
-            if not (tries_left and postgres.contended(error)):
-                raise DatabaseUnfitError(_unprepared(error)) from None
-        except LOST as error:
-            raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
-        await asyncio.sleep(_PAUSE_SECONDS)
-    raise AssertionError
+    try:
+        async with database.begin() as connection:
+            return await connection.run_sync(prepare, master_keys)
+    except DBAPIError as error:
+        if tries == 1 or not postgres.contended(error):
+            raise DatabaseUnfitError(_unprepared(error)) from None
+    except LOST as error:
+        raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
+    await asyncio.sleep(_PAUSE_SECONDS)  # running processes write between two tries
+    return await _prepare(server, master_keys, tries - 1)
 
 
 def _unprepared(error: DBAPIError) -> str:
@@ -127,6 +136,19 @@ def _unprepared(error: DBAPIError) -> str:
     return f"the database cannot be migrated: {why(error)}"
 
 
+async def _connect_notices(direct: Server, setting: str) -> PostgresNotices | None:
+    if direct.multiplexed:
+        logger.warning(
+            "storage: %s leads to a pooler in transaction mode, through which processes cannot notify each other. What"
+            " one leaves to another waits up to two seconds. Set %s to avoid that",
+            URL,
+            DIRECT_URL,
+        )
+        return None
+    async with _told(setting):
+        return await PostgresNotices.connect(direct)
+
+
 async def _open_pool(database: AsyncEngine, pool: int) -> None:
     """Open all connections at once, so that a connection limit is noticed now and not under load."""
     opened = await asyncio.gather(*(database.connect() for _ in range(pool)), return_exceptions=True)
@@ -138,8 +160,9 @@ async def _open_pool(database: AsyncEngine, pool: int) -> None:
         await database.dispose()
         granted = pool - len(failed)
         raise DatabaseUnfitError(
-            f"{URL}: of {pool} connections {granted} were granted ({why(failed[0])}): allow more (PostgreSQL's"
-            f" max_connections, the role's or the pooler's limit), or set {POOL}"
+            f"{URL}: of {pool} connections {granted} were granted ({why(failed[0])}). Each process needs {pool}, and"
+            " one more for notices: allow more (PostgreSQL's max_connections, the role's or the pooler's limit), or set"
+            f" {POOL}"
         )
 
 

@@ -41,12 +41,12 @@ def sessions(postgres_url: str) -> Iterator[str]:
         yield running.url
 
 
-async def work(url: str, **more: str) -> None:
+async def work(url: str, message_id: str = "m1", **more: str) -> None:
     """Many people at once, more than there are connections."""
     store = await open_store(url, keys("test"), **more)  # type: ignore[arg-type]
 
     async def answered(number: int) -> str:
-        owner = await own(store, await say(store, "m1", f"test:{number}"))
+        owner = await own(store, await say(store, message_id, f"test:{number}"))
         await owner.end(await owner.open())
         return owner.person_id
 
@@ -70,7 +70,7 @@ async def test_a_session_per_transaction(transactions: str, postgres_url: str) -
     with pytest.raises(DatabaseUnfitError, match="KERNEL_DATABASE_DIRECT_URL leads to a pooler in transaction mode"):
         await open_store(transactions, keys("test"), direct_url=transactions)
     await work(transactions)
-    await work(transactions, direct_url=postgres_url)
+    await work(transactions, "m2", direct_url=postgres_url)
 
 
 @pytest.mark.parametrize("limit", ["100ms", "1s"])
