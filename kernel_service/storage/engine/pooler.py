@@ -1,6 +1,6 @@
 """Detects a pooler between this process and the server, and whether it gives each transaction another session.
 
-Notices need a session of their own. Behind such a pooler LISTEN would seem to work, and hear nothing.
+Notices need a dedicated session. Behind such a pooler LISTEN would seem to work, and hear nothing.
 """
 
 from __future__ import annotations

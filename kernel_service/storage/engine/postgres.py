@@ -59,7 +59,7 @@ _UNIT_FAILED = ("02", "21", "22", "23", "42")
 # Serialization failure, deadlock, a lock that was not granted in time.
 _CONTENDED = ("40001", "40P01", "55P03")
 _SETTINGS = {
-    # Shorter than the server's deadlock_timeout of a second, so that a deadlock delays nobody for that long.
+    # Shorter than the server's deadlock_timeout of a second, so that a deadlock delays no unit for that long.
     "lock_timeout": "500ms",
     # A process that is frozen in a transaction keeps its locks no longer.
     "idle_in_transaction_session_timeout": "2s",

@@ -139,8 +139,8 @@ def _unprepared(error: DBAPIError) -> str:
 async def _connect_notices(direct: Server, setting: str) -> PostgresNotices | None:
     if direct.multiplexed:
         logger.warning(
-            "storage: %s leads to a pooler in transaction mode, through which processes cannot notify each other. What"
-            " one leaves to another waits up to two seconds. Set %s to avoid that",
+            "storage: %s leads to a pooler in transaction mode, through which processes cannot notify each other: work"
+            " that one leaves to another waits up to two seconds. Set %s to avoid that",
             URL,
             DIRECT_URL,
         )

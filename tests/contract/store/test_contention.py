@@ -1,4 +1,4 @@
-"""Locks that another process holds: the units that meet them are repeated, and nobody else waits or fails."""
+"""Locks that another process holds: the units that meet them are repeated, and no other unit fails."""
 
 from __future__ import annotations
 

@@ -95,9 +95,7 @@ async def test_reads_do_not_fail_on_idle_connections_that_died(postgres_url: str
 
 
 @pytest.mark.parametrize("limit", ["100ms", "1s"])
-async def test_a_short_statement_timeout_does_not_stop_the_migration(
-    empty_postgres_url: str, limit: str
-) -> None:
+async def test_a_short_statement_timeout_does_not_stop_the_migration(empty_postgres_url: str, limit: str) -> None:
     store = await open_store(f"{empty_postgres_url}&options=-c%20statement_timeout%3D{limit}", keys("test"))
     await say(store, "m1")
     await store.close()
