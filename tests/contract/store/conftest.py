@@ -9,12 +9,10 @@ import uuid
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
 
-from kernel_service.storage.engine import active_lock
 from kernel_service.storage.engine.database_url import is_sqlite
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
@@ -113,18 +111,11 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def two_nodes(
-    store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[Store, Store]]:
+async def two_nodes(store: Store, database_url: str) -> AsyncIterator[tuple[Store, Store]]:
     """The stores of two nodes: on PostgreSQL each has its own engine; SQLite has one process."""
     if is_sqlite(database_url):
         yield store, store
         return
-    monkeypatch.setattr(active_lock.ActiveLock, "take", _no_lock)
     other = await open_store(database_url, keys("test"), pool=4)
     yield store, other
     await other.close()
-
-
-async def _no_lock(*_: object) -> AsyncMock:
-    return AsyncMock()
