@@ -1,14 +1,17 @@
 """`python -m serving.own_certificate KEY CERTIFICATE NAME…`: makes both files (PEM) for the names, if one is missing.
 
 The certificate is self-signed: clients of the service take it as the authority (KERNEL_TLS_CA). So there is no
-separate authority key to protect. To make a new pair, delete both files and restart both services.
+separate authority key to protect. To make a new pair, delete both files and restart both services. Services
+that share the files may start at once: one of them makes the pair.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import os
 import sys
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from serving.private_files import close_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _VALID: Final = dt.timedelta(days=3650)
 _CLOCKS_DIFFER: Final = dt.timedelta(days=1)
@@ -47,8 +50,28 @@ def main(arguments: Sequence[str]) -> int:
 def ensure(key_file: Path, certificate_file: Path, names: Sequence[str]) -> None:
     """Create both files if one is missing. The certificate is written last: if it exists, so does its key."""
     close_file(key_file)
-    if key_file.exists() and certificate_file.exists():
-        return
+    if not _both_exist(key_file, certificate_file):
+        with _locked(key_file.parent):
+            if not _both_exist(key_file, certificate_file):
+                _make(key_file, certificate_file, names)
+
+
+def _both_exist(key_file: Path, certificate_file: Path) -> bool:
+    return key_file.exists() and certificate_file.exists()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Until the block is left, other processes wait here. The lock ends with its process."""
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _make(key_file: Path, certificate_file: Path, names: Sequence[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem, pkcs8, bare = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     certificate_file.unlink(missing_ok=True)

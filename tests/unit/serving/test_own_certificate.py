@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,11 @@ def test_a_failure_is_reported_on_stderr(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr
+
+
+def test_services_that_start_at_once_share_one_pair(tmp_path: Path) -> None:
+    for round_ in range(5):
+        pair = tmp_path / f"{round_}.key", tmp_path / f"{round_}.pem"
+        with ThreadPoolExecutor(8) as services:
+            list(services.map(lambda _: ensure(*pair, NAMES), range(8)))  # noqa: B023 - the round waits for them
+        ssl.create_default_context().load_cert_chain(pair[1], pair[0])  # SSLError: they do not belong together
