@@ -105,9 +105,9 @@ greet() {
 	else
 		echo "Ready. In Meta's app dashboard enter https://<your host>/webhook and your WHATSAPP_VERIFY_TOKEN."
 	fi
-	echo "WhatsApp's webhook: $(address whatsapp_gateway 8080)/webhook"
+	echo "WhatsApp's webhook: $(address proxy 8080)/webhook"
 	public=$(setting CONNECT_PUBLIC_URL)
-	echo "Connect pages:      ${public:-$(address kernel_service 8081)}/connect/…"
+	echo "Connect pages:      ${public:-$(address proxy 8081)}/connect/…"
 	echo "Put your https proxy before both. \`make down\` ends the containers and keeps what they stored."
 }
 

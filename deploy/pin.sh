@@ -29,3 +29,4 @@ pin() {
 
 pin Dockerfile "ARG BASE=" python:
 pin docker-compose.yml "image: " postgres:
+pin docker-compose.yml "image: " haproxy:

@@ -24,7 +24,7 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
-SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "emulators"}
+SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "proxy", "emulators"}
 LONGEST_UP = 900
 LONGEST_RESTART = 60
 MOST_TO_NOTICE = 15

@@ -22,8 +22,8 @@ case "$*" in
 *" up "*) sleep {takes}; exit {code} ;;
 *ps*) cat states ;;
 *logs*) echo "a line of $(echo "$@" | awk '{{print $NF}}')" ;;
-*"port whatsapp_gateway"*) echo 127.0.0.1:8080 ;;
-*"port kernel_service"*) echo 0.0.0.0:8081 ;;
+*"port proxy 8080"*) echo 127.0.0.1:8080 ;;
+*"port proxy 8081"*) echo 0.0.0.0:8081 ;;
 *"port emulators"*) echo 127.0.0.1:8090 ;;
 esac
 """

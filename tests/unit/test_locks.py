@@ -79,7 +79,7 @@ def test_every_container_is_bounded() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     services = re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", text[text.index("\nservices:") :], re.MULTILINE)
     names = [name for name, body in services if "image:" in body or "<<:" in body]
-    assert names == ["postgres", "kernel_service", "whatsapp_gateway", "emulators"]
+    assert names == ["postgres", "kernel_service", "whatsapp_gateway", "proxy", "emulators"]
     for _, body in services[: len(names)]:
         assert "mem_limit:" in body
         assert "<<: *hardened" in body or "<<: *service" in body
@@ -113,7 +113,7 @@ class Copy:
 
     def images(self) -> set[str]:
         both = (self.folder / "Dockerfile").read_text() + (self.folder / "docker-compose.yml").read_text()
-        return set(re.findall(r"(?:ARG BASE=|image: )((?:python|postgres):\S+)", both))
+        return set(re.findall(r"(?:ARG BASE=|image: )((?:python|postgres|haproxy):\S+)", both))
 
 
 def test_images_are_pinned_and_can_be_pinned_again(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_images_are_pinned_and_can_be_pinned_again(tmp_path: Path) -> None:
     for _ in range(2):
         assert copy.pin().returncode == 0
         assert copy.images() == {f"{image}@{DIGEST}" for image in before}
-    assert len(before) == 2
+    assert len(before) == 3
 
 
 @pytest.mark.parametrize("says", ["exit 1", "echo nothing"])
