@@ -116,6 +116,7 @@ def handled(answer: Answer) -> messages_pb2.HandleMessageResponse:
         duplicate=answer.duplicate,
         replies=[reply(each) for each in answer.replies],
         usage=usage(answer.usage),
+        node_id=answer.home,
     )
 
 

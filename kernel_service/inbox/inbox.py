@@ -84,7 +84,8 @@ class Inbox:
         """Accept a message from its channel; see HandleMessage in the contract."""
         accepted = await self._accept(message)
         if message.reply_mode is ReplyMode.OUTBOX:
-            return Answer(accepted.turn_id, accepted.status, accepted.duplicate)
+            home = self._placement.home_of(accepted.person_id)
+            return Answer(accepted.turn_id, accepted.status, accepted.duplicate, home=home)
         return await self._wait(accepted)
 
     async def stream(self, message: Message) -> AsyncIterator[Durable | Event | TextEvent | Answer]:
@@ -166,5 +167,6 @@ class Inbox:
             with self._waiters.waiting(accepted.seq) as ended:
                 answer = await self._store.answer_of(accepted.person_id, accepted.seq)
                 if answer.status in _ENDED:
-                    return replace(answer, duplicate=accepted.duplicate)
+                    home = self._placement.home_of(accepted.person_id)
+                    return replace(answer, duplicate=accepted.duplicate, home=home)
                 await ended

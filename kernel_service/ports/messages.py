@@ -146,10 +146,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The HandleMessage answer for a message."""
+    """The HandleMessage answer for a message. `home`: the node to which the person's next message best goes."""
 
     turn_id: str
     status: MessageStatus
     duplicate: bool
     replies: tuple[StoredReply, ...] = ()
     usage: Usage = field(default_factory=Usage)
+    home: str = ""

@@ -35,12 +35,14 @@ class Channel:
         self._attach = attach
         self.results: dict[int, channel_pb2.ChannelResult] = {}
         self.items: list[outbox_pb2.PullOutboxResponse] = []
+        self.nodes: list[channel_pb2.ServingNode] = []
+        self.node_id = ""
 
     async def open(self) -> Channel:
         await self.stream.write(channel_pb2.ServeChannelRequest(attach=self._attach))
         first = await self.stream.read()
-        nodes = [channel_pb2.ServingNode(id=first.node_id, address=first.nodes[0].address)]
-        assert first == channel_pb2.ServeChannelResponse(nodes=nodes, node_id=first.node_id)
+        self.nodes, self.node_id = list(first.nodes), first.node_id
+        assert first == channel_pb2.ServeChannelResponse(nodes=self.nodes, node_id=self.node_id)
         return self
 
     async def call(self, **request: Any) -> int:
@@ -258,3 +260,13 @@ async def test_an_attached_stream_may_be_silent_for_longer_than_an_upload(tmp_pa
         assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert (await channel.answer(handle_message=hello())).HasField("handle_message")
         channel.stream.cancel()
+
+
+async def test_an_accepted_message_names_the_node_for_the_next_one(world: World) -> None:
+    channel = await Channel(world.stub).open()
+    assert channel.nodes == [channel_pb2.ServingNode(id=channel.node_id, address=world.kernel_address)]
+    accepted = (await channel.answer(handle_message=hello())).handle_message
+    asked = hello("m-2")
+    asked.reply_mode = messages_pb2.REPLY_MODE_INLINE
+    answered = await world.stub.HandleMessage(asked, metadata=TOKEN)
+    assert [accepted.node_id, answered.node_id] == [channel.node_id] * 2

@@ -179,8 +179,8 @@ class HandleMessageResponse(_message.Message):
     duplicate: _builtins.bool
     """The message had been accepted before."""
     node_id: _builtins.str
-    """The node that runs the person's turns now, a ServingNode.id: a hint for where to send their next message. Any node
-    accepts it. Empty: unknown.
+    """The node that runs the person's turns, unless one has just come or gone; a ServingNode.id. It is a hint for where
+    to send their next message: any node accepts it. Empty: unknown.
     """
     @_builtins.property
     def replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reply]:
