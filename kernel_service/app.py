@@ -9,6 +9,7 @@ import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel_service.api.admin_servicer import AdminServicer
@@ -18,6 +19,7 @@ from kernel_service.api.listener import Listener
 from kernel_service.api.peers import Peers
 from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.clock import SteadyClock
+from kernel_service.cluster.freshness import check_fresh
 from kernel_service.cluster.membership import Membership
 from kernel_service.cluster.notice_board import NoticeBoard
 from kernel_service.cluster.placement import Placement
@@ -107,11 +109,13 @@ async def serve(
         store = await _store(settings, stack)
         membership = await _join(store, stack)
         notices = NoticeBoard(store.engine.notices)
-        clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
+        shared_wall = membership.database_time if store.engine.is_shared else wall
+        clock = SteadyClock(shared_wall, monotonic, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store.outbox, clock), Waiters(), Progress()
         await outbox.take_over()
         queues = _queues(settings)
-        composio = _composio(settings, queues.tools, clock)
+        before_effect = partial(check_fresh, membership)
+        composio = _composio(settings, queues.tools, clock, before_effect)
         stack.push_async_callback(composio.close)
         connections = Connections(composio, store.connections, store.sessions, settings.toolkits())
         nonces = Nonces(await store.keys.secret_for("connect links"))
@@ -133,6 +137,7 @@ async def serve(
             delivery=outbox,
             progress=progress,
             typing=outbox.typing,
+            before_effect=before_effect,
             asks_first=settings.approval_policy(),
             counters=counters,
         )
@@ -189,6 +194,8 @@ async def serve(
             settings.kernel_upload_idle_seconds,
             settings.tls(),
         )
+
+        membership.on_silence(lambda is_silent: listener.health.tell(serves=not is_silent))
 
         async def drain() -> None:
             inbox.close()
@@ -280,8 +287,11 @@ def _queues(settings: Settings) -> VendorQueues:
     )
 
 
-def _composio(settings: Settings, queue: FairQueue, clock: Callable[[], float]) -> Composio:
-    return Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, queue=queue, clock=clock)
+def _composio(
+    settings: Settings, queue: FairQueue, clock: Callable[[], float], before_effect: Callable[[], None]
+) -> Composio:
+    key = settings.composio_api_key.get_secret_value()
+    return Composio(key, settings.composio_base_url, queue=queue, clock=clock, before_effect=before_effect)
 
 
 def _openai(settings: Settings, stack: AsyncExitStack, queue: FairQueue) -> OpenAIClient:

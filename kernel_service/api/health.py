@@ -30,9 +30,15 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc]  # grpc_health is
     def add_to(self, server: grpc.aio.Server) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self, server)
 
-    async def serving(self) -> None:
+    async def serving(self, *, serves: bool = True) -> None:
+        """Report this status. After a graceful shutdown has begun, NOT_SERVING stays."""
+        state = health_pb2.HealthCheckResponse
         for name in SERVING_NAMES:
-            await self.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self.set(name, state.SERVING if serves else state.NOT_SERVING)
+
+    def tell(self, *, serves: bool) -> None:
+        """As `serving`, soon."""
+        self._telling = asyncio.create_task(self.serving(serves=serves))
 
     async def Watch(self, request: Any, context: Any) -> None:
         watch = asyncio.ensure_future(super().Watch(request, context))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -64,6 +64,7 @@ class Listener:
     refused: RefusedTokens
     idle_seconds: float
     tls: tuple[bytes, bytes] | None = None
+    health: Health = field(default_factory=Health)
 
     @asynccontextmanager
     async def serving(self, drain: Callable[[], Awaitable[None]]) -> AsyncIterator[int]:
@@ -71,7 +72,7 @@ class Listener:
 
         Raises `CannotListenError`.
         """
-        health = Health()
+        health = self.health
         interceptor = AuthInterceptor(self.tokens, self.room, self.refused, idle_seconds=self.idle_seconds)
         server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
         served = cast("grpc.aio.Server", _ByName(server))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.cluster import homes
 from kernel_service.errors import KernelError
-from kernel_service.ports.nodes import BEAT_SECONDS, LAPSE_SECONDS, Node
+from kernel_service.ports.nodes import BEAT_SECONDS, GAP_SECONDS, LAPSE_SECONDS, Node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
 """How long a beat may take. A later answer tells nothing about now."""
+_PAUSE_SECONDS = 0.1
 
 
 class Membership:
@@ -49,6 +50,9 @@ class Membership:
         self._alive: frozenset[str] = frozenset({node.id})
         self._homes: tuple[str, ...] = (node.id,)
         self._beat_at = 0.0
+        self._heard_at = self._database_time = 0.0
+        self._was_silent = False
+        self._silence_told: list[Callable[[bool], None]] = []
         self._told: list[Callable[[], None]] = []
         self._buried: list[Callable[[Sequence[str]], None]] = []
         self.channels: Callable[[], Sequence[str]] = tuple
@@ -86,6 +90,14 @@ class Membership:
     def silence(self) -> float:
         """Seconds since this node's last beat, by its own steady clock."""
         return 0.0 if self._alone else self._monotonic() - self._beat_at
+
+    def database_time(self) -> float:
+        """The database's time in epoch seconds, as of the last beat and by this node's steady clock since."""
+        return self._database_time + self._monotonic() - self._heard_at
+
+    def on_silence(self, told: Callable[[bool], None]) -> None:
+        """Call `told` with True when this node has had no beat for GAP_SECONDS, with False at its next beat."""
+        self._silence_told.append(told)
 
     def on_change(self, told: Callable[[], None]) -> None:
         self._told.append(told)
@@ -136,13 +148,22 @@ class Membership:
 
     async def _beat_forever(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            # A beat that was not answered is repeated soon: two that fail may not cost the node its life.
+            await asyncio.sleep(max(_PAUSE_SECONDS, BEAT_SECONDS - self.silence))
             try:
                 await self.beat()
             except (KernelError, TimeoutError):
                 log.warning("no heartbeat: the database does not answer in time")
             except Exception:
                 log.exception("heartbeat failed")
+            self._tell_silence()
+
+    def _tell_silence(self) -> None:
+        is_silent = self.silence >= GAP_SECONDS
+        if is_silent != self._was_silent:
+            self._was_silent = is_silent
+            for told in self._silence_told:
+                told(is_silent)
 
     async def beat(self) -> None:
         """Raises `StoreUnavailable` and `TimeoutError`: no node is judged."""
@@ -156,6 +177,8 @@ class Membership:
 
     def _see(self, beat: Beat, began: float) -> None:
         self._beat_at = began
+        # The answer was made between the two; on average in the middle.
+        self._heard_at, self._database_time = (began + self._monotonic()) / 2, beat.now
         self._show(beat.nodes or (replace(self._node),), beat.buried)
 
     def _show(self, nodes: tuple[Node, ...], dead: Sequence[str] = ()) -> None:

@@ -123,7 +123,10 @@ class Composio:
         execute_timeout: float = 60.0,
         schema_seconds: float = 3600.0,
         clock: Callable[[], float] = time.time,
+        before_effect: Callable[[], None] = lambda: None,
     ) -> None:
+        """`before_effect` is called directly before a tool is executed. It raises Busy if that must not happen now."""
+        self._before_effect = before_effect
         self._wire = Wire(api_key, base_url, timeout=timeout, queue=queue)
         self._execute_timeout = execute_timeout
         self._schema_seconds = schema_seconds
@@ -285,7 +288,11 @@ class Composio:
         body = {"tool_slug": tool, "arguments": arguments, "account": account_id}
         try:
             done = await self._wire.send(
-                "post", f"{_SESSIONS}/{session_id}/execute", body=body, timeout=self._execute_timeout
+                "post",
+                f"{_SESSIONS}/{session_id}/execute",
+                body=body,
+                timeout=self._execute_timeout,
+                admitted=self._before_effect,
             )
         except ComposioRefusedError as refused:
             return ToolResult(refused.explanation or f"The tool refused: {refused.code}.", ok=False)

@@ -28,6 +28,8 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.storable import from_json, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.rate_limits.fair_queue import FairQueue
 
 
@@ -100,15 +102,28 @@ class Wire:
             raise UnansweredError from None
 
     async def send(
-        self, method: str, path: str, *, timeout: float, body: Any = None, query: Any = None, verdict: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        body: Any = None,
+        query: Any = None,
+        verdict: bool = False,
+        admitted: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
-        """`verdict`: a 4xx is the answer to this very request, not a word on our key or on a session."""
+        """`verdict`: a 4xx is the answer to this very request, not a word on our key or on a session.
+
+        `admitted` is called directly before the request, after its wait in the queue. Its error is raised here.
+        """
         options: Any = {"timeout": httpx.Timeout(timeout, connect=min(timeout, 5.0)), "max_retries": 0}
         if query is not None:
             options["params"] = query
         # As JSON has it: what the client would not write must not look as if it had been sent.
         written = orjson.loads(to_json(body))
         await self._queue.acquire()
+        if admitted is not None:
+            admitted()
         try:
             async with asyncio.timeout(timeout):
                 if method == "post":

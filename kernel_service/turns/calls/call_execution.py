@@ -11,6 +11,8 @@ from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.ports.model import FunctionCall
     from kernel_service.ports.tools import Person, Tool
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
@@ -26,11 +28,12 @@ def own_result(sentence: str) -> ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class CallExecution:
-    """Of one person's turn."""
+    """Of one person's turn. `before_effect` raises Busy if a call with side effects must not be made now."""
 
     person: Person
     journal: TurnJournal
     interrupts: InterruptWatcher
+    before_effect: Callable[[], None]
 
     async def run(self, tool: Tool, call: FunctionCall) -> ToolResult:
         """A read-only call may be interrupted and repeated. Busy: the call was not made."""
@@ -38,6 +41,7 @@ class CallExecution:
             return await self.interrupts.wait_for(self._execute(tool, call))
         await self.journal.intend(call.call_id, call.name)
         try:
+            self.before_effect()
             return await self._execute(tool, call)
         except Busy:
             await self.journal.withdraw(call.call_id)

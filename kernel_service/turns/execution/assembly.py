@@ -157,7 +157,7 @@ class _Assembly:
                 titles=Titles(person, transcript, process.toolbox, process.asks_first),
                 interrupts=self._interrupts,
             ),
-            execution=CallExecution(person, self._journal, self._interrupts),
+            execution=CallExecution(person, self._journal, self._interrupts, process.before_effect),
             call_of=process.model.call_of,
             tell=self._reports.happened,
             clock=process.clock,

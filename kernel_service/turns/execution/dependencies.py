@@ -28,7 +28,7 @@ class TurnDependencies:
     """Read by `assembly` alone, which gives each part of a turn the dependencies of that part.
 
     `instructions` are the bot developer's. `clock` returns epoch seconds. `ended` is called with each turn that has
-    ended.
+    ended. `before_effect` raises Busy if a call with side effects must not be made now.
     """
 
     store: TurnStores
@@ -44,5 +44,6 @@ class TurnDependencies:
     delivery: ReplyDelivery
     progress: Progress
     typing: TypingStatus
+    before_effect: Callable[[], None] = lambda: None
     asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     counters: TurnCounters = field(default_factory=TurnCounters)

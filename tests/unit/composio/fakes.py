@@ -61,7 +61,7 @@ class World:
         self.composio = self.client()
         self.restart()
 
-    def client(self, key: str = KEY, *, execute_timeout: float = 5.0, timeout: float = 5.0) -> Composio:
+    def client(self, key: str = KEY, *, execute_timeout: float = 5.0, timeout: float = 5.0, **more: Any) -> Composio:
         client = Composio(
             key,
             self.vendor.base_url,
@@ -69,6 +69,7 @@ class World:
             clock=self.clock,
             timeout=timeout,
             execute_timeout=execute_timeout,
+            **more,
         )
         self._open.append(client)
         return client

@@ -31,6 +31,16 @@ async def connected(world: World, person_id: str = "p_alice") -> tuple[str, str]
     return session, link.account_id
 
 
+async def test_the_last_check_comes_after_the_wait_in_the_queue_and_before_the_request(world: World) -> None:
+    def refuse() -> None:
+        raise Busy("no_heartbeat", 1.0)
+
+    session, account = await connected(world)
+    with pytest.raises(Busy):
+        await world.client(before_effect=refuse).execute(session, "ASANA_CREATE_TASK", {"name": "Buy milk"}, account)
+    assert not any("/execute" in request.path for request in world.vendor.requests)
+
+
 async def test_a_session_runs_no_code_and_makes_no_links(world: World) -> None:
     await world.composio.create_session("p_alice", ["gmail", "asana"])
     (session,) = world.vendor.sessions

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kernel_service import texts
+from kernel_service.cluster.freshness import check_fresh
 from kernel_service.errors import Busy
+from kernel_service.ports.nodes import BEAT_SECONDS
 from kernel_service.ports.outbox import Outcome, PartAck
 from kernel_service.turns.limits import TurnLimits
+from tests.node_view import View
 from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:
@@ -73,6 +77,23 @@ async def test_call_refused_as_busy_is_made_later_once(scene: Scene, name: str) 
     await scene.run()  # at once, since nothing is in doubt
     assert tool.calls == 2
     assert scene.model.shown[1][-1]["output"] == f"{name} done"
+    assert await scene.told() == ["done"]
+
+
+async def test_a_node_without_a_heartbeat_makes_no_call_with_side_effects(scene: Scene) -> None:
+    await scene.hear()
+    view = View()
+    runner = scene.runner(before_effect=partial(check_fresh, view))
+    view.is_fresh = False
+    scene.model.says = [calls("look"), calls("act"), says("done")]
+    kernel = await scene.activated()
+    due = await runner.run_next(kernel)
+    assert due == scene.clock() + BEAT_SECONDS
+    assert (scene.look.calls, scene.act.calls) == (1, 0)
+    scene.clock.now += BEAT_SECONDS
+    view.is_fresh = True
+    await runner.run_next(kernel)
+    assert scene.act.calls == 1  # nothing is in doubt
     assert await scene.told() == ["done"]
 
 

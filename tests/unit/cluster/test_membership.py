@@ -1,0 +1,152 @@
+"""A node's own membership: its beats, its silence, its end, and the database's time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from kernel_service.cluster import membership
+from kernel_service.cluster.membership import Membership
+from kernel_service.errors import StoreUnavailable
+from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Beat, Node
+from tests.node_view import ME
+
+OTHER = "k_other"
+
+
+class Steady:
+    """The node's monotonic clock."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Store:
+    """Fills `NodeStore`. `away`: the database does not answer. `takes`: how long an answer takes, in seconds."""
+
+    def __init__(self, steady: Steady) -> None:
+        self._steady = steady
+        self.nodes: tuple[Node, ...] = (Node(ME, "", 27), Node(OTHER, "", 27))
+        self.buried = False
+        self.away = False
+        self.takes = 0.0
+        self.now = 5000.0
+        self.drained: list[str] = []
+        self.beaten = asyncio.Event()
+
+    async def join(self, node: Node, *, alone: bool) -> Beat:
+        return Beat(self.now, self.nodes[:1] if alone else self.nodes)
+
+    async def beat(self, *_: object) -> Beat | None:
+        self.beaten.set()
+        await asyncio.sleep(0)
+        self._steady.now += self.takes
+        if self.away:
+            raise StoreUnavailable
+        return None if self.buried else Beat(self.now, self.nodes)
+
+    async def announce(self, *_: object) -> None: ...
+
+    async def drain(self, node_id: str) -> None:
+        self.drained.append(node_id)
+        if self.away:
+            raise StoreUnavailable
+
+    async def leave(self, *_: object) -> None: ...
+
+
+class Scene:
+    def __init__(self, *, alone: bool = False) -> None:
+        self.steady = Steady()
+        self.store = Store(self.steady)
+        self.ended: list[str] = []
+        self.membership = Membership(
+            self.store, Node(ME, "", 27), alone=alone, end_process=self.ended.append, monotonic=self.steady
+        )
+        self.silences: list[bool] = []
+        self.membership.on_silence(self.silences.append)
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    made = Scene()
+    await made.membership.join()
+    return made
+
+
+async def test_a_node_that_was_buried_ends_at_once(scene: Scene) -> None:
+    scene.store.buried = True
+    await scene.membership.beat()
+    assert len(scene.ended) == 1
+
+
+async def test_a_beat_counts_from_when_it_began(scene: Scene) -> None:
+    scene.store.takes = 0.9
+    await scene.membership.beat()
+    scene.steady.now += LAPSE_SECONDS - 0.9
+    assert not scene.membership.is_fresh
+
+
+async def test_a_node_alone_needs_no_beats() -> None:
+    scene = Scene(alone=True)
+    await scene.membership.join()
+    scene.steady.now += 1e6
+    async with scene.membership.beating():
+        assert scene.membership.is_fresh
+    assert not scene.store.beaten.is_set()
+
+
+async def test_silence_is_told_once_and_its_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(membership, "_PAUSE_SECONDS", 0.0)
+    async with scene.membership.beating():
+        scene.store.away = True
+        for _ in range(3):
+            scene.steady.now += GAP_SECONDS / 2
+            await two_beats(scene)
+        assert scene.silences == [True]
+        scene.store.away = False
+        await two_beats(scene)
+        assert scene.silences == [True, False]
+
+
+async def two_beats(scene: Scene) -> None:
+    """The first of them may have begun before."""
+    for _ in range(2):
+        scene.store.beaten.clear()
+        await scene.store.beaten.wait()
+
+
+async def test_a_draining_node_is_not_its_own_peoples_home(scene: Scene) -> None:
+    people = [f"p_{number}" for number in range(20)]
+    assert {scene.membership.home_of(person) for person in people} == {ME, OTHER}
+    scene.store.away = True  # which the others see later
+    await scene.membership.drain()
+    assert {scene.membership.home_of(person) for person in people} == {OTHER}
+    assert not scene.membership.is_leader
+
+
+async def test_a_change_is_told_and_a_beat_without_one_is_not(scene: Scene) -> None:
+    told: list[int] = []
+    scene.membership.on_change(lambda: told.append(len(scene.membership.nodes)))
+    await scene.membership.beat()
+    assert told == []
+    scene.store.nodes = scene.store.nodes[:1]
+    await scene.membership.beat()
+    assert told == [1]
+    scene.store.nodes = (replace(scene.store.nodes[0], channels=("whatsapp",)),)
+    await scene.membership.beat()
+    assert told == [1]
+
+
+async def test_the_time_is_the_databases_and_passes_steadily(scene: Scene) -> None:
+    scene.store.now, scene.store.takes = 9000.0, 0.5
+    await scene.membership.beat()
+    assert scene.membership.database_time() == pytest.approx(9000.25)
+    scene.steady.now += 7
+    assert scene.membership.database_time() == pytest.approx(9007.25)
