@@ -24,13 +24,14 @@ from whatsapp_gateway.graph.pacing import Pacing
 from whatsapp_gateway.graph.proxies import Proxies
 from whatsapp_gateway.inbound.intake import Intake
 from whatsapp_gateway.inbound.webhook import LARGEST_BODY, PATH, Webhook
-from whatsapp_gateway.kernel.channel import open_channel
+from whatsapp_gateway.kernel.channel import KernelAddress
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.outbound.deliveries import Deliveries
 from whatsapp_gateway.outbound.file_sender import FileSender
 from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
-from whatsapp_gateway.outbound.outbox_puller import OutboxPuller
+from whatsapp_gateway.outbound.outbox_pullers import OutboxPullers
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.templates import WindowTemplates
@@ -48,8 +49,8 @@ async def build_app(
 ) -> web.Application:
     """The complete gateway as an aiohttp application; await it in the loop that will run it."""
     metrics, proxies = Metrics(), Proxies(os.environ)
-    channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
-    kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
+    address = KernelAddress(settings.kernel_address, settings.kernel_tls_ca, settings.kernel_allow_insecure)
+    kernel = KernelClient(address, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
     connector = aiohttp.TCPConnector(limit=0, resolver=PublicResolver(settings.whatsapp_api_base_url))
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
@@ -93,8 +94,9 @@ async def build_app(
         proxies,
     )
     media = MediaFetcher(graph_media, kernel, metrics)
-    replies = OutboxPuller(
-        kernel, sending, acks, typing, metrics, media=media, numbers=numbers, instance_id=_instance_id(), now=now
+    deliveries = Deliveries(sending, acks, typing, media)
+    replies = OutboxPullers(
+        kernel, address, deliveries, acks, metrics, numbers=numbers, instance_id=_instance_id(), now=now
     )
 
     async def running(_: web.Application) -> AsyncIterator[None]:
@@ -104,7 +106,7 @@ async def build_app(
         await typing.close()
         await templates.close()
         await session.close()
-        await channel.close()
+        await kernel.close()
 
     app = public_app(client_max_size=LARGEST_BODY)
     app.cleanup_ctx.append(running)

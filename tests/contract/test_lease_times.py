@@ -8,7 +8,7 @@ from kernel_service.ports.outbox import SENDING_SECONDS
 from kernel_service.sweeper import LAPSE_SECONDS
 from whatsapp_gateway.graph.api import SEND_SECONDS
 from whatsapp_gateway.kernel import channel
-from whatsapp_gateway.outbound.outbox_puller import DRAIN_SECONDS
+from whatsapp_gateway.outbound.deliveries import DRAIN_SECONDS
 from whatsapp_gateway.outbound.reply_sender import MARGIN
 from whatsapp_gateway.outbound.stall_detector import STOPPED_SECONDS
 

@@ -13,6 +13,8 @@ class Cable:
         self._to_port = to_port
         self._writers: set[asyncio.StreamWriter] = set()
         self._forwarding: set[asyncio.Task[None]] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     async def plug_in(self) -> None:
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
@@ -26,8 +28,17 @@ class Cable:
         for writer in self._writers:
             writer.transport.abort()
 
+    def go_silent(self) -> None:
+        """Let nothing pass, and tell neither end, as in front of a frozen process."""
+        self._flows.clear()
+
+    def speak(self) -> None:
+        """Let everything pass again, also what was held back."""
+        self._flows.set()
+
     async def unplug(self) -> None:
         self._server.close()
+        self.speak()
         self.cut()
         await asyncio.gather(*self._forwarding)
 
@@ -42,6 +53,7 @@ class Cable:
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
+                await self._flows.wait()
                 sink.write(data)
                 await sink.drain()
         sink.close()

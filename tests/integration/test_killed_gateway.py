@@ -19,7 +19,7 @@ from emulators.faults import Fault, Faults
 from emulators.openai.load_rule import TOKEN
 from tests.integration.cable import Cable
 from tests.ports import free_port
-from whatsapp_gateway.outbound import outbox_puller, reply_sender
+from whatsapp_gateway.outbound import deliveries, reply_sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,7 +205,7 @@ SELECT id FROM reply WHERE state = 'pending' AND coalesce(not_before, 0) <= :now
 @pytest.fixture
 async def scene(monkeypatch: pytest.MonkeyPatch, world: World, tmp_path: Path) -> Scene:
     monkeypatch.setattr(reply_sender, "SEND_SECONDS", 60)  # by the real clock, which is irrelevant here
-    monkeypatch.setattr(outbox_puller, "DRAIN_SECONDS", 0.1)  # for dead gateways, which are closed with the world
+    monkeypatch.setattr(deliveries, "DRAIN_SECONDS", 0.1)  # for dead gateways, which are closed with the world
     await world.stop_gateway()
     return Scene(world, tmp_path / "kernel.db")
 

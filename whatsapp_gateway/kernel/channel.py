@@ -1,25 +1,26 @@
-"""The only gRPC channel to the kernel service: each person stays on one replica, and a dead replica costs seconds."""
+"""gRPC channels to the kernel service: to all of it at KERNEL_ADDRESS, and to each node at its own address.
+
+A node that died or froze is noticed within five seconds.
+"""
 
 import json
-import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 
+from serving.listening import Address
+from serving.loopback import keeps_to_loopback
+
 SERVICE: Final = "kernel.v1.KernelService"
 
-_SERVICE_CONFIG: Final = {
-    "loadBalancingConfig": [
-        {
-            "ring_hash_experimental": {
-                "minRingSize": 4096,
-                "maxRingSize": 4096,
-                "requestHashHeader": "x-user-id",
-            }
-        }
-    ],
+_HEALTHY_IN_TURN: Final = {
+    "loadBalancingConfig": [{"round_robin": {}}],
     "healthCheckConfig": {"serviceName": SERVICE},
+}
+_SERVICE_CONFIG: Final = _HEALTHY_IN_TURN | {
     "methodConfig": [
         {
             "name": [
@@ -46,7 +47,6 @@ _SERVICE_CONFIG: Final = {
 }
 
 _OPTIONS: Final = (
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.service_config_disable_resolution", 1),
     # http_proxy is meant for the vendors, and would redirect every call to this service too
     ("grpc.enable_http_proxy", 0),
@@ -55,19 +55,71 @@ _OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     # This option drops a frozen peer; keepalive_timeout_ms does not.
     ("grpc.http2.ping_timeout_ms", 2000),
-    # Also the time to connect: with the default of 20 s a replica that vanished would stall its people.
+    # Also the time to connect: with the default of 20 s a node that vanished would stall its people.
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
 )
+_LARGEST_PORT: Final = 65_535
 
 
-def open_channel(address: str, tls_ca: Path | None) -> grpc.aio.Channel:
-    """A channel to every replica behind a gRPC target. Call inside the running loop."""
-    # Read by the library when a ring is built; without it calls with a hash header fail.
-    os.environ["GRPC_EXPERIMENTAL_RING_HASH_SET_REQUEST_HASH_KEY"] = "true"
-    if tls_ca is None:
-        return grpc.aio.insecure_channel(address, options=_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes())
-    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+@dataclass(frozen=True, slots=True)
+class KernelAddress:
+    """KERNEL_ADDRESS, a gRPC target, with the trust that goes with it; nodes get the same.
+
+    tls_ca None: plain text. allow_insecure: plain text may leave this machine.
+    """
+
+    target: str
+    tls_ca: Path | None = None
+    allow_insecure: bool = False
+
+    def open(self) -> grpc.aio.Channel:
+        """A channel to every node behind the target, in turn. Call inside the running loop."""
+        return self._channel(self.target, _config(_SERVICE_CONFIG))
+
+    def open_node(self, address: str) -> grpc.aio.Channel:
+        """A channel to one node, at the `host:port` that the service names. `ValueError`: not to be used from here.
+
+        The node proves the name of KERNEL_ADDRESS, which every node serves, whatever its own address is.
+        """
+        target = self._node_target(address)
+        options = _config(_HEALTHY_IN_TURN)
+        if self.tls_ca is not None and (name := host_of(self.target)):
+            options += (("grpc.ssl_target_name_override", name),)
+        return self._channel(target, options)
+
+    def _node_target(self, address: str) -> str:
+        where = Address.parse(address)
+        if not where.host or where.host == "0.0.0.0" or not where.port:  # noqa: S104 - compared, not bound
+            raise ValueError("names no single host and port")
+        stays = keeps_to_loopback(self.target)
+        if where.is_loopback and not stays:
+            raise ValueError("is of another machine's loopback interface")
+        if not where.is_loopback and self.tls_ca is None and not self.allow_insecure:
+            raise ValueError("leads to another machine without TLS")
+        return f"dns:///{where}"
+
+    def _channel(self, target: str, options: Sequence[tuple[str, Any]]) -> grpc.aio.Channel:
+        if self.tls_ca is None:
+            return grpc.aio.insecure_channel(target, options=options)
+        credentials = grpc.ssl_channel_credentials(self.tls_ca.read_bytes())
+        return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+def _config(config: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return (("grpc.service_config", json.dumps(config)), *_OPTIONS)
+
+
+def host_of(target: str) -> str:
+    """The host of a gRPC target, the first one of several; empty: a socket of this machine."""
+    scheme, _, rest = target.strip().partition(":")
+    if scheme in {"unix", "unix-abstract"}:
+        return ""
+    endpoint = rest.rpartition("/")[2] if scheme in {"dns", "ipv4", "ipv6"} else target.strip()
+    first = endpoint.split(",")[0]
+    if first.startswith("["):
+        return first[1:].partition("]")[0]
+    host, _, port = first.rpartition(":")
+    return host if host and ":" not in host and port.isdigit() and int(port) <= _LARGEST_PORT else first

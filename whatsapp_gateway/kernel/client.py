@@ -1,7 +1,7 @@
 """The gateway's client of the kernel service. Only this package uses its wire format."""
 
 import asyncio
-import hashlib
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
@@ -10,15 +10,18 @@ from typing import Any, Final, TypeVar
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, outbox_pb2
+from kernel.v1 import channel_pb2, identity_pb2, media_pb2, outbox_pb2
 
 from whatsapp_gateway.graph.media import MediaDownload
-from whatsapp_gateway.kernel.channel import SERVICE
+from whatsapp_gateway.kernel.channel import SERVICE, KernelAddress
 from whatsapp_gateway.kernel.errors import KernelCallError, refusal_of
 from whatsapp_gateway.kernel.items import item_of
 from whatsapp_gateway.kernel.messages import alias, message_request
+from whatsapp_gateway.kernel.nodes import Nodes
 from whatsapp_gateway.kernel.reports import ACK_RESULTS, acknowledgement, receipt, set_failure
+from whatsapp_gateway.kernel.routes import Route
 from whatsapp_gateway.kernel.stream import ChannelStream, Unanswered
+from whatsapp_gateway.kernel.streams import Streams
 from whatsapp_gateway.model import updates as say
 from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, MediaWanted, Typing
 from whatsapp_gateway.model.updates import LinkResult
@@ -28,6 +31,8 @@ MOST_AT_ONCE: Final = 1000
 """Acknowledgements or receipts per call."""
 TYPING_INTERVAL_SECONDS: Final = 20
 """WhatsApp shows the indicator for 25 s."""
+OPENING_SECONDS: Final = 5.0
+"""How long a connected node may take to serve a stream."""
 
 _Metadata = tuple[tuple[str, str], ...]
 _Answer = TypeVar("_Answer")
@@ -36,26 +41,39 @@ _Answer = TypeVar("_Answer")
 class KernelClient:
     """Every call raises `KernelCallError` if the service rejects it; timeouts are in seconds.
 
-    now is the monotonic clock of the leases. chat_url is the URL with which browsers open WhatsApp chats.
+    `accept`, `ack`, `report` and `fail_media` go over the open streams, and else, as the other calls, to any node
+    behind KERNEL_ADDRESS. now is the monotonic clock of the leases. chat_url is the URL with which browsers open
+    WhatsApp chats. Create it inside the running loop.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, token: str, now: Callable[[], float], chat_url: str = "") -> None:
-        self._stub = kernel_pb2_grpc.KernelServiceStub(channel)
-        self._health = health_pb2_grpc.HealthStub(channel)
+    def __init__(self, address: KernelAddress, token: str, now: Callable[[], float], chat_url: str = "") -> None:
+        self.door = Route(address.open(), "KERNEL_ADDRESS")
+        """The way through KERNEL_ADDRESS."""
+        self.door_node = ""
+        """The node that served the door's stream last; empty: unknown."""
+        self.nodes = Nodes()
+        self._stub = self.door.stub
+        self._health = health_pb2_grpc.HealthStub(self.door.channel)
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
         self._now = now
         self._chat_url = chat_url
-        self._stream: ChannelStream | None = None
+        self._streams = Streams()
         self._rpcs: dict[str, Any] = {
             "handle_message": self._stub.HandleMessage,
             "ack_outbox": self._stub.AckOutbox,
             "report_receipts": self._stub.ReportReceipts,
         }
 
+    async def close(self) -> None:
+        """End all calls."""
+        await self.door.close()
+
     async def accept(self, message: say.Message, timeout: float) -> bool:
         """Submit a message; it is durable after the return. Returns whether it was durable before."""
         request = message_request(message, self._chat_url)
-        answer = await self._call("handle_message", request, timeout, user_id=message.sender.user_id)
+        user_id = message.sender.user_id
+        answer = await self._call("handle_message", request, timeout, node_id=self._streams.node_of(user_id))
+        self._streams.remember(user_id, answer.node_id)
         return bool(answer.duplicate)
 
     async def link(self, change: say.IdentityChange, timeout: float) -> LinkResult:
@@ -76,12 +94,13 @@ class KernelClient:
 
     @asynccontextmanager
     async def pull(
-        self, numbers: Sequence[str], instance_id: str, max_in_flight: int
+        self, route: Route, numbers: Sequence[str], instance_id: str, max_in_flight: int
     ) -> AsyncIterator[AsyncIterator[Delivery | MediaWanted | Typing]]:
         """Items for these numbers, until the service drains or the block is left.
 
-        Their stream also carries `accept`, `ack`, `report` and `fail_media`, while the block iterates the items.
-        Without a stream, as with an older service, each of them is a separate call.
+        Their stream also carries calls, while the block iterates the items. Several may be open, each with its own
+        instance_id. Without a stream, as with an older service, each call is separate. Raises `KernelCallError`
+        OTHER_NODE if another node than the route's answers.
         """
         request = outbox_pb2.PullOutboxRequest(
             channel=CHANNEL,
@@ -95,30 +114,44 @@ class KernelClient:
             ],
             typing_interval=Duration(seconds=TYPING_INTERVAL_SECONDS),
         )
-        stream = ChannelStream(partial(self._stub.ServeChannel, metadata=self._bearer), request)
-        self._stream = stream
+        open_stream = partial(route.stub.ServeChannel, metadata=self._bearer)
+        stream = ChannelStream(open_stream, request, partial(self._heard, route))
+        self._streams.add(stream)
+        if route is not self.door:
+            asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
         try:
-            async with aclosing(self._items(stream, request)) as items:
+            async with aclosing(self._items(route, stream, request)) as items:
                 yield items
         finally:
             stream.close()
+            self._streams.discard(stream)
+            self.nodes.ended(stream)
+
+    def _heard(self, route: Route, stream: ChannelStream, nodes: Sequence[channel_pb2.ServingNode]) -> None:
+        if route is self.door:
+            self.door_node = stream.node_id
+        elif stream.node_id != route.node_id:
+            raise KernelCallError("OTHER_NODE")
+        self.nodes.heard(stream, nodes)
 
     async def _items(
-        self, stream: ChannelStream, request: outbox_pb2.PullOutboxRequest
+        self, route: Route, stream: ChannelStream, request: outbox_pb2.PullOutboxRequest
     ) -> AsyncGenerator[Delivery | MediaWanted | Typing]:
         try:
             async for response in stream.items():
-                if (item := item_of(response, self._now())) is not None:
+                if (item := item_of(response, self._now(), stream.node_id)) is not None:
                     yield item
         except KernelCallError as refusal:
             if refusal.reason != grpc.StatusCode.UNIMPLEMENTED.name:
                 raise
-            async for item in self._pulled(request):
+            async for item in self._pulled(route, request):
                 yield item
 
-    async def _pulled(self, request: outbox_pb2.PullOutboxRequest) -> AsyncGenerator[Delivery | MediaWanted | Typing]:
+    async def _pulled(
+        self, route: Route, request: outbox_pb2.PullOutboxRequest
+    ) -> AsyncGenerator[Delivery | MediaWanted | Typing]:
         """The items from an older service, which has no ServeChannel."""
-        stream = self._stub.PullOutbox(request, metadata=self._bearer)
+        stream = route.stub.PullOutbox(request, metadata=self._bearer)
         try:
             async for response in stream:
                 if (item := item_of(response, self._now())) is not None:
@@ -129,9 +162,27 @@ class KernelClient:
             stream.cancel()
 
     async def ack(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
-        """Settle parts, at most MOST_AT_ONCE; one result for each, in their order."""
+        """Settle parts, at most MOST_AT_ONCE; one result for each, in their order.
+
+        Each goes to the node that leased its reply, if it can: that node then leases the next one at once.
+        """
+        by_node: defaultdict[str, list[int]] = defaultdict(list)
+        for place, ack in enumerate(acks):
+            by_node[ack.delivery.node_id].append(place)
+        if len(by_node) == 1:
+            return await self._settle(acks, timeout)
+        groups = list(by_node.values())
+        settled = await asyncio.gather(*(self._settle([acks[place] for place in group], timeout) for group in groups))
+        results = [AckResult.INVALID] * len(acks)
+        for group, their_results in zip(groups, settled, strict=True):
+            for place, result in zip(group, their_results, strict=False):
+                results[place] = result
+        return results
+
+    async def _settle(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
+        """Those of one node's leases."""
         request = outbox_pb2.AckOutboxRequest(acknowledgements=[acknowledgement(ack) for ack in acks])
-        answer = await self._call("ack_outbox", request, timeout)
+        answer = await self._call("ack_outbox", request, timeout, node_id=acks[0].delivery.node_id)
         return [ACK_RESULTS.get(result, AckResult.INVALID) for result in answer.results]
 
     async def give_back(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
@@ -184,19 +235,18 @@ class KernelClient:
         settled = outbox_pb2.Acknowledgement(lease_token=wanted.lease_token, media=media)
         await self._call("ack_outbox", outbox_pb2.AckOutboxRequest(acknowledgements=[settled]), timeout)
 
-    async def _call(self, kind: str, request: Any, timeout: float, user_id: str = "") -> Any:
-        """The response, over the open stream or else by the rpc. `kind` is the field of the request in `ChannelCall`.
+    async def _call(self, kind: str, request: Any, timeout: float, node_id: str = "") -> Any:
+        """The response, over an open stream or else by the rpc. `kind` is the field of the request in `ChannelCall`.
 
-        A call that the stream leaves unanswered is repeated by its rpc, which waits for a service that serves. The
-        service recognises what it has done.
+        A call that a stream leaves unanswered is repeated over the next one, and at last by its rpc, which waits for
+        a node that serves. The service recognises what it has done. node_id: the node to prefer.
         """
         deadline = asyncio.get_running_loop().time() + timeout
-        if (stream := self._stream) is not None and stream.is_open:
+        for stream in self._streams.candidates(node_id):
             with suppress(Unanswered):
                 return await stream.call(kind, request, deadline)
-        hint = (("x-user-id", _hash(user_id)),) if user_id else ()
         remaining = max(0.0, deadline - asyncio.get_running_loop().time())
-        return await _answer(self._rpcs[kind](request, timeout=remaining, metadata=(*self._bearer, *hint)))
+        return await _answer(self._rpcs[kind](request, timeout=remaining, metadata=self._bearer))
 
     async def ready(self, timeout: float) -> bool:
         """Whether a replica reports that it is serving."""
@@ -213,11 +263,6 @@ async def _answer(call: Awaitable[_Answer]) -> _Answer:
         return await call
     except grpc.aio.AioRpcError as error:
         raise refusal_of(error) from None
-
-
-def _hash(user_id: str) -> str:
-    """Proxies log headers, which must not contain a phone number."""
-    return hashlib.sha256(user_id.encode()).hexdigest()[:16]
 
 
 _LINKED: Final[dict[Any, LinkResult]] = {

@@ -5,11 +5,13 @@ from kernel.v1 import media_pb2, messages_pb2, outbox_pb2
 from whatsapp_gateway.model.outbox import Delivery, File, Link, MediaWanted, OfferedChoice, Reply, Typing
 
 
-def item_of(response: outbox_pb2.PullOutboxResponse, now: float) -> Delivery | MediaWanted | Typing | None:
-    """None: of a kind that is not known here."""
+def item_of(
+    response: outbox_pb2.PullOutboxResponse, now: float, node_id: str = ""
+) -> Delivery | MediaWanted | Typing | None:
+    """None: of a kind that is not known here. node_id: the node that sent it, if known."""
     kind = response.WhichOneof("item")
     if kind == "reply":
-        return _delivery(response.reply, now)
+        return _delivery(response.reply, now, node_id)
     if kind == "media_wanted":
         return _media_wanted(response.media_wanted)
     return _typing(response.typing) if kind == "typing" else None
@@ -29,7 +31,7 @@ def _typing(typing: outbox_pb2.Typing) -> Typing:
     return Typing(typing.address, typing.user_id, typing.message_id)
 
 
-def _delivery(leased: outbox_pb2.ReplyDelivery, now: float) -> Delivery:
+def _delivery(leased: outbox_pb2.ReplyDelivery, now: float, node_id: str) -> Delivery:
     return Delivery(
         reply=_reply(leased.reply),
         user_id=leased.user_id,
@@ -40,6 +42,7 @@ def _delivery(leased: outbox_pb2.ReplyDelivery, now: float) -> Delivery:
         parts=leased.split.parts,
         split_version=leased.split.version,
         has_next=leased.has_next,
+        node_id=node_id,
     )
 
 

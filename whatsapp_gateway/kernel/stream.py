@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
@@ -18,12 +18,16 @@ from whatsapp_gateway.kernel.errors import KernelCallError, refusal_in, refusal_
 MOST_CALLS: Final = 256
 GROUP_BYTES: Final = 1024 * 1024
 """The limits of one message; one call more may exceed the bytes."""
+SILENT_SECONDS: Final = 1.0
+"""A service that says nothing for this time, while calls wait for it, is probably frozen or cut off."""
 
 _Open = Callable[[AsyncIterator[channel_pb2.ServeChannelRequest]], Any]
 
 
 class Unanswered(Exception):
-    """The stream ended before the result of a call, or the service is unavailable to it. The call may be repeated."""
+    """The stream gives no result of a call: it ended, is silent, or its node is unavailable. The call may be
+    repeated.
+    """
 
 
 @dataclass(slots=True)
@@ -36,11 +40,18 @@ class _Pending:
 class ChannelStream:
     """Calls that are ready together share a message. One timer serves the deadlines of all.
 
-    It reads results only while `items` is iterated.
+    It reads results only while `items` is iterated. `on_nodes` is called with the first response, and
+    whenever the service names its nodes; an exception of it ends the stream.
     """
 
-    def __init__(self, open_stream: _Open, attach: outbox_pb2.PullOutboxRequest) -> None:
+    def __init__(
+        self,
+        open_stream: _Open,
+        attach: outbox_pb2.PullOutboxRequest,
+        on_nodes: Callable[["ChannelStream", Sequence[channel_pb2.ServingNode]], None] = lambda *_: None,
+    ) -> None:
         self._attach = attach
+        self._on_nodes = on_nodes
         self._ids = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._unsent: deque[int] = deque()
@@ -50,6 +61,11 @@ class ChannelStream:
         self._closed = False
         self.is_open = False
         """Whether the service serves it, so that it takes calls."""
+        self.is_suspect = False
+        """It was silent: calls go elsewhere if they can, until the service says something."""
+        self.node_id = ""
+        """The node that serves it; empty: not known."""
+        self._waiting_since = 0.0
         self._stream = open_stream(self._requests())
 
     async def call(self, kind: str, request: Any, deadline: float) -> Any:
@@ -60,6 +76,8 @@ class ChannelStream:
         loop = asyncio.get_running_loop()
         call_id = next(self._ids)
         result = loop.create_future()
+        if not self._pending:
+            self._waiting_since = loop.time()
         self._pending[call_id] = _Pending(kind, request, result)
         self._unsent.append(call_id)
         self._sendable.set()
@@ -75,7 +93,7 @@ class ChannelStream:
         """The items, until the stream ends. Raises `KernelCallError`."""
         try:
             async for response in self._stream:
-                self.is_open = not self._closed
+                self._heard(response)
                 for result in response.results:
                     self._settle(result)
                 for item in response.items:
@@ -87,6 +105,20 @@ class ChannelStream:
                 raise
             raise KernelCallError("CANCELLED") from None  # by the library, after a fault while it wrote
         finally:
+            self.close()
+
+    def is_silent(self) -> bool:
+        """Whether calls wait, and the service has said nothing for SILENT_SECONDS."""
+        return bool(self._pending) and asyncio.get_running_loop().time() - self._waiting_since > SILENT_SECONDS
+
+    def suspect(self) -> None:
+        """Let its calls be repeated elsewhere: they raise `Unanswered`."""
+        self.is_suspect = True
+        self._fail(list(self._pending), Unanswered)
+
+    def close_unless_open(self) -> None:
+        """End the stream if the service does not serve it yet."""
+        if not self.is_open:
             self.close()
 
     def close(self) -> None:
@@ -116,6 +148,13 @@ class ChannelStream:
                 call: Any = {pending.kind: pending.request}
                 size += group.calls.add(id=call_id, **call).ByteSize()
         return group
+
+    def _heard(self, response: channel_pb2.ServeChannelResponse) -> None:
+        is_first, self.is_open, self.is_suspect = not self.is_open, not self._closed, False
+        self._waiting_since = asyncio.get_running_loop().time()
+        self.node_id = response.node_id or self.node_id
+        if is_first or response.nodes:
+            self._on_nodes(self, response.nodes)
 
     def _settle(self, result: channel_pb2.ChannelResult) -> None:
         pending = self._pending.pop(result.id, None)

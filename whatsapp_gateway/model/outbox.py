@@ -58,7 +58,7 @@ class Delivery:
 
     lease_ends: seconds of this process's own monotonic clock. is_live: whether a send may still begin, false once the
     stream that brought the lease ends. parts, split_version: as first acknowledged; 0 and empty: not yet. A reply that
-    has_next is waited for by another one to the person.
+    has_next is waited for by another one to the person. node_id: the node that leased it; empty: unknown.
     """
 
     reply: Reply
@@ -70,6 +70,7 @@ class Delivery:
     parts: int = 0
     split_version: str = ""
     has_next: bool = False
+    node_id: str = ""
     is_live: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 

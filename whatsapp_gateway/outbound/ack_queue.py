@@ -54,6 +54,10 @@ class AckQueue:
         """The ids of replies with an acknowledgement that the kernel service has not taken."""
         return set(self._unsettled)
 
+    def has(self, reply_id: str) -> bool:
+        """Whether the reply has an acknowledgement that the kernel service has not taken."""
+        return reply_id in self._unsettled
+
     async def run(self) -> None:
         """Send queued acknowledgements, for ever."""
         while True:

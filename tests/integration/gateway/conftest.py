@@ -83,9 +83,12 @@ async def start_gateway(running_kernel: Running, emulators: Emulators) -> AsyncI
     async with aiohttp.ClientSession() as session:
 
         async def start(
-            accept_seconds: float = ACCEPT_SECONDS, now: Callable[[], float] = time.monotonic, **given: str
+            accept_seconds: float = ACCEPT_SECONDS,
+            now: Callable[[], float] = time.monotonic,
+            kernel_address: str = "",
+            **given: str,
         ) -> Gateway:
-            chosen = settings(running_kernel.address, f"{emulators.url}/graph", **given)
+            chosen = settings(kernel_address or running_kernel.address, f"{emulators.url}/graph", **given)
             app = await build_app(chosen, accept_seconds=accept_seconds, now=now)
             server = TestServer(app)
             await server.start_server()

@@ -48,7 +48,8 @@ class CallOfStream:
 class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     """`refusals` maps methods to their refusals. `gates` holds the calls of a method until the event is set.
 
-    A call of a stream counts as a call of its method. Without `serves_streams` it is an older service.
+    A call of a stream counts as a call of its method. Without `serves_streams` it is an older service. With a `node_id`
+    it is one node of several, and names `nodes`; `home` is the node of each person.
     """
 
     def __init__(self) -> None:
@@ -60,6 +61,10 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.uploads: list[tuple[media_pb2.UploadMediaHeader, bytes]] = []
         self.cuts_uploads = False
         self.serves_streams = True
+        self.node_id = ""
+        self.nodes: list[channel_pb2.ServingNode] = []
+        self.home: Callable[[str], str] = lambda _: ""
+        self.streams: set[asyncio.Queue[channel_pb2.ServeChannelResponse | None]] = set()
         self.files: dict[str, bytes] = {}
         self.pulls: list[outbox_pb2.PullOutboxRequest] = []
         self.releases: list[outbox_pb2.ReleaseLeasesRequest] = []
@@ -134,6 +139,12 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self._outbox.put_nowait(outbox_pb2.PullOutboxResponse(media_wanted=wanted))
         return wanted
 
+    def name(self, *nodes: channel_pb2.ServingNode) -> None:
+        """The nodes changed: say so over each stream."""
+        self.nodes = list(nodes)
+        for stream in self.streams:
+            stream.put_nowait(channel_pb2.ServeChannelResponse(nodes=nodes))
+
     def end_stream(self) -> None:
         self._outbox.put_nowait(None)
 
@@ -147,7 +158,9 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         if not duplicate:
             self.messages.append(request)
         await self._leave()
-        return messages_pb2.HandleMessageResponse(status=messages_pb2.MESSAGE_STATUS_ACCEPTED, duplicate=duplicate)
+        return messages_pb2.HandleMessageResponse(
+            status=messages_pb2.MESSAGE_STATUS_ACCEPTED, duplicate=duplicate, node_id=self.home(request.user_id)
+        )
 
     async def ReportReceipts(  # noqa: N802
         self, request: outbox_pb2.ReportReceiptsRequest, context: Any
@@ -220,7 +233,10 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.pulls.append(attach)
         await self._leave()
         responses: asyncio.Queue[channel_pb2.ServeChannelResponse | None] = asyncio.Queue()
-        responses.put_nowait(channel_pb2.ServeChannelResponse())
+        responses.put_nowait(channel_pb2.ServeChannelResponse(node_id=self.node_id, nodes=self.nodes))
+        self.streams.add(responses)
+        async with self._changed:
+            self._changed.notify_all()
         work = {
             asyncio.create_task(self._read(requests, context, responses)),
             asyncio.create_task(self._hand(responses)),
@@ -229,8 +245,11 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
             while response := await responses.get():
                 yield response
         finally:
+            self.streams.discard(responses)
             for task in work:
                 task.cancel()
+            async with self._changed:
+                self._changed.notify_all()
 
     async def _read(
         self, requests: AsyncIterator[channel_pb2.ServeChannelRequest], context: Any, responses: Any
@@ -347,7 +366,8 @@ class Running:
         await servicer.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
         if self._credentials is None:
-            self._server.add_insecure_port(self.address)
+            port = self._server.add_insecure_port(self.address)
+            self.address = self.address.replace(":0", f":{port}") if self.address.endswith(":0") else self.address
         else:
             port = self._server.add_secure_port(self.address, self._credentials)
             self.address = f"dns:///localhost:{port}"

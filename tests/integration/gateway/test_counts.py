@@ -81,4 +81,4 @@ async def test_an_answered_message_costs_two_tasks_two_timers_and_one_call(
     assert [len(emulators.effects.all(kind)) for kind in ("graph_read", "graph_send")] == [PEOPLE, PEOPLE]
     assert work.tasks.total() <= 2.25 * PEOPLE, work.tasks
     assert work.timers.total() <= 2.25 * PEOPLE, work.timers
-    assert work.tasks["OutboxPuller._deliver_after"] == work.tasks["TypingIndicator._mark_read"] == PEOPLE
+    assert work.tasks["Deliveries._deliver_after"] == work.tasks["TypingIndicator._mark_read"] == PEOPLE

@@ -12,7 +12,7 @@ from kernel.v1 import messages_pb2, outbox_pb2
 
 from tests.integration.gateway.payloads import webhook
 from tests.integration.gateway.test_replies import LONG, key, sends
-from whatsapp_gateway.outbound import outbox_puller
+from whatsapp_gateway.outbound import deliveries
 from whatsapp_gateway.outbound.reply_sender import MARGIN
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def test_at_its_end_it_releases_leases_once_all_is_settled(
 async def test_at_its_end_it_keeps_the_leases_of_unsettled_replies(
     alice: Phone, kernel: FakeKernel, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_puller, "DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(deliveries, "DRAIN_SECONDS", 0.2)
     kernel.refusals["AckOutbox"] = lambda _: (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
     kernel.lease("sent", user_id=key(alice))
     await alice.wait_for_message()

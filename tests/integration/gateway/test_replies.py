@@ -13,7 +13,7 @@ from tests.integration.gateway.conftest import Gateway, Start
 from tests.integration.gateway.fake_kernel import FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
-from whatsapp_gateway.outbound import ack_queue, outbox_puller, reply_sender
+from whatsapp_gateway.outbound import ack_queue, outbox_pullers, reply_sender
 
 LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
 """Three paragraphs of 3500 characters: three parts."""
@@ -45,7 +45,7 @@ async def test_the_stream_names_what_this_gateway_serves(gateway: Gateway, kerne
     ]
     assert pull.instance_id
     assert pull.typing_interval.ToSeconds() < 25
-    assert pull.max_in_flight == outbox_puller.MOST_IN_FLIGHT
+    assert pull.max_in_flight == outbox_pullers.MOST_IN_FLIGHT
 
 
 async def test_a_reply_is_sent_settled_and_its_receipts_reported(

@@ -5,14 +5,19 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import grpc
 import pytest
 
+from whatsapp_gateway.kernel.channel import KernelAddress
 from whatsapp_gateway.kernel.client import KernelClient
+from whatsapp_gateway.kernel.nodes import Nodes
+from whatsapp_gateway.kernel.routes import Route
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, Reply, Typing
 from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.outbound.deliveries import Deliveries
 from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
-from whatsapp_gateway.outbound.outbox_puller import OutboxPuller
+from whatsapp_gateway.outbound.outbox_pullers import OutboxPullers
 from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
@@ -23,6 +28,8 @@ class FaultyKernel(KernelClient):
     """Fails in an unexpected way, once each."""
 
     def __init__(self) -> None:
+        self.door = Route(grpc.aio.insecure_channel("unix:/nowhere"), "KERNEL_ADDRESS")
+        self.nodes = Nodes()
         self.pulls = 0
         self.settled: list[Ack] = []
         self.failed = False
@@ -30,7 +37,7 @@ class FaultyKernel(KernelClient):
 
     @asynccontextmanager
     async def pull(
-        self, numbers: Sequence[str], instance_id: str, max_in_flight: int
+        self, route: Route, numbers: Sequence[str], instance_id: str, max_in_flight: int
     ) -> AsyncIterator[AsyncIterator[Delivery | Typing]]:
         self.pulls += 1
         if self.pulls == 1:
@@ -74,8 +81,16 @@ async def test_pulling_and_settling_continue(caplog: pytest.LogCaptureFixture) -
     sending = SendingTwo(acks)
     typing = TypingIndicator(None, metrics)  # type: ignore[arg-type]
     media = MediaFetcher(None, kernel, metrics)  # type: ignore[arg-type]
-    replies = OutboxPuller(
-        kernel, sending, acks, typing, metrics, media=media, numbers=["42"], instance_id="test", now=time.monotonic
+    deliveries = Deliveries(sending, acks, typing, media)
+    replies = OutboxPullers(
+        kernel,
+        KernelAddress("unix:/nowhere"),
+        deliveries,
+        acks,
+        metrics,
+        numbers=["42"],
+        instance_id="test",
+        now=time.monotonic,
     )
     replies.start()
     async with asyncio.timeout(30):

@@ -14,7 +14,7 @@ from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, Reply
 from whatsapp_gateway.outbound.ack_queue import MOST_GATHERED, AckQueue, pause
-from whatsapp_gateway.outbound.outbox_puller import MOST_IN_FLIGHT
+from whatsapp_gateway.outbound.outbox_pullers import MOST_IN_FLIGHT
 
 
 class FakeKernel:

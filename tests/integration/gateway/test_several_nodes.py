@@ -1,0 +1,239 @@
+"""A gateway before several nodes of the kernel service, over real connections that are cut, silent or wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.gateway.payloads import text, webhook
+from tests.integration.gateway.several_nodes import several_nodes, tell
+from tests.integration.gateway.test_replies import key
+from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from emulators.app import Emulators
+    from tests.integration.gateway.conftest import Gateway, Start
+    from tests.integration.gateway.several_nodes import FakeNode
+
+PEOPLE = [f"US.{number}" for number in range(12)]
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[list[FakeNode]]:
+    async with several_nodes("a", "b", "c") as running:
+        yield running
+
+
+@pytest.fixture
+async def before(nodes: list[FakeNode], start_gateway: Start) -> Gateway:
+    """A gateway that knows `a` alone from its settings, once it has a stream to each node."""
+    gateway: Gateway = await start_gateway(kernel_address=nodes[0].address)
+    for node in nodes:
+        await node.attached()
+    return gateway
+
+
+def texts(*nodes: FakeNode) -> list[str]:
+    return sorted(message.payload.text for node in nodes for message in node.fake.messages)
+
+
+async def write(gateway: Gateway, people: list[str], words: str) -> list[int]:
+    posts = [gateway.post(webhook(text(person, words, f"wamid.{words}.{person}"))) for person in people]
+    return await asyncio.gather(*posts)
+
+
+async def test_people_are_spread_and_then_written_to_the_node_that_runs_them(
+    before: Gateway, nodes: list[FakeNode]
+) -> None:
+    for node in nodes:
+        node.fake.home = lambda user_id: "abc"[int(user_id.rpartition(".")[2]) % 3]
+    assert await write(before, PEOPLE, "first") == [200] * 12
+    assert [len(node.fake.messages) for node in nodes] == [4, 4, 4]
+    for node in nodes:
+        node.fake.messages.clear()
+    assert await write(before, PEOPLE, "second") == [200] * 12
+    for number, node in enumerate(nodes):
+        assert {message.user_id for message in node.fake.messages} == {
+            f"whatsapp:US.{person}" for person in range(number, 12, 3)
+        }
+        assert node.fake.separate_calls.count("HandleMessage") == 0
+
+
+async def test_each_stream_has_a_name_and_its_share_of_the_leases(before: Gateway, nodes: list[FakeNode]) -> None:
+    pulls = [node.fake.pulls[0] for node in nodes]
+    assert len({pull.instance_id for pull in pulls}) == 3
+    assert [pull.max_in_flight for pull in pulls] == [100, 33, 33]
+
+
+async def test_one_node_gets_one_stream(start_gateway: Start, emulators: Emulators) -> None:
+    async with several_nodes("a") as (only,):
+        gateway: Gateway = await start_gateway(kernel_address=only.address)
+        await only.attached()
+        tell(only)
+        assert await write(gateway, PEOPLE, "hi") == [200] * 12
+        assert len(only.fake.streams) == 1
+
+
+@pytest.mark.parametrize("end", ["dies", "drains", "silent"])
+@pytest.mark.parametrize("which", [0, 1])
+async def test_without_one_node_messages_are_accepted_at_once(
+    before: Gateway, nodes: list[FakeNode], end: str, which: int
+) -> None:
+    for node in nodes:
+        node.fake.home = lambda _: "abc"[which]
+    assert await write(before, PEOPLE, "first") == [200] * 12
+    lost = nodes[which]
+    match end:
+        case "dies":
+            await lost.die()
+        case "drains":
+            lost.fake.end_stream()
+            await lost.running.stop()
+        case "silent":
+            lost.cable.go_silent()
+    async with asyncio.timeout(4):  # before the keepalive notices
+        assert await write(before, PEOPLE, "second") == [200] * 12
+    rest = [node for node in nodes if node is not lost]
+    assert set(texts(*rest)) >= {"second"}
+    assert texts(*rest).count("second") >= 12
+
+
+async def test_a_silent_node_that_speaks_again_is_used_again(before: Gateway, nodes: list[FakeNode]) -> None:
+    nodes[1].cable.go_silent()
+    assert await write(before, PEOPLE, "first") == [200] * 12
+    nodes[1].cable.speak()
+    await nodes[1].fake.until(lambda: nodes[1].fake.messages)
+    nodes[1].fake.messages.clear()
+    for number in range(10):
+        await write(before, PEOPLE, f"again {number}")
+        if nodes[1].fake.messages:
+            return
+    pytest.fail("the node is avoided for good")
+
+
+async def test_a_reply_is_acknowledged_where_it_was_leased_and_else_anywhere(
+    before: Gateway, nodes: list[FakeNode], emulators: Emulators
+) -> None:
+    alice = emulators.whatsapp.add_phone("Alice")
+    await alice.send("hello")
+    nodes[2].fake.lease("one", user_id=key(alice))
+    await alice.wait_for_message()
+    await nodes[2].fake.until(lambda: nodes[2].fake.acks)
+    hold = emulators.whatsapp.graph.before.hold()
+    nodes[2].fake.lease("two", user_id=key(alice), id="rp_2")
+    await hold.reached.wait()
+    await nodes[2].die()
+    hold.release()
+    await alice.wait_for_message()
+    async with asyncio.timeout(10):
+        while not any(node.fake.acks for node in nodes[:2]):
+            await asyncio.sleep(0.02)
+    assert len(emulators.effects.all("graph_send")) == 2
+
+
+async def test_a_reply_whose_lease_moves_is_sent_once_and_the_next_one_after_it(
+    before: Gateway, nodes: list[FakeNode], emulators: Emulators
+) -> None:
+    alice = emulators.whatsapp.add_phone("Alice")
+    await alice.send("hello")
+    hold = emulators.whatsapp.graph.before.hold()
+    nodes[1].fake.lease("one", user_id=key(alice))
+    await hold.reached.wait()
+    nodes[2].fake.lease("one", user_id=key(alice))
+    nodes[0].fake.lease("two", user_id=key(alice), id="rp_2")
+    hold.release()
+    assert [(await alice.wait_for_message()).text for _ in range(2)] == ["one", "two"]
+    await nodes[2].fake.until(lambda: nodes[2].fake.acks)
+    assert nodes[2].fake.acks[0].outcome == "retry"
+    assert [effect.key for effect in emulators.effects.all("graph_send")] == ["rp_1/1/1", "rp_2/1/1"]
+
+
+async def test_a_node_that_comes_and_one_that_goes(before: Gateway, nodes: list[FakeNode]) -> None:
+    async with several_nodes("d") as (new,):
+        new.fake.gates["HandleMessage"] = asyncio.Event()
+        tell(*nodes, new)
+        await new.attached()
+        posting = asyncio.create_task(write(before, PEOPLE, "hi"))
+        await new.fake.until(lambda: "HandleMessage" in new.fake.calls)
+        for node in (*nodes, new):  # while a call of `d` has no result
+            node.fake.name(*(each.named() for each in nodes))
+        assert await posting == [200] * 12
+        await new.attached(0)
+        assert any(
+            release.instance_id == new.fake.pulls[0].instance_id for node in nodes for release in node.fake.releases
+        )
+
+
+async def test_nodes_that_disagree_are_all_used(before: Gateway, nodes: list[FakeNode]) -> None:
+    nodes[0].fake.name(nodes[0].named(), nodes[1].named())
+    assert await write(before, PEOPLE, "hi") == [200] * 12
+    assert [len(node.fake.streams) for node in nodes] == [1, 1, 1]
+
+
+async def test_a_draining_node_gets_no_further_stream(before: Gateway, nodes: list[FakeNode]) -> None:
+    for node in nodes:
+        node.fake.name(nodes[0].named(), nodes[1].named(), nodes[2].named(draining=True))
+    await write(before, PEOPLE[:1], "the names have arrived")
+    nodes[2].fake.end_stream()
+    await nodes[2].attached(0)
+    assert await write(before, PEOPLE, "hi") == [200] * 12
+    assert len(nodes[2].fake.pulls) == 1
+
+
+async def test_all_nodes_away_and_back(before: Gateway, nodes: list[FakeNode]) -> None:
+    for node in nodes:
+        await node.running.stop()
+        node.cable.cut()
+    posting = asyncio.create_task(write(before, PEOPLE, "hi"))
+    for node in nodes:
+        await node.running.start()
+    assert await posting == [200] * 12
+    for node in nodes:
+        await node.attached()
+
+
+LIES = {
+    "nobody": "a port where nothing listens",
+    "nonsense": "https://example.com/",
+    "scheme": "unix:/tmp/socket",
+    "every": ":50051",
+    "other": "another node's address",
+    "elsewhere": "192.0.2.1:50051",
+    "port": "127.0.0.1:99999",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_wrong_address_of_a_node_disturbs_nobody(
+    start_gateway: Start, lie: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with several_nodes("a", "b") as (a, b):
+        address = {"nobody": f"127.0.0.1:{free_port()}", "other": a.address}.get(lie, LIES[lie])
+        a.fake.name(a.named(), b.named(address=address))
+        gateway: Gateway = await start_gateway(kernel_address=a.address)
+        await a.attached()
+        async with asyncio.timeout(4):
+            for words in ("one", "two"):
+                assert await write(gateway, PEOPLE, words) == [200] * 12
+        assert len(texts(a)) == 24
+        assert len(a.fake.streams) == 1
+        a.fake.name(a.named(), b.named(address=address))
+        assert caplog.text.count("b at") + caplog.text.count("of node b") <= 1
+
+
+async def test_two_gateways_that_see_different_nodes(nodes: list[FakeNode], start_gateway: Start) -> None:
+    nodes[0].fake.name(nodes[0].named())
+    for node in nodes[1:]:
+        node.fake.name(nodes[1].named(), nodes[2].named())
+    one, other = [await start_gateway(kernel_address=node.address) for node in nodes[:2]]
+    for node in nodes:
+        await node.attached()
+    assert await write(one, PEOPLE, "one") == [200] * 12
+    assert await write(other, PEOPLE, "other") == [200] * 12
+    assert texts(nodes[0]) == ["one"] * 12
+    assert texts(nodes[1], nodes[2]) == ["other"] * 12

@@ -1,0 +1,40 @@
+"""Ways to the kernel service: KERNEL_ADDRESS, behind which any node may answer, and the address of one node."""
+
+import asyncio
+
+import grpc
+from kernel.v1 import kernel_pb2_grpc
+
+from whatsapp_gateway.kernel.channel import KernelAddress
+from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.nodes import Node
+
+CONNECT_SECONDS = 3.0
+
+
+class Route:
+    """One gRPC channel. node_id is the node that must answer; empty: any. name is for logs."""
+
+    def __init__(self, channel: grpc.aio.Channel, name: str, node_id: str = "") -> None:
+        self.name = name
+        self.channel = channel
+        self.stub = kernel_pb2_grpc.KernelServiceStub(channel)
+        self.node_id = node_id
+
+    async def connect(self) -> None:
+        """Return once it is connected. `KernelCallError` UNREACHABLE: not within CONNECT_SECONDS."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                while (state := self.channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+                    await self.channel.wait_for_state_change(state)
+        except TimeoutError:
+            raise KernelCallError("UNREACHABLE") from None
+
+    async def close(self) -> None:
+        """End its calls."""
+        await self.channel.close()
+
+
+def route_to(address: KernelAddress, node: Node) -> Route:
+    """The way to a node's own address. `ValueError`: not to be used from here."""
+    return Route(address.open_node(node.address), f"node {node.id} at {node.address}", node.id)
