@@ -20,6 +20,10 @@ from tests.integration.gateway.conftest import settings
 from tests.integration.gateway.fake_kernel import TOKEN, FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER, SECRET
 from whatsapp_gateway.app import build_app
+from whatsapp_gateway.kernel import routes
+from whatsapp_gateway.kernel.channel import KernelAddress
+from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.routes import Route
 
 Environment = Callable[[str], dict[str, str]]
 
@@ -88,6 +92,32 @@ async def test_the_kernel_service_is_reached_over_tls(tls_kernel: tuple[Running,
     app = await build_app(plain.model_copy(update={"kernel_tls_ca": authority}))
     async with TestServer(app):
         await running.fake.until(lambda: running.fake.pulls)
+
+
+async def test_a_node_at_an_ip_address_proves_the_name_of_the_service(tls_kernel: tuple[Running, Path]) -> None:
+    running, authority = tls_kernel
+    node = f"127.0.0.1:{running.address.rpartition(':')[2]}"
+    route = Route(KernelAddress(running.address, authority).open_node(node), "node n", "n")
+    await route.connect()
+    await route.close()
+
+
+@pytest.mark.parametrize("wrong", ["authority", "name"])
+async def test_a_node_that_does_not_prove_it_is_not_reached(
+    tls_kernel: tuple[Running, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setattr(routes, "CONNECT_SECONDS", 0.5)
+    running, authority = tls_kernel
+    target, node = running.address, f"127.0.0.1:{running.address.rpartition(':')[2]}"
+    if wrong == "authority":
+        authority = tmp_path / "other.pem"
+        authority.write_bytes(_self_signed()[1])
+    else:
+        target = "dns:///other.localhost:50051"
+    route = Route(KernelAddress(target, authority).open_node(node), "node n", "n")
+    with pytest.raises(KernelCallError, match="UNREACHABLE"):
+        await route.connect()
+    await route.close()
 
 
 def _self_signed() -> tuple[bytes, bytes]:

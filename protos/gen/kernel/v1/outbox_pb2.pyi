@@ -154,8 +154,8 @@ class PullOutboxRequest(_message.Message):
     channel: _builtins.str
     """Required. The caller's channel, that of its token."""
     instance_id: _builtins.str
-    """Required. Names this process of the channel; at most 100 bytes. All streams of the process use the same name, and
-    no other running process does: ReleaseLeases requeues all that is leased under it.
+    """Required. Names this stream, or streams of one process that end together; at most 100 bytes. No other running
+    process uses the name: ReleaseLeases requeues all that is leased under it, at whatever node.
     """
     max_in_flight: _builtins.int
     """The maximum of leased and unacknowledged items of this stream; 0: 64, at most 1000. Typing does not count."""
@@ -684,7 +684,7 @@ Global___AckOutboxResponse: _TypeAlias = AckOutboxResponse  # noqa: Y015
 
 @_typing.final
 class ReleaseLeasesRequest(_message.Message):
-    """ReleaseLeasesRequest names a process, and the replies that it is still sending."""
+    """ReleaseLeasesRequest names streams that have ended, and the replies that their process is still sending."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
