@@ -7,7 +7,7 @@ from typing import Final
 from kernel.v1 import channel_pb2
 
 MOST_NODES: Final = 32
-"""More nodes get no stream of their own: the service allows a channel a limited number of streams."""
+"""More nodes get no separate stream: the service allows a channel a limited number of streams."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class ChannelStream:
         self._closed = False
         self.is_open = False
         """Whether the service serves it, so that it takes calls."""
-        self.is_suspect = False
+        self.is_avoided = False
         """It was silent: calls go elsewhere if they can, until the service says something."""
         self.node_id = ""
         """The node that serves it; empty: not known."""
@@ -111,9 +111,9 @@ class ChannelStream:
         """Whether calls wait, and the service has said nothing for SILENT_SECONDS."""
         return bool(self._pending) and asyncio.get_running_loop().time() - self._waiting_since > SILENT_SECONDS
 
-    def suspect(self) -> None:
+    def avoid(self) -> None:
         """Let its calls be repeated elsewhere: they raise `Unanswered`."""
-        self.is_suspect = True
+        self.is_avoided = True
         self._fail(list(self._pending), Unanswered)
 
     def close_unless_open(self) -> None:
@@ -150,7 +150,7 @@ class ChannelStream:
         return group
 
     def _heard(self, response: channel_pb2.ServeChannelResponse) -> None:
-        is_first, self.is_open, self.is_suspect = not self.is_open, not self._closed, False
+        is_first, self.is_open, self.is_avoided = not self.is_open, not self._closed, False
         self._waiting_since = asyncio.get_running_loop().time()
         self.node_id = response.node_id or self.node_id
         if is_first or response.nodes:

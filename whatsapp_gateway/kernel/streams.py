@@ -45,7 +45,7 @@ class Streams:
         return self._node_of.get(hash(user_id), "")
 
     def candidates(self, node_id: str = "") -> Iterator[ChannelStream]:
-        """Open streams for one call, each once, and the best first: the caller goes on while it gets no answer."""
+        """Open streams for one call, each once, and the best first: the caller continues while it gets no answer."""
         tried: set[ChannelStream] = set()
         while (stream := self._best(node_id, tried)) is not None:
             tried.add(stream)
@@ -54,7 +54,7 @@ class Streams:
     def _best(self, node_id: str, tried: set[ChannelStream]) -> ChannelStream | None:
         usable = [stream for stream in self._streams if stream.is_open and stream not in tried]
         if len(usable) > 1:
-            usable = [stream for stream in usable if not stream.is_suspect] or usable
+            usable = [stream for stream in usable if not stream.is_avoided] or usable
         if len(usable) < 2:  # noqa: PLR2004
             return usable[0] if usable else None
         named = next((stream for stream in usable if node_id and stream.node_id == node_id), None)
@@ -65,14 +65,14 @@ class Streams:
 
     def _look_later(self) -> None:
         if self._look is None and len(self._streams) > 1:
-            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._suspect_silent)
+            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._avoid_silent)
 
-    def _suspect_silent(self) -> None:
+    def _avoid_silent(self) -> None:
         """Repeat the calls of silent streams over the others, unless all are silent: then the database is slow."""
         opened = [stream for stream in self._streams if stream.is_open]
         silent = [stream for stream in opened if stream.is_silent()]
-        if any(not stream.is_suspect for stream in opened if stream not in silent):
+        if any(not stream.is_avoided for stream in opened if stream not in silent):
             for stream in silent:
-                stream.suspect()
+                stream.avoid()
         self._look = None
         self._look_later()

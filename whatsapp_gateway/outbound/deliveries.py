@@ -1,4 +1,4 @@
-"""The items that this process has in hand, whichever streams brought them: each person's replies are sent in order."""
+"""Items in progress, whichever streams brought them: each person's replies are sent in order."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ class Deliveries:
         if isinstance(item, MediaWanted):
             self._media.take(item)
             return
-        # What was sent of a reply in hand is not settled yet: this lease of it is released, and the next one says.
+        # The parts sent under an earlier lease are not settled yet. The lease after this one will name them.
         item.is_live = _never if self._has(item.reply.id) else stream.is_live
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
         self._last_of[item.user_id] = task

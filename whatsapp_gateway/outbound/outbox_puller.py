@@ -31,8 +31,9 @@ _UNAVAILABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAV
 class OutboxPuller:
     """A stream of one route, which is reopened whenever it ends.
 
-    name is the instance id of its streams: leases under it that this process does not know are released. most() is how
-    many items the next stream may hold. now is the monotonic clock of the leases.
+    name is the instance id of its streams. Leases under it that this process does not know are released.
+
+    most() is the number of items that the next stream may hold. now is the monotonic clock of the leases.
     """
 
     def __init__(

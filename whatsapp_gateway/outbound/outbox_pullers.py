@@ -73,7 +73,7 @@ class OutboxPullers:
         self._kernel.nodes.on_change = self._follow
 
     async def stop(self) -> None:
-        """Stop pulling; finish and acknowledge what is in hand; release the rest, through any node."""
+        """Stop pulling; finish and acknowledge the sends in progress; release the rest, through any node."""
         self._kernel.nodes.on_change = _nothing
         pulls = list(self._nodes.values())
         await _cancel(self._door_task, *(each.task for each in pulls), *self._leaving)
@@ -122,7 +122,7 @@ class OutboxPullers:
         return max(LEAST_IN_FLIGHT, MOST_IN_FLIGHT // max(1, len(self._kernel.nodes.known)))
 
     def _leave(self, pull: _Pull) -> None:
-        """The node is gone: what its stream leased and did not bring goes to others at once."""
+        """The node is gone: items that its stream leased and did not bring go to others at once."""
         task = asyncio.create_task(_end(pull))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)

@@ -1,4 +1,4 @@
-"""A kernel service of several nodes, each a fake behind a cable of its own, and one gateway before it."""
+"""A kernel service of several nodes, each a fake behind its own cable, and one gateway before it."""
 
 from __future__ import annotations
 

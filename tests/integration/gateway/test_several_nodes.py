@@ -112,7 +112,7 @@ async def test_a_silent_node_that_speaks_again_is_used_again(before: Gateway, no
         await write(before, PEOPLE, f"again {number}")
         if nodes[1].fake.messages:
             return
-    pytest.fail("the node is avoided for good")
+    pytest.fail("the node stays avoided")
 
 
 async def test_a_reply_is_acknowledged_where_it_was_leased_and_else_anywhere(
@@ -197,7 +197,7 @@ async def test_all_nodes_away_and_back(before: Gateway, nodes: list[FakeNode]) -
 
 
 LIES = {
-    "nobody": "a port where nothing listens",
+    "unused": "a port where nothing listens",
     "nonsense": "https://example.com/",
     "scheme": "unix:/tmp/socket",
     "every": ":50051",
@@ -209,11 +209,11 @@ LIES = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-async def test_a_wrong_address_of_a_node_disturbs_nobody(
+async def test_a_wrong_address_of_a_node_delays_no_message(
     start_gateway: Start, lie: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with several_nodes("a", "b") as (a, b):
-        address = {"nobody": f"127.0.0.1:{free_port()}", "other": a.address}.get(lie, LIES[lie])
+        address = {"unused": f"127.0.0.1:{free_port()}", "other": a.address}.get(lie, LIES[lie])
         a.fake.name(a.named(), b.named(address=address))
         gateway: Gateway = await start_gateway(kernel_address=a.address)
         await a.attached()

@@ -1,4 +1,4 @@
-"""What the streams say about the service's nodes, taken together."""
+"""The nodes of the service, as its streams name them together."""
 
 from kernel.v1 import channel_pb2
 
@@ -56,7 +56,7 @@ def test_each_change_is_told() -> None:
     assert told == [["a"], ["a", "b"], ["b"]]
 
 
-def test_a_list_without_end_is_cut() -> None:
+def test_a_list_is_cut_at_a_limit() -> None:
     nodes = Nodes()
     nodes.heard("one", [*named("", "a", "a"), *named(*map(str, range(10_000)))])
     assert len(nodes.known) == MOST_NODES

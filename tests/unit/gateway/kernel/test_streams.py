@@ -1,4 +1,4 @@
-"""Which stream carries a call."""
+"""The choice of the stream that carries a call."""
 
 import asyncio
 from typing import Any, cast
@@ -12,13 +12,13 @@ from whatsapp_gateway.kernel.streams import Streams
 class FakeStream:
     def __init__(self, node_id: str) -> None:
         self.node_id = node_id
-        self.is_open, self.is_suspect, self.silent = True, False, False
+        self.is_open, self.is_avoided, self.silent = True, False, False
 
     def is_silent(self) -> bool:
         return self.silent
 
-    def suspect(self) -> None:
-        self.is_suspect = True
+    def avoid(self) -> None:
+        self.is_avoided = True
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ async def test_each_stream_is_a_candidate_once_and_the_named_node_the_first(thre
     assert {order(known)[0] for _ in range(9)} == {"a", "b", "c"}
 
 
-async def test_a_suspect_stream_comes_last_and_a_closed_one_never(three: tuple[Streams, list[Any]]) -> None:
+async def test_an_avoided_stream_comes_last_and_a_closed_one_never(three: tuple[Streams, list[Any]]) -> None:
     known, (a, b, c) = three
-    a.is_suspect, b.is_open = True, False
+    a.is_avoided, b.is_open = True, False
     assert order(known, "a") == "ca"
     c.is_open = False
     assert order(known) == "a"
@@ -52,15 +52,15 @@ async def test_a_suspect_stream_comes_last_and_a_closed_one_never(three: tuple[S
     assert order(known) == ""
 
 
-@pytest.mark.parametrize(("silent", "suspects"), [("", ""), ("a", "a"), ("ab", "ab"), ("abc", "")])
-async def test_silent_streams_are_suspected_unless_all_are(
-    three: tuple[Streams, list[Any]], monkeypatch: pytest.MonkeyPatch, silent: str, suspects: str
+@pytest.mark.parametrize(("silent", "avoided"), [("", ""), ("a", "a"), ("ab", "ab"), ("abc", "")])
+async def test_silent_streams_are_avoided_unless_all_are(
+    three: tuple[Streams, list[Any]], monkeypatch: pytest.MonkeyPatch, silent: str, avoided: str
 ) -> None:
     known, opened = three
     for stream in opened:
         stream.silent = stream.node_id in silent
-    known._suspect_silent()
-    assert "".join(stream.node_id for stream in opened if stream.is_suspect) == suspects
+    known._avoid_silent()
+    assert "".join(stream.node_id for stream in opened if stream.is_avoided) == avoided
 
 
 async def test_streams_are_looked_at_while_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ async def test_streams_are_looked_at_while_there_are_several(monkeypatch: pytest
     assert known._look is None
     known.add(b)
     a.silent = True
-    while not a.is_suspect:
+    while not a.is_avoided:
         await asyncio.sleep(0)
     known.discard(a)
     while known._look is not None:
