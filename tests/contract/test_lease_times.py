@@ -23,7 +23,7 @@ def notices_after(options: dict[str, int]) -> float:
 
 
 def test_a_started_send_ends_before_its_lease() -> None:
-    gateway = notices_after(dict(channel._OPTIONS))  # type: ignore[arg-type]
+    gateway = notices_after(dict(channel._OPTIONS))
     assert max(gateway, STOPPED_SECONDS) + SEND_SECONDS <= SENDING_SECONDS
     assert SENDING_SECONDS < LEASE_SECONDS - MARGIN
     assert DRAIN_SECONDS >= SEND_SECONDS
