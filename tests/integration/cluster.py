@@ -29,7 +29,7 @@ ADMIN_TOKEN: Final = "admin-token-of-the-cluster"
 INLINE_TOKEN: Final = "telegram-token-of-the-cluster"
 _LISTENING: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()
+    WHERE datname = current_database() AND application_name = 'kernel_service notices'
 """
 
 

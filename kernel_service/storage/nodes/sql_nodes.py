@@ -9,6 +9,7 @@ from sqlalchemy import and_, bindparam, case, delete, exists, insert, select, tr
 from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Beat, Node
 from kernel_service.storable import from_json, to_json
 from kernel_service.storage.engine.units import SqlPort, writes
+from kernel_service.storage.nodes import schema_guard
 from kernel_service.storage.schema.service import node
 from kernel_service.storage.schema.times import DatabaseTime
 
@@ -57,6 +58,7 @@ class SqlNodes(SqlPort):
 
     @writes()
     def join(self, tx: Tx, joining: Node, *, alone: bool) -> Beat:
+        schema_guard.check_joining(tx, joining.schema)
         buried = list(tx.execute(_BURY_OTHERS, {"me": joining.id}).scalars()) if alone else []
         tx.execute(_ADD, {"id": joining.id, "address": joining.address, "schema": joining.schema, "channels": "[]"})
         return _beat(tx, buried)

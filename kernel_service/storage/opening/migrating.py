@@ -7,11 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select, text
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from kernel_service.storage.engine import statistics
 from kernel_service.storage.keys import clear_ids, shared_secrets, wraps
+from kernel_service.storage.nodes import schema_guard
 from kernel_service.storage.schema import schema
 from kernel_service.storage.sealing.ciphers import Digests
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 SCHEMA_NUMBER = 28
 # The oldest program that can use the schema of that migration.
 OLDEST_READER = 27
-_LOCK = text(f"SELECT pg_advisory_xact_lock({0x6D696772617465})")  # "migrate"
 # Waiting for another process that migrates may take as long as it needs. A frozen one loses its transaction.
 _UNHURRIED = text(
     "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),"
@@ -36,17 +36,13 @@ _UNHURRIED = text(
 _HURRIED = text("SELECT set_config('lock_timeout', '1s', true)")
 
 
-class SchemaTooNewError(RuntimeError):
-    """A newer program, with which this one is not compatible, has migrated the database."""
-
-
 def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
     """Migrate and open the digest key, in the connection's transaction (on SQLite begun IMMEDIATE).
 
-    Raises `SchemaTooNewError`, `SealingKeyUnknown`.
+    Raises `SchemaTooNewError`, `OlderNodesError`, `SealingKeyUnknown`.
     """
     if connection.dialect.name == "postgresql":
-        for statement in (_UNHURRIED, _LOCK, _HURRIED):
+        for statement in (_UNHURRIED, schema_guard.LOCK, _HURRIED):
             connection.execute(statement)
     migrate(connection)
     statistics.settle(connection)
@@ -56,15 +52,14 @@ def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
 
 
 def migrate(connection: Connection) -> None:
-    number, oldest_reader = _version(connection)
-    if oldest_reader > SCHEMA_NUMBER:
-        raise SchemaTooNewError(
-            f"the database has schema {number}, which needs a program of schema {oldest_reader} or later;"
-            f" this one is of schema {SCHEMA_NUMBER}: upgrade it"
-        )
-    if number == 0:
+    if not inspect(connection).has_table(schema.schema_version.name):
         create(connection)
-    elif number < SCHEMA_NUMBER:
+        return
+    number, oldest_reader = schema_guard.version(connection)
+    schema_guard.check_program(SCHEMA_NUMBER, (number, oldest_reader))
+    if number < SCHEMA_NUMBER:
+        if connection.dialect.name == "postgresql":
+            schema_guard.check_nodes(connection, number, to=SCHEMA_NUMBER, oldest_reader=OLDEST_READER)
         upgrade(connection)
 
 
@@ -105,12 +100,3 @@ def upgrade(connection: Connection, to: str = "head") -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, to)
-
-
-def _version(connection: Connection) -> tuple[int, int]:
-    """The newest migration's number and oldest reader, zeros for an empty database."""
-    table = schema.schema_version
-    if not inspect(connection).has_table(table.name):
-        return 0, 0
-    row = connection.execute(select(table).order_by(table.c.number.desc()).limit(1)).one()
-    return row.number, row.oldest_reader

@@ -13,7 +13,8 @@ from sqlalchemy.pool import NullPool
 from kernel_service.storage.engine.postgres import connect_once
 from kernel_service.storage.engine.postgres_server import Server
 from kernel_service.storage.engine.postgres_url import parse
-from kernel_service.storage.opening.migrating import SCHEMA_NUMBER, SchemaTooNewError, create, migrate, upgrade
+from kernel_service.storage.nodes.schema_guard import SchemaTooNewError
+from kernel_service.storage.opening.migrating import SCHEMA_NUMBER, create, migrate, upgrade
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
