@@ -1,0 +1,129 @@
+"""The sweeper: which people a node wakes, and which rounds only the leader makes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service import sweeper as module
+from kernel_service.sweeper import Sweeper
+from tests.clock import Clock
+from tests.node_view import ME, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OTHER = "k_other"
+
+
+class Inbox:
+    """`own` people of this node are due, and `orphans`."""
+
+    def __init__(self) -> None:
+        self.own = ["p_own"]
+        self.orphans = ["p_mine", "p_other"]
+        self.looks = 0
+        self.looked = asyncio.Event()
+
+    async def due_people(self, *, owner: str, adopts: Callable[[str], bool], **_: object) -> list[str]:
+        assert owner == ME
+        self.looks += 1
+        self.looked.set()
+        return self.own + [person for person in self.orphans if adopts(person)]
+
+
+class Kernels:
+    def __init__(self) -> None:
+        self.woken: list[str] = []
+        self.at_work: set[str] = set()
+
+    def busy(self, person_id: str) -> bool:
+        return person_id in self.at_work
+
+    def wake(self, person_id: str) -> None:
+        self.woken.append(person_id)
+
+
+class Rounds:
+    """Counts the rounds of all other parts."""
+
+    def __init__(self) -> None:
+        self.outbox = self.led = 0
+
+    async def sweep(self) -> None:
+        self.led += 1
+
+    async def forget_old(self, **_: object) -> int:
+        self.led += 1
+        return 0
+
+    async def seal_clear_ids(self) -> int:
+        self.led += 1
+        return 0
+
+
+class Evictor:
+    async def sweep(self) -> None: ...
+
+    async def bound_memory(self) -> None: ...
+
+
+class Scene:
+    def __init__(self, *others: str) -> None:
+        self.inbox, self.kernels, self.rounds, self.view = Inbox(), Kernels(), Rounds(), View(ME, *others)
+        self.view.homes["p_other"] = OTHER
+        parts: Any = (
+            self.inbox, self.rounds, self.rounds, self.view, self.kernels, Evictor(), self.rounds, Evictor()
+        )  # fmt: skip
+        self.sweeper = Sweeper(*parts, connect=self.rounds, seconds=3600, clock=Clock())
+
+    async def looked(self, times: int) -> None:
+        while self.inbox.looks < times:
+            self.inbox.looked.clear()
+            await self.inbox.looked.wait()
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+
+
+async def test_a_node_wakes_its_own_people_and_the_orphans_whose_home_it_is() -> None:
+    scene = Scene(OTHER)
+    await scene.sweeper.sweep()
+    assert scene.kernels.woken == ["p_own", "p_mine"]
+
+
+async def test_a_running_turn_is_not_disturbed() -> None:
+    scene = Scene(OTHER)
+    scene.kernels.at_work = {"p_own"}
+    await scene.sweeper.sweep()
+    assert scene.kernels.woken == ["p_mine"]
+
+
+async def test_a_node_among_others_looks_again_and_again() -> None:
+    scene = Scene(OTHER)
+    async with scene.sweeper.running():
+        await scene.looked(4)
+
+
+async def test_a_node_alone_looks_once_and_when_the_nodes_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    for _ in range(5):
+        await scene.sweeper.look()
+    assert scene.inbox.looks == 0
+    monkeypatch.setattr(module, "LOOK_SECONDS", 60.0)
+    scene.sweeper.look_now()
+    await scene.sweeper.look()
+    assert scene.inbox.looks == 1
+
+
+@pytest.mark.parametrize(("is_leader", "rounds"), [(True, 4), (False, 0)])
+async def test_the_leader_alone_makes_the_rounds_of_the_database(is_leader: bool, rounds: int) -> None:
+    scene = Scene(OTHER)
+    scene.view.is_leader = is_leader
+    async with scene.sweeper.running():
+        await scene.looked(2)
+    assert scene.rounds.led == rounds
