@@ -40,7 +40,8 @@ from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.kernel_map import KernelMap
 from kernel_service.media.read_as import MIB
 from kernel_service.media.transfers import MediaTransfers
-from kernel_service.metrics import Metrics
+from kernel_service.metrics.cluster import ClusterMetrics
+from kernel_service.metrics.endpoint import Metrics
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcriptions import OpenAITranscriptions
@@ -108,9 +109,9 @@ async def serve(
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
         membership = await _join(store, stack)
-        notices = NoticeBoard(store.engine.notices)
         shared_wall = membership.database_time if store.engine.is_shared else wall
         clock = SteadyClock(shared_wall, monotonic, newest=await store.newest_time())
+        notices = NoticeBoard(store.engine.notices, clock)
         outbox, waiters, progress = Outbox(store.outbox, clock), Waiters(), Progress()
         await outbox.take_over()
         queues = _queues(settings)
@@ -221,6 +222,7 @@ async def serve(
                 outages=openai.outages,
                 refused_tokens=refused_tokens.counts,
                 refused_calls=room.refused,
+                cluster=ClusterMetrics(membership, notices, kernels.moves),
             ).serving()
         )
         membership.on_change(sweeper.look_now)

@@ -54,6 +54,8 @@ class Membership:
         self._was_silent = False
         self._silence_told: list[Callable[[bool], None]] = []
         self._told: list[Callable[[], None]] = []
+        self.burials = 0
+        """How many dead nodes this node has buried."""
         self._buried: list[Callable[[Sequence[str]], None]] = []
         self.channels: Callable[[], Sequence[str]] = tuple
         """Returns the channels with a stream that is attached to this node."""
@@ -188,6 +190,7 @@ class Membership:
         staying = tuple(node.id for node in self._nodes if not node.is_draining)
         self._homes = staying or tuple(node.id for node in self._nodes)
         if dead:
+            self.burials += len(dead)
             log.warning("nodes buried count=%d", len(dead))
             for buried in self._buried:
                 buried(dead)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.rate_limits.wait_histogram import WaitHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +22,22 @@ log = logging.getLogger(__name__)
 class NoticeBoard:
     """Fills `Notices`. `transport` is None if no other process can use the database."""
 
-    def __init__(self, transport: NoticeTransport | None) -> None:
+    def __init__(self, transport: NoticeTransport | None, clock: Callable[[], float] = time.time) -> None:
         self._transport = transport
+        self._clock = clock
+        self.sent: Counter[NoticeKind] = Counter()
+        self.received: Counter[NoticeKind] = Counter()
+        self.lag = WaitHistogram()
+        """Seconds from the sender's clock to this node's."""
+        self.interruptions = 0
+        """How often notices may have been lost."""
         self._handlers: defaultdict[NoticeKind, list[Callable[[Notice], None]]] = defaultdict(list)
         self._missed: list[Callable[[], None]] = []
+
+    @property
+    def dropped(self) -> int:
+        """How many notices this node could not send."""
+        return self._transport.dropped if self._transport is not None else 0
 
     def begin(self, me: str) -> None:
         """Receive from now on, as this node. All handlers are registered."""
@@ -32,7 +46,8 @@ class NoticeBoard:
 
     def tell(self, node_id: str, notice: Notice) -> None:
         if self._transport is not None:
-            self._transport.send(node_id, _text(notice))
+            self.sent[notice.kind] += 1
+            self._transport.send(node_id, _text(notice, self._clock()))
 
     def tell_all(self, notice: Notice) -> None:
         self.tell("", notice)
@@ -44,9 +59,12 @@ class NoticeBoard:
         self._missed.append(handler)
 
     def _receive(self, text: str) -> None:
-        notice = _notice(text)
-        if notice is None:  # of a newer release
+        told = _told(text)
+        if told is None:  # by a newer release
             return
+        notice, sent_at = told
+        self.received[notice.kind] += 1
+        self.lag.note(max(0.0, self._clock() - sent_at))
         for handler in self._handlers[notice.kind]:
             try:
                 handler(notice)
@@ -54,6 +72,7 @@ class NoticeBoard:
                 log.exception("handler of a notice failed kind=%s", notice.kind)
 
     def _look(self) -> None:
+        self.interruptions += 1
         for handler in self._missed:
             try:
                 handler()
@@ -61,13 +80,15 @@ class NoticeBoard:
                 log.exception("handler of missed notices failed")
 
 
-def _text(notice: Notice) -> str:
-    return json.dumps([notice.kind, notice.subject, notice.numbers, notice.detail], separators=(",", ":"))
+def _text(notice: Notice, now: float) -> str:
+    told = [notice.kind, notice.subject, notice.numbers, notice.detail, round(now, 3)]
+    return json.dumps(told, separators=(",", ":"))
 
 
-def _notice(text: str) -> Notice | None:
+def _told(text: str) -> tuple[Notice, float] | None:
+    """The notice, and when it was sent by its sender's clock."""
     try:
-        kind, subject, numbers, detail = json.loads(text)
-        return Notice(NoticeKind(kind), str(subject), tuple(numbers), str(detail))
+        kind, subject, numbers, detail, sent_at = json.loads(text)
+        return Notice(NoticeKind(kind), str(subject), tuple(numbers), str(detail)), float(sent_at)
     except (ValueError, TypeError):
         return None

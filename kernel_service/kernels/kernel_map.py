@@ -72,6 +72,8 @@ class KernelMap:
         self._closing = False
         placement.attach(self)
         self.evictions: Counter[EvictionReason] = Counter()
+        self.moves: Counter[str] = Counter()
+        """`taken` from a dead or draining node, `released` to their home, `lost` to another node, `refused` by one."""
         self.activations = 0
 
     # --- running turns ------------------------------------------------------------------------------------------
@@ -108,8 +110,10 @@ class KernelMap:
             if self._closing:
                 self._placement.send_home(person_id)
         except OwnedElsewhere as error:
+            self.moves["refused"] += 1
             self._placement.leave_to(error.owner, person_id)
         except LeaseLost:
+            self.moves["lost"] += 1
             self._forget(person_id, EvictionReason.LEASE_LOST)
             self._placement.send_home(person_id)
         except StoreUnavailable:
@@ -143,6 +147,7 @@ class KernelMap:
         person_id = kernel.person_id
         if self._kernels.get(person_id) is not kernel:
             return
+        self.moves["released"] += 1
         self._forget(person_id, EvictionReason.MOVED)
         await self._store.release(person_id, kernel.epoch)
         if self._tasks.forget_wake(person_id):
@@ -178,6 +183,8 @@ class KernelMap:
         while True:
             self._reset.discard(person_id)
             activation = await self._store.activate(person_id, owner=self._placement.me)
+            if activation.owner_before not in {"", self._placement.me}:
+                self.moves["taken"] += 1
             if person_id not in self._reset:  # otherwise the loaded history is outdated
                 return Kernel(activation, self._clock())
 

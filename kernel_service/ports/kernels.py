@@ -16,7 +16,8 @@ class Activation:
     """The initial state of a kernel. `epoch` is one higher than any earlier epoch of this person.
 
     The last `open_items` of the history belong to a turn that is open. `context_tokens` limits the history that the
-    model is shown; 0: the default limit.
+    model is shown; 0: the default limit. `owner_before`: the node that owned the kernel until now, for operators; it is
+    this node, dead or draining; empty: none.
     """
 
     person_id: str
@@ -24,6 +25,7 @@ class Activation:
     history: list[HistoryItem]
     context_tokens: int = 0
     open_items: int = 0
+    owner_before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ class Notices(Protocol):
 class NoticeTransport(Protocol):
     """Carries short texts between the nodes of one database."""
 
+    @property
+    def dropped(self) -> int:
+        """How many texts this node could not send: too long, or the oldest of a flood."""
+        ...
+
     def send(self, to: str, text: str) -> None:
         """To one node, or to all others if `to` is empty. Returns at once; the text may be lost."""
         ...

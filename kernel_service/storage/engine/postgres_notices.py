@@ -49,6 +49,7 @@ class PostgresNotices:
         self._waiting: deque[tuple[str, str]] = deque(maxlen=MOST_WAITING)
         self._woken = asyncio.Event()
         self._closed = False
+        self.dropped = 0
         self._me = ""
         self._handler: Callable[[str], None] = _ignore
         self._outage = OutageLog("exchange notices with other processes")
@@ -62,7 +63,10 @@ class PostgresNotices:
     def send(self, to: str, text: str) -> None:
         if len(self._me) + 1 + len(text.encode()) > PAYLOAD_BYTES:
             logger.error("storage: a notice of %d characters is too long, and not sent", len(text))
+            self.dropped += 1
             return
+        if len(self._waiting) == MOST_WAITING:
+            self.dropped += 1
         self._waiting.append((to, text))
         self._woken.set()
 

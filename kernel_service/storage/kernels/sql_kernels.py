@@ -39,7 +39,9 @@ class SqlKernels(SqlPort):
             log.error("alert: history damaged, left out turns=%s person=%s", ",".join(turns), person_id)
             damage.leave_out(tx, person_id, turns)
             recent = recent_items(tx, person_id)
-        return Activation(person_id, taken.epoch, recent.items, taken.context_tokens, recent.open_items)
+        return Activation(
+            person_id, taken.epoch, recent.items, taken.context_tokens, recent.open_items, taken.owner_before
+        )
 
     @writes(in_order_of="person_id")
     def release(self, tx: Tx, person_id: str, epoch: int) -> None:

@@ -30,10 +30,13 @@ HELD = exists().where(node.c.id == kernel.c.owner, or_(not_(node.c.draining), _A
 """A live node owns the kernel. A node that drains keeps it for the attempt that it has begun, and no longer."""
 
 _RAISED = update(kernel).where(kernel.c.person_id == bindparam("person")).values(epoch=kernel.c.epoch + 1)
+_before = kernel.alias("before")
+# A subquery sees the row as it was before the statement: https://www.postgresql.org/docs/current/transaction-iso.html
+_OWNER_BEFORE = select(_before.c.owner).where(_before.c.person_id == kernel.c.person_id).scalar_subquery()
 _TAKE = (
     _RAISED.where(not_(_MERGED), or_(kernel.c.owner.in_(("", bindparam("by"))), not_(HELD)))
     .values(owner=bindparam("by"))
-    .returning(kernel.c.epoch, kernel.c.context_tokens)
+    .returning(kernel.c.epoch, kernel.c.context_tokens, _OWNER_BEFORE.label("owner_before"))
 )
 _TAKE_AWAY = _RAISED.where(not_(_MERGED)).values(owner="")
 _OUTDATE = _RAISED.where(not_(exists().where(turn.c.person_id == kernel.c.person_id, TURN_OPEN)))
@@ -56,6 +59,8 @@ def own(row: Row[Any] | None, epoch: int) -> Row[Any]:
 
 def take(tx: Tx, person_id: str, owner: str) -> Row[Any]:
     """The kernel's `epoch`, which is new, and its `context_tokens`. The owner before is this one, none, or dead.
+
+    `owner_before` is for operators alone: on SQLite, with its one process, it may be the new one.
 
     Raises `NotFound` PERSON_NOT_FOUND, `OwnedElsewhere`, and `LeaseLost` if the person was merged into another.
     """

@@ -86,6 +86,7 @@ async def test_many_texts_share_commands_and_are_split_by_size(
         await two.until(heard=302)
         assert two.heard == [*texts, longest, "last"]
         assert len(queries) <= 2
+        assert one.transport.dropped == 1
 
 
 async def test_a_cut_connection_is_made_again_and_everything_is_looked_at(postgres_url: str) -> None:
@@ -108,6 +109,7 @@ async def test_a_flood_during_an_outage_keeps_the_newest(
             one.transport.send("", str(number))
             if number == 5:
                 await asyncio.sleep(0.05)
+        assert 2 * MOST_WAITING - 6 <= one.transport.dropped <= 2 * MOST_WAITING
         line.down = False
         await one.until(missed=2)
         await two.until(heard=MOST_WAITING)

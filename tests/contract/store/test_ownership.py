@@ -52,6 +52,17 @@ async def test_a_released_kernel_is_taken(store: Store) -> None:
     assert second.epoch == first.epoch + 1
 
 
+async def test_a_node_learns_whose_people_it_takes(store: Store) -> None:
+    if not store.engine.is_shared:
+        pytest.skip("SQLite has one node")
+    await joined(store, "one", "two")
+    person = await say(store, "m1")
+    assert (await store.kernels.activate(person, owner="one")).owner_before == ""
+    assert (await store.kernels.activate(person, owner="one")).owner_before == "one"
+    await store.nodes.leave("one")
+    assert (await store.kernels.activate(person, owner="two")).owner_before == "one"
+
+
 async def test_one_removed_row_frees_all_people_of_a_dead_node(store: Store) -> None:
     await joined(store, "one", "two")
     people = [await say(store, f"m{number}", f"test:{number}") for number in range(3)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from kernel_service.errors import StoreUnavailable
+from kernel_service.metrics.counters import counter_metric
 from kernel_service.models.outages import ALERTS
 from serving.listening import http_served
 from serving.public_http import public_app
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.metrics.cluster import ClusterMetrics
     from kernel_service.models.outages import Outages
     from kernel_service.people.people import People
     from kernel_service.rate_limits.fair_queue import FairQueue
@@ -53,7 +55,9 @@ class Metrics:
         outages: Outages,
         refused_tokens: Counter[str],
         refused_calls: Counter[str],
+        cluster: ClusterMetrics,
     ) -> None:
+        self._cluster = cluster
         self._refused_tokens = refused_tokens
         self._refused_calls = refused_calls
         self._listen = listen
@@ -73,24 +77,25 @@ class Metrics:
         line = "Bytes that the kernels in memory hold; of more than a thousand an estimate by a sample"
         yield GaugeMetricFamily("kernel_resident_bytes", line, _bytes_of(self._kernels.resident()))
         yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
-        yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
+        yield counter_metric("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
         line = "People who wait for one of KERNEL_MAX_TURNS turns"
         yield GaugeMetricFamily("kernel_turn_queue", line, self._kernels.waiting)
-        yield _counter("kernel_turns", "Attempts of turns, by outcome", "outcome", self._turns.outcomes)
+        yield counter_metric("kernel_turns", "Attempts of turns, by outcome", "outcome", self._turns.outcomes)
         told = "Turns whose person was told that the service is busy"
         yield CounterMetricFamily("kernel_busy_notices", told, self._turns.busy_notices)
         told = "Tools left out since the model's vendor refuses them, by name; other: all beyond a hundred names"
-        yield _counter("kernel_refused_tools", told, "tool", self._turns.refused_tools)
+        yield counter_metric("kernel_refused_tools", told, "tool", self._turns.refused_tools)
         told = "Changes of a request after a refusal of the model, by kind"
-        yield _counter("kernel_model_recoveries", told, "way", self._turns.recoveries)
-        yield _counter("kernel_refused_tokens", "Calls refused for their token", "reason", self._refused_tokens)
+        yield counter_metric("kernel_model_recoveries", told, "way", self._turns.recoveries)
+        yield counter_metric("kernel_refused_tokens", "Calls refused for their token", "reason", self._refused_tokens)
         told = "Calls refused since their channel had too many open; empty: calls without a token"
-        yield _counter("kernel_refused_calls", told, "channel", self._refused_calls)
+        yield counter_metric("kernel_refused_calls", told, "channel", self._refused_calls)
+        yield from self._cluster.collect()
         yield from _outages(self._outages)
         yield from _queues(self._queues)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
-        yield _counter("kernel_connect_attempts", told, "outcome", self._connects)
-        yield _counter("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
+        yield counter_metric("kernel_connect_attempts", told, "outcome", self._connects)
+        yield counter_metric("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
         if self._kept_apart is not None:
             told = "Pairs of people who may be one and both have connections: an operator decides"
             yield GaugeMetricFamily("kernel_people_kept_apart", told, self._kept_apart)
@@ -124,7 +129,7 @@ class Metrics:
 
 def _outages(outages: Outages) -> Iterable[Metric]:
     told = "Requests that the model's vendor did not serve, by the problem"
-    yield _counter("kernel_model_unavailable", told, "problem", outages.refused)
+    yield counter_metric("kernel_model_unavailable", told, "problem", outages.refused)
     line = "Whether messages wait for an operator to fix this at the model's vendor: alert on 1"
     lasting = GaugeMetricFamily("kernel_model_outage", line, labels=["problem"])
     for problem in ALERTS:
@@ -146,10 +151,3 @@ def _bytes_of(kernels: Sequence[Kernel]) -> float:
     """A sample, because reading the metrics must not take longer with more people."""
     sample = kernels[:: len(kernels) // _SAMPLE + 1]
     return sum(kernel.bytes for kernel in sample) / max(1, len(sample)) * len(kernels)
-
-
-def _counter(name: str, text: str, label: str, counts: Counter[Any]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=[label])
-    for value, count in counts.items():
-        family.add_metric([value], count)
-    return family
