@@ -112,8 +112,8 @@ async def serve(
         shared_wall = membership.database_time if store.engine.is_shared else wall
         clock = SteadyClock(shared_wall, monotonic, newest=await store.newest_time())
         notices = NoticeBoard(store.engine.notices, clock)
-        outbox, waiters, progress = Outbox(store.outbox, clock), Waiters(), Progress()
-        await outbox.take_over()
+        outbox, waiters, progress = Outbox(store.outbox, membership, notices, clock), Waiters(), Progress()
+        membership.channels = outbox.channels
         queues = _queues(settings)
         before_effect = partial(check_fresh, membership)
         composio = _composio(settings, queues.tools, clock, before_effect)
@@ -168,7 +168,7 @@ async def serve(
             debounce=settings.kernel_debounce_seconds,
             max_pending=MAX_PENDING,
             clock=clock,
-            media_wanted=_ask_for_media(transfers, outbox),
+            media_wanted=outbox.wanted,
             typing=outbox.typing,
         )
         peers = Peers(membership, settings.kernel_admin_token.get_secret_value(), settings.peer_tls())
@@ -376,14 +376,6 @@ def _limits(settings: Settings) -> TurnLimits:
         daily_replies_per_person=settings.kernel_daily_replies_per_user,
         tokens_per_audio_second=settings.kernel_tokens_per_audio_second,
     )
-
-
-def _ask_for_media(transfers: MediaTransfers, outbox: Outbox) -> Callable[[str], None]:
-    def wanted(channel: str) -> None:
-        transfers.wanted(channel)
-        outbox.ready(channel)
-
-    return wanted
 
 
 def _sweeper(  # noqa: PLR0917 - the parts that it sweeps

@@ -132,7 +132,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         settled = list(chain(*await self._slices.each(caller.get(), list(acks.values()), self._transfers.settle)))
         for ack, result in zip(acks.values(), settled, strict=True):
             if result is AckResult.RECORDED:
-                self._outbox.fetched(caller.get(), ack.media_id)
+                self._outbox.fetched(caller.get(), ack.media_id, ack.token)
         return dict(zip(acks, settled, strict=True))
 
     async def UploadMedia(
@@ -146,7 +146,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             if not isinstance(error, Stalled):
                 await media.drain(requests)
             raise
-        self._outbox.fetched(caller.get(), offer.media_id)
+        self._outbox.fetched(caller.get(), offer.media_id, offer.token)
         return media_pb2.UploadMediaResponse(size_bytes=size)
 
     async def DownloadMedia(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from kernel_service.ports.media import FileStore, MadeFileStore, MediaAck, MediaStore, MediaWanted, Upload
-    from kernel_service.ports.outbox import AckResult
+    from kernel_service.ports.outbox import AckResult, Puller
 
 log = logging.getLogger(__name__)
 
@@ -74,20 +74,24 @@ class MediaTransfers:
         """A message was accepted that waits for its file."""
         self._look_at[channel] = 0.0
 
-    async def lease(self, channel: str, addresses: Sequence[str], limit: int) -> list[MediaWanted]:
+    async def lease(self, puller: Puller, addresses: Sequence[str], limit: int) -> list[MediaWanted]:
         now = self._clock()
-        if self._look_at.get(channel, 0.0) > now:
+        if self._look_at.get(puller.channel, 0.0) > now:
             return []
-        self._look_at[channel] = now + LOOK_SECONDS
-        leased = await self._store.lease(channel, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
+        self._look_at[puller.channel] = now + LOOK_SECONDS
+        leased = await self._store.lease(puller, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
         if leased:
-            self._look_at[channel] = 0.0
+            self._look_at[puller.channel] = 0.0
         return leased
 
-    async def release(self, wanted: Sequence[MediaWanted]) -> None:
-        """No channel has seen these."""
-        if wanted:
-            await self._store.release([(each.media_id, each.token) for each in wanted])
+    async def leased_until(self, leases: Sequence[tuple[str, str]]) -> list[float | None]:
+        """As `MediaStore.leased_until`."""
+        return await self._store.leased_until(leases)
+
+    async def release(self, leases: Sequence[tuple[str, str]]) -> None:
+        """No channel has seen these (id, token)."""
+        if leases:
+            await self._store.release(leases)
             self._look_at.clear()
 
     async def settle(self, channel: str, acks: Sequence[MediaAck]) -> list[AckResult]:

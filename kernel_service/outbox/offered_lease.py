@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from kernel_service.outbox.pull_stream import PullStream
-    from kernel_service.ports.outbox import Lease, OutboxStore, StoredReplies
+    from kernel_service.ports.outbox import Lease, OutboxStore, Puller, StoredReplies
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class StreamOffer:
 
     def __init__(self, stream: PullStream | None, seconds: float) -> None:
         self.stream = stream
-        self.offer = LeaseOffer(new_token(stream.instance), seconds) if stream is not None else None
+        self.offer = _offer(stream.puller, seconds) if stream is not None else None
         self.lease: Lease | None = None
         self.has_pending = False
 
@@ -33,11 +33,15 @@ class StreamOffer:
         self.lease, self.has_pending = replies.lease, replies.is_pending
 
 
+def _offer(puller: Puller, seconds: float) -> LeaseOffer:
+    return LeaseOffer(puller, new_token(puller.instance, puller.node), seconds)
+
+
 class LeaseOffers:
-    """One per process. `ready(channel)` polls the store; `is_attached` says whether a stream is still read."""
+    """One per process. `ready(channel, address)` polls the store; `is_attached` says whether a stream is still read."""
 
     def __init__(
-        self, store: OutboxStore, ready: Callable[[str], None], is_attached: Callable[[PullStream], bool]
+        self, store: OutboxStore, ready: Callable[[str, str | None], None], is_attached: Callable[[PullStream], bool]
     ) -> None:
         self._store = store
         self._ready = ready
@@ -46,40 +50,39 @@ class LeaseOffers:
 
     @contextmanager
     def offered(
-        self, streams: Sequence[PullStream], person_id: str, channel: str, *, seconds: float, now: float
+        self, streams: Sequence[PullStream], person_id: str, channel: str, address: str, *, seconds: float
     ) -> Iterator[StreamOffer]:
         """Reserve the credit of the stream with the most room for a lease that lasts for `seconds`."""
-        stream = max(streams, key=lambda each: each.room(now), default=None)
-        if stream is not None and not stream.room(now):
-            stream = None
+        stream = max((each for each in streams if each.room), key=lambda each: each.room, default=None)
         offered = StreamOffer(stream, seconds)
         try:
             with stream.reserved(1) if stream is not None else nullcontext():
                 yield offered
         except asyncio.CancelledError:  # the transaction may still be committed
             if offered.offer is not None:
-                self._release_later(self._store.release_offered(person_id, offered.offer.token), channel)
+                self._release_later(self._store.release_offered(person_id, offered.offer.token), channel, address)
             raise
         if stream is not None and offered.lease is not None:
             self._push(offered.lease, stream)
         if offered.has_pending:
-            self._ready(channel)
+            self._ready(channel, address)
 
     def _push(self, lease: Lease, stream: PullStream) -> None:
         if self._is_attached(stream):
             stream.push(lease)
         else:  # it has ended meanwhile, and does not know of the lease
-            self._release_later(self._store.release([(lease.reply.id, lease.token)]), stream.channel)
+            releasing = self._store.release([(lease.reply.id, lease.token)])
+            self._release_later(releasing, stream.channel, lease.address)
 
-    def _release_later(self, releasing: Coroutine[None, None, None], channel: str) -> None:
+    def _release_later(self, releasing: Coroutine[None, None, None], channel: str, address: str) -> None:
         """Release a lease that no stream has seen. If that fails, the lease expires."""
-        task = asyncio.create_task(self._release(releasing, channel))
+        task = asyncio.create_task(self._release(releasing, channel, address))
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
 
-    async def _release(self, releasing: Coroutine[None, None, None], channel: str) -> None:
+    async def _release(self, releasing: Coroutine[None, None, None], channel: str, address: str) -> None:
         try:
             await releasing
         except KernelError as error:
             log.warning("a lease without a stream is not released: %s", error.reason)
-        self._ready(channel)
+        self._ready(channel, address)

@@ -10,12 +10,15 @@ import asyncio
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, overload
 
+from kernel_service.errors import StoreUnavailable
 from kernel_service.outbox.offered_lease import LeaseOffers
 from kernel_service.outbox.pull_stream import PullStream
+from kernel_service.outbox.ready_notices import Ready, ReadyNotices
 from kernel_service.outbox.shared_poll import SharedPoll
 from kernel_service.outbox.typing import Typing, TypingStream
 from kernel_service.ports import outbox
-from kernel_service.ports.outbox import AckResult, Lease, Outcome
+from kernel_service.ports.lease_tokens import node_mark_in
+from kernel_service.ports.outbox import AckResult, Lease, Outcome, Puller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
 
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.outbox.offered_lease import StreamOffer
+    from kernel_service.ports.cluster import Cluster
     from kernel_service.ports.media import MediaWanted
+    from kernel_service.ports.notices import Notices
     from kernel_service.ports.outbox import OutboxStore, PartAck, PartReceipt
     from kernel_service.ports.typing import TypingItem
 
@@ -46,8 +51,9 @@ BATCH = 64
 class Outbox:
     """One per process. Many streams of one or several channels pull from it."""
 
-    def __init__(self, store: OutboxStore, clock: Callable[[], float]) -> None:
+    def __init__(self, store: OutboxStore, cluster: Cluster, notices: Notices, clock: Callable[[], float]) -> None:
         self._store = store
+        self._cluster = cluster
         self._clock = clock
         self.typing = Typing(store)
         self._streams: set[PullStream] = set()
@@ -55,18 +61,65 @@ class Outbox:
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)
         self._to_expire: list[tuple[list[tuple[str, str]], float]] = []
         self._offers = LeaseOffers(store, self.ready, self._is_attached)
+        self._others = ReadyNotices(cluster, notices, self._told)
+        notices.on_missed(self._look_at_all)
         self._swept_at = clock()
         self._closed = False
 
-    async def take_over(self) -> None:
-        """Expire the leases of an earlier process, whose streams ended with it, as if the streams had ended now."""
-        await self._store.expire_leases(None, until=self._clock() + outbox.SENDING_SECONDS)
+    def channels(self) -> list[str]:
+        """The channels with a stream that is attached to this node."""
+        return sorted({stream.channel for stream in self._streams})
 
-    def ready(self, channel: str) -> None:
-        """Poll the store at once, since this channel may have something to lease."""
+    def ready(self, channel: str, address: str | None = None) -> None:
+        """The channel may have a reply to lease, at this address of it, or at any.
+
+        The streams at this node poll the store at once. So do those at other nodes, unless a stream here has room.
+        """
+        self._look(channel)
+        if not self._has_room(channel, address):
+            self._others.tell(channel, Ready.REPLIES)
+
+    def wanted(self, channel: str) -> None:
+        """A message waits for a file of the channel: as `ready`."""
+        self._look_for_files(channel)
+        if not self._has_room(channel, None, with_files=True):
+            self._others.tell(channel, Ready.FILES)
+
+    def _has_room(self, channel: str, address: str | None, *, with_files: bool = False) -> bool:
+        """Whether a stream here can take an item at this address; None: at any."""
+        return any(
+            stream.room
+            and (stream.serves(address) if address is not None else not stream.addresses)
+            and (stream.transfers is not None or not with_files)
+            for stream in self._of(channel)
+        )
+
+    def _look(self, channel: str) -> None:
+        """Poll the store at once."""
         self._wakeups[channel] += 1
         for stream in self._of(channel):
             stream.poll_now()
+
+    def _look_for_files(self, channel: str) -> None:
+        for stream in self._of(channel):
+            if stream.transfers is not None:
+                stream.transfers.wanted(channel)
+        self._look(channel)
+
+    def _look_at_all(self) -> None:
+        for channel in self.channels():
+            self._look_for_files(channel)
+
+    def _told(self, channel: str, what: Ready) -> None:
+        """Another node tells it."""
+        match what:
+            case Ready.REPLIES:
+                self._look(channel)
+            case Ready.FILES:
+                self._look_for_files(channel)
+            case Ready.CREDIT:
+                for stream in self._of(channel):
+                    stream.settled_elsewhere()
 
     def offered_lease(self, person_id: str, channel: str, address: str) -> AbstractContextManager[StreamOffer]:
         """Reserve the credit of a stream for the first reply that a transaction of this person stores.
@@ -76,12 +129,17 @@ class Outbox:
         streams = [
             stream
             for stream in self._of(channel)
-            if stream.serves(address) and not self._polls[stream.scope].has_backlog and not self._closed
+            if stream.serves(address) and not self._polls[stream.scope].has_backlog and self._may_lease
         ]
-        return self._offers.offered(streams, person_id, channel, seconds=LEASE_SECONDS, now=self._clock())
+        return self._offers.offered(streams, person_id, channel, address, seconds=LEASE_SECONDS)
+
+    @property
+    def _may_lease(self) -> bool:
+        """Another node may have buried this one if it is not fresh: then it shortens the leases of this node."""
+        return not self._closed and self._cluster.is_fresh
 
     def _is_attached(self, stream: PullStream) -> bool:
-        return stream in self._streams and not stream.ended
+        return stream in self._streams and not stream.ended and self._cluster.is_fresh
 
     @overload
     def pull(
@@ -113,12 +171,18 @@ class Outbox:
         With `transfers` these include files to fetch. With `typing_interval`, in seconds, they include the typing
         status at that interval.
         """
-        stream = PullStream(channel, addresses, max_in_flight, instance)
+        if not self._cluster.is_fresh:
+            raise StoreUnavailable
+        generation = await self._store.open_puller(channel, instance, now=self._clock())
+        puller = Puller(channel, instance, self._cluster.me, generation)
+        stream = PullStream(puller, addresses, max_in_flight, transfers)
+        if transfers is not None:
+            transfers.wanted(channel)
         typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
         self._streams.add(stream)
         try:
             with self.typing.stream(typing), stream.polled_every(POLL_SECONDS):
-                while not (self._closed or stream.ended):
+                while self._may_lease and not stream.ended:
                     poll_is_due = stream.poll_is_due()
                     if poll_is_due:
                         await self._lease(stream)
@@ -126,14 +190,14 @@ class Outbox:
                         lease = stream.unsent.popleft()
                         yield lease, lease.expires_at - self._clock()
                     if poll_is_due:
-                        for wanted in await self._lease_files(stream, transfers):
+                        for wanted in await self._lease_files(stream):
                             yield wanted, wanted.leased_until - self._clock()
                     while typing and (item := typing.take()):
                         yield item, typing.interval
                     await stream.wait()
         finally:
             self._streams.discard(stream)
-            await self._end(stream, transfers)
+            await self._end(stream)
 
     def _of(self, channel: str) -> list[PullStream]:
         return [stream for stream in self._streams if stream.channel == channel]
@@ -143,16 +207,23 @@ class Outbox:
         poll = self._polls[stream.scope]
         async with poll.one_at_a_time:
             wakeups = self._wakeups[stream.channel]
+            if stream.check_is_due(POLL_SECONDS):
+                await self._check(stream)
             if poll.found_all(wakeups, within=POLL_SECONDS / 2):
                 return
-            credit = stream.credit(self._clock())
             # Without a backlog few replies are found, and offers need credit, too.
-            room = min(BATCH, credit if poll.has_backlog else -(-credit // 2))
+            room = min(BATCH, stream.credit if poll.has_backlog else -(-stream.credit // 2))
             if not room:
-                poll.has_backlog = True
+                if not poll.is_stuck:
+                    self._others.tell(stream.channel, Ready.REPLIES)
+                poll.note_stuck()
                 return
             with stream.reserved(room):
                 leases = await self._lease_from_store(stream, room)
+            if leases is None:
+                stream.end()
+                self._look(stream.channel)  # the streams of other instances
+                return
             stream.take(leases)
             if len(leases) < room:
                 poll.note(wakeups)
@@ -160,38 +231,42 @@ class Outbox:
                 poll.has_backlog = True
                 stream.poll_now()
 
-    async def _lease_from_store(self, stream: PullStream, room: int) -> list[Lease]:
-        now = self._clock()
+    async def _check(self, stream: PullStream) -> None:
+        """Compare what it holds with the store, since other nodes settle and extend leases, too."""
+        replies, files = stream.replies, stream.files
+        stream.compare(replies, await self._store.leased_until(replies), self._clock())
+        if stream.transfers is not None and files:
+            stream.compare(files, await stream.transfers.leased_until(files), self._clock())
+
+    async def _lease_from_store(self, stream: PullStream, room: int) -> list[Lease] | None:
         leasing = asyncio.ensure_future(
-            self._store.lease(
-                stream.channel, stream.addresses, instance=stream.instance, limit=room, seconds=LEASE_SECONDS, now=now
-            )
+            self._store.lease(stream.puller, stream.addresses, limit=room, seconds=LEASE_SECONDS, now=self._clock())
         )
         try:
             return await asyncio.shield(leasing)
         except asyncio.CancelledError:  # the stream ended while they were leased
-            await self._release(stream.channel, await leasing)
+            await self._release(stream.channel, await leasing or [])
             raise
 
-    async def _lease_files(self, stream: PullStream, transfers: MediaTransfers | None) -> list[MediaWanted]:
+    async def _lease_files(self, stream: PullStream) -> list[MediaWanted]:
         """Lease files to fetch, within the remaining credit."""
-        room = min(BATCH, stream.credit(self._clock()))
-        if transfers is None or not room or stream.ended:
+        room = min(BATCH, stream.credit)
+        if stream.transfers is None or not room or stream.ended:
             return []
         with stream.reserved(room):
-            files = await transfers.lease(stream.channel, stream.addresses, room)
+            files = await stream.transfers.lease(stream.puller, stream.addresses, room)
         stream.held.update({file.media_id: file for file in files})
         return files
 
-    async def _end(self, stream: PullStream, transfers: MediaTransfers | None) -> None:
+    async def _end(self, stream: PullStream) -> None:
         if all(other.scope != stream.scope for other in self._streams):
             self._polls.pop(stream.scope, None)  # a channel may name other addresses with each stream
         self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
         await self._release(stream.channel, stream.unsent)
-        if transfers is not None and (files := stream.files):
+        if stream.transfers is not None and (files := stream.files):
             # Fetching a file twice is harmless, but waiting for a channel that is gone is not.
-            await transfers.release(files)
-            self.ready(stream.channel)
+            await stream.transfers.release(files)
+            self.wanted(stream.channel)
         await self._expire_leases()
 
     async def _release(self, channel: str, leases: Sequence[Lease]) -> None:
@@ -216,22 +291,29 @@ class Outbox:
     async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """Make the leases of an instance available at once, except those it is processing. Returns how many replies."""
         for stream in self._of(channel):
-            if stream.instance == instance:
+            if stream.puller.instance == instance:
                 stream.end()  # its end may not be noticed here yet: it must not lease again after this
-        released = await self._store.release_leases(channel, instance, in_hand)
-        self.ready(channel)
+        released = await self._store.release_leases(channel, instance, in_hand, now=self._clock())
+        self._look(channel)
+        self._others.tell(channel, Ready.REPLIES)  # also to a stream of the instance, which ends when it polls
         return released
 
-    def fetched(self, channel: str, media_id: str) -> None:
+    def fetched(self, channel: str, media_id: str, token: str) -> None:
         """A channel has delivered a file or failed to: its stream has credit for another."""
         self._return_credit(channel, media_id)
-        self.ready(channel)
+        self._others.tell_credit(channel, {node_mark_in(token)})
+        self.wanted(channel)
 
     async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
         settled = await self._store.settle(channel, acks, now=self._clock())
-        for ack, result in zip(acks, settled.results, strict=True):
-            if result is AckResult.RECORDED and (ack.outcome is not Outcome.SENT or ack.part == ack.parts):
-                self._return_credit(channel, ack.reply_id)
+        ended = [
+            ack
+            for ack, result in zip(acks, settled.results, strict=True)
+            if result is AckResult.RECORDED and (ack.outcome is not Outcome.SENT or ack.part == ack.parts)
+        ]
+        for ack in ended:
+            self._return_credit(channel, ack.reply_id)
+        self._others.tell_credit(channel, {node_mark_in(ack.token) for ack in ended})
         self._poll_if(channel, settled.frees)
         return settled.results
 
@@ -253,26 +335,35 @@ class Outbox:
 
     def _poll_if(self, channel: str, frees: bool) -> None:
         """Poll if the person's next reply, or one that waited for credit, can be leased now."""
-        if frees or any(self._polls[stream.scope].has_backlog for stream in self._of(channel)):
+        if frees:
             self.ready(channel)
+        elif any(self._polls[stream.scope].has_backlog for stream in self._of(channel)):
+            self._look(channel)
 
     def _return_credit(self, channel: str, item_id: str) -> None:
         for stream in self._of(channel):
-            was_full = not stream.credit(self._clock())
+            was_full = not stream.credit
             if stream.held.pop(item_id, None) is not None and was_full:
                 stream.poll_now()
 
     async def sweep(self) -> None:
-        """Expired leases become in-doubt. Replies whose grace is over are pending again."""
+        """Expired leases become in-doubt. Replies whose grace is over are pending again. One node does it for all."""
         now = self._clock()
         passed, self._swept_at = min(now - self._swept_at, MOST_ATTENDED_SECONDS), now
-        attended = {stream.channel for stream in self._streams}
+        if self._cluster.is_leader:
+            await self._sweep_all(passed, now)
+        await self._expire_leases()
+
+    async def _sweep_all(self, passed: float, now: float) -> None:
+        for channel in await self._store.expire_orphans(until=now + outbox.SENDING_SECONDS, now=now):
+            self.wanted(channel)
+        attended = self._others.attended().union(self.channels())
         if await self._store.sweep(
             grace=GRACE_SECONDS, longest_grace=LONGEST_GRACE_SECONDS, attended=sorted(attended), seconds=passed, now=now
         ):
             for channel in attended:
-                self.ready(channel)
-        await self._expire_leases()
+                self._look(channel)
+                self._others.tell(channel, Ready.REPLIES)
 
     def close(self) -> None:
         """End every stream: its client pulls from another process."""

@@ -13,7 +13,9 @@ from kernel_service.ports.outbox import Lease
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from kernel_service.media.transfers import MediaTransfers
     from kernel_service.ports.media import MediaWanted
+    from kernel_service.ports.outbox import Puller
 
 MOST_UNSENT: Final = 16
 """A stream with this many pushed leases that it has not sent gets no further ones: its channel does not read."""
@@ -22,14 +24,17 @@ MOST_UNSENT: Final = 16
 class PullStream:
     """`held`: replies and files to fetch that are leased to the stream, by their ids. `max_in_flight` is its credit.
 
-    `unsent`: leases, of `held`, that it has yet to send.
+    `unsent`: leases, of `held`, that it has yet to send. `transfers`: for the files that it takes; None: it takes none.
     """
 
-    def __init__(self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str) -> None:
-        self.channel = channel
+    def __init__(
+        self, puller: Puller, addresses: Sequence[str], max_in_flight: int, transfers: MediaTransfers | None
+    ) -> None:
+        self.puller = puller
+        self.channel = puller.channel
         self.addresses = addresses
-        self.scope = channel, frozenset(addresses)
-        self.instance = instance
+        self.scope = puller.channel, frozenset(addresses)
+        self.transfers = transfers
         self.wakeup = asyncio.Event()
         self._poll_due = True
         self._polled_at = 0.0
@@ -38,6 +43,7 @@ class PullStream:
         self.ended = False
         self._max_in_flight = max_in_flight
         self._reserved = 0
+        self._checked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -46,9 +52,9 @@ class PullStream:
         return [(item.reply.id, item.token) for item in self.held.values() if isinstance(item, Lease)]
 
     @property
-    def files(self) -> list[MediaWanted]:
-        """The files to fetch that it holds."""
-        return [item for item in self.held.values() if not isinstance(item, Lease)]
+    def files(self) -> list[tuple[str, str]]:
+        """The files to fetch that it holds, with their tokens."""
+        return [(item.media_id, item.token) for item in self.held.values() if not isinstance(item, Lease)]
 
     def serves(self, address: str) -> bool:
         return not self.addresses or address in self.addresses
@@ -85,15 +91,43 @@ class PullStream:
         self.ended = True
         self.wakeup.set()
 
-    def credit(self, now: float) -> int:
-        """The number of further leases that it may hold. An expired lease is not counted."""
-        if len(self.held) + self._reserved >= self._max_in_flight:
-            self.held = {item_id: item for item_id, item in self.held.items() if _expires_at(item) > now}
+    @property
+    def credit(self) -> int:
+        """The number of further leases that it may hold."""
         return max(0, self._max_in_flight - len(self.held) - self._reserved)
 
-    def room(self, now: float) -> int:
+    @property
+    def room(self) -> int:
         """The number of leases that may be pushed to it."""
-        return self.credit(now) if len(self.unsent) < MOST_UNSENT and not self.ended else 0
+        return self.credit if len(self.unsent) < MOST_UNSENT and not self.ended else 0
+
+    def settled_elsewhere(self) -> None:
+        """A lease that it holds was settled at another node."""
+        self._checked_at = 0.0
+        if not self.credit:
+            self.poll_now()
+
+    def check_is_due(self, seconds: float) -> bool:
+        """Whether it has no credit, and what it holds was not compared with the store for this time.
+
+        True once for each due check.
+        """
+        now = asyncio.get_running_loop().time()
+        if self.credit or now - self._checked_at < seconds:
+            return False
+        self._checked_at = now
+        return True
+
+    def compare(self, leases: Sequence[tuple[str, str]], until: Sequence[float | None], now: float) -> None:
+        """Hold only those of the leases (id, token) that last, by the times that the store has. None: it has none."""
+        for (item_id, token), ends_at in zip(leases, until, strict=True):
+            item = self.held.get(item_id)
+            if item is None or item.token != token:
+                continue
+            if ends_at is None or ends_at <= now:
+                del self.held[item_id]
+            else:
+                self.extend(item_id, token, ends_at)
 
     @contextmanager
     def reserved(self, credit: int) -> Iterator[None]:
@@ -128,7 +162,3 @@ class PullStream:
         """Wait for a wakeup."""
         await self.wakeup.wait()
         self.wakeup.clear()
-
-
-def _expires_at(item: Lease | MediaWanted) -> float:
-    return item.expires_at if isinstance(item, Lease) else item.leased_until

@@ -18,6 +18,9 @@ class SharedPoll:
         self.has_backlog = True
         """Whether the latest poll may have left replies that a stream with more credit can lease."""
 
+        self.is_stuck = False
+        """Whether no credit was left at the latest poll."""
+
     def found_all(self, wakeups: int, *, within: float) -> bool:
         """Whether a poll since the latest wakeup, and in the last `within` seconds, found the store empty."""
         return wakeups == self._wakeups and asyncio.get_running_loop().time() - self._at < within
@@ -25,4 +28,8 @@ class SharedPoll:
     def note(self, wakeups: int) -> None:
         """Note that the poll leased everything that the store had."""
         self._wakeups, self._at = wakeups, asyncio.get_running_loop().time()
-        self.has_backlog = False
+        self.has_backlog = self.is_stuck = False
+
+    def note_stuck(self) -> None:
+        """Note that the poll had no credit."""
+        self.has_backlog = self.is_stuck = True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.messages import Usage
-    from kernel_service.ports.outbox import AckResult, Outcome
+    from kernel_service.ports.outbox import AckResult, Outcome, Puller
     from kernel_service.ports.turns import TurnMessage
 
 CHUNK_BYTES: Final = 192 * 1024
@@ -131,9 +131,16 @@ class MediaStore(Protocol):
     """Files that people sent, during the transfer from their channel."""
 
     async def lease(
-        self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+        self, puller: Puller, addresses: Sequence[str], *, limit: int, seconds: float, now: float
     ) -> list[MediaWanted]:
-        """Lease wanted files that are still in time; empty addresses: all of the channel."""
+        """Lease wanted files that are still in time; empty addresses: all of the channel.
+
+        None are leased to an instance whose leases were released since the stream opened.
+        """
+        ...
+
+    async def leased_until(self, leases: Sequence[tuple[str, str]]) -> list[float | None]:
+        """For each lease (id, token): when it ends, in the order given. None: the file is no longer wanted under it."""
         ...
 
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:

@@ -42,12 +42,27 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Puller:
+    """An open stream of a channel's instance, at this node.
+
+    It leases only while `generation` is that of its instance: a release of the instance's leases raises it, at any
+    node.
+    """
+
+    channel: str
+    instance: str
+    node: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseOffer:
     """An attached stream has credit: a transaction that stores a reply may lease it to this stream at once.
 
     `token` is the lease's, and of one offer only. `seconds`: how long the lease lasts.
     """
 
+    puller: Puller
     token: str = field(repr=False)
     seconds: float
 
@@ -153,13 +168,22 @@ class OutboxStore(Protocol):
         """Keep a notice from outside a turn. Returns its id."""
         ...
 
+    async def open_puller(self, channel: str, instance: str, *, now: float) -> int:
+        """A stream of the instance opens. Returns its generation."""
+        ...
+
     async def lease(
-        self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
-    ) -> list[Lease]:
+        self, puller: Puller, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+    ) -> list[Lease] | None:
         """Lease pending replies if all earlier replies to the person are settled; empty addresses: all of the channel.
 
-        The tokens identify the instance, for `release_leases`.
+        The tokens identify the instance, for `release_leases`, and the node, for `expire_orphans`. None: the
+        instance's leases were released since the stream opened, which must end.
         """
+        ...
+
+    async def leased_until(self, leases: Sequence[tuple[str, str]]) -> list[float | None]:
+        """For each lease (reply id, token): when it ends, in the order given. None: it was settled or released."""
         ...
 
     async def user_id_of(self, person_id: str, channel: str, address: str, answered: int) -> str:
@@ -174,10 +198,11 @@ class OutboxStore(Protocol):
         """As `release`, for the lease under an offer whose transaction, of this person, may be committed."""
         ...
 
-    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str], *, now: float) -> int:
         """Make the leases of an instance pending again, except those it is processing. Returns how many.
 
-        Leases that are in progress when this is called are made before it.
+        Leases that are in progress when this is called, at any node, are made before it or not at all. The streams of
+        the instance that are open by now lease nothing further.
         """
         ...
 
@@ -190,8 +215,15 @@ class OutboxStore(Protocol):
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> SettledAcks: ...
     async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> ReceivedReceipts: ...
 
-    async def expire_leases(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
-        """Shorten leases (reply id, token) to this time, unless they end earlier. None: all current leases."""
+    async def expire_leases(self, leases: Sequence[tuple[str, str]], *, until: float) -> None:
+        """Shorten leases (reply id, token) to this time, unless they end earlier."""
+        ...
+
+    async def expire_orphans(self, *, until: float, now: float) -> list[str]:
+        """Shorten the leases of dead nodes to this time, unless they end earlier.
+
+        Leases of files end at once. Returns the channels that have such files.
+        """
         ...
 
     async def sweep(

@@ -30,7 +30,7 @@ from kernel_service.storage.schema.connections import (
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import reply, reply_part
 from kernel_service.storage.schema.people import identity_link
-from kernel_service.storage.schema.service import commit_mark
+from kernel_service.storage.schema.service import commit_mark, puller
 from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.schema.turns import ITEM_SUPERSEDED, dead_letter, item, turn
 from kernel_service.storage.usage import reservations, spending
@@ -140,6 +140,8 @@ def _small_tables(now: float) -> Iterator[Any]:
     yield delete(identity_link).where(identity_link.c.told_at < now - KEEP_DAYS * DAY_SECONDS)
     yield delete(commit_mark).where(commit_mark.c.at < now - IDLE_WRITER_DAYS * DAY_SECONDS)
     old = now - KEEP_DAYS * DAY_SECONDS
+    # A stream that is older must open again.
+    yield delete(puller).where(puller.c.changed_at < old)
     yield delete(stray_session).where(stray_session.c.seen_at < now - DAY_SECONDS)
     yield delete(stray_batch).where(stray_batch.c.seen_at < now - FLOOD_SECONDS)
     yield delete(parked_request).where(parked_request.c.created_at < old)

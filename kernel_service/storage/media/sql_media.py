@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, delete, exists, not_, or_, select, update
 
 from kernel_service.media.read_as import MOST_BYTES
+from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.media import (
     SETTLED_SECONDS,
     FileProblem,
@@ -20,9 +20,10 @@ from kernel_service.ports.media import (
 )
 from kernel_service.ports.outbox import AckResult, Outcome
 from kernel_service.ports.states.media import MEDIA
-from kernel_service.storage.engine.units import SqlPort, writes, writes_apart
+from kernel_service.storage.engine.units import SqlPort, reads, writes, writes_apart
 from kernel_service.storage.media.media import fail, keep_chunk, let_go, not_found, problem_of
 from kernel_service.storage.media.room import make_room
+from kernel_service.storage.nodes.pullers import MAY_LEASE, named
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.media import media, media_chunk
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, Select
 
     from kernel_service.ports.media import MediaQuota
+    from kernel_service.ports.outbox import Puller
     from kernel_service.storage.engine.engine import Engine, Tx
 
 BACK_OFF_SECONDS: Final = 2.0
@@ -50,6 +52,7 @@ _LEASABLE = (
         media.c.deadline > bindparam("now"),
         or_(media.c.leased_until.is_(None), media.c.leased_until <= bindparam("now")),
         _open_message,
+        MAY_LEASE,
     )
     .order_by(media.c.id)
     .limit(bindparam("limit", type_=Integer))
@@ -60,6 +63,9 @@ _LEASE = (
     update(media)
     .where(media.c.id.in_(bindparam("leased", expanding=True)))
     .values(token=bindparam("lease"), leased_until=bindparam("until"), attempts=media.c.attempts + 1)
+)
+_LEASED_UNTIL = select(media.c.id, media.c.token, media.c.leased_until).where(
+    media.c.id.in_(bindparam("leased", expanding=True)), media.c.state == MediaState.WANTED.value
 )
 _UNLEASE = (
     update(media).where(media.c.id == bindparam("of"), media.c.token == bindparam("lease")).values(leased_until=None)
@@ -120,12 +126,12 @@ class SqlMedia(SqlPort):
         super().__init__(engine)
         self._quota = quota
 
-    @writes(in_order_of="channel")
+    @writes(in_order_of="puller.channel")
     def lease(
-        self, tx: Tx, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+        self, tx: Tx, puller: Puller, addresses: Sequence[str], *, limit: int, seconds: float, now: float
     ) -> list[MediaWanted]:
-        token = secrets.token_urlsafe(18)
-        values: dict[str, Any] = {"channel": channel, "now": now, "limit": limit}
+        token = new_token(puller.instance, puller.node)
+        values: dict[str, Any] = {"channel": puller.channel, "now": now, "limit": limit, **named(puller)}
         due: Select[Any] = _LEASABLE
         if addresses:
             due, values["addresses"] = _LEASABLE_AT, list(addresses)
@@ -134,13 +140,22 @@ class SqlMedia(SqlPort):
             tx.execute(_LEASE, {"leased": [row.id for row in rows], "lease": token, "until": now + seconds})
         return [_wanted(tx, row, token, now + seconds) for row in rows]
 
+    @reads
+    def leased_until(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> list[float | None]:
+        rows = tx.execute(_LEASED_UNTIL, {"leased": [media_id for media_id, _ in leases]}).all() if leases else []
+        until = {(row.id, row.token): row.leased_until for row in rows}
+        return [until.get(lease) for lease in leases]
+
     @writes()
     def release(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
-        tx.execute(_UNLEASE, [{"of": media_id, "lease": token} for media_id, token in leases])
+        tx.execute(_UNLEASE, [{"of": media_id, "lease": token} for media_id, token in sorted(leases)])
 
     @writes(in_order_of="channel")
     def settle(self, tx: Tx, channel: str, acks: Sequence[MediaAck], *, now: float) -> list[Settled]:
-        return [_settle(tx, channel, ack, now) for ack in acks]
+        # Rows are locked in the order of their ids, as at other nodes. Acknowledgements of one file keep their order.
+        order = sorted(range(len(acks)), key=lambda place: acks[place].media_id)
+        settled = {place: _settle(tx, channel, acks[place], now) for place in order}
+        return [settled[place] for place in range(len(acks))]
 
     @writes_apart
     def begin_upload(self, tx: Tx, channel: str, media_id: str, token: str, *, now: float) -> Upload:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Float, and_, bindparam, or_, update
+from sqlalchemy import Float, and_, bindparam, case, or_, update
 
 from kernel_service.ports.states.reply import DOUBT_GIVEN_UP, DOUBT_OVER, LAPSED, ReplyState
 from kernel_service.storage.outbox.row_locks import unlocked
@@ -40,6 +40,9 @@ _LAPSED = (
     .where(unlocked(REPLY_ON_ITS_WAY, may_take(reply.c.state, LAPSED), reply.c.leased_until < _now))
     .values(token="", **_DOUBT)
 )
+# No more than the age of the doubt: two nodes may count the same seconds while both believe that they lead.
+_age = _now - reply.c.doubtful_since
+_attended = reply.c.doubt_attended + bindparam("seconds", type_=Float)
 _ATTENDED = (
     update(reply)
     .where(
@@ -49,9 +52,13 @@ _ATTENDED = (
             reply.c.channel.in_(bindparam("attended", expanding=True)),
         )
     )
-    .values(doubt_attended=reply.c.doubt_attended + bindparam("seconds", type_=Float))
+    .values(
+        doubt_attended=case(
+            (_attended < _age, _attended), (_age > reply.c.doubt_attended, _age), else_=reply.c.doubt_attended
+        )
+    )
 )
-_away = _now - reply.c.doubtful_since - reply.c.doubt_attended
+_away = _age - reply.c.doubt_attended
 _OVER = (
     REPLY_ON_ITS_WAY,
     # Until then the holder of the lease may be sending.
@@ -87,10 +94,10 @@ def begin_lapsed(tx: Tx, now: float) -> int:
     return tx.execute(_LAPSED, {"now": now}).rowcount
 
 
-def attend(tx: Tx, channels: Sequence[str], seconds: float) -> None:
+def attend(tx: Tx, channels: Sequence[str], seconds: float, now: float) -> None:
     """Record that consumers of these channels were connected for `seconds` more."""
     if channels:
-        tx.execute(_ATTENDED, {"attended": list(channels), "seconds": seconds})
+        tx.execute(_ATTENDED, {"attended": list(channels), "seconds": seconds, "now": now})
 
 
 def end(tx: Tx, *, grace: float, longest_grace: float, now: float) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, and_, bindparam, exists, false, func, not_, or_, select
 
 from kernel_service.ports.states.reply import ON_ITS_WAY, ReplyState
+from kernel_service.storage.nodes.pullers import MAY_LEASE, named
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import EARLIER_UNSETTLED, reply
 from kernel_service.storage.schema.people import alias
@@ -15,6 +16,7 @@ from kernel_service.storage.schema.transitions import is_one_of
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from kernel_service.ports.outbox import Puller
     from kernel_service.storage.engine.engine import Tx
 
 earlier = reply.alias("earlier")
@@ -53,11 +55,12 @@ _RECIPIENT = (
     .limit(1)
 )
 _RECIPIENT_AT_ONCE = _RECIPIENT.where(
+    MAY_LEASE,
     not_(
         exists()
         .where(earlier.c.person_id == bindparam("person"), earlier.c.channel == bindparam("channel"), DELAYS_LATER)
         .correlate(alias)
-    )
+    ),
 )
 
 
@@ -67,7 +70,9 @@ def recipient(tx: Tx, person_id: str, channel: str, address: str, answered: int 
     return tx.execute(_RECIPIENT, wanted).one_or_none()
 
 
-def recipient_at_once(tx: Tx, person_id: str, channel: str, address: str, answered: int | None) -> Row[Any] | None:
-    """As `recipient`; None also if an earlier reply to the person delays a new one."""
+def recipient_at_once(  # noqa: PLR0917 - the columns of the reply
+    tx: Tx, person_id: str, channel: str, address: str, answered: int | None, puller: Puller
+) -> Row[Any] | None:
+    """As `recipient`; None also if an earlier reply to the person delays a new one, or the stream may not lease."""
     wanted = {"person": person_id, "channel": channel, "address": address, "answered": answered}
-    return tx.execute(_RECIPIENT_AT_ONCE, wanted).one_or_none()
+    return tx.execute(_RECIPIENT_AT_ONCE, wanted | named(puller)).one_or_none()

@@ -125,8 +125,11 @@ def add_reply(
 def _leased_at_once(  # noqa: PLR0917 - the columns of the lease
     tx: Tx, stored: StoredReply, person_id: str, channel: str, address: str, answered: int | None, offer: LeaseOffer
 ) -> Lease | None:
-    """None: an earlier reply delays it, or it has no recipient that can be read. A stream's poll decides then."""
-    found = recipients.recipient_at_once(tx, person_id, channel, address, answered)
+    """None: an earlier reply delays it, it has no recipient that can be read, or the stream may not lease.
+
+    A stream's poll decides then.
+    """
+    found = recipients.recipient_at_once(tx, person_id, channel, address, answered, offer.puller)
     if found is None:
         return None
     try:

@@ -18,13 +18,14 @@ from sqlalchemy import (
 )
 
 from kernel_service.errors import Unreadable
-from kernel_service.ports.lease_tokens import mark_of, new_token
+from kernel_service.ports.lease_tokens import new_token, prefix_of
 from kernel_service.ports.messages import Notice
 from kernel_service.ports.outbox import Lease
 from kernel_service.ports.states.reply import RELEASED, REPLY, ReplyState
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
-from kernel_service.storage.outbox import delivery, doubt, replies
+from kernel_service.storage.nodes import pullers
+from kernel_service.storage.outbox import delivery, doubt, orphans, replies
 from kernel_service.storage.outbox.recipients import DELAYS_LATER, earlier, recipient
 from kernel_service.storage.outbox.row_locks import in_order
 from kernel_service.storage.people.people import alias_value
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, Select
 
     from kernel_service.ports.messages import Reply
-    from kernel_service.ports.outbox import PartAck, PartReceipt, ReceivedReceipts, SettledAcks
+    from kernel_service.ports.outbox import PartAck, PartReceipt, Puller, ReceivedReceipts, SettledAcks
     from kernel_service.storage.engine.engine import Tx
 
 log = logging.getLogger(__name__)
@@ -114,12 +115,18 @@ _RELEASE_OF_INSTANCE = (
     .values(state=RELEASED.target.value, token="")
 )
 _until = bindparam("until", type_=Float)
-_expires = REPLY_ON_ITS_WAY, reply.c.leased_until > _until
-_EXPIRE_ALL = update(reply).where(in_order(*_expires)).values(leased_until=_until)
 _EXPIRE = (
     update(reply)
-    .where(*_expires, reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"))
+    .where(
+        REPLY_ON_ITS_WAY,
+        reply.c.leased_until > _until,
+        reply.c.id == bindparam("of"),
+        reply.c.token == bindparam("lease"),
+    )
     .values(leased_until=_until)
+)
+_LEASED_UNTIL = select(reply.c.id, reply.c.token, reply.c.leased_until).where(
+    reply.c.id.in_(bindparam("replies", expanding=True)), reply.c.state == ReplyState.LEASED.value
 )
 _EXTEND = (
     update(reply)
@@ -142,19 +149,17 @@ class SqlOutbox(SqlPort):
         return replies.notify(tx, person_id, Notice(reply, channel, address, now))
 
     @writes(in_order_of="channel")
+    def open_puller(self, tx: Tx, channel: str, instance: str, *, now: float) -> int:
+        return pullers.open_puller(tx, channel, instance, now)
+
+    @writes(in_order_of="puller.channel")
     def lease(
-        self,
-        tx: Tx,
-        channel: str,
-        addresses: Sequence[str],
-        *,
-        instance: str = "",
-        limit: int,
-        seconds: float,
-        now: float,
-    ) -> list[Lease]:
-        token = new_token(instance)
-        values = {"channel": channel, "now": now, "limit": limit}
+        self, tx: Tx, puller: Puller, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+    ) -> list[Lease] | None:
+        if not pullers.may_lease(tx, puller):
+            return None
+        token = new_token(puller.instance, puller.node)
+        values = {"channel": puller.channel, "now": now, "limit": limit}
         due: Select[Any] = _LEASABLE
         if addresses:
             due, values["addresses"] = _LEASABLE_AT, list(addresses)
@@ -163,6 +168,12 @@ class SqlOutbox(SqlPort):
         if leases:
             tx.execute(_LEASE, {"seqs": list(leases), "lease": token, "until": now + seconds})
         return list(leases.values())
+
+    @reads
+    def leased_until(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> list[float | None]:
+        rows = tx.execute(_LEASED_UNTIL, {"replies": [reply_id for reply_id, _ in leases]}).all() if leases else []
+        until = {(row.id, row.token): row.leased_until for row in rows}
+        return [until.get(lease) for lease in leases]
 
     @reads
     def user_id_of(self, tx: Tx, person_id: str, channel: str, address: str, answered: int) -> str:
@@ -178,8 +189,9 @@ class SqlOutbox(SqlPort):
         tx.execute(_RELEASE_OFFERED, {"lease": token})
 
     @writes(in_order_of="channel")
-    def release_leases(self, tx: Tx, channel: str, instance: str, in_hand: Sequence[str]) -> int:
-        theirs = {"of": channel, "theirs": f"{mark_of(instance)}%", "in_hand": list(in_hand)}
+    def release_leases(self, tx: Tx, channel: str, instance: str, in_hand: Sequence[str], *, now: float) -> int:
+        pullers.release(tx, channel, instance, now)
+        theirs = {"of": channel, "theirs": f"{prefix_of(instance)}%", "in_hand": list(in_hand)}
         return tx.execute(_RELEASE_OF_INSTANCE, theirs).rowcount
 
     @writes(in_order_of="channel")
@@ -202,17 +214,19 @@ class SqlOutbox(SqlPort):
         return delivery.receive(tx, channel, receipts, now)
 
     @writes()
-    def expire_leases(self, tx: Tx, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
-        if leases is None:
-            tx.execute(_EXPIRE_ALL, {"until": until})
-        elif leases:
+    def expire_leases(self, tx: Tx, leases: Sequence[tuple[str, str]], *, until: float) -> None:
+        if leases:
             tx.execute(_EXPIRE, [{"of": of, "lease": token, "until": until} for of, token in sorted(leases)])
+
+    @writes()
+    def expire_orphans(self, tx: Tx, *, until: float, now: float) -> list[str]:
+        return orphans.expire(tx, until=until, now=now)
 
     @writes()
     def sweep(
         self, tx: Tx, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
     ) -> int:
-        doubt.attend(tx, attended, seconds)
+        doubt.attend(tx, attended, seconds, now)
         return doubt.end(tx, grace=grace, longest_grace=longest_grace, now=now) + doubt.begin_lapsed(tx, now)
 
 

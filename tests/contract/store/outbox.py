@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode
-from kernel_service.ports.outbox import AckResult, Lease, Outcome, PartAck, PartReceipt
+from kernel_service.ports.outbox import AckResult, LeaseOffer, Outcome, PartAck, PartReceipt, Puller
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.states.part import PartState
 
 if TYPE_CHECKING:
     from kernel_service.ports.admin import ReplyView
+    from kernel_service.ports.outbox import Lease
     from kernel_service.storage.store import Store
 
 CHANNEL = "test"
@@ -18,6 +20,8 @@ ADDRESS = "desk"
 NOW = 1_800_000_000.0
 LEASE_SECONDS = 30.0
 FOREVER = 1e9
+INSTANCE = "gateway-1"
+NODE = "n_1"
 
 
 class Chat:
@@ -58,15 +62,31 @@ class Chat:
         return next(view for view in views if view.id == reply_id)
 
 
+async def puller(store: Store, channel: str = CHANNEL, instance: str = INSTANCE, node: str = NODE) -> Puller:
+    return Puller(channel, instance, node, await store.outbox.open_puller(channel, instance, now=NOW))
+
+
 async def pull(
     store: Store,
     *addresses: str,
     now: float = NOW,
     limit: int = 100,
     channel: str = CHANNEL,
-    instance: str = "gateway-1",
+    instance: str = INSTANCE,
+    node: str = NODE,
+    seconds: float = LEASE_SECONDS,
 ) -> list[Lease]:
-    return await store.outbox.lease(channel, addresses, instance=instance, limit=limit, seconds=LEASE_SECONDS, now=now)
+    """The leases of a new stream."""
+    given = await puller(store, channel, instance, node)
+    leases = await store.outbox.lease(given, addresses, limit=limit, seconds=seconds, now=now)
+    assert leases is not None
+    return leases
+
+
+async def offer(
+    store: Store, channel: str = CHANNEL, instance: str = INSTANCE, node: str = NODE, seconds: float = LEASE_SECONDS
+) -> LeaseOffer:
+    return LeaseOffer(await puller(store, channel, instance, node), new_token(instance, node), seconds)
 
 
 async def lapse(

@@ -11,6 +11,7 @@ from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import HistoryItem, Turn, TurnStatus
+from tests.contract.store.outbox import pull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +111,7 @@ async def history(store: Store, person_id: str) -> list[Any]:
 
 async def recipients(store: Store, *, now: float = NOW) -> list[tuple[str, str]]:
     """The current recipients of pending replies."""
-    leases = await store.outbox.lease("test", [], limit=100, seconds=30, now=now)
+    leases = await pull(store, limit=100, seconds=30, now=now)
     return [(lease.reply.reply.text, lease.user_id) for lease in leases]
 
 

@@ -237,20 +237,30 @@ async def test_the_holder_of_a_shortened_lease_can_settle_until_it_ends(store: S
 
 async def test_shortening_an_earlier_lease_does_not_end_a_later_one(store: Store) -> None:
     _, first = await in_hand(store)
-    await store.outbox.release_leases(CHANNEL, "gateway-1", [])
+    await store.outbox.release_leases(CHANNEL, "gateway-1", [], now=NOW)
     await pull(store)
     await cut(store, first, NOW + 1)
     assert await sweep(store, NOW + LEASE_SECONDS, attended=1) == 0
     assert await sweep(store, LAPSED, attended=1) == 1
 
 
-async def test_leases_of_an_earlier_process_end_soon_including_doubts(store: Store) -> None:
+async def test_two_nodes_that_count_the_same_seconds_end_no_doubt_early(store: Store) -> None:
+    """Each of them believes that it leads."""
+    await in_hand(store)
+    await sweep(store, LAPSED, attended=1)
+    for second in range(1, int(GRACE)):
+        for _ in range(2):
+            assert await sweep(store, LAPSED + second, attended=1) == 0
+    assert await sweep(store, LAPSED + GRACE, attended=1) == 1
+
+
+async def test_leases_of_a_dead_node_end_soon_including_doubts(store: Store) -> None:
     """The end of the lease, as it was shortened; then the grace."""
     _, lease = await in_hand(store)
     await (await Chat(store, "test:bruno").write()).tell("unknown")
     [unknown] = await pull(store)
     await ack(store, unknown, Outcome.UNKNOWN)
-    await store.outbox.expire_leases(None, until=NOW + 5)
+    await store.outbox.expire_orphans(until=NOW + 5, now=NOW)
     assert await sweep(store, NOW + 6, attended=1) == 1
     assert await sweep(store, NOW + 6 + GRACE, attended=GRACE) == 2
     assert {one.reply.id for one in await pull(store, now=NOW + 6 + GRACE)} == {lease.reply.id, unknown.reply.id}

@@ -12,6 +12,7 @@ from kernel_service.errors import AlreadyExists, Conflict, Exhausted
 from kernel_service.ports.messages import Alias, Message, MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn, TurnStatus
+from tests.contract.store.outbox import pull
 
 if TYPE_CHECKING:
     from kernel_service.ports.inbox import Accepted
@@ -197,7 +198,7 @@ async def test_replies_for_the_outbox_are_not_returned_to_the_caller(store: Stor
     assert isinstance(turn, Turn)
     await store.turns.end(turn, epoch, [], [Reply("one")], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
     assert (await store.inbox.answer_of(accepted.person_id, accepted.seq)).replies == ()
-    leases = await store.outbox.lease("test", ["desk"], limit=10, seconds=30, now=NOW)
+    leases = await pull(store, "desk", limit=10, seconds=30, now=NOW)
     assert [(one.reply.reply.text, one.user_id, one.address) for one in leases] == [("one", "test:ann", "desk")]
 
 

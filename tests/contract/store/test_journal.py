@@ -12,6 +12,7 @@ from kernel_service.ports.messages import MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import REASONING, CallRecord, HistoryItem, Turn, TurnStatus
 from kernel_service.storage.schema.kernels import kernel
+from tests.contract.store.outbox import pull
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ async def test_a_former_owner_writes_nothing(store: Store) -> None:
     await store.kernels.release(old.person_id, old.epoch)
     assert (await new.open()).id == turn.id
     assert (await store.kernels.activate(old.person_id, owner="three")).history == []
-    assert await store.outbox.lease("test", [], limit=9, seconds=9, now=NOW) == []
+    assert await pull(store, limit=9, seconds=9, now=NOW) == []
 
 
 async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: Store) -> None:
@@ -165,7 +166,7 @@ async def test_the_notice_of_a_hold_is_sent_by_the_outbox(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.turns.hold(turn, owner.epoch, until=NOW + 30, problem="x", notice=Reply("still trying"), now=NOW)
-    leases = await store.outbox.lease("test", [], limit=9, seconds=9, now=NOW)
+    leases = await pull(store, limit=9, seconds=9, now=NOW)
     assert [(one.reply.reply.text, one.reply.answers_message_id) for one in leases] == [("still trying", "m1")]
     turn = await owner.open(NOW + 30)
     await owner.end(turn)
@@ -264,4 +265,4 @@ async def test_a_turn_in_the_queue_counts_no_hold_and_remembers_its_notice(store
             turn, owner.epoch, until=until - 1, problem="model_busy", notice=notice, busy=True, now=until - 5
         )
     assert (await owner.open(NOW + 90)).told_busy
-    assert len(await store.outbox.lease("test", [], limit=9, seconds=60, now=NOW + 90)) == 1
+    assert len(await pull(store, limit=9, seconds=60, now=NOW + 90)) == 1

@@ -13,7 +13,7 @@ from kernel_service.ports.messages import Reply, ReplyFile, ReplyMode, Usage
 from kernel_service.ports.outbox import Outcome
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.schema.media import media, media_chunk
-from tests.contract.store.outbox import ack, pull
+from tests.contract.store.outbox import ack, pull, puller
 from tests.contract.store.owner import NOW, Owner, own, say
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ async def test_a_file_is_attached_to_its_reply_and_served_to_its_channel(store: 
         await store.made_files.chunks("other", file.id)
     count = await store.made_files.chunks("test", file.id)
     assert tuple([await store.files.chunk(file.id, number) for number in range(count)]) == CHUNKS
-    assert await store.media.lease("test", [], limit=10, seconds=30, now=NOW) == []
+    assert await store.media.lease(await puller(store), [], limit=10, seconds=30, now=NOW) == []
 
 
 async def test_a_file_stays_until_the_reply_is_settled_and_a_while_longer(store: Store) -> None:

@@ -23,6 +23,7 @@ from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.media import media, media_chunk
 from tests.contract.store.conftest import keys
+from tests.contract.store.outbox import puller
 from tests.contract.store.owner import NOW, own, say
 from tests.integration.files import pdf, png
 
@@ -47,8 +48,9 @@ async def send(store: Store, payload: Payload, message_id: str = "m1", *, now: f
 
 
 async def lease(store: Store, *, now: float = NOW, **more: Any) -> list[MediaWanted]:
-    given: dict[str, Any] = {"channel": "test", "addresses": [], "limit": 10, "seconds": 30, **more}
-    return await store.media.lease(given.pop("channel"), given.pop("addresses"), now=now, **given)
+    given: dict[str, Any] = {"addresses": [], "limit": 10, "seconds": 30, **more}
+    opened = await puller(store, given.pop("channel", "test"))
+    return await store.media.lease(opened, given.pop("addresses"), now=now, **given)
 
 
 async def bring(store: Store, wanted: MediaWanted, *chunks: bytes, problem: FileProblem = FileProblem.NONE) -> str:

@@ -25,6 +25,7 @@ from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from kernel_service.storage.schema.turns import TURN_OPEN
 from tests.contract.store.conftest import keys
+from tests.contract.store.outbox import pull
 from tests.contract.store.people import (
     ADDRESS,
     NOW,
@@ -516,7 +517,7 @@ async def test_of_two_phones_the_asking_one_is_answered(store: Store) -> None:
     await merge(store, anna, other)
     for user in (ANNA, OTHER, ANNA):
         await answer(store, (await write(store, user, now=LATER)).person_id, "to it", now=LATER)
-        [lease] = await store.outbox.lease("test", [], limit=1, seconds=30, now=LATER)
+        [lease] = await pull(store, limit=1, seconds=30, now=LATER)
         assert lease.user_id == user.user_id
         sent = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT)
         assert (await store.outbox.settle("test", [sent], now=LATER)).results == [AckResult.RECORDED]

@@ -14,6 +14,7 @@ from kernel_service.ports.payloads import Audio, Contact, Contacts, Document, Lo
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, TurnStatus
 from kernel_service.storable import storable, storable_text, to_json
+from tests.contract.store.outbox import puller
 from tests.contract.store.owner import NOW, history, own, say
 from tests.odd_values import JSON_VALUES, ODD_TEXT, nested
 
@@ -82,7 +83,7 @@ async def test_a_transcript_is_stored(store: Store, text: str, bad: str) -> None
     user = f"test:{secrets.token_hex(8)}"
     payload = Payload(Audio("audio/ogg", media_ref="r"))
     accepted = await store.inbox.accept(Message(user, "m1", payload), now=NOW, max_pending=9)
-    wanted = await store.media.lease("test", [], limit=9, seconds=9, now=NOW)
+    wanted = await store.media.lease(await puller(store), [], limit=9, seconds=9, now=NOW)
     media_id = max(each.media_id for each in wanted)
     await store.files.keep_transcript(media_id, text + bad, Usage(), now=NOW)
     assert (await store.files.find([media_id]))[media_id].transcript == storable_text(text + bad)

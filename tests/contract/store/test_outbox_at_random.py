@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.messages import Reply, ReplyMode, Usage
-from kernel_service.ports.outbox import AckResult, LeaseOffer, Outcome
+from kernel_service.ports.outbox import AckResult, Outcome
 from kernel_service.ports.turns import TurnStatus
-from tests.contract.store.outbox import ADDRESS, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, receipt
+from tests.contract.store.outbox import ADDRESS, NOW, Chat, ack, lapse, offer, pull, receipt
 from tests.contract.store.owner import own, say
 from tests.contract.store.seen_transitions import check_transitions, watch
 
@@ -126,10 +125,10 @@ class Answers(Network):
         text = str(self.to_say[user_id].pop(0))
         person = await say(self.store, text, user_id, reply_mode=ReplyMode.OUTBOX, address=ADDRESS, now=self.now)
         owner = await own(self.store, person)
-        offer = LeaseOffer(new_token("gateway-1"), LEASE_SECONDS) if self.chance.random() < 0.7 else None
+        offered = await offer(self.store) if self.chance.random() < 0.7 else None
         ended = await self.store.turns.end(
             await owner.open(self.now), owner.epoch, [], [Reply(text)],
-            status=TurnStatus.COMPLETED, usage=Usage(), offer=offer, now=self.now,
+            status=TurnStatus.COMPLETED, usage=Usage(), offer=offered, now=self.now,
         )  # fmt: skip
         if ended.stored.lease is not None:
             self.leased_at_once += 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kernel_service.ports.messages import Reply
 from kernel_service.ports.people import LinkOutcome
+from tests.contract.store.outbox import pull
 from tests.contract.store.people import ADDRESS, NOW, connect, strong, weak, write
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class Network:
 
     async def look(self) -> None:
         """Pending replies now: each goes to an id of the same human."""
-        for lease in await self.store.outbox.lease("test", [], limit=1000, seconds=1e9, now=self.now):
+        for lease in await pull(self.store, limit=1000, seconds=1e9, now=self.now):
             assert lease.user_id in self.borne_by(lease.reply.reply.text)
 
     def borne_by(self, name: str) -> set[str]:

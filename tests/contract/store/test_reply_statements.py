@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.messages import Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, Lease, LeaseOffer, Outcome, PartAck, PartReceipt
 from kernel_service.ports.states.part import PartState
 from kernel_service.ports.turns import TurnStatus
-from tests.contract.store.outbox import CHANNEL, Chat
+from tests.contract.store.outbox import CHANNEL, Chat, offer, pull
 from tests.contract.store.owner import NOW, own, say
 from tests.contract.store.test_turn_statements import counted
 
@@ -60,12 +59,12 @@ async def received(store: Store, leases: Sequence[Lease], state: PartState) -> i
 async def leased(store: Store, count: int) -> list[Lease]:
     for number in range(count):
         await (await Chat(store, f"{CHANNEL}:user{number}").write()).tell("hello")
-    return await store.outbox.lease(CHANNEL, [], limit=count, seconds=30, now=NOW)
+    return await pull(store, limit=count, seconds=30, now=NOW)
 
 
 async def test_an_end_leases_its_reply_by_one_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     _, pending = await ended(store, None, monkeypatch, "test:ann")
-    stored, at_once = await ended(store, LeaseOffer(new_token("gateway"), 30), monkeypatch, "test:bob")
+    stored, at_once = await ended(store, await offer(store), monkeypatch, "test:bob")
     assert stored.lease is not None
     assert at_once == pending + LEASED_AT_ONCE
 
@@ -128,11 +127,11 @@ async def test_a_report_causes_a_poll_only_if_a_reply_waits_for_it(store: Store)
     anna = await Chat(store, f"{CHANNEL}:anna").write()
     for text in ("one", "two"):
         await anna.tell(text)
-    [lease] = await store.outbox.lease(CHANNEL, [], limit=9, seconds=30, now=NOW)
+    [lease] = await pull(store, limit=9, seconds=30, now=NOW)
     first = await store.outbox.settle(CHANNEL, [PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT)], now=NOW)
-    [lease] = await store.outbox.lease(CHANNEL, [], limit=9, seconds=30, now=NOW)
+    [lease] = await pull(store, limit=9, seconds=30, now=NOW)
     retry = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.RETRY, retry_after=0.0)
     again = await store.outbox.settle(CHANNEL, [retry], now=NOW)
-    [lease] = await store.outbox.lease(CHANNEL, [], limit=9, seconds=30, now=NOW)
+    [lease] = await pull(store, limit=9, seconds=30, now=NOW)
     last = await store.outbox.settle(CHANNEL, [PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT)], now=NOW)
     assert (first.frees, again.frees, last.frees) == (True, True, False)

@@ -15,6 +15,7 @@ from kernel_service.ports.states.part import PartState
 from kernel_service.ports.turns import TurnStatus
 from tests.contract.store.outbox import CHANNEL
 from tests.contract.store.owner import NOW, Owner, own, say
+from tests.node_view import Board, View
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,7 +36,7 @@ class Channel:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.outbox = Outbox(store.outbox, lambda: NOW)
+        self.outbox = Outbox(store.outbox, View(), Board(), lambda: NOW)
         self.leases: asyncio.Queue[Lease] = asyncio.Queue()
         self.reading = asyncio.create_task(self._read(self.outbox.pull(CHANNEL, [], 64, "gateway-1")))
 

@@ -17,7 +17,7 @@ from kernel_service.storage.engine.postgres import WRITERS
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.outbox import delivery
 from tests.contract.store.conftest import keys
-from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, lapse
+from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, lapse, pull
 
 ROUNDS: Final = 12
 REPLIES: Final = 20
@@ -48,7 +48,7 @@ async def test_reports_sweeps_and_releases_through_several_connections_never_dea
     one, other = writers(2)
     for _ in range(ROUNDS):
         told = [await person.tell("hello") for person in people]
-        leases = await store.outbox.lease(CHANNEL, [], limit=REPLIES, seconds=30, now=NOW)
+        leases = await pull(store, limit=REPLIES, seconds=30, now=NOW)
         assert {lease.reply.id for lease in leases} == set(told)
         await asyncio.gather(
             store.engine.write(partial(delivery.settle, channel=CHANNEL, acks=acks(leases), now=NOW), one),
@@ -65,7 +65,7 @@ async def test_reports_sweeps_and_releases_through_several_connections_never_dea
                 other,
             ),
             lapse(store, now=NOW + LEASE_SECONDS + 1, attended=1),
-            store.outbox.release_leases(CHANNEL, "gateway-1", told[::2]),
+            store.outbox.release_leases(CHANNEL, "gateway-1", told[::2], now=NOW),
             store.outbox.expire_leases([(lease.reply.id, lease.token) for lease in leases[::-1]], until=NOW + 1),
             store.outbox.extend_leases(
                 CHANNEL, [(lease.reply.id, lease.token) for lease in leases], until=NOW + 90, now=NOW

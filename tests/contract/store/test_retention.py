@@ -11,6 +11,7 @@ from kernel_service.ports.outbox import Outcome, PartAck
 from kernel_service.ports.turns import ToolUse, TurnStatus
 from kernel_service.storage.admin import retention
 from kernel_service.storage.schema import schema
+from tests.contract.store.outbox import pull
 from tests.contract.store.owner import ASKS, HELLO, NOW, history, own, say
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ async def answer(store: Store, name: str, *, now: float = NOW, user: str = "test
     await store.turns.end(
         turn, owner.epoch, [HELLO], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(model_calls=1), now=now
     )
-    for lease in await store.outbox.lease("test", [], limit=9, seconds=60, now=now):
+    for lease in await pull(store, limit=9, seconds=60, now=now):
         ack = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT, f"wamid-{name}")
         await store.outbox.settle("test", [ack], now=now)
     return person

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.outbox.outbox import Outbox
 from kernel_service.outbox.pull_stream import MOST_UNSENT
 from kernel_service.ports.messages import Reply, StoredReply
 from kernel_service.ports.outbox import Lease, StoredReplies
-from tests.unit.outbox.test_outbox import Store, sent
+from tests.unit.outbox.test_outbox import Store, outbox_of, sent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from kernel_service.outbox.offered_lease import StreamOffer
+    from kernel_service.ports.outbox import Puller
 
 NOW = 1000.0
 
@@ -30,9 +30,9 @@ class Offering(Store):
         self.polls = 0
         self.offers_back: list[tuple[str, str]] = []
 
-    async def lease(self, channel: str, addresses: Sequence[str], **more: Any) -> list[Lease]:
+    async def lease(self, puller: Puller, addresses: Sequence[str], **more: Any) -> list[Lease] | None:
         self.polls += 1
-        return await super().lease(channel, addresses, **more)
+        return await super().lease(puller, addresses, **more)
 
     async def release_offered(self, person_id: str, token: str) -> None:
         if self.away:
@@ -44,7 +44,7 @@ class Streams:
     """Streams of the channel "chat", read by one task each, and turns that end."""
 
     def __init__(self, store: Store, *credits_: int, addresses: Sequence[str] = ()) -> None:
-        self.outbox = Outbox(store, lambda: NOW)  # type: ignore[arg-type]
+        self.outbox = outbox_of(store, lambda: NOW)
         self.got: list[tuple[int, str]] = []
         self.tasks = [
             asyncio.create_task(self._read(place, self.outbox.pull("chat", addresses, credit, f"gateway-{place}")))
@@ -137,7 +137,7 @@ async def test_a_stream_gets_only_replies_at_its_addresses() -> None:
 
 async def test_a_stream_that_does_not_read_gets_no_further_lease() -> None:
     store = Offering()
-    outbox = Outbox(store, lambda: NOW)  # type: ignore[arg-type]
+    outbox = outbox_of(store, lambda: NOW)
     pull = outbox.pull("chat", [], 100, "gateway-1")
     streams = Streams(store)
     streams.outbox = outbox

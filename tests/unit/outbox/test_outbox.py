@@ -8,10 +8,11 @@ import pytest
 from kernel_service.errors import StoreUnavailable
 from kernel_service.outbox.outbox import LEASE_SECONDS, MOST_ATTENDED_SECONDS, Outbox
 from kernel_service.ports.messages import Reply, StoredReply
-from kernel_service.ports.outbox import SENDING_SECONDS, AckResult, Lease, Outcome, PartAck, SettledAcks
+from kernel_service.ports.outbox import SENDING_SECONDS, AckResult, Lease, Outcome, PartAck, Puller, SettledAcks
+from tests.nodes import FakeNode, nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Store:
@@ -24,18 +25,33 @@ class Store:
         self.asked = asyncio.Event()
         self.released: list[tuple[str, str, list[str]]] = []
         self.attended: list[tuple[list[str], float]] = []
-        self.cuts: list[tuple[list[tuple[str, str]] | None, float]] = []
+        self.cuts: list[tuple[list[tuple[str, str]], float]] = []
         self.away = False
+        self.generation = 0
+        self.until: dict[str, float | None] = {}
+        """When the leases end, as far as they were made by a poll. None: it was settled at another node."""
+        self.checks = 0
+        self.orphans_until: list[float] = []
+
+    async def open_puller(self, channel: str, instance: str, *, now: float) -> int:
+        return self.generation
 
     async def lease(
-        self, channel: str, addresses: Sequence[str], *, instance: str, limit: int, seconds: float, now: float
-    ) -> list[Lease]:
+        self, puller: Puller, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+    ) -> list[Lease] | None:
+        if puller.generation != self.generation:
+            return None
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
         stored = [StoredReply(name, "t", "m", now, Reply("hi")) for name in taken]
+        self.until |= dict.fromkeys(taken, now + seconds)
         return [Lease(each, "p", "chat:1", "", "batch", now + seconds, [], 0, "") for each in stored]
+
+    async def leased_until(self, leases: Sequence[tuple[str, str]]) -> list[float | None]:
+        self.checks += 1
+        return [self.until.get(reply_id, 1000.0 + LEASE_SECONDS) for reply_id, _ in leases]
 
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> SettledAcks:
         return SettledAcks([AckResult.RECORDED for _ in acks], frees=False)
@@ -43,19 +59,25 @@ class Store:
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         self.back += leases
 
-    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str], *, now: float) -> int:
         self.released.append((channel, instance, list(in_hand)))
         return 0
 
     async def extend_leases(
         self, channel: str, leases: Sequence[tuple[str, str]], *, until: float, now: float
     ) -> list[bool]:
-        return [token == "batch" for _, token in leases]
+        held = [token == "batch" for _, token in leases]
+        self.until |= {reply_id: until for (reply_id, _), is_held in zip(leases, held, strict=True) if is_held}
+        return held
 
-    async def expire_leases(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+    async def expire_leases(self, leases: Sequence[tuple[str, str]], *, until: float) -> None:
         if self.away:
             raise StoreUnavailable
-        self.cuts.append((leases if leases is None else list(leases), until))
+        self.cuts.append((list(leases), until))
+
+    async def expire_orphans(self, *, until: float, now: float) -> list[str]:
+        self.orphans_until.append(until)
+        return []
 
     async def sweep(
         self, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
@@ -64,8 +86,11 @@ class Store:
         return len(self.waiting)
 
 
-def outbox_of(store: Any) -> Outbox:
-    return Outbox(store, lambda: 1000.0)
+def outbox_of(store: Any, clock: Callable[[], float] = lambda: 1000.0, node: FakeNode | None = None) -> Outbox:
+    node = node or FakeNode()
+    outbox = Outbox(store, node.view, node, clock)
+    node.channels = outbox.channels
+    return outbox
 
 
 def sent(reply_id: str, part: int = 1, parts: int = 1) -> PartAck:
@@ -119,7 +144,7 @@ async def test_closing_ends_every_stream() -> None:
 
 async def test_lease_states_its_remaining_seconds() -> None:
     now = [1000.0]
-    pull = Outbox(Store(2), lambda: now[0]).pull("chat", [], 2, "gateway-1")  # type: ignore[arg-type]
+    pull = outbox_of(Store(2), lambda: now[0]).pull("chat", [], 2, "gateway-1")
     (_, first) = await anext(pull)
     now[0] += 20  # the stream is slow
     (_, second) = await anext(pull)
@@ -129,7 +154,7 @@ async def test_lease_states_its_remaining_seconds() -> None:
 
 async def test_an_extended_lease_keeps_its_place_in_the_credit() -> None:
     now = [1000.0]
-    outbox = Outbox(Store(4), lambda: now[0])  # type: ignore[arg-type]
+    outbox = outbox_of(Store(4), lambda: now[0])
     pull = outbox.pull("chat", [], 2, "gateway-1")
     taken = [(await anext(pull))[0].reply.id for _ in range(2)]
     now[0] += LEASE_SECONDS - 1
@@ -189,7 +214,7 @@ async def test_leases_made_during_a_release_are_released() -> None:
 async def test_sweep_counts_time_only_for_channels_with_a_consumer() -> None:
     now = [1000.0]
     store = Store(0)
-    outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
+    outbox = outbox_of(store, lambda: now[0])
     await outbox.sweep()
     reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
     await store.asked.wait()
@@ -233,7 +258,7 @@ async def test_ending_stream_expires_only_its_own_leases() -> None:
 async def test_expiry_is_retried_after_the_store_was_unavailable() -> None:
     now = [1000.0]
     store = Store(1)
-    outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
+    outbox = outbox_of(store, lambda: now[0])
     pull = outbox.pull("chat", [], 2, "gateway-1")
     await anext(pull)
     store.away = True
@@ -247,7 +272,10 @@ async def test_expiry_is_retried_after_the_store_was_unavailable() -> None:
     assert store.cuts == [([("rp_0", "batch")], 1000 + SENDING_SECONDS)]
 
 
-async def test_new_process_expires_leases_of_the_previous_one() -> None:
+async def test_the_leader_alone_sweeps_for_all() -> None:
     store = Store(0)
-    await outbox_of(store).take_over()
-    assert store.cuts == [(None, 1000 + SENDING_SECONDS)]
+    first, second = nodes(2)
+    for node in (first, second):
+        await outbox_of(store, node=node).sweep()
+    assert store.orphans_until == [1000 + SENDING_SECONDS]
+    assert store.attended == [([], 0)]

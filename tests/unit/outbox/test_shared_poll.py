@@ -10,9 +10,12 @@ import pytest
 from kernel_service.outbox.outbox import Outbox
 from kernel_service.ports.messages import Reply, StoredReply
 from kernel_service.ports.outbox import Lease
+from tests.node_view import Board, View
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    from kernel_service.ports.outbox import Puller
 
 
 class Store:
@@ -20,12 +23,18 @@ class Store:
         self.waiting: list[str] = []
         self.asked = 0
 
-    async def lease(self, channel: str, addresses: Sequence[str], *, limit: int, now: float, **_: Any) -> list[Lease]:
+    async def open_puller(self, channel: str, instance: str, *, now: float) -> int:
+        return 0
+
+    async def lease(self, puller: Puller, addresses: Sequence[str], *, limit: int, now: float, **_: Any) -> list[Lease]:
         self.asked += 1
         await asyncio.sleep(0)
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         stored = [StoredReply(name, "t", "m", now, Reply("hi")) for name in taken]
         return [Lease(each, "p", "chat:1", "", "token", now + 60, [], 0, "") for each in stored]
+
+    async def leased_until(self, leases: Sequence[tuple[str, str]]) -> list[float | None]:
+        return [1060.0 for _ in leases]
 
     async def expire_leases(self, leases: Any, *, until: float) -> None: ...
 
@@ -36,7 +45,7 @@ class Streams:
     """This number of streams, each read by a separate task."""
 
     def __init__(self, store: Store, *pulls: tuple[str, list[str], str]) -> None:
-        self.outbox = Outbox(store, lambda: 1000.0)  # type: ignore[arg-type]
+        self.outbox = Outbox(store, View(), Board(), lambda: 1000.0)  # type: ignore[arg-type]
         self.got: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
         self.tasks = [
             asyncio.create_task(self._read(place, self.outbox.pull(channel, addresses, 9, instance)))

@@ -23,6 +23,7 @@ from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import TurnLimits
 from kernel_service.turns.runner import TurnRunner
 from tests.clock import Clock
+from tests.node_view import Board, View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,7 +228,7 @@ class Scene:
             instructions="",
             clock=self.clock,
             ended=lambda turn: self.ended.append(turn.id),
-            delivery=Outbox(self.store.outbox, self.clock),
+            delivery=Outbox(self.store.outbox, View(), Board(), self.clock),
             progress=self.progress,
             typing=self.typing,
         )

@@ -19,6 +19,7 @@ from kernel_service.token_counts import tokens
 from kernel_service.turns.calls.tool_calls import MOST_OUTPUT_TOKENS, NOT_MADE
 from kernel_service.turns.counters import TurnCounters
 from kernel_service.turns.limits import TurnLimits
+from tests.contract.store.outbox import pull
 from tests.unit.turns.scene import FakeTool, Scene, calls, says
 
 
@@ -130,7 +131,7 @@ async def test_unavailable_vendor_holds_the_turn_without_an_attempt(scene: Scene
     scene.model.says = [says("at last")]
     await scene.run(kernel)
     assert await scene.told() == ["at last"]
-    lease = await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock())
+    lease = await pull(scene.store, channel="chat", limit=10, seconds=60, now=scene.clock())
     assert [each.reply.reply.text for each in lease] == [texts.limits.STILL_TRYING]
 
 

@@ -13,6 +13,7 @@ from kernel_service.errors import Busy
 from kernel_service.ports.nodes import BEAT_SECONDS
 from kernel_service.ports.outbox import Outcome, PartAck
 from kernel_service.turns.limits import TurnLimits
+from tests.contract.store.outbox import pull
 from tests.node_view import View
 from tests.unit.turns.scene import calls, says
 
@@ -25,7 +26,7 @@ DAY = 86_400
 async def notices(scene: Scene) -> list[str]:
     """The replies that left by the outbox. Each is sent before the next one is leased."""
     told = []
-    while leases := await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock()):
+    while leases := await pull(scene.store, channel="chat", limit=10, seconds=60, now=scene.clock()):
         for lease in leases:
             told.append(lease.reply.reply.text)
             ack = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT, "wamid")

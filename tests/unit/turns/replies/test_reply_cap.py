@@ -11,6 +11,7 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.payloads import Choice
 from kernel_service.ports.resuming import Confirmed, ParkedRequest
 from kernel_service.turns.limits import TurnLimits
+from tests.contract.store.outbox import pull
 from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ async def test_notices_count_and_are_not_told_beyond_the_cap(scene: Scene) -> No
         scene.model.says = [VendorUnavailable("model_busy")]
         await scene.run(kernel)
         scene.clock.now += 100
-    assert await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock()) == []
+    assert await pull(scene.store, channel="chat", limit=10, seconds=60, now=scene.clock()) == []
 
 
 async def test_prompt_in_the_last_reply_is_still_answered(scene: Scene) -> None:

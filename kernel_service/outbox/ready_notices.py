@@ -1,0 +1,69 @@
+"""READY notices: nodes tell each other that a channel has something to lease, or that a stream has credit again.
+
+Each goes only to nodes with a stream of the channel. All may be lost: each stream polls once a second in any case.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.outbox.paced import Paced
+from kernel_service.ports.lease_tokens import mark_of
+from kernel_service.ports.notices import Notice, NoticeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.notices import Notices
+
+LEAST_PAUSE_SECONDS: Final = 0.02
+"""Between two notices, or two looks that notices cause, of the same channel."""
+
+
+class Ready(StrEnum):
+    """The `detail` of the notice."""
+
+    REPLIES = "replies"
+    """A reply is pending."""
+    CREDIT = "credit"
+    """A lease of this node was settled at another one."""
+    FILES = "files"
+    """A file is wanted."""
+
+
+class ReadyNotices:
+    """One per process. `look` is called for what other nodes tell."""
+
+    def __init__(self, cluster: Cluster, notices: Notices, look: Callable[[str, Ready], None]) -> None:
+        self._cluster = cluster
+        self._notices = notices
+        self._send = Paced[tuple[str, str, Ready]](self._send_now, LEAST_PAUSE_SECONDS)
+        self._hear = Paced[tuple[str, Ready]](lambda heard: look(*heard), LEAST_PAUSE_SECONDS)
+        notices.on(NoticeKind.READY, self._heard)
+
+    def attended(self) -> set[str]:
+        """The channels that have a stream at another node."""
+        return {channel for node in self._cluster.nodes if node.id != self._cluster.me for channel in node.channels}
+
+    def tell(self, channel: str, what: Ready) -> None:
+        """Tell all other nodes to which the channel is attached."""
+        for node in self._cluster.nodes:
+            if node.id != self._cluster.me and channel in node.channels:
+                self._send((node.id, channel, what))
+
+    def tell_credit(self, channel: str, marks: Container[str]) -> None:
+        """Tell the other nodes among those with these marks."""
+        for node in self._cluster.nodes:
+            if node.id != self._cluster.me and mark_of(node.id) in marks:
+                self._send((node.id, channel, Ready.CREDIT))
+
+    def _send_now(self, told: tuple[str, str, Ready]) -> None:
+        node_id, channel, what = told
+        self._notices.tell(node_id, Notice(NoticeKind.READY, channel, detail=what))
+
+    def _heard(self, notice: Notice) -> None:
+        with suppress(ValueError):  # it is of a newer release
+            self._hear((notice.subject, Ready(notice.detail)))
