@@ -32,7 +32,7 @@ _UNDO: Final = "ROLLBACK TO SAVEPOINT unit"
 class Work:
     """A queued unit. `future` is None if no caller waits for the result. `expires` is in the loop's time; afterwards
     the unit is not started. Units of the same `key` keep their order; "" has none. `again`: the last transaction that
-    began does not contain the unit.
+    began does not contain the unit. `met`: how many contended locks it has met.
     """
 
     unit: Callable[[Tx], Any]
@@ -40,6 +40,7 @@ class Work:
     expires: float = 0.0
     key: str = ""
     again: bool = False
+    met: int = 0
     result: Any = None
     error: Exception | None = None
 
@@ -108,7 +109,7 @@ def _commit_alone(work: Work, database: Database) -> bool:
     except Exception as error:
         if database.breaks_batch(error):
             raise
-        work.error, work.again = error, database.contended(error)
+        _note(work, error, database)
     return not isinstance(work.error, IntegrityError)
 
 
@@ -137,8 +138,13 @@ def _attempt(tx: Tx, work: Work, database: Database) -> bool:
     except Exception as error:
         if database.breaks_batch(error):
             raise
-        work.error, work.again = error, database.contended(error)
+        _note(work, error, database)
     return work.error is None
+
+
+def _note(work: Work, error: Exception, database: Database) -> None:
+    work.error, work.again = error, database.contended(error)
+    work.met += work.again
 
 
 def answer(works: Iterable[Work]) -> None:

@@ -58,18 +58,23 @@ AWAY = (SQLAlchemyError, *LOST)
 _UNIT_FAILED = ("02", "21", "22", "23", "42")
 # Serialization failure, deadlock, a lock that was not granted in time.
 _CONTENDED = ("40001", "40P01", "55P03")
+LOCK_MS, LONGEST_LOCK_MS = 100, 1000
+"""How long a unit waits for a lock that another transaction holds: doubled each time, up to the longest.
+
+A deadlock so delays others for far less than the server's deadlock_timeout of a second.
+"""
+_FROZEN = "2s"
+"""A process that is frozen in a transaction keeps its locks no longer."""
 _SETTINGS = {
-    # Shorter than the server's deadlock_timeout of a second, so that a deadlock delays no unit for that long.
-    "lock_timeout": "500ms",
-    # A process that is frozen in a transaction keeps its locks no longer.
-    "idle_in_transaction_session_timeout": "2s",
+    "lock_timeout": f"{LOCK_MS}ms",
+    "idle_in_transaction_session_timeout": _FROZEN,
     # The statements each see what is committed by then, whatever the server's default is.
     "default_transaction_isolation": "read committed",
 }
 
 # In one round trip. The values are numbers and an id of ours.
 _BEGIN = (
-    "BEGIN; INSERT INTO commit_mark (id, batch, at) VALUES ('{id}', {batch}, {at}) ON CONFLICT (id) DO UPDATE"
+    "BEGIN; {settings}INSERT INTO commit_mark (id, batch, at) VALUES ('{id}', {batch}, {at}) ON CONFLICT (id) DO UPDATE"
     " SET batch = excluded.batch, at = excluded.at WHERE commit_mark.batch <> excluded.batch"
 )
 _ONE_ROW = "INSERT 0 1"
@@ -152,7 +157,8 @@ class PostgresEngine:
         self._digests = digests
         self._loop = asyncio.get_running_loop()
         self._reading, writing = OutageLog("read the database"), OutageLog("write to the database")
-        self._writers = [Writer(database, self._tx, writing) for _ in range(_writers_of(database))]
+        settings = f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN}'; " if multiplexed else ""
+        self._writers = [Writer(database, self._tx, writing, settings) for _ in range(_writers_of(database))]
         self._apart = asyncio.Semaphore(APART)
         self._closed = False
 
@@ -245,7 +251,11 @@ class Writer:
     Its connection is kept until an error.
     """
 
-    def __init__(self, database: AsyncEngine, tx: Callable[[Connection], Tx], writing: OutageLog) -> None:
+    def __init__(
+        self, database: AsyncEngine, tx: Callable[[Connection], Tx], writing: OutageLog, settings: str = ""
+    ) -> None:
+        """`settings`: commands at the beginning of each transaction, if its session keeps none."""
+        self._settings = settings
         self._works: asyncio.Queue[list[Work] | None] = asyncio.Queue()
         self.gathering = Gathering(self._works.put_nowait)
         self._database = database
@@ -306,12 +316,18 @@ class Writer:
     async def _try(self, works: list[Work]) -> list[Work]:
         connection = await self._connected()
         try:
+            settings = self._settings_for(max(work.met for work in works))
             return await connection.run_sync(
-                lambda sync: batch.commit(works, _Transactions(sync, self._mark, self._tx))
+                lambda sync: batch.commit(works, _Transactions(sync, self._mark, self._tx, settings))
             )
         except AWAY:
             await self._disconnect()
             raise
+
+    def _settings_for(self, met: int) -> str:
+        if not met and not self._settings:
+            return ""
+        return f"{self._settings}SET LOCAL lock_timeout = {min(LOCK_MS << met, LONGEST_LOCK_MS)}; "
 
     async def _connected(self) -> AsyncConnection:
         """The kept connection, unless the server closed it meanwhile."""
@@ -347,15 +363,18 @@ class _Mark:
 class _Transactions:
     """Fills `batch.Database` on a writer's connection."""
 
-    def __init__(self, connection: Connection, mark: _Mark, tx: Callable[[Connection], Tx]) -> None:
+    def __init__(self, connection: Connection, mark: _Mark, tx: Callable[[Connection], Tx], settings: str) -> None:
         self._connection = connection
         self._mark = mark
         self._tx = tx
+        self._settings = settings
 
     @contextmanager
     def transaction(self) -> Iterator[Tx | None]:
         with self._connection.begin():  # a note of SQLAlchemy's, which sends nothing
-            begun = self._send(_BEGIN.format(id=self._mark.id, batch=self._mark.batch, at=time.time()))
+            begun = self._send(
+                _BEGIN.format(settings=self._settings, id=self._mark.id, batch=self._mark.batch, at=time.time())
+            )
             if begun != _ONE_ROW:
                 self._send("ROLLBACK")
                 yield None

@@ -62,11 +62,6 @@ async def link(store: Store, address: str) -> str:
     return found
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(postgres._SETTINGS, "lock_timeout", "50ms")
-
-
 @pytest.fixture
 async def store(postgres_url: str) -> AsyncIterator[Store]:
     opened = await open_store(postgres_url, keys("test"))
