@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 1.0
 """How long a beat may take. A later answer tells nothing about now."""
 _PAUSE_SECONDS = 0.1
+_MARGIN_SECONDS = 0.02
 
 
 class Membership:
@@ -151,7 +152,7 @@ class Membership:
     async def _beat_forever(self) -> None:
         while True:
             # A beat that was not answered is repeated soon: two that fail may not cost the node its life.
-            await asyncio.sleep(max(_PAUSE_SECONDS, BEAT_SECONDS - self.silence))
+            await asyncio.sleep(max(_PAUSE_SECONDS, self.interval() - self.silence))
             try:
                 await self.beat()
             except (KernelError, TimeoutError):
@@ -159,6 +160,14 @@ class Membership:
             except Exception:
                 log.exception("heartbeat failed")
             self._tell_silence()
+
+    def interval(self) -> float:
+        """Seconds from the last beat to the next one. It is shorter if another node may be buried before then.
+
+        So the people of a dead node wait for its lapse, and not for the next regular beat as well.
+        """
+        lapses = (LAPSE_SECONDS + _MARGIN_SECONDS - node.silence for node in self._nodes if node.id != self.me)
+        return min([BEAT_SECONDS, *(lapse for lapse in lapses if lapse > 0)])
 
     def _tell_silence(self) -> None:
         is_silent = self.silence >= GAP_SECONDS

@@ -131,6 +131,14 @@ async def test_a_draining_node_is_not_its_own_peoples_home(scene: Scene) -> None
     assert not scene.membership.is_leader
 
 
+@pytest.mark.parametrize(("silence", "interval"), [(0.0, 1.0), (1.9, 1.0), (2.5, 0.52), (2.99, 0.03), (3.5, 1.0)])
+async def test_a_silent_node_is_judged_as_soon_as_it_lapses(scene: Scene, silence: float, interval: float) -> None:
+    me, other = scene.store.nodes
+    scene.store.nodes = (replace(me, silence=9.0), replace(other, silence=silence))
+    await scene.membership.beat()
+    assert scene.membership.interval() == pytest.approx(interval)
+
+
 async def test_a_change_is_told_and_a_beat_without_one_is_not(scene: Scene) -> None:
     told: list[int] = []
     scene.membership.on_change(lambda: told.append(len(scene.membership.nodes)))
