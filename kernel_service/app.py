@@ -45,6 +45,7 @@ from kernel_service.metrics.endpoint import Metrics
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcriptions import OpenAITranscriptions
+from kernel_service.outbox.invitations import Invitations
 from kernel_service.outbox.outbox import Outbox
 from kernel_service.people.people import People
 from kernel_service.ports.nodes import Node
@@ -180,6 +181,7 @@ async def serve(
             KernelServicer(
                 inbox,
                 outbox,
+                Invitations(store.invitations, clock),
                 transfers,
                 store.people,
                 people,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kernel_service.connections.links import ConnectLinks
     from kernel_service.inbox.inbox import Inbox
     from kernel_service.media.transfers import MediaTransfers
+    from kernel_service.outbox.invitations import Invitations
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
     from kernel_service.ports.cluster import Cluster
@@ -49,6 +50,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self,
         inbox: Inbox,
         outbox: Outbox,
+        invitations: Invitations,
         transfers: MediaTransfers,
         store: PeopleStore,
         people: People,
@@ -62,6 +64,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._inbox = inbox
         self._transfers = transfers
         self._outbox = outbox
+        self._invitations = invitations
         self._store = store
         self._people = people
         self._connections = connections_
@@ -175,6 +178,17 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             results=[outbox.lease_state(is_held=is_held) for is_held in held],
             lease_for=converters.duration(LEASE_SECONDS),
         )
+
+    async def ClaimInvitation(
+        self, request: outbox_pb2.ClaimInvitationRequest, context: Context
+    ) -> outbox_pb2.ClaimInvitationResponse:
+        claimer = _instance(request.instance_id)
+        reply_id = converters.plain(converters.required(request.reply_id, "reply_id"), "reply_id")
+        if request.withdraw:
+            await self._invitations.withdraw(caller.get(), reply_id, claimer)
+            return outbox_pb2.ClaimInvitationResponse()
+        granted = await self._invitations.claim(caller.get(), reply_id, claimer)
+        return outbox_pb2.ClaimInvitationResponse(granted=granted)
 
     async def ReportReceipts(
         self, request: outbox_pb2.ReportReceiptsRequest, context: Context

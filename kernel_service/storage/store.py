@@ -24,6 +24,7 @@ from kernel_service.storage.media.sql_made_files import SqlMadeFiles
 from kernel_service.storage.media.sql_media import SqlMedia
 from kernel_service.storage.merging.sql_merging import SqlMerging
 from kernel_service.storage.nodes.sql_nodes import SqlNodes
+from kernel_service.storage.outbox.sql_invitations import SqlInvitations
 from kernel_service.storage.outbox.sql_outbox import SqlOutbox
 from kernel_service.storage.people.sql_chats import SqlChats
 from kernel_service.storage.people.sql_people import SqlPeople
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.connections import ConnectionStore, SessionStore
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.inbox import InboxStore
+    from kernel_service.ports.invitations import InvitationStore
     from kernel_service.ports.kernels import KernelStore
     from kernel_service.ports.keys import KeyStore
     from kernel_service.ports.media import FileStore, MadeFileStore, MediaQuota, MediaStore
@@ -70,6 +72,7 @@ class Store:
     quotes: QuoteStore
     approvals: ApprovalStore
     outbox: OutboxStore
+    invitations: InvitationStore
     media: MediaStore
     files: FileStore
     made_files: MadeFileStore
@@ -98,6 +101,7 @@ class Store:
             quotes=SqlQuotes(engine),
             approvals=SqlApprovals(engine),
             outbox=SqlOutbox(engine),
+            invitations=SqlInvitations(engine),
             media=SqlMedia(engine, quota),
             files=SqlFiles(engine),
             made_files=SqlMadeFiles(engine, quota),

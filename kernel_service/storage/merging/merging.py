@@ -18,7 +18,7 @@ from kernel_service.storage.connections import links
 from kernel_service.storage.keys import resealing
 from kernel_service.storage.keys.resealing import Merging
 from kernel_service.storage.merging import merged_history, merged_turns
-from kernel_service.storage.outbox import replies
+from kernel_service.storage.outbox import replies, sql_invitations
 from kernel_service.storage.people import leases, time_zones
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.connections import connection
@@ -114,6 +114,7 @@ def unite(tx: Tx, older: MergeCandidate, newer: MergeCandidate, now: float) -> L
     reservations.move(tx, people.gone, people.stays)
     time_zones.move(tx, people)
     standing_permissions.move(tx, people)
+    sql_invitations.move(tx, people)
     _settle_pairs(tx, people)
     replies.release_unaddressed(tx, people.stays)
     return Linked(LinkOutcome.MERGED, people.stays, merged_id=people.gone)

@@ -93,3 +93,16 @@ reply_part = Table(
     empty("error_code"),
     Index("ix_reply_part_channel_message_id", "channel_message_id"),
 )
+
+# The last invitation of each person at each address: a channel asks a person to write once a day.
+invitation = Table(
+    "invitation",
+    metadata,
+    # A program of an earlier release deletes people without knowing this table.
+    Column("person_id", Text, ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("asked_at", Float, nullable=False),
+    # The process of the channel that sends it.
+    Column("claimed_by", Text, nullable=False),
+)

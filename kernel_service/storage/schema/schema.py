@@ -17,7 +17,7 @@ from kernel_service.storage.schema.connections import (
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.media import media, media_chunk
-from kernel_service.storage.schema.outbox import reply, reply_part
+from kernel_service.storage.schema.outbox import invitation, reply, reply_part
 from kernel_service.storage.schema.people import alias, chat, identity_link, kept_apart, person
 from kernel_service.storage.schema.service import backfill, commit_mark, node, puller, schema_version, secret
 from kernel_service.storage.schema.turns import dead_letter, item, tool_call, turn
@@ -33,6 +33,7 @@ __all__ = [
     "connection",
     "dead_letter",
     "identity_link",
+    "invitation",
     "item",
     "kept_apart",
     "kernel",

@@ -138,6 +138,8 @@ async def fill(store: Store, anna: str, other: str) -> None:
         tx.execute(insert(schema.token_reservation), reservation)
         standing = {"person_id": other, "tool": "SEND", "account": "", "created_at": 0.0}
         tx.execute(insert(schema.standing_permission), standing)
+        invited = {"person_id": other, "channel": "test", "address": "", "asked_at": 0.0, "claimed_by": "gateway-1"}
+        tx.execute(insert(schema.invitation), invited)
         third = {"id": "p_0", "created_at": 0.0, "data_key": b"", "key_id": ""}
         tx.execute(insert(schema.person), third)
         for first, second in (("p_0", other), sorted((anna, other))):

@@ -97,6 +97,11 @@ class KernelServiceStub:
                 request_serializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.FromString,
                 _registered_method=True)
+        self.ClaimInvitation = channel.unary_unary(
+                '/kernel.v1.KernelService/ClaimInvitation',
+                request_serializer=kernel_dot_v1_dot_outbox__pb2.ClaimInvitationRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_outbox__pb2.ClaimInvitationResponse.FromString,
+                _registered_method=True)
         self.ServeChannel = channel.stream_stream(
                 '/kernel.v1.KernelService/ServeChannel',
                 request_serializer=kernel_dot_v1_dot_channel__pb2.ServeChannelRequest.SerializeToString,
@@ -234,6 +239,15 @@ class KernelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClaimInvitation(self, request, context):
+        """ClaimInvitation asks whether the channel may send an invitation to the person who waits for a reply: a message that
+        the network allows to people who have not written for long, and which may cost money. It is granted once in 24
+        hours for each person and address, to one process of the channel. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ServeChannel(self, request_iterator, context):
         """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
         messages: it costs both sides less than separate calls. No channel needs it. It leases as PullOutbox does, and each
@@ -350,6 +364,11 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     servicer.ReportReceipts,
                     request_deserializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.SerializeToString,
+            ),
+            'ClaimInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimInvitation,
+                    request_deserializer=kernel_dot_v1_dot_outbox__pb2.ClaimInvitationRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_outbox__pb2.ClaimInvitationResponse.SerializeToString,
             ),
             'ServeChannel': grpc.stream_stream_rpc_method_handler(
                     servicer.ServeChannel,
@@ -599,6 +618,33 @@ class KernelService:
             '/kernel.v1.KernelService/ReportReceipts',
             kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.SerializeToString,
             kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelService/ClaimInvitation',
+            kernel_dot_v1_dot_outbox__pb2.ClaimInvitationRequest.SerializeToString,
+            kernel_dot_v1_dot_outbox__pb2.ClaimInvitationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -923,3 +923,57 @@ class ReportReceiptsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportReceiptsResponse: _TypeAlias = ReportReceiptsResponse  # noqa: Y015
+
+@_typing.final
+class ClaimInvitationRequest(_message.Message):
+    """ClaimInvitationRequest names a reply whose result is DeliveryWindowClosed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLY_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    WITHDRAW_FIELD_NUMBER: _builtins.int
+    reply_id: _builtins.str
+    """Required. The reply."""
+    instance_id: _builtins.str
+    """Required. Names the process that sends the invitation. If it repeats the claim within a minute, because it lost the
+    answer, the answer is the same; it sends one invitation.
+    """
+    withdraw: _builtins.bool
+    """The invitation that was granted to this process was not sent: the next claim is granted."""
+    def __init__(
+        self,
+        *,
+        reply_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        withdraw: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "reply_id", b"reply_id", "withdraw", b"withdraw"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimInvitationRequest: _TypeAlias = ClaimInvitationRequest  # noqa: Y015
+
+@_typing.final
+class ClaimInvitationResponse(_message.Message):
+    """ClaimInvitationResponse is the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANTED_FIELD_NUMBER: _builtins.int
+    granted: _builtins.bool
+    """Whether the caller sends an invitation. False: another one was granted in the last 24 hours, or the reply is unknown."""
+    def __init__(
+        self,
+        *,
+        granted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimInvitationResponse: _TypeAlias = ClaimInvitationResponse  # noqa: Y015

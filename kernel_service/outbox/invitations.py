@@ -1,0 +1,33 @@
+"""Invitations: a channel pays for each, so a person gets one a day, through whichever of its processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.clock import DAY_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.ports.invitations import InvitationStore
+
+REPEAT_SECONDS: Final = 60.0
+"""How long a process that lost the answer to its claim may claim again. A call lasts a few seconds."""
+
+
+class Invitations:
+    """clock: epoch seconds."""
+
+    def __init__(self, store: InvitationStore, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def claim(self, channel: str, reply_id: str, claimer: str) -> bool:
+        """Whether this process of the channel may invite the person who waits for a reply."""
+        now = self._clock()
+        times = {"since": now - DAY_SECONDS, "repeat": now - REPEAT_SECONDS, "now": now}
+        return await self._store.claim(channel, reply_id, claimer, **times)
+
+    async def withdraw(self, channel: str, reply_id: str, claimer: str) -> None:
+        """The claimed invitation was not sent."""
+        await self._store.withdraw(channel, reply_id, claimer)

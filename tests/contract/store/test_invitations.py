@@ -1,0 +1,95 @@
+"""A person is invited to write once a day, whichever processes of the channel ask. On every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.outbox.invitations import REPEAT_SECONDS, Invitations
+from tests.clock import Clock
+from tests.contract.store.outbox import CHANNEL, NOW, Chat
+
+if TYPE_CHECKING:
+    from kernel_service.storage.store import Store
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOW)
+
+
+@pytest.fixture
+def invitations(store: Store, clock: Clock) -> Invitations:
+    return Invitations(store.invitations, clock)
+
+
+async def reply_to(store: Store, name: str) -> str:
+    return await (await Chat(store, f"test:{name}").write()).tell("a reminder")
+
+
+async def test_of_all_processes_one_invites_a_person_and_again_after_a_day(
+    store: Store, invitations: Invitations, clock: Clock
+) -> None:
+    first, second = [await reply_to(store, "anna") for _ in range(2)]
+    claims = (invitations.claim(CHANNEL, first, f"gateway-{number}") for number in range(5))
+    assert sorted(await asyncio.gather(*claims)) == [False] * 4 + [True]
+    clock.now += DAY_SECONDS - 1
+    assert not await invitations.claim(CHANNEL, second, "gateway-9")
+    clock.now += 1
+    assert await invitations.claim(CHANNEL, second, "gateway-9")
+    assert not await invitations.claim(CHANNEL, first, "gateway-8")
+
+
+async def test_each_person_is_invited_on_their_own(store: Store, invitations: Invitations) -> None:
+    for name in ("anna", "bruno"):
+        assert await invitations.claim(CHANNEL, await reply_to(store, name), "gateway-1")
+
+
+async def test_a_process_that_lost_the_answer_gets_it_again_for_a_minute(
+    store: Store, invitations: Invitations, clock: Clock
+) -> None:
+    reply_id = await reply_to(store, "anna")
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-1")
+    clock.now += REPEAT_SECONDS
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-1")
+    assert not await invitations.claim(CHANNEL, reply_id, "gateway-2")
+    clock.now += REPEAT_SECONDS + 1
+    assert not await invitations.claim(CHANNEL, reply_id, "gateway-1")
+
+
+async def test_one_that_was_not_sent_is_withdrawn_by_its_process_alone(store: Store, invitations: Invitations) -> None:
+    reply_id = await reply_to(store, "anna")
+    await invitations.withdraw(CHANNEL, reply_id, "gateway-1")
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-1")
+    for channel, process in ((CHANNEL, "gateway-2"), ("other", "gateway-1")):
+        await invitations.withdraw(channel, reply_id, process)
+    assert not await invitations.claim(CHANNEL, reply_id, "gateway-2")
+    await invitations.withdraw(CHANNEL, reply_id, "gateway-1")
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-2")
+
+
+@pytest.mark.parametrize("later", ["anna", "bruno"])
+async def test_of_two_people_who_are_one_the_later_invitation_counts(
+    store: Store, invitations: Invitations, clock: Clock, later: str
+) -> None:
+    chats = {name: Chat(store, f"test:{name}") for name in ("anna", "bruno")}
+    people = {name: (await chat.write()).person_id for name, chat in chats.items()}
+    for name in sorted(chats, key=later.__eq__):
+        assert await invitations.claim(CHANNEL, await chats[name].tell("a reminder"), "gateway-1")
+        clock.now += 1000
+    await store.merging.merge(people["bruno"], people["anna"], now=clock())
+    reply_id = await chats["anna"].tell("another")
+    clock.now += DAY_SECONDS - 1001
+    assert not await invitations.claim(CHANNEL, reply_id, "gateway-2")
+    clock.now += 1
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-2")
+
+
+async def test_an_unknown_reply_and_one_of_another_channel_invite_no_person(
+    store: Store, invitations: Invitations
+) -> None:
+    assert not await invitations.claim(CHANNEL, "rp_unknown", "gateway-1")
+    assert not await invitations.claim("other", await reply_to(store, "anna"), "gateway-1")
