@@ -66,7 +66,8 @@ async def build_app(
     )
     proxies.log_proxy_of(URL(settings.whatsapp_api_base_url))
     typing = TypingIndicator(graph, metrics)
-    templates = WindowTemplates(graph, metrics, settings.template, time.monotonic)
+    instance_id = _instance_id()
+    templates = WindowTemplates(graph, kernel, metrics, settings.template, instance_id, time.monotonic)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
         Intake(
@@ -96,7 +97,7 @@ async def build_app(
     media = MediaFetcher(graph_media, kernel, metrics)
     deliveries = Deliveries(sending, acks, typing, media)
     replies = OutboxPullers(
-        kernel, address, deliveries, acks, metrics, numbers=numbers, instance_id=_instance_id(), now=now
+        kernel, address, deliveries, acks, metrics, numbers=numbers, instance_id=instance_id, now=now
     )
 
     async def running(_: web.Application) -> AsyncIterator[None]:

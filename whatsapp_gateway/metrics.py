@@ -40,7 +40,9 @@ class Metrics:
             "graph_operator_errors", "Errors of the Graph API that need an operator", "code"
         )
         self.typing = self._counter("typing", "Read receipts: shown (with typing), read, failed, dropped", "outcome")
-        self.templates = self._counter("templates", "Templates to people whose 24-hour window is closed", "outcome")
+        self.templates = self._counter(
+            "templates", "Templates for closed 24-hour windows: sent, failed, not_needed", "outcome"
+        )
         self.media = self._counter(
             "media",
             "Files, by outcome: stored, retry, failed, refused, late; uploaded, not_uploaded, in_words",

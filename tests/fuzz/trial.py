@@ -59,7 +59,7 @@ class Trial:
         metrics = Metrics()
         self._faults = metrics.quarantined.labels("fault")
         self._kernel = KeptKernel()
-        templates = WindowTemplates(None, metrics, None, time.monotonic)  # type: ignore[arg-type]
+        templates = WindowTemplates(None, KeptKernel(), metrics, None, "fuzz", time.monotonic)  # type: ignore[arg-type]
         intake = Intake(
             self._kernel,
             Pacing(0),

@@ -190,6 +190,22 @@ class KernelClient:
         request = outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand)
         await _answer(self._stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
 
+    async def claim_invitation(self, instance_id: str, reply_id: str, timeout: float) -> bool:
+        """Whether this process sends a template to the person who waits for a reply. An older service grants all."""
+        request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=instance_id)
+        try:
+            answer = await _answer(self._stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
+        except KernelCallError as refusal:
+            if refusal.reason == grpc.StatusCode.UNIMPLEMENTED.name:
+                return True
+            raise
+        return bool(answer.granted)
+
+    async def withdraw_invitation(self, instance_id: str, reply_id: str, timeout: float) -> None:
+        """The template that was granted to this process was not sent."""
+        request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=instance_id, withdraw=True)
+        await _answer(self._stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
+
     async def upload(self, wanted: MediaWanted, place: MediaDownload, pieces: AsyncIterator[bytes]) -> None:
         """Stream a file's bytes. An exception of the pieces is raised here, and then nothing is stored."""
         call = self._stub.UploadMedia(metadata=self._bearer)

@@ -96,6 +96,8 @@ REFUSED = (
     ),
     Refused("PullOutbox", outbox_pb2.PullOutboxRequest(channel="telegram"), "instance_id", "FIELD_REQUIRED"),
     Refused("AckOutbox", outbox_pb2.AckOutboxRequest(), "acknowledgements", "FIELD_INVALID"),
+    Refused("ClaimInvitation", outbox_pb2.ClaimInvitationRequest(reply_id="rp_1"), "instance_id", "FIELD_REQUIRED"),
+    Refused("ClaimInvitation", outbox_pb2.ClaimInvitationRequest(instance_id="one"), "reply_id", "FIELD_REQUIRED"),
     Refused("ReportReceipts", outbox_pb2.ReportReceiptsRequest(), "receipts", "FIELD_INVALID"),
     Refused("DownloadMedia", media_pb2.DownloadMediaRequest(), "media_ref", "FIELD_REQUIRED"),
     Refused(

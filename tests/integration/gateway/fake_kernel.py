@@ -72,6 +72,9 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.calls: list[str] = []
         self.separate_calls: list[str] = []
         """The calls, without those of a stream."""
+        self.invited: dict[str, str] = {}
+        """The process that may invite each person to write."""
+        self._people: dict[str, str] = {}
         self.link_outcome: Any = identity_pb2.LINK_OUTCOME_LINKED
         self.refusals: dict[str, Refuse] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -119,6 +122,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         )
 
     def hand_out(self, delivery: outbox_pb2.ReplyDelivery) -> None:
+        self._people[delivery.reply.id] = delivery.user_id
         self._outbox.put_nowait(outbox_pb2.PullOutboxResponse(reply=delivery))
 
     def show_typing(self, address: str, user_id: str, message_id: str) -> None:
@@ -192,6 +196,17 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.releases.append(request)
         await self._leave()
         return outbox_pb2.ReleaseLeasesResponse()
+
+    async def ClaimInvitation(  # noqa: N802
+        self, request: outbox_pb2.ClaimInvitationRequest, context: Any
+    ) -> outbox_pb2.ClaimInvitationResponse:
+        await self._enter("ClaimInvitation", request, context)
+        person = self._people[request.reply_id]
+        if request.withdraw:
+            self.invited.pop(person)
+        granted = not request.withdraw and self.invited.setdefault(person, request.instance_id) == request.instance_id
+        await self._leave()
+        return outbox_pb2.ClaimInvitationResponse(granted=granted)
 
     async def UploadMedia(self, requests: AsyncIterator[Any], context: Any) -> media_pb2.UploadMediaResponse:  # noqa: N802
         header = (await anext(requests)).header

@@ -240,9 +240,10 @@ class KernelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ClaimInvitation(self, request, context):
-        """ClaimInvitation asks whether the channel may send an invitation to the person who waits for a reply: a message that
-        the network allows to people who have not written for long, and which may cost money. It is granted once in 24
-        hours for each person and address, to one process of the channel. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+        """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
+        message that the network allows to people who have not written for long, and it may cost money. It is granted once
+        in 24 hours for each person and address, to one process of the channel.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

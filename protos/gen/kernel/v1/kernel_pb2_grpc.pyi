@@ -108,9 +108,10 @@ class KernelServiceStub:
     any instance of the channel. Receipts of unknown parts are counted and dropped.
     """
     ClaimInvitation: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ClaimInvitationRequest, _outbox_pb2.ClaimInvitationResponse]
-    """ClaimInvitation asks whether the channel may send an invitation to the person who waits for a reply: a message that
-    the network allows to people who have not written for long, and which may cost money. It is granted once in 24
-    hours for each person and address, to one process of the channel. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+    """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
+    message that the network allows to people who have not written for long, and it may cost money. It is granted once
+    in 24 hours for each person and address, to one process of the channel.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ServeChannel: _grpc.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]
     """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
@@ -239,9 +240,10 @@ class KernelServiceAsyncStub(KernelServiceStub):
     any instance of the channel. Receipts of unknown parts are counted and dropped.
     """
     ClaimInvitation: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ClaimInvitationRequest, _outbox_pb2.ClaimInvitationResponse]  # type: ignore[assignment]
-    """ClaimInvitation asks whether the channel may send an invitation to the person who waits for a reply: a message that
-    the network allows to people who have not written for long, and which may cost money. It is granted once in 24
-    hours for each person and address, to one process of the channel. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+    """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
+    message that the network allows to people who have not written for long, and it may cost money. It is granted once
+    in 24 hours for each person and address, to one process of the channel.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ServeChannel: _aio.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]  # type: ignore[assignment]
     """ServeChannel is PullOutbox, HandleMessage, AckOutbox and ReportReceipts over one stream, for a channel with many
@@ -415,9 +417,10 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _outbox_pb2.ClaimInvitationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_outbox_pb2.ClaimInvitationResponse, _abc.Awaitable[_outbox_pb2.ClaimInvitationResponse]]:
-        """ClaimInvitation asks whether the channel may send an invitation to the person who waits for a reply: a message that
-        the network allows to people who have not written for long, and which may cost money. It is granted once in 24
-        hours for each person and address, to one process of the channel. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+        """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
+        message that the network allows to people who have not written for long, and it may cost money. It is granted once
+        in 24 hours for each person and address, to one process of the channel.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
 
     @_abc_1.abstractmethod
