@@ -38,7 +38,7 @@ def as_user(user: str | int) -> list[str]:
 
 
 @contextmanager
-def _folder_of(user: str | int) -> Iterator[Path]:
+def folder_of(user: str | int) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="server-", ignore_cleanup_errors=True) as folder:
         if os.geteuid() == 0:
             shutil.chown(folder, user)
@@ -111,7 +111,7 @@ def bouncer(database_url: str, mode: str, **settings: str) -> Iterator[Bouncer]:
     """A running PgBouncer in front of the server of this URL, which has a socket in a folder."""
     _pgbouncer()
     # Run it as the owner of the server's folder, who has access to the socket.
-    with _folder_of(Path(_host(database_url)).stat().st_uid) as folder:
+    with folder_of(Path(_host(database_url)).stat().st_uid) as folder:
         running = Bouncer(folder, database_url, {"pool_mode": mode, **settings})
         running.start()
         try:
@@ -148,11 +148,17 @@ PASSWORD = "p%40ss%3A%2F%23%3F"
 
 @contextmanager
 def tls_server() -> Iterator[TlsServer]:
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not binaries:
-        pytest.skip("no PostgreSQL with TLS here: Debian's package is postgresql")
-    with _folder_of("postgres") as folder:
-        yield from _running(binaries[-1], TlsServer(free_port(), folder))
+    binaries = system_binaries()
+    with folder_of("postgres") as folder:
+        yield from _running(binaries, TlsServer(free_port(), folder))
+
+
+def system_binaries() -> Path:
+    """The folder of the system's newest PostgreSQL."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not found:
+        pytest.skip("no PostgreSQL of the system here: Debian's package is postgresql")
+    return found[-1]
 
 
 def _running(binaries: Path, server: TlsServer) -> Iterator[TlsServer]:

@@ -14,6 +14,7 @@ from kernel_service.storage.engine import sqlite
 from tests.crash.databases import server
 from tests.integration.world import whole_world
 from tests.line import line_to
+from tests.replicated_postgres import replicated_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
     from tests.integration.world import World
     from tests.line import Line
+    from tests.replicated_postgres import Pair
 
 PAGE = 4096
 LINES_OF_A_FAULT = 6
-"""The writers, the readers and the holder of the lock each log the beginning and the end of the fault."""
+"""The writers, the readers and the connection for notices each log the beginning and the end of the fault."""
 
 
 @pytest.fixture
@@ -44,6 +46,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def postgres_of_its_own(tmp_path: Path) -> Iterator[str]:
     with server("postgresql", tmp_path) as url:
         yield url
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with replicated_pair() as running:
+        yield running
 
 
 @contextmanager
@@ -123,3 +131,19 @@ async def test_a_server_that_is_gone(
 ) -> None:
     async with line_to(postgres_of_its_own) as (line, url), whole_world(tmp_path, kernel_database_url=url) as world:
         await survives(world, gone(line), caplog)
+
+
+async def test_a_standby_that_takes_over(pair: Pair, tmp_path: Path) -> None:
+    """The primary is killed while people write, and its standby promoted. Each is answered once."""
+    async with whole_world(tmp_path, kernel_database_url=pair.url) as world:
+        world.emulators.whatsapp.webhooks.backoff = lambda _: 0.2
+        phones = [world.phone(f"p{number}") for number in range(3)]
+        for phone in phones:
+            await world.ask(phone, "before")
+        for phone in phones:
+            phone.write(f"during {phone.label}")
+        await pair.fail_over()
+        for phone in phones:
+            assert f"during {phone.label}" in (await phone.wait_for_message(timeout=40)).text
+            assert "after" in (await world.ask(phone, "after")).text
+            assert len(phone.received) == 3

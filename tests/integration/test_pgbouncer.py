@@ -28,9 +28,10 @@ def database_url(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["session", "transaction"])
-def before_it(request: pytest.FixtureRequest, database_url: str) -> Iterator[Bouncer]:
-    with bouncer(database_url, request.param) as running:
+@pytest.fixture
+def before_it(database_url: str) -> Iterator[Bouncer]:
+    """It gives each transaction another session."""
+    with bouncer(database_url, "transaction") as running:
         yield running
 
 
@@ -50,8 +51,13 @@ async def cut(database_url: str) -> None:
     await connection.close()
 
 
-async def test_everybody_is_answered(before_it: Bouncer, database_url: str, tmp_path: Path) -> None:
-    settings = {"kernel_database_url": before_it.url, "kernel_database_direct_url": database_url}
+@pytest.mark.parametrize("notices", [True, False])
+async def test_everybody_is_answered(before_it: Bouncer, database_url: str, tmp_path: Path, *, notices: bool) -> None:
+    """Without the direct URL the service has no connection for notices, and polls."""
+    settings = {
+        "kernel_database_url": before_it.url,
+        "kernel_database_direct_url": database_url if notices else "",
+    }
     async with whole_world(tmp_path, **settings) as world:
         world.emulators.whatsapp.webhooks.backoff = lambda _: 0.2
         phones = [world.phone(f"p{number}") for number in range(3)]
@@ -71,7 +77,7 @@ async def test_everybody_is_answered(before_it: Bouncer, database_url: str, tmp_
 
 
 async def test_through_sessions_alone(database_url: str, tmp_path: Path) -> None:
-    """The lock is acquired again, too, when the pooler is back."""
+    """The connection for notices is made again, too, when the pooler is back."""
     with bouncer(database_url, "session") as running:
         async with whole_world(tmp_path, kernel_database_url=running.url) as world:
             world.emulators.whatsapp.webhooks.backoff = lambda _: 0.2
