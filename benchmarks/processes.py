@@ -69,6 +69,19 @@ class Process:
             self._child.kill()
 
 
+def tree_cpu_seconds(pid: int) -> float:
+    """User and system time so far of a process, its children, and those that it has waited for."""
+    ended = sum(int(field) for field in _stat(Path(f"/proc/{pid}/stat"))[13:15]) / _TICKS
+    running = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return cpu_seconds(pid) + ended + sum(_of_child(int(child)) for child in running)
+
+
+def _of_child(pid: int) -> float:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return cpu_seconds(pid)
+    return 0.0
+
+
 def cpu_seconds(pid: int) -> float:
     return _cpu_seconds(Path(f"/proc/{pid}/stat"))
 
@@ -82,9 +95,13 @@ def _part(pid: int, thread: Path) -> str:
 
 
 def _cpu_seconds(stat: Path) -> float:
-    # The command's name may contain spaces, and ends with the last bracket. See proc(5).
-    fields = stat.read_text().rpartition(")")[2].split()
+    fields = _stat(stat)
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _stat(stat: Path) -> list[str]:
+    """The fields from the third on. The command's name may contain spaces, and ends with the last bracket: proc(5)."""
+    return stat.read_text().rpartition(")")[2].split()
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

@@ -82,20 +82,24 @@ class System:
 
 @asynccontextmanager
 async def pair(
-    folder: Path, database_url: str, *, people: int, debounce: float, thinking: float = 0.0, counted: bool = False
+    folder: Path,
+    database_url: str,
+    *,
+    people: int,
+    debounce: float,
+    thinking: float = 0.0,
+    counted: bool = False,
+    nodes: int = 1,
 ) -> AsyncIterator[System]:
     """kernel_service and whatsapp_gateway, with defaults except for the debounce (seconds) and the limits.
 
     `thinking` is the model's delay, in seconds. `counted`: each process counts what it does (`counting`), in a file
-    named after it.
+    named after it. `nodes` is the number of kernel services; more than one need PostgreSQL.
     """
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors(thinking).serving())
-        kernel_port, metrics_port, connect_port, gateway_port = (free_port() for _ in range(4))
+        gateway_port = free_port()
         kernel_settings = {
-            "KERNEL_LISTEN": f"127.0.0.1:{kernel_port}",
-            "KERNEL_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
-            "CONNECT_LISTEN": f"127.0.0.1:{connect_port}",
             "KERNEL_DATABASE_URL": database_url,
             "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
             "KERNEL_ENCRYPTION_KEYS": ENCRYPTION_KEYS,
@@ -104,11 +108,21 @@ async def pair(
             "COMPOSIO_BASE_URL": vendors.url,
             "KERNEL_MODEL_PER_MINUTE": "0",  # measure the pair's capacity, not a vendor's limit
         }
-        kernel = _service("kernel_service", _model(vendors) | kernel_settings, folder, counted=counted)
-        stack.push_async_callback(kernel.end)
-        await kernel.ready(f"http://127.0.0.1:{metrics_port}/healthz")
+        ports = [free_port() for _ in range(nodes)]
+        kernels = []
+        for port in ports:
+            metrics_port = free_port()
+            listens = {
+                "KERNEL_LISTEN": f"127.0.0.1:{port}",
+                "KERNEL_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
+                "CONNECT_LISTEN": f"127.0.0.1:{free_port()}",
+            }
+            kernel = _service("kernel_service", _model(vendors) | kernel_settings | listens, folder, counted=counted)
+            stack.push_async_callback(kernel.end)
+            await kernel.ready(f"http://127.0.0.1:{metrics_port}/healthz")
+            kernels.append(kernel)
         gateway_settings = {
-            "KERNEL_ADDRESS": f"dns:///127.0.0.1:{kernel_port}",
+            "KERNEL_ADDRESS": "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports),
             "KERNEL_TOKEN": _TOKEN,
             "WHATSAPP_MESSAGES_PER_SECOND": "0",  # as above
         }
@@ -116,7 +130,7 @@ async def pair(
         gateway = _service("whatsapp_gateway", settings, folder, counted=counted)
         stack.push_async_callback(gateway.end)
         await gateway.ready(f"http://127.0.0.1:{gateway_port}/readyz")
-        yield await stack.enter_async_context(_system("pair", gateway_port, vendors, [gateway, kernel], people))
+        yield await stack.enter_async_context(_system("pair", gateway_port, vendors, [gateway, *kernels], people))
 
 
 def _service(module: str, settings: dict[str, str], folder: Path, *, counted: bool) -> Process:
