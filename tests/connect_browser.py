@@ -16,9 +16,14 @@ _CODE = re.compile(r'<p class="code">([A-Z]{4}-[A-Z]{4})</p>')
 
 @asynccontextmanager
 async def a_browser(address: str = "") -> AsyncIterator[ConnectBrowser]:
-    """`address` is the browser's address, as a proxy would report it; empty: no proxy reports it."""
+    """`address` is the browser's address, as a proxy would report it; empty: no proxy reports it.
+
+    Each step is a new connection, so that behind a load balancer it may reach another node.
+    """
     headers = {"X-Forwarded-For": address} if address else {}
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), headers=headers) as session:
+    connector = aiohttp.TCPConnector(force_close=True)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, headers=headers) as session:
         yield ConnectBrowser(session)
 
 

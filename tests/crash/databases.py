@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import warnings
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -40,6 +41,13 @@ class Postgres:
         [socket_folder] = parse_qs(urlsplit(url).query)["host"]
         self._control: Final = [*as_user(data.stat().st_uid), str(binaries / "pg_ctl"), "-w", "-D", str(data)]
         self._start: Final = ["-o", f'-h "" -k {socket_folder}', "-l", str(data / "log"), "start"]
+
+    async def another(self, name: str) -> Postgres:
+        """A new database of this server."""
+        await command(self.url, f"CREATE DATABASE {name}")
+        found = copy(self)
+        found.url = urlsplit(self.url)._replace(path=f"/{name}").geturl()
+        return found
 
     async def stop(self) -> None:
         """Stop as if killed: all connections end at once, and the next start recovers from the log."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WANTED: Final = {"killed": 5.0, "frozen": 8.0}
 """The longest wait, in seconds, by what happened to the node."""
+IN_A_CALL: Final = "in a call"
+"""Waits of people whose turn had just called a tool: the vendor may still work on a call that was cut."""
 _SERVICE: Final = "kernel_service"
 _BLOWS: Final = {"killed": "killed", "died": "killed", "frozen": "frozen"}
 _PROGRESS: Final = frozenset({"model_call", "tool_execution", "graph_send"})
@@ -36,26 +38,37 @@ class Progress:
         return sum(wait > WANTED[blow] for wait in self.waits[blow])
 
     def __str__(self) -> str:
-        return "; ".join(f"{blow}: {_percentiles(self.waits[blow])}, {self.late(blow)} late" for blow in WANTED)
+        told = [f"{blow}: {_percentiles(self.waits[blow])}, {self.late(blow)} late" for blow in WANTED]
+        return "; ".join([*told, f"{IN_A_CALL}: {_percentiles(self.waits[IN_A_CALL])}"])
 
 
 def progress(log: Iterable[Effect]) -> Progress:
     found, told = evidence.Evidence(), Progress()
     held: dict[str, tuple[str, float]] = {}
     down: set[str] = set()
+    calling: set[str] = set()
     for effect in log:
         found.add(effect)
         _note_down(down, effect)
-        if effect.kind in _BLOWS and effect.key.startswith(_SERVICE) and not down:
-            taken = (message.phone for message in found.waiting if message.taken)
-            held.update(dict.fromkeys(taken, (_BLOWS[effect.kind], effect.at)))
-        elif down or (effect.kind in _HELD_UP and not effect.key.startswith(_SERVICE)):
+        of_node = effect.key.startswith(_SERVICE)
+        if down or (effect.kind in _HELD_UP and not of_node):
             held.clear()
-        elif effect.kind in _PROGRESS:
-            for phone in _people(found, effect) & held.keys():
+        elif effect.kind in _BLOWS and of_node:
+            for phone in {message.phone for message in found.waiting if message.taken}:
+                held[phone] = IN_A_CALL if phone in calling else _BLOWS[effect.kind], effect.at
+        if effect.kind in _PROGRESS:
+            people = _people(found, effect)
+            for phone in people & held.keys():
                 blow, at = held.pop(phone)
                 told.waits[blow].append(effect.at - at)
+            calling -= people
+            calling |= people if _is_calling(effect) else set()
     return told
+
+
+def _is_calling(effect: Effect) -> bool:
+    """Whether a call of a tool comes next, or has just been made."""
+    return effect.kind == "tool_execution" or "function_call" in effect.detail.get("output", ())
 
 
 def _note_down(down: set[str], effect: Effect) -> None:

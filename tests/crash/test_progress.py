@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.crash.progress import progress
+from tests.crash.progress import IN_A_CALL, progress
 from tests.crash.test_checker import Log
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ def test_a_wait_ends_with_the_next_effect_of_the_person() -> None:
 def test_only_people_with_an_accepted_and_unanswered_message_wait() -> None:
     log = Log().writes("p1m1").sends("a/1/1", "p1m1").posts("p2m1").note("died", "kernel_service")
     assert waits(log.taken("p2m1").sends("b/1/1", "p2m1").writes("p1m2").sends("c/1/1", "p1m2")) == {}
+
+
+def test_a_wait_for_the_vendor_of_a_cut_call_is_counted_apart() -> None:
+    log = Log().writes("task p1m1", "p2m1").makes("p1m1").note("killed", "kernel_service").sends("b/1/1", "p2m1")
+    assert waits(log.asks("p1", about="load task p1m1")) == {"killed": [1], IN_A_CALL: [3]}
 
 
 def test_a_second_blow_begins_the_wait_again() -> None:

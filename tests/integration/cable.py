@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 
 
 class Cable:
-    """Forwards from `address` to a port of this machine."""
+    """Forwards from `address` to ports of this machine, each connection to the next one, as a load balancer does."""
 
-    def __init__(self, to_port: int) -> None:
-        self._to_port = to_port
+    def __init__(self, *to_ports: int) -> None:
+        self.to_ports = deque(to_ports)
         self._writers: set[asyncio.StreamWriter] = set()
         self._forwarding: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
@@ -43,7 +44,8 @@ class Cable:
         await asyncio.gather(*self._forwarding)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.to_ports[0])
+        self.to_ports.rotate(-1)
         for source, sink in ((reader, there_writer), (there_reader, writer)):
             self._writers.add(sink)
             task = asyncio.create_task(self._forward(source, sink))

@@ -13,6 +13,7 @@ from kernel.v1 import admin_pb2_grpc, kernel_pb2_grpc
 from tests.crash.checker import judge
 from tests.crash.system import TOKEN, System
 from tests.crash.times import OWN
+from tests.integration.cable import Cable
 from tests.line import line_to
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 ADMIN_TOKEN: Final = "admin-token-of-the-cluster"
 INLINE_TOKEN: Final = "telegram-token-of-the-cluster"
+_NOWHERE: Final = "127.0.0.1:1"
+"""Gateways and other nodes find nobody there."""
 _LISTENING: Final = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'kernel_service notices'
 """
 
@@ -78,10 +81,6 @@ class Cluster:
     def reach_database(self, node: int) -> None:
         self._lines[node].speak()
 
-    def set_clock(self, node: int, ahead: float) -> None:
-        """Its wall clock runs ahead by this number of seconds after its next start."""
-        self.nodes[node].ahead = ahead
-
     # --- the database -----------------------------------------------------------------------------------------------
 
     async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
@@ -92,9 +91,13 @@ class Cluster:
         finally:
             await connection.close()
 
-    async def end_listening(self) -> int:
-        """End the connections on which the nodes listen for notices. Returns their number."""
-        return len(await self.rows(_LISTENING))
+    async def listening(self) -> int:
+        """How many connections listen for notices."""
+        return len(await self.rows(f"SELECT 1 {_LISTENING}"))
+
+    async def end_listening(self) -> None:
+        """End the connections on which the nodes listen for notices."""
+        await self.rows(f"SELECT pg_terminate_backend(pid) {_LISTENING}")
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -120,13 +123,23 @@ async def cluster(
     *,
     nodes: int = 3,
     spare_nodes: int = 1,
-    gateways: int = 2,
+    seen: tuple[int, int] | None = None,
+    ahead: Sequence[float] = (),
     settings: Settings | None = None,
 ) -> AsyncIterator[Cluster]:
-    """A running cluster with the product's own times. Its database may not be in use by another one."""
+    """A running cluster with the product's own times. No other one may use its database.
+
+    The connect pages are behind a load balancer: each connection reaches another node. `seen` is the only node that
+    each of the two gateways can reach; by default they reach all. `ahead`: how far the nodes' clocks are ahead, in
+    seconds.
+    """
     async with AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(line_to(postgres.url)) for _ in range(nodes + spare_nodes)]
+        balancer = Cable()
+        await balancer.plug_in()
+        stack.push_async_callback(balancer.unplug)
         own = {
+            "CONNECT_PUBLIC_URL": f"http://{balancer.address}",
             "KERNEL_ADMIN_TOKEN": ADMIN_TOKEN,
             "KERNEL_CHANNEL_TOKENS": f"whatsapp={TOKEN},telegram={INLINE_TOKEN}",
         }
@@ -135,13 +148,28 @@ async def cluster(
             [url for _, url in lines],
             OWN,
             own | (settings or {}),
-            both_receive=gateways > 1,
+            both_receive=True,
             nodes=nodes,
             spare_nodes=spare_nodes,
         )
+        balancer.to_ports.extend(_port(node.settings["CONNECT_LISTEN"]) for node in system.kernels[:nodes])
+        for node, seconds in zip(system.kernels, ahead, strict=False):
+            node.ahead = seconds
+        if seen is not None:
+            _let_see(system, seen)
         await stack.enter_async_context(system.running())
-        if gateways > 1:
-            await system.restart(system.other_gateway)
+        await system.restart(system.other_gateway)
         running = Cluster(system, postgres, [line for line, _ in lines])
         yield running
         await asyncio.gather(*(channel.close() for channel in running.channels))
+
+
+def _let_see(system: System, seen: tuple[int, int]) -> None:
+    for gateway, node in zip((system.gateway, system.other_gateway), seen, strict=True):
+        gateway.settings["KERNEL_ADDRESS"] = f"ipv4:{system.kernels[node].settings['KERNEL_LISTEN']}"
+    for kernel in system.kernels:
+        kernel.settings["KERNEL_ADVERTISE"] = _NOWHERE
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 import pytest
+import pytest_asyncio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.crash.databases import postgres_server
 from tests.integration.cluster import cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.crash.databases import Postgres
+    from tests.crash.system import Person
+    from tests.integration.cluster import Cluster
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SECONDS: Final = 15
+"""People are answered within this time after a node died or froze. A node counts as dead after 3 s of silence."""
+MANY: Final = 12
+NODES: Final = 3
+HOUR: Final = 3600.0
+SERVICE: Final = "kernel.v1.KernelService"
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +36,140 @@ def postgres() -> Iterator[Postgres]:
         yield running
 
 
-async def test_another_node_continues(postgres: Postgres, tmp_path: Path) -> None:
-    async with cluster(tmp_path, postgres, nodes=1, spare_nodes=1) as running:
-        people = await running.people(3)
-        await running.ask(people)
-        await running.nodes[1].start()
-        await running.kill(0)
-        await running.nodes[1].ready()
-        await running.ask(people)
-        assert (await running.verdict(*people)).faults == []
-        await postgres.stop()
-        await postgres.start()
-        await running.ask(people)
-        assert (await running.verdict(*people)).faults == []
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with cluster(tmp_path_factory.mktemp("cluster"), postgres) as running:
+        await running.system.control("openai", "slow", seconds=0.5)
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def crowd(running: Cluster) -> list[Person]:
+    """They are known, and every node has some of them."""
+    crowd = await running.people(MANY)
+    await spread(running, crowd)
+    return crowd
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def people(running: Cluster, crowd: list[Person]) -> list[Person]:
+    """All nodes run, whatever the test before left."""
+    for number, node in enumerate(running.nodes[:NODES]):
+        if not node.alive:
+            await running.join(number)
+    return crowd
+
+
+async def spread(running: Cluster, people: list[Person]) -> None:
+    """Let them write until every node has some of them: people move as they write."""
+    async with asyncio.timeout(SECONDS):
+        while await owners(running) < NODES:
+            await running.ask(people)
+
+
+async def owners(running: Cluster) -> int:
+    [row] = await running.rows("SELECT count(DISTINCT owner) AS many FROM kernel WHERE owner <> ''")
+    return int(row["many"])
+
+
+async def all_listen(running: Cluster) -> None:
+    async with asyncio.timeout(SECONDS):
+        while await running.listening() < NODES:
+            await asyncio.sleep(0.1)
+
+
+async def judged(running: Cluster, people: list[Person]) -> None:
+    verdict = await running.verdict(*people)
+    assert (verdict.faults, dict(verdict.residue)) == ([], {})
+
+
+async def test_a_node_is_killed_in_the_middle_of_turns(running: Cluster, people: list[Person]) -> None:
+    asked = len(running.system.evidence.model_calls)
+    tokens = [await running.system.writes(person) for person in people]
+    await running.system.until(lambda: len(running.system.evidence.model_calls) > asked)
+    await running.kill(1)
+    await running.system.answered(*tokens, timeout=SECONDS)
+    await judged(running, people)
+
+
+async def test_a_frozen_node_is_replaced_and_ends_when_it_resumes(running: Cluster, people: list[Person]) -> None:
+    await running.freeze(2)
+    await running.ask(people, timeout=SECONDS)
+    await running.thaw(2)
+    await running.nodes[2].ended()
+    await judged(running, people)
+
+
+async def test_a_node_without_its_database_ends(running: Cluster, people: list[Person]) -> None:
+    health = health_pb2_grpc.HealthStub(running.channels[0])
+    running.cut_from_database(0)
+    await running.ask(people, timeout=SECONDS)
+    answer = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE))
+    assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    running.reach_database(0)
+    await running.nodes[0].ended()
+    await judged(running, people)
+
+
+async def test_a_stop_of_the_database_leaves_all_nodes(
+    running: Cluster, postgres: Postgres, people: list[Person]
+) -> None:
+    before = await running.rows("SELECT id FROM node ORDER BY id")
+    await postgres.stop()
+    tokens = [await running.system.writes(person) for person in people]
+    await asyncio.sleep(4)  # longer than a node may be silent
+    await postgres.start()
+    await running.system.answered(*tokens)
+    assert await running.rows("SELECT id FROM node ORDER BY id") == before
+    await judged(running, people)
+
+
+async def test_notices_stop_and_come_back(running: Cluster, people: list[Person]) -> None:
+    await all_listen(running)
+    await running.end_listening()
+    await running.ask(people, timeout=SECONDS)
+    await all_listen(running)
+    await judged(running, people)
+
+
+async def test_a_node_joins_and_another_one_leaves(running: Cluster, people: list[Person]) -> None:
+    """No turn is cut: each is one call of the model. No death is counted."""
+    evidence = running.system.evidence
+    deaths = await running.rows("SELECT sum(crash_count) FROM turn")
+    calls, answers = len(evidence.model_calls), len(evidence.replies)
+    thinking = await running.system.hold("openai")
+    tokens = [await running.system.writes(person) for person in people]
+    await thinking.reached()
+    await running.join(3)
+    await thinking.release()
+    await running.system.answered(*tokens, timeout=SECONDS)
+    tokens = [await running.system.writes(person) for person in people]
+    await running.system.until(lambda: len(evidence.model_calls) > calls + len(people))
+    await running.stop(0)
+    await running.system.answered(*tokens, timeout=SECONDS)
+    assert len(evidence.model_calls) - calls == len(evidence.replies) - answers
+    assert await running.rows("SELECT sum(crash_count) FROM turn") == deaths
+    await running.stop(3)
+    await judged(running, people)
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_browser_meets_another_node_at_each_step(running: Cluster) -> None:
+    person = await running.system.person()
+    await running.system.connect([person], timeout=SECONDS)
+    await running.ask([person], "task")
+    await judged(running, [person])
+
+
+async def test_nodes_that_no_gateway_sees_and_clocks_far_apart(postgres: Postgres, tmp_path: Path) -> None:
+    """Each gateway reaches one node. Acknowledgements and receipts come through any, and the third node works, too."""
+    apart = await postgres.another("apart")
+    async with cluster(tmp_path, apart, spare_nodes=0, seen=(0, 1), ahead=(0, HOUR, -HOUR)) as running:
+        people = await running.people(MANY)
+        await spread(running, people)
+        for _ in range(3):
+            await running.ask(people, timeout=SECONDS)
+        await judged(running, people)
+        async with asyncio.timeout(SECONDS):
+            while await running.rows("SELECT 1 FROM reply WHERE state <> 'sent'"):
+                await asyncio.sleep(0.1)
