@@ -196,17 +196,24 @@ class Membership:
         before = _roles(self._nodes)
         self._nodes = nodes
         self._alive = frozenset(node.id for node in self._nodes)
-        staying = tuple(node.id for node in self._nodes if not node.is_draining)
-        self._homes = staying or tuple(node.id for node in self._nodes)
+        self._homes = _homes(self._nodes)
         if dead:
             self.burials += len(dead)
             log.warning("nodes buried count=%d", len(dead))
             for buried in self._buried:
                 buried(dead)
         if _roles(self._nodes) != before:
-            log.info("nodes live=%d draining=%d", len(self._nodes), len(self._nodes) - len(staying))
+            draining = sum(node.is_draining for node in self._nodes)
+            log.info("nodes live=%d draining=%d", len(self._nodes), draining)
             for told in self._told:
                 told()
+
+
+def _homes(nodes: Sequence[Node]) -> tuple[str, ...]:
+    """The ids of the nodes that serve and stay, or else of those that start, or else of all."""
+    staying = [node for node in nodes if not node.is_draining]
+    serving = [node for node in staying if node.address]
+    return tuple(node.id for node in serving or staying or nodes)
 
 
 def _roles(nodes: Sequence[Node]) -> set[tuple[str, str, bool]]:

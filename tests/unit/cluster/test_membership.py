@@ -31,7 +31,7 @@ class Store:
 
     def __init__(self, steady: Steady) -> None:
         self._steady = steady
-        self.nodes: tuple[Node, ...] = (Node(ME, "", 27), Node(OTHER, "", 27))
+        self.nodes: tuple[Node, ...] = (Node(ME, "me:1", 27), Node(OTHER, "other:1", 27))
         self.buried = False
         self.away = False
         self.takes = 0.0
@@ -129,6 +129,19 @@ async def test_a_draining_node_is_not_its_own_peoples_home(scene: Scene) -> None
     await scene.membership.drain()
     assert {scene.membership.home_of(person) for person in people} == {OTHER}
     assert not scene.membership.is_leader
+
+
+async def test_a_node_that_starts_is_not_a_home_until_it_serves(scene: Scene) -> None:
+    me, other = scene.store.nodes
+    people = [f"p_{number}" for number in range(20)]
+    for starting, home in ((other, ME), (me, OTHER)):
+        scene.store.nodes = tuple(replace(node, address="") if node is starting else node for node in (me, other))
+        await scene.membership.beat()
+        assert {scene.membership.home_of(person) for person in people} == {home}
+        assert scene.membership.leader == home
+    scene.store.nodes = (replace(me, is_draining=True), replace(other, address=""))
+    await scene.membership.beat()
+    assert {scene.membership.home_of(person) for person in people} == {OTHER}
 
 
 @pytest.mark.parametrize(("silence", "interval"), [(0.0, 1.0), (1.9, 1.0), (2.5, 0.52), (2.99, 0.03), (3.5, 1.0)])
