@@ -19,9 +19,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("asked_at", sa.Float(), nullable=False),
         sa.Column("claimed_by", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["person_id"], ["person.id"], name=op.f("fk_invitation_person_id_person"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_invitation_person_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("person_id", "channel", "address", name=op.f("pk_invitation")),
     )
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (29, 27)")
