@@ -1,7 +1,8 @@
 """The replies that a batch of reports is about: locked and read together, changed in memory, written together.
 
-The number of statements does not depend on the number of reports. Replies are locked in the order of their ids, so that
-two processes with reports on the same replies never wait for each other.
+The number of statements does not depend on the number of reports. A unit waits for no lock: a transaction holds the
+replies of several units, and would wait in a circle with one of another node. A unit that meets a lock is repeated in
+the next transaction.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ _REPLIES = (
         reply.c.state != ReplyState.INLINE.value,
     )
     .order_by(reply.c.id)
-    .with_for_update(of=reply)
+    .with_for_update(of=reply, nowait=True)
 )
 # Not joined to the replies: in PostgreSQL a join that waited for their locks shows their parts as they were before.
 _PARTS = select(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
