@@ -16,6 +16,7 @@ from kernel_service.outbox.pull_stream import PullStream
 from kernel_service.outbox.ready_notices import Ready, ReadyNotices
 from kernel_service.outbox.shared_poll import SharedPoll
 from kernel_service.outbox.typing import Typing, TypingStream
+from kernel_service.outbox.typing_notices import TypingNotices
 from kernel_service.ports import outbox
 from kernel_service.ports.lease_tokens import node_mark_in
 from kernel_service.ports.outbox import AckResult, Lease, Outcome, Puller
@@ -55,7 +56,9 @@ class Outbox:
         self._store = store
         self._cluster = cluster
         self._clock = clock
-        self.typing = Typing(store)
+        typing = TypingNotices(cluster, notices, lambda channel: any(self._of(channel)))
+        self.typing = Typing(store, typing.tell)
+        typing.show_by(self.typing.show)
         self._streams: set[PullStream] = set()
         self._wakeups: Counter[str] = Counter()
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)

@@ -3,6 +3,9 @@
 One stream of the channel gets each item, and repeats of it at its interval. A new stream gets all current items.
 Nothing is stored, and an item that is over before the stream takes it is dropped. A channel without a stream that
 wants typing costs one dictionary entry for each turn.
+
+If all streams of the channel are at other nodes, these are told of the message, at first and every few seconds. They
+show it at the intervals of their streams, for as long as the store has its turn as open.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 
 MOST_USER_IDS: Final = 10_000
 """The size of the cache for messages whose turn has not ended. Other user ids are looked up."""
+ELSEWHERE_SECONDS: Final = 5.0
+"""The interval at which other nodes are told of a message again."""
 
 
 class TypingStream:
@@ -39,8 +44,8 @@ class TypingStream:
         self._wake = wake
         self._items: dict[int, TypingItem] = {}
 
-    def serves(self, message: TurnMessage) -> bool:
-        return message.channel == self.channel and (not self._addresses or message.address in self._addresses)
+    def serves(self, channel: str, address: str) -> bool:
+        return channel == self.channel and (not self._addresses or address in self._addresses)
 
     def put(self, seq: int, item: TypingItem) -> None:
         self._items[seq] = item
@@ -57,9 +62,8 @@ class TypingStream:
 class _Work:
     """The work on one message: the stream that shows it, and the time of the next item (the loop's); None: no item."""
 
-    def __init__(self, message: TurnMessage, person_id: str) -> None:
+    def __init__(self, message: TurnMessage) -> None:
         self.message = message
-        self.person_id = person_id
         self.stream: TypingStream | None = None
         self.repeats_at: float | None = None
         self.lookup: asyncio.Task[None] | None = None
@@ -68,8 +72,12 @@ class _Work:
 class Typing(TypingStatus):
     """One per process."""
 
-    def __init__(self, store: OutboxStore) -> None:
+    def __init__(self, store: OutboxStore, tell_elsewhere: Callable[[str, int], bool]) -> None:
+        """`tell_elsewhere` takes a channel and a message. False: no other node can show it, or one here should."""
         self._store = store
+        self._tell_elsewhere = tell_elsewhere
+        self._shown_until: dict[int, float] = {}
+        """When a message that another node works on is shown again, by the loop's time."""
         self._streams: list[TypingStream] = []
         self._works: dict[int, _Work] = {}
         self._user_ids: dict[int, str] = {}
@@ -86,7 +94,7 @@ class Typing(TypingStatus):
 
     def begin(self, turn: Turn) -> None:
         message = turn.messages[-1]
-        self._works[message.seq] = work = _Work(message, turn.person_id)
+        self._works[message.seq] = work = _Work(message)
         self._tell(work)
 
     def end(self, turn: Turn) -> None:
@@ -109,7 +117,7 @@ class Typing(TypingStatus):
         self._streams.append(stream)
         try:
             for work in list(self._works.values()):
-                if stream.serves(work.message):
+                if stream.serves(work.message.channel, work.message.address):
                     self._tell(work)
             yield
         finally:
@@ -118,19 +126,30 @@ class Typing(TypingStatus):
     def _tell(self, work: _Work) -> None:
         """Send an item now, and again after the interval of the receiving stream."""
         work.repeats_at = None
-        stream = next((stream for stream in self._streams if stream.serves(work.message)), None)
+        message = work.message
+        stream = self._stream_for(message.channel, message.address)
         if stream is None:
+            if self._tell_elsewhere(message.channel, message.seq):
+                self._repeat_after(work, ELSEWHERE_SECONDS)
             return
-        # The next item goes to another stream of the channel, if it has several.
-        self._streams.remove(stream)
-        self._streams.append(stream)
-        work.repeats_at = asyncio.get_running_loop().time() + stream.interval
-        heapq.heappush(self._repeats, (work.repeats_at, work.message.seq))
-        self._set_timer()
+        self._repeat_after(work, stream.interval)
         if (user_id := self._user_ids.get(work.message.seq)) is not None:
             self._put(work, stream, user_id)
         elif work.lookup is None or work.lookup.done():
             work.lookup = asyncio.create_task(self._look_up(work, stream))
+
+    def _stream_for(self, channel: str, address: str) -> TypingStream | None:
+        """The next item goes to another stream of the channel, if it has several."""
+        stream = next((stream for stream in self._streams if stream.serves(channel, address)), None)
+        if stream is not None:
+            self._streams.remove(stream)
+            self._streams.append(stream)
+        return stream
+
+    def _repeat_after(self, work: _Work, seconds: float) -> None:
+        work.repeats_at = asyncio.get_running_loop().time() + seconds
+        heapq.heappush(self._repeats, (work.repeats_at, work.message.seq))
+        self._set_timer()
 
     def _set_timer(self) -> None:
         """One timer serves all works, and stays when a work ends: most turns end before their first repeat."""
@@ -157,15 +176,29 @@ class Typing(TypingStatus):
 
     async def _look_up(self, work: _Work, stream: TypingStream) -> None:
         """Look up the sender for a turn of another process, or of a message that came before any stream."""
-        message = work.message
+        if (item := await self._stored(work.message.seq)) is not None:
+            self._user_ids[work.message.seq] = item.user_id
+            self._put(work, stream, item.user_id)
+
+    async def _stored(self, seq: int) -> TypingItem | None:
         try:
-            user_id = await self._store.user_id_of(work.person_id, message.channel, message.address, message.seq)
+            return await self._store.typing_item(seq)
         except KernelError as error:
             log.warning("typing is not shown: %s", error.reason)
+            return None
+
+    async def show(self, channel: str, seq: int) -> None:
+        """Another node works on this message, and repeats the call for as long as that lasts."""
+        now = asyncio.get_running_loop().time()
+        intervals = [stream.interval for stream in self._streams if stream.channel == channel]
+        if not intervals or self._shown_until.get(seq, now) > now:
             return
-        if user_id:
-            self._user_ids[message.seq] = user_id
-            self._put(work, stream, user_id)
+        if len(self._shown_until) >= MOST_USER_IDS:
+            self._shown_until.clear()
+        self._shown_until[seq] = now + min(intervals)
+        item = await self._stored(seq)
+        if item is not None and (stream := self._stream_for(channel, item.address)) is not None:
+            stream.put(seq, item)
 
     def _put(self, work: _Work, stream: TypingStream, user_id: str) -> None:
         if work.stream is not None:

@@ -19,6 +19,8 @@ class NoticeKind(StrEnum):
     """`numbers`: messages (`seq`) whose turn has ended, for callers that wait."""
     READY = "ready"
     """A channel: it has something to lease, or a lease was settled."""
+    TYPING = "typing"
+    """A channel, and in `numbers` a message (`seq`) that is being answered."""
     MERGED = "merged"
     """A person's id, and in `detail` the person into whom they were merged."""
     RESET = "reset"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.messages import Reply, StoredReply
     from kernel_service.ports.states.part import PartState
+    from kernel_service.ports.typing import TypingItem
 
 
 SENDING_SECONDS = 20.0
@@ -186,8 +187,8 @@ class OutboxStore(Protocol):
         """For each lease (reply id, token): when it ends, in the order given. None: it was settled or released."""
         ...
 
-    async def user_id_of(self, person_id: str, channel: str, address: str, answered: int) -> str:
-        """The person's id in the channel now, for an answer to this message (its `seq`); empty: they have none."""
+    async def typing_item(self, seq: int) -> TypingItem | None:
+        """For this message. None: its turn has ended, or the person has no id in the channel now."""
         ...
 
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:

@@ -22,6 +22,7 @@ from kernel_service.ports.lease_tokens import new_token, prefix_of
 from kernel_service.ports.messages import Notice
 from kernel_service.ports.outbox import Lease
 from kernel_service.ports.states.reply import RELEASED, REPLY, ReplyState
+from kernel_service.ports.typing import TypingItem
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.nodes import pullers
@@ -29,6 +30,7 @@ from kernel_service.storage.outbox import delivery, doubt, orphans, replies
 from kernel_service.storage.outbox.recipients import DELAYS_LATER, earlier, recipient
 from kernel_service.storage.outbox.row_locks import in_order
 from kernel_service.storage.people.people import alias_value
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.outbox import LATER_UNSETTLED, REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
 from kernel_service.storage.schema.transitions import may_become, may_take
 
@@ -75,6 +77,7 @@ _SENT_PARTS = (
     .where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.sent_at.is_not(None))
     .order_by(reply_part.c.part)
 )
+_ASKED = select(message).where(message.c.seq == bindparam("of"), MESSAGE_OPEN)
 _LEASE = (
     update(reply)
     .where(reply.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -176,9 +179,14 @@ class SqlOutbox(SqlPort):
         return [until.get(lease) for lease in leases]
 
     @reads
-    def user_id_of(self, tx: Tx, person_id: str, channel: str, address: str, answered: int) -> str:
-        found = recipient(tx, person_id, channel, address, answered)
-        return alias_value(tx, found) if found is not None else ""
+    def typing_item(self, tx: Tx, seq: int) -> TypingItem | None:
+        asked = tx.execute(_ASKED, {"of": seq}).one_or_none()
+        if asked is None:
+            return None
+        found = recipient(tx, asked.person_id, asked.channel, asked.address, seq)
+        if found is None:
+            return None
+        return TypingItem(alias_value(tx, found), asked.address, message_ids.opened(tx, asked))
 
     @writes()
     def release(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import CallerError
-from kernel_service.ports.messages import Alias, Link, Message, Reply, ReplyChoice, ReplyMode
+from kernel_service.ports.messages import Alias, Link, Reply, ReplyChoice
 from kernel_service.ports.outbox import AckResult, Outcome
-from kernel_service.ports.payloads import Payload, Text
+from kernel_service.ports.typing import TypingItem
 from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
+from tests.contract.store.owner import own, say
 
 if TYPE_CHECKING:
     from kernel_service.storage.store import Store
@@ -289,9 +290,11 @@ async def test_a_lease_that_never_arrived_is_withdrawn_at_once(store: Store) -> 
     assert await pull(store, now=NOW + 3) == []
 
 
-async def test_the_caller_gets_the_same_recipient_as_a_lease(store: Store) -> None:
-    anna = await Chat(store, "test:anna").write()
-    asked = Message("test:anna", "m1", Payload(Text("hello")), address=ADDRESS, reply_mode=ReplyMode.OUTBOX)
-    seq = (await store.inbox.accept(asked, now=NOW, max_pending=100)).seq
-    assert await store.outbox.user_id_of(anna.person_id, CHANNEL, ADDRESS, seq) == "test:anna"
-    assert await store.outbox.user_id_of(anna.person_id, "other", ADDRESS, seq) == ""
+async def test_a_typing_item_goes_to_the_recipient_of_the_answer(store: Store) -> None:
+    owner = await own(store, await say(store, "m1", "test:anna", address=ADDRESS))
+    turn = await owner.open()
+    seq = turn.messages[-1].seq
+    assert await store.outbox.typing_item(seq) == TypingItem("test:anna", ADDRESS, "m1")
+    assert await store.outbox.typing_item(seq + 1) is None
+    await owner.end(turn)
+    assert await store.outbox.typing_item(seq) is None

@@ -13,9 +13,11 @@ from kernel_service.outbox.ready_notices import Ready
 from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.notices import Notice, NoticeKind
 from kernel_service.ports.outbox import Lease, Outcome, PartAck
+from kernel_service.ports.typing import TypingItem
 from tests.nodes import nodes
 from tests.unit.outbox.test_offered_leases import Offering, settled, stored
 from tests.unit.outbox.test_outbox import outbox_of
+from tests.unit.outbox.test_typing import turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,6 +40,9 @@ class Shared(Offering):
         token = new_token(puller.instance, puller.node)
         return [Lease(each.reply, "p", "chat:1", "", token, each.expires_at, [], 0, "") for each in leases]
 
+    async def typing_item(self, seq: int) -> TypingItem | None:
+        return TypingItem("chat:p", "", f"m{seq}")
+
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> SettledAcks:
         self.until |= dict.fromkeys((ack.reply_id for ack in acks), None)
         return await super().settle(channel, acks, now=now)
@@ -54,7 +59,7 @@ class Cluster:
         self.store = Shared()
         self.nodes = nodes(count)
         self.outboxes = [outbox_of(self.store, node=node) for node in self.nodes]
-        self.got: list[list[Lease]] = [[] for _ in self.nodes]
+        self.got: list[list[Any]] = [[] for _ in self.nodes]
         self.tasks: list[asyncio.Task[None]] = []
 
     async def attach(
@@ -277,3 +282,21 @@ async def test_a_wanted_file_is_told_to_a_node_whose_stream_takes_files(cluster:
     cluster.outboxes[0].wanted("chat")
     assert transfers.asked == ["chat"]
     assert cluster.told(0) == [("n_2", Ready.FILES)]
+
+
+async def test_typing_is_shown_by_a_stream_at_another_node(cluster: Cluster) -> None:
+    await cluster.attach(1, typing_interval=5.0)
+    cluster.outboxes[0].typing.begin(turn())
+    async with asyncio.timeout(5):
+        while not cluster.got[1]:
+            await asyncio.sleep(0)
+    assert cluster.got[1] == [TypingItem("chat:p", "", "m1")]
+    cluster.outboxes[0].typing.end(turn())
+
+
+async def test_typing_is_told_only_where_no_stream_is_here(cluster: Cluster) -> None:
+    await cluster.attach(0)  # it wants none
+    await cluster.attach(1, typing_interval=5.0)
+    cluster.outboxes[0].typing.begin(turn())
+    await settled()
+    assert cluster.told(0) == []

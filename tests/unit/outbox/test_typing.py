@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import StoreUnavailable
+from kernel_service.outbox import typing as module
 from kernel_service.outbox.typing import MOST_USER_IDS, Typing, TypingStream
 from kernel_service.ports.messages import Message
 from kernel_service.ports.payloads import Payload, Text
@@ -25,28 +26,35 @@ class Store:
     def __init__(self) -> None:
         self.asked = 0
         self.away = False
+        self.ended: set[int] = set()
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def user_id_of(self, person_id: str, channel: str, address: str, answered: int) -> str:
+    async def typing_item(self, seq: int) -> TypingItem | None:
         self.asked += 1
         await self.gate.wait()
         if self.away:
             raise StoreUnavailable
-        return f"{channel}:{person_id}"
+        return None if seq in self.ended else TypingItem("chat:p", "", f"m{seq}")
 
 
 class Scene:
     def __init__(self) -> None:
         self.store = Store()
-        self.typing = Typing(self.store)  # type: ignore[arg-type]
+        self.typing = Typing(self.store, self.tell)  # type: ignore[arg-type]
         self.woken = 0
+        self.told: list[tuple[str, int]] = []
+        self.others_show = False
         self.streams = ExitStack()
 
     def stream(self, channel: str = "chat", *addresses: str, interval: float = 60) -> TypingStream:
         stream = TypingStream(channel, addresses, interval, self.wake)
         self.streams.enter_context(self.typing.stream(stream))
         return stream
+
+    def tell(self, channel: str, seq: int) -> bool:
+        self.told += [(channel, seq)] * self.others_show
+        return self.others_show
 
     def wake(self) -> None:
         self.woken += 1
@@ -230,3 +238,48 @@ async def test_cache_for_messages_without_a_turn_is_bounded(scene: Scene) -> Non
     for seq in range(MOST_USER_IDS + 10):
         scene.accept(seq)
     assert len(scene.typing._user_ids) <= MOST_USER_IDS
+
+
+async def test_other_nodes_are_told_while_no_stream_is_here(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ELSEWHERE_SECONDS", 0.01)
+    scene.others_show = True
+    scene.typing.begin(turn())
+    assert scene.told == [("chat", 1)]
+    async with asyncio.timeout(5):
+        while len(scene.told) < 3:
+            await asyncio.sleep(0.005)
+    scene.typing.end(turn())
+    count = len(scene.told)
+    scene.typing.begin(turn(2))
+    scene.accept(2)
+    stream = scene.stream()  # it comes to this node
+    await settled()
+    assert taken(stream) == [TypingItem("chat:p", "", "m2")]
+    assert scene.told[count:] == [("chat", 2)]
+
+
+async def test_a_message_of_another_node_is_shown_at_the_streams_interval(scene: Scene) -> None:
+    stream = scene.stream(interval=0.02)
+    await scene.typing.show("chat", 1)
+    await scene.typing.show("chat", 1)
+    assert taken(stream) == [TypingItem("chat:p", "", "m1")]
+    async with asyncio.timeout(5):
+        while not (again := taken(stream)):
+            await scene.typing.show("chat", 1)
+            await asyncio.sleep(0.005)
+    assert again == [TypingItem("chat:p", "", "m1")]
+
+
+@pytest.mark.parametrize("channel", ["chat", "other"])
+async def test_an_ended_turn_of_another_node_and_another_channel_are_not_shown(scene: Scene, channel: str) -> None:
+    stream = scene.stream(channel)
+    scene.store.ended.add(1)
+    await scene.typing.show("chat", 1)
+    assert (taken(stream), scene.store.asked) == ([], int(channel == "chat"))
+
+
+async def test_a_store_that_is_away_shows_nothing(scene: Scene) -> None:
+    stream = scene.stream()
+    scene.store.away = True
+    await scene.typing.show("chat", 1)
+    assert taken(stream) == []

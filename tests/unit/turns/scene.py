@@ -199,7 +199,7 @@ class Scene:
         self.act = FakeTool("act", read_only=False)
         self.ended: list[str] = []
         self.progress = Progress()
-        self.typing = Typing(store.outbox)
+        self.typing = Typing(store.outbox, lambda *_: False)
         self.codes = Codes()
         self.limits = TurnLimits(steps=4)
         self.person_id = ""

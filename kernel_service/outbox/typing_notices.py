@@ -1,0 +1,44 @@
+"""TYPING notices: a node works on messages of a channel whose streams are all at other nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from kernel_service.ports.notices import Notice, NoticeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.notices import Notices
+
+
+class TypingNotices:
+    """One per process. `is_here`: whether a stream of the channel is attached to this node."""
+
+    def __init__(self, cluster: Cluster, notices: Notices, is_here: Callable[[str], bool]) -> None:
+        self._cluster = cluster
+        self._notices = notices
+        self._is_here = is_here
+        self._shown: set[asyncio.Task[None]] = set()
+
+    def tell(self, channel: str, seq: int) -> bool:
+        """Tell the other nodes that have the channel. False: there are none, or this node has it as well."""
+        if self._is_here(channel):
+            return False
+        others = [node.id for node in self._cluster.nodes if node.id != self._cluster.me and channel in node.channels]
+        for node_id in others:
+            self._notices.tell(node_id, Notice(NoticeKind.TYPING, channel, (seq,)))
+        return bool(others)
+
+    def show_by(self, show: Callable[[str, int], Coroutine[None, None, None]]) -> None:
+        """Call `show` for each notice of another node."""
+
+        def heard(notice: Notice) -> None:
+            for seq in notice.numbers:
+                task = asyncio.create_task(show(notice.subject, int(seq)))
+                self._shown.add(task)
+                task.add_done_callback(self._shown.discard)
+
+        self._notices.on(NoticeKind.TYPING, heard)
