@@ -1,12 +1,19 @@
 #!/bin/sh
 # `make up`, `make down`: start and stop the containers of docker-compose.yml with the settings of .env. If .env has no
 # vendor's key, the demo runs instead (deploy/demo.env). Demo and real use have separate databases.
+#
+# `make up` also deploys: containers of both services that are of an older image or have other settings are replaced one by
+# one. A version that does not start replaces none.
 set -eu
 
 REQUIRED="OPENAI_API_KEY COMPOSIO_API_KEY WHATSAPP_ACCESS_TOKEN WHATSAPP_APP_SECRET WHATSAPP_VERIFY_TOKEN
 	WHATSAPP_PHONE_NUMBER_ID KERNEL_ENCRYPTION_KEYS KERNEL_TOKEN KERNEL_ADMIN_TOKEN POSTGRES_PASSWORD"
 SECONDS_TO_START=300
 LAST_LINES=20
+# The kernel services first: a newer one serves older gateways.
+ROLLING="kernel_service whatsapp_gateway"
+IMAGE=kernel-per-person
+DOCKER=${DOCKER:-docker}
 # How often a service must be seen failing before it counts: a container that is about to be replaced may fail, too.
 PATIENCE=${PATIENCE:-10}
 
@@ -70,13 +77,9 @@ close_env() {
 	[ ! -f .env ] || chmod go= .env 2>/dev/null || said ".env is open to others on this machine and belongs to another user: its owner should close it (chmod go= .env)"
 }
 
-up() {
-	close_env
-	is_demo || check_settings
-	# Only the demo has emulators.
-	is_demo || compose --profile demo rm --stop --force emulators >/dev/null 2>&1 || true
-	compose build
-	compose up --detach --remove-orphans --wait --wait-timeout "$SECONDS_TO_START" &
+# Start what the arguments say, and wait until every service is healthy.
+start() {
+	compose up --detach --wait --wait-timeout "$SECONDS_TO_START" "$@" &
 	starting=$!
 	trap 'kill $starting 2>/dev/null || true' INT TERM
 	# Compose itself would wait while a service that ends at once is restarted.
@@ -88,12 +91,36 @@ up() {
 	done
 	[ $seen -lt "$PATIENCE" ] || kill $starting 2>/dev/null || true
 	wait $starting 2>/dev/null || true
-	if all_well; then
-		greet
-	else
-		explain
-		exit 1
-	fi
+	all_well || { explain; exit 1; }
+}
+
+# The running containers of a service that are of another image, or have other settings, than new ones would.
+outdated() {
+	current="$($DOCKER image inspect --format '{{.Id}}' $IMAGE) $(compose config --hash "$1" | cut -d ' ' -f 2)"
+	for container in $(compose ps --quiet "$1"); do
+		has=$($DOCKER inspect --format '{{.Image}} {{index .Config.Labels "com.docker.compose.config-hash"}}' "$container")
+		[ "$has" = "$current" ] || echo "$container"
+	done
+}
+
+# A new container is healthy before an old one ends. Compose alone ends all the old ones first.
+replace() {
+	for old in $(outdated "$1"); do
+		start --no-build --no-deps --no-recreate --scale "$1=$(($(compose ps --quiet "$1" | wc -l) + 1))" "$1"
+		$DOCKER stop "$old" >/dev/null
+		$DOCKER rm "$old" >/dev/null
+	done
+}
+
+up() {
+	close_env
+	is_demo || check_settings
+	# Only the demo has emulators.
+	is_demo || compose --profile demo rm --stop --force emulators >/dev/null 2>&1 || true
+	compose build
+	for service in $ROLLING; do replace "$service"; done
+	start --no-build --remove-orphans
+	greet
 }
 
 address() { printf 'http://%s' "$(compose port "$1" "$2" | sed 's/^0\.0\.0\.0:/127.0.0.1:/')"; }
