@@ -38,7 +38,7 @@ compose() {
 	[ ! -f .env ] || files="--env-file .env"
 	! is_demo || files="$files --env-file deploy/demo.env"
 	# shellcheck disable=SC2086 # both are several words
-	$COMPOSE $files "$@"
+	${BECOME:-} $COMPOSE $files "$@"
 }
 
 check_settings() {
@@ -79,7 +79,7 @@ close_env() {
 
 # Start what the arguments say, and wait until every service is healthy.
 start() {
-	compose up --detach --wait --wait-timeout "$SECONDS_TO_START" "$@" &
+	(BECOME=exec && compose up --detach --wait --wait-timeout "$SECONDS_TO_START" "$@") & # a signal then reaches it
 	starting=$!
 	trap 'kill $starting 2>/dev/null || true' INT TERM
 	# Compose itself would wait while a service that ends at once is restarted.

@@ -19,7 +19,11 @@ REQUIRED = [
 ENGINE = """#!/bin/sh
 echo "$@" >> told
 case "$*" in
-*" up "*) sleep {takes}; exit {code} ;;
+image\\ inspect*) echo sha256:new ;;
+inspect*) echo "$(cat image) hash" ;;
+*"config --hash"*) echo "service hash" ;;
+*"ps --quiet"*) cat running ;;
+*" up "*) sleep {takes} >/dev/null 2>&1; exit {code} ;;
 *ps*) cat states ;;
 *logs*) echo "a line of $(echo "$@" | awk '{{print $NF}}')" ;;
 *"port proxy 8080"*) echo 127.0.0.1:8080 ;;
@@ -39,6 +43,12 @@ class Machine:
         shutil.copy(ROOT / "deploy" / "compose.sh", folder / "deploy")
         shutil.copy(ROOT / "deploy" / "demo.env", folder / "deploy")
         self.engine()
+        self.runs()
+
+    def runs(self, *containers: str, image: str = "sha256:new") -> None:
+        """Containers of each service that run, all of one image."""
+        (self.folder / "running").write_text("".join(f"{each}\n" for each in containers))
+        (self.folder / "image").write_text(image)
 
     def engine(self, states: str = HEALTHY, *, code: int = 0, takes: float = 0) -> None:
         (self.folder / "engine").write_text(ENGINE.format(code=code, takes=takes))
@@ -49,10 +59,11 @@ class Machine:
         (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def run(self, what: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        engine = str(self.folder / "engine")
         return subprocess.run(
             ["deploy/compose.sh", what],
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "COMPOSE": str(self.folder / "engine"), "PATIENCE": "3", **environ},
+            env={"PATH": os.environ["PATH"], "COMPOSE": engine, "DOCKER": engine, "PATIENCE": "3", **environ},
             capture_output=True,
             text=True,
             check=False,
@@ -146,9 +157,40 @@ def test_service_that_is_being_replaced_may_be_ending(machine: Machine) -> None:
     machine.env(**complete())
     machine.engine("postgres exited \nkernel_service running healthy\n", takes=3)
     (machine.folder / "engine").write_text(
-        (machine.folder / "engine").read_text().replace("sleep 3;", "sleep 3; echo 'postgres running healthy' >states;")
+        (machine.folder / "engine").read_text().replace("2>&1;", "2>&1; echo 'postgres running healthy' >states;")
     )
     assert machine.run("up").returncode == 0
+
+
+def test_each_old_container_ends_only_after_a_new_one_is_healthy(machine: Machine) -> None:
+    machine.runs("one", "two", image="sha256:old")
+    assert machine.run("up").returncode == 0
+    steps = [line.removeprefix("--env-file deploy/demo.env ") for line in machine.told.splitlines()]
+    steps = [line for line in steps if line.startswith(("up ", "stop ", "rm "))]
+    more = "up --detach --wait --wait-timeout 300 --no-build --no-deps --no-recreate --scale"
+    kernel, gateway = (f"{more} {name}=3 {name}" for name in ("kernel_service", "whatsapp_gateway"))
+    ended = [["stop one", "rm one"], ["stop two", "rm two"]]
+    assert steps[:-1] == [
+        *(kernel, *ended[0], kernel, *ended[1]),
+        *(gateway, *ended[0], gateway, *ended[1]),
+    ]
+    assert steps[-1] == "up --detach --wait --wait-timeout 300 --no-build --remove-orphans"
+
+
+def test_current_containers_are_kept(machine: Machine) -> None:
+    machine.runs("one", "two")
+    assert machine.run("up").returncode == 0
+    assert "stop" not in machine.told
+    assert machine.told.count(" up ") == 1
+
+
+def test_a_version_that_does_not_start_replaces_no_container(machine: Machine) -> None:
+    machine.runs("one", image="sha256:old")
+    machine.engine("kernel_service running healthy\nkernel_service restarting \n", takes=30)
+    done = machine.run("up")
+    assert done.returncode == 1
+    assert "stop" not in machine.told
+    assert "The last lines of kernel_service" in done.stderr
 
 
 @pytest.mark.parametrize("code", [0, 1])
