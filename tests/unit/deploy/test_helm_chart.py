@@ -135,7 +135,7 @@ def test_a_new_version_comes_one_pod_at_a_time_and_none_is_missing() -> None:
     assert {each["spec"]["maxUnavailable"] for each in by_kind("PodDisruptionBudget").values()} == {1}
 
 
-def test_an_autoscaled_deployment_says_no_number_of_its_own() -> None:
+def test_an_autoscaled_deployment_states_no_number() -> None:
     assert all("replicas" in each["spec"] for each in by_kind("Deployment").values())
     assert not any("replicas" in each["spec"] for each in by_kind("Deployment", EVERYTHING).values())
     assert by_kind("HorizontalPodAutoscaler", EVERYTHING).keys() == SERVICES.keys()
@@ -238,7 +238,7 @@ def test_image_by_digest() -> None:
     assert container["image"] == f"registry.example.com/kpp@{digest}"
 
 
-def test_nobody_else_may_connect() -> None:
+def test_no_other_pod_may_connect() -> None:
     """Each rule of ingress names whom it lets in: one without `from` would let in everybody."""
     for policy in by_kind("NetworkPolicy").values():
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]

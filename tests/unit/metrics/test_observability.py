@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from kernel_service.cluster.notice_board import NoticeBoard
 from kernel_service.metrics.cluster import ClusterMetrics
