@@ -54,6 +54,7 @@ from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.proxies import check_proxies
 from kernel_service.rate_limits.fair_queue import FairQueue
+from kernel_service.rate_limits.shared_quota import share_quota
 from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
@@ -113,9 +114,11 @@ async def serve(
         shared_wall = membership.database_time if store.engine.is_shared else wall
         clock = SteadyClock(shared_wall, monotonic, newest=await store.newest_time())
         notices = NoticeBoard(store.engine.notices, clock)
-        outbox, waiters, progress = Outbox(store.outbox, membership, notices, clock), Waiters(), Progress()
+        outbox, progress = Outbox(store.outbox, membership, notices, clock), Progress()
+        waiters = Waiters(notices, membership)
         membership.channels = outbox.channels
         queues = _queues(settings)
+        share_quota(queues, membership, notices)
         before_effect = partial(check_fresh, membership)
         composio = _composio(settings, queues.tools, clock, before_effect)
         stack.push_async_callback(composio.close)
@@ -160,7 +163,6 @@ async def serve(
         inbox = Inbox(
             store.inbox,
             store.chats,
-            store.people,
             kernels,
             placement,
             waiters,
@@ -210,7 +212,15 @@ async def serve(
         port = await stack.enter_async_context(listener.serving(drain))
         await membership.announce(str(settings.advertised(port)))
         sweeper = _sweeper(
-            settings, store, membership, kernels, outbox, transfers, attempt_closer=connect.attempt_closer, clock=clock
+            settings,
+            store,
+            membership,
+            kernels,
+            outbox,
+            transfers,
+            attempt_closer=connect.attempt_closer,
+            callers=inbox,
+            clock=clock,
         )
         metrics_port = await stack.enter_async_context(
             Metrics(
@@ -389,6 +399,7 @@ def _sweeper(  # noqa: PLR0917 - the parts that it sweeps
     transfers: MediaTransfers,
     *,
     attempt_closer: AttemptCloser,
+    callers: Inbox,
     clock: Callable[[], float],
 ) -> Sweeper:
     evictor = Evictor(
@@ -407,6 +418,7 @@ def _sweeper(  # noqa: PLR0917 - the parts that it sweeps
         transfers,
         evictor,
         connect=attempt_closer,
+        callers=callers,
         seconds=settings.kernel_sweep_seconds,
         clock=clock,
     )

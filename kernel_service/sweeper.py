@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 PEOPLE_PER_SWEEP = 10_000
 LAPSE_SECONDS = 1.0
-"""The interval for leases, in-doubt replies and memory. It adds to the wait of people after a crash."""
+"""The interval for leases, in-doubt replies, memory and callers. It adds to the wait of people after a crash."""
 ROUND_SECONDS = 5.0
 """The interval for files and attempts to connect, which last far longer."""
 RETENTION_SECONDS = 3600.0
@@ -38,6 +38,12 @@ class LapsedAttempts(Protocol):
     """Ends expired attempts to connect."""
 
     async def sweep(self) -> None: ...
+
+
+class WaitingCallers(Protocol):
+    """Finds the ends of messages that other nodes answered, in case no notice came."""
+
+    async def look(self) -> None: ...
 
 
 class Sweeper:
@@ -58,6 +64,7 @@ class Sweeper:
         evictor: Evictor,
         *,
         connect: LapsedAttempts,
+        callers: WaitingCallers,
         seconds: float,
         clock: Callable[[], float],
     ) -> None:
@@ -69,6 +76,7 @@ class Sweeper:
         self._outbox = outbox
         self._transfers = transfers
         self._connect = connect
+        self._callers = callers
         self._evictor = evictor
         self._seconds = seconds
         self._clock = clock
@@ -122,6 +130,7 @@ class Sweeper:
             (0.0, self.look),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._evictor.bound_memory),
+            (min(LAPSE_SECONDS, self._seconds), self._callers.look),
             (min(ROUND_SECONDS, self._seconds), self._led(self._transfers.sweep)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._connect.sweep)),
             (self._seconds, self._led(self.seal_clear_ids)),

@@ -11,6 +11,7 @@ from kernel_service.media.incoming import brings_locked_file
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode
+from kernel_service.ports.states.message import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,16 +22,14 @@ if TYPE_CHECKING:
     from kernel_service.ports.chats import ChatStore
     from kernel_service.ports.inbox import Accepted, InboxStore
     from kernel_service.ports.messages import Message
-    from kernel_service.ports.people import PeopleStore
     from kernel_service.ports.progress import Event, Progress, TextEvent
     from kernel_service.ports.typing import TypingStatus
 
-_ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
-
-
+LOOKED_AT_ONCE: Final = 200
+"""Messages in one statement."""
 MOST_CHAT_LINKS: Final = 1000
-MOST_TIME_ZONES: Final = 10_000
-"""The size of the cache that avoids repeated writes."""
+LINK_SECONDS: Final = 60.0
+"""For this time a node takes the link that it saw last for the stored one; another node may have stored another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,10 @@ class Inbox:
     `media_wanted` is called with each channel that must fetch a file.
     """
 
-    def __init__(  # noqa: PLR0917 - the receivers of messages
+    def __init__(
         self,
         store: InboxStore,
         chats: ChatStore,
-        people: PeopleStore,
         kernels: KernelMap,
         placement: Placement,
         waiters: Waiters,
@@ -65,7 +63,6 @@ class Inbox:
     ) -> None:
         self._store = store
         self._chats = chats
-        self._people = people
         self._kernels = kernels
         self._placement = placement
         self._allowed = allowed
@@ -76,8 +73,7 @@ class Inbox:
         self._progress = progress
         self._media_wanted = media_wanted
         self._typing = typing
-        self._chat_links: dict[tuple[str, str], str] = {}
-        self._time_zones: dict[str, str] = {}
+        self._chat_links: dict[tuple[str, str], tuple[str, float]] = {}
         self._closed = False
 
     async def handle(self, message: Message) -> Answer:
@@ -103,6 +99,12 @@ class Inbox:
                 ended.cancel()
         yield answer if message.reply_mode is ReplyMode.INLINE else replace(answer, replies=())
 
+    async def look(self) -> None:
+        """Look for messages with callers that ended at another node without a notice."""
+        waited = self._waiters.beyond_sight
+        for first in range(0, len(waited), LOOKED_AT_ONCE):
+            self._waiters.ended(await self._store.ended_among(waited[first : first + LOOKED_AT_ONCE]))
+
     def close(self) -> None:
         """Accept no further messages."""
         self._closed = True
@@ -113,13 +115,12 @@ class Inbox:
         if await brings_locked_file(message.payload):
             message = replace(message, locked_file=True)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
-        has_moved = await self._note_time_zone(accepted, message)
         if accepted.wants_media:
             self._media_wanted(message.channel)
         # Also for a repeat: its first call may have been cancelled just when the message became durable.
         if accepted.status is MessageStatus.ACCEPTED:
             self._typing.accepted(accepted.seq, message)
-            self._kernels.arrived(accepted.person_id, None if has_moved else accepted.plain)
+            self._kernels.arrived(accepted.person_id, None if accepted.has_moved else accepted.plain)
             self._placement.wake_at(accepted.person_id, self._clock() + self._pause(accepted), owner=accepted.owner)
         if accepted.taken_back:
             self._waiters.taken_back(accepted.taken_back)
@@ -127,26 +128,15 @@ class Inbox:
 
     async def _note_chat(self, message: Message) -> None:
         """Store how to open the chat. Each message carries it, and only a change is written."""
-        chat = message.channel, message.address
-        if message.chat_link and self._chat_links.get(chat) != message.chat_link:
-            await self._chats.keep_link(*chat, message.chat_link)
-            if len(self._chat_links) >= MOST_CHAT_LINKS:  # a channel may have an address for each person
-                self._chat_links.clear()
-            self._chat_links[chat] = message.chat_link
-
-    async def _note_time_zone(self, accepted: Accepted, message: Message) -> bool:
-        """Store the time zone. Each message carries it, and a change is written. A repeat may carry an older one.
-
-        Returns whether it was written.
-        """
-        person_id, zone = accepted.person_id, message.time_zone
-        if not zone or accepted.duplicate or self._time_zones.get(person_id) == zone:
-            return False
-        await self._people.keep_time_zone(person_id, zone)
-        if len(self._time_zones) >= MOST_TIME_ZONES:
-            self._time_zones.clear()
-        self._time_zones[person_id] = zone
-        return True
+        chat, link, now = (message.channel, message.address), message.chat_link, self._clock()
+        known, until = self._chat_links.get(chat, ("", 0.0))
+        if not link or (known == link and now < until):
+            return
+        if await self._chats.link(*chat) != link:
+            await self._chats.keep_link(*chat, link)
+        if len(self._chat_links) >= MOST_CHAT_LINKS:  # a channel may have an address for each person
+            self._chat_links.clear()
+        self._chat_links[chat] = link, now + LINK_SECONDS
 
     def _pause(self, accepted: Accepted) -> float:
         return self._debounce if accepted.command is Command.NONE else 0.0
@@ -166,7 +156,7 @@ class Inbox:
         while True:
             with self._waiters.waiting(accepted.seq) as ended:
                 answer = await self._store.answer_of(accepted.person_id, accepted.seq)
-                if answer.status in _ENDED:
+                if answer.status in ENDED:
                     home = self._placement.home_of(accepted.person_id)
                     return replace(answer, duplicate=accepted.duplicate, home=home)
                 await ended

@@ -1,24 +1,41 @@
-"""Callers that wait for the turn that answers their message."""
+"""Callers that wait for the turn that answers their message, which may run at another node.
+
+The node that ends the turn tells the others. A notice may be lost, so the inbox also asks the store each second, and
+after a change of the nodes or an interruption of the notices every caller looks again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import Unavailable
+from kernel_service.ports.messages import ReplyMode
+from kernel_service.ports.notices import Notice, NoticeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.notices import Notices
     from kernel_service.ports.turns import Turn
+
+
+TOLD_AT_ONCE: Final = 200
+"""Messages in one notice, whose length a database limits."""
 
 
 class Waiters:
     """Waiters by the message's number in the inbox. One message may have several (a repeated call)."""
 
-    def __init__(self) -> None:
+    def __init__(self, notices: Notices, cluster: Cluster) -> None:
+        self._notices = notices
+        self._cluster = cluster
+        notices.on(NoticeKind.ENDED, lambda told: self.ended(map(int, told.numbers)))
+        notices.on_missed(self._look_again)
+        cluster.on_change(self._look_again)
         self._futures: defaultdict[int, list[asyncio.Future[None]]] = defaultdict(list)
 
     @contextmanager
@@ -34,18 +51,37 @@ class Waiters:
                 del self._futures[seq]
 
     def turn_ended(self, turn: Turn) -> None:
-        for message in turn.messages:
-            self._release(message.seq)
+        self.ended(message.seq for message in turn.messages)
+        self._tell([message.seq for message in turn.messages if message.reply_mode is ReplyMode.INLINE])
 
-    def taken_back(self, seqs: Iterable[int]) -> None:
+    def taken_back(self, seqs: Sequence[int]) -> None:
         """These messages ended without a turn."""
-        for seq in seqs:
-            self._release(seq)
+        self.ended(seqs)
+        self._tell(seqs)
 
-    def _release(self, seq: int) -> None:
-        for future in self._futures.get(seq, ()):
-            if not future.done():
-                future.set_result(None)
+    def ended(self, seqs: Iterable[int]) -> None:
+        """End the waits for these messages."""
+        for seq in seqs:
+            for future in self._futures.get(seq, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    @property
+    def beyond_sight(self) -> list[int]:
+        """The messages with a waiter, if they may end at another node."""
+        return list(self._futures) if self._has_others else []
+
+    def _tell(self, seqs: Sequence[int]) -> None:
+        if self._has_others:
+            for first in range(0, len(seqs), TOLD_AT_ONCE):
+                self._notices.tell_all(Notice(NoticeKind.ENDED, numbers=tuple(seqs[first : first + TOLD_AT_ONCE])))
+
+    @property
+    def _has_others(self) -> bool:
+        return len(self._cluster.nodes) > 1
+
+    def _look_again(self) -> None:
+        self.ended(list(self._futures))
 
     def close(self) -> None:
         """End all waits. The messages stay accepted, and a repeated call waits in another process."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from kernel_service.ports.commands import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kernel_service.ports.messages import Answer, Message, MessageStatus
     from kernel_service.ports.turns import TurnMessage
@@ -19,9 +19,10 @@ class Accepted:
     """A durable message. `status` and `turn_id` are current (a duplicate may have been answered long ago).
 
     `taken_back` are the waiting messages, by seq, that a "stop" ended. A message that was sent before a "stop" and
-    arrives after it is STOPPED from the start. `wants_media`: it waits for its file. `plain` is the message as a turn
-    answers it, unless it is a repeat, a command or a file. `owner` is the node that owned their kernel; empty: none,
-    or not looked up.
+    arrives after it is STOPPED from the start. `wants_media`: it waits for its file. `has_moved`: it carries another
+    time zone than the person's earlier messages, which is stored with it. `plain` is the message as a turn answers it,
+    unless it is a repeat, a command or a file. `owner` is the node that owned their kernel; empty: none, or not looked
+    up.
     """
 
     person_id: str
@@ -32,6 +33,7 @@ class Accepted:
     command: Command = Command.NONE
     taken_back: tuple[int, ...] = ()
     wants_media: bool = False
+    has_moved: bool = False
     plain: TurnMessage | None = field(default=None, compare=False)
     owner: str = field(default="", compare=False)
 
@@ -47,6 +49,10 @@ class InboxStore(Protocol):
 
     async def answer_of(self, person_id: str, seq: int) -> Answer:
         """The current HandleMessage answer for the message. `duplicate` is False; replies only if INLINE and ended."""
+        ...
+
+    async def ended_among(self, seqs: Sequence[int]) -> Sequence[int]:
+        """The messages of these that have ended."""
         ...
 
     async def last_route(self, person_id: str) -> tuple[str, str] | None:

@@ -58,10 +58,6 @@ class PeopleStore(Protocol):
         """The person, or the one into whom they were merged. NotFound PERSON_NOT_FOUND."""
         ...
 
-    async def keep_time_zone(self, person_id: str, name: str) -> None:
-        """Keep the person's time zone, by its IANA name."""
-        ...
-
 
 class MergingStore(Protocol):
     """Changed ids, and people who are merged. Like PeopleStore otherwise."""

@@ -30,6 +30,8 @@ TICKET_SECONDS: Final = 30.0
 MAX_PAUSE_SECONDS: Final = 300.0
 """The longest pause that a vendor's answer causes. Then one request probes the vendor."""
 MIN_PAUSE_SECONDS: Final = 1.0
+NEWS_SECONDS: Final = 0.5
+"""A pause that ends at most this much later than the one before is not told again."""
 BURST_SECONDS: Final = 5.0
 TENANT_BURST_SECONDS: Final = 15.0
 COST_SMOOTHING: Final = 0.1
@@ -59,7 +61,7 @@ def _rank(ticket: Ticket) -> tuple[float, int]:
 
 
 class FairQueue:
-    """One for each vendor and process. `per_minute` bounds all requests, `per_tenant` those of one tenant; 0: no limit.
+    """One for each vendor and node. `per_minute` bounds all requests, `per_tenant` those of one tenant; 0: no limit.
 
     `tokens` bounds the model's tokens per minute: each request is admitted at the average cost, and corrected later.
     """
@@ -68,8 +70,8 @@ class FairQueue:
         self.vendor = vendor
         self.wait_histogram = WaitHistogram()
         self._timeline = timeline
-        self._request_bucket = TokenBucket(Rate(per_minute, BURST_SECONDS))
-        self._token_bucket = TokenBucket(Rate(tokens, BURST_SECONDS))
+        self._rates = Rate(per_minute, BURST_SECONDS), Rate(tokens, BURST_SECONDS)
+        self._request_bucket, self._token_bucket = map(TokenBucket, self._rates)
         self._average_cost = 0.0
         self._tenant_rate = Rate(per_tenant, TENANT_BURST_SECONDS)
         self._tenant_buckets: dict[str, TokenBucket] = {}  # the most recently served tenant is last
@@ -79,6 +81,8 @@ class FairQueue:
         self._round = 0.0
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
+        self.told_to_rest: Callable[[float], None] = lambda _: None
+        """Called with the seconds of each pause that a vendor's answer causes here, and that is news."""
 
     def __len__(self) -> int:
         """How many requests wait, deferred ones included."""
@@ -109,9 +113,17 @@ class FairQueue:
         self._token_bucket.take(self._timeline.time(), tokens - self._average_cost)
         self._average_cost += (tokens - self._average_cost) * COST_SMOOTHING
 
+    def share(self, nodes: int) -> None:
+        """Take one of `nodes` equal parts of the vendor's quota. A tenant's own limit stays: one node serves them."""
+        self._request_bucket.rate, self._token_bucket.rate = (rate.part(nodes) for rate in self._rates)
+        self._reconsider()
+
     def pause(self, seconds: float) -> None:
-        """Admit no request for `seconds`, after the vendor reported its rate limit."""
+        """Admit no request for `seconds`, after the vendor reported its rate limit, here or to another node."""
         self._request_bucket.pause(self._timeline.time() + seconds)
+        self._reconsider()
+
+    def _reconsider(self) -> None:
         for ticket in list(self._waiting):
             self._defer_if_long(ticket)
         self._serve()
@@ -119,6 +131,8 @@ class FairQueue:
     def rejected(self, seconds: float) -> Busy:
         """Like pause(), for a request that the vendor rejected: its retry precedes later requests."""
         seconds = min(max(seconds, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+        if self._request_bucket.wait(self._timeline.time()) < seconds - NEWS_SECONDS:
+            self.told_to_rest(seconds)
         self.pause(seconds)
         ticket = self._take_ticket(current_tenant())
         return self._defer(ticket, max(seconds, self._estimate(ticket)))

@@ -6,7 +6,7 @@ fair queue spaces requests by the loop's clock, and asks a bucket only for the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MINUTE = 60.0
 
@@ -15,13 +15,17 @@ MINUTE = 60.0
 class Rate:
     """At most `per_minute` in any minute (0: no limit). A burst may have the requests of `burst_seconds`."""
 
-    per_minute: int
+    per_minute: float
     burst_seconds: float
 
     @property
     def interval(self) -> float:
         """Seconds between requests, such that a burst also stays within the limit of the minute."""
         return (MINUTE + self.burst_seconds) / self.per_minute if self.per_minute else 0.0
+
+    def part(self, of: int) -> Rate:
+        """One of so many equal parts of this rate."""
+        return replace(self, per_minute=self.per_minute / of)
 
 
 @dataclass(slots=True)

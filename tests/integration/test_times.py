@@ -13,6 +13,7 @@ from kernel.v1 import messages_pb2
 from tests.integration.world import TELEGRAM_TOKEN, bearer
 
 if TYPE_CHECKING:
+    from kernel_service.ports.inbox import Accepted
     from tests.integration.world import World
 
 SENT = 1_795_953_600
@@ -71,15 +72,16 @@ async def test_the_beginning_of_a_request_stays_byte_for_byte(world: World) -> N
 
 
 async def test_a_zone_is_stored_when_it_changes(world: World) -> None:
-    kept: list[str] = []
+    moved: list[bool] = []
     store: Any = world.kernel.store
-    keep = store.people.keep_time_zone
+    accept = store.inbox.accept
 
-    async def noted(person_id: str, name: str) -> None:
-        kept.append(name)
-        await keep(person_id, name)
+    async def noted(*message: Any, **more: Any) -> Accepted:
+        accepted: Accepted = await accept(*message, **more)
+        moved.append(accepted.has_moved)
+        return accepted
 
-    store.people.keep_time_zone = noted
+    store.inbox.accept = noted
     for zone in ("Europe/Vienna", "Europe/Vienna", "", "Asia/Tokyo", "Nowhere", "Asia/Tokyo", "Europe/Vienna"):
         await ask(world, "hello", zone)
-    assert kept == ["Europe/Vienna", "Asia/Tokyo", "Europe/Vienna"]
+    assert moved == [True, False, False, True, False, False, True]

@@ -9,6 +9,7 @@ from kernel_service.ports.states.state_machine import StateMachine, Transition
 
 OPEN: Final = (S.ACCEPTED, S.HELD)
 """States of a message that waits for its answer."""
+ENDED: Final = tuple(state for state in S if state not in OPEN)
 
 REQUEUED: Final = Transition("an operator requeues it", (S.DEAD_LETTERED,), S.ACCEPTED)
 

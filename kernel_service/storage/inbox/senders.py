@@ -64,6 +64,7 @@ _PLAINLY = (
         *FOUND_COLUMNS,
         kernel.c.stopped_at,
         kernel.c.owner,
+        kernel.c.time_zone,
         _next_seq,
         _pending(kernel.c.person_id),
         _repeats.label("repeats"),
@@ -81,17 +82,19 @@ _SO_FAR = (
     select(
         _next_seq,
         _pending(bindparam("person")),
-        select(kernel.c.stopped_at)
-        .where(kernel.c.person_id == bindparam("person"))
-        .scalar_subquery()
-        .label("stopped_at"),
+        kernel.c.stopped_at,
+        kernel.c.time_zone,
         message.c.seq,
         message.c.person_id,
         message.c.payload_digest,
         message.c.status,
         message.c.turn_id,
     )
-    .select_from(alias.outerjoin(message, and_(_same, message.c.user_digest == alias.c.digest)))
+    .select_from(
+        alias.join(kernel, kernel.c.person_id == alias.c.person_id).outerjoin(
+            message, and_(_same, message.c.user_digest == alias.c.digest)
+        )
+    )
     .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
 )
 
@@ -114,13 +117,14 @@ class Arrival(NamedTuple):
 class Sender:
     """A person, and what the acceptance of their message depends on. `holds`: replies to them may be held.
 
-    `owner` is the node that owns their kernel; empty: none, or not looked up.
+    `time_zone` is sealed. `owner` is the node that owns their kernel; empty: none, or not looked up.
     """
 
     person_id: str
     next_seq: int
     pending: int
     stopped_at: float | None
+    time_zone: bytes | None
     holds: bool
     owner: str = ""
 
@@ -163,7 +167,9 @@ def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sende
     row = next(row for row in rows if row.person_id == found.person_id)
     if row.repeats:
         return None
-    return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, row.holds, row.owner)
+    return Sender(
+        found.person_id, row.next_seq, row.pending, row.stopped_at, row.time_zone, holds=row.holds, owner=row.owner
+    )
 
 
 def _changes_ids(found: Resolution) -> bool:
@@ -183,7 +189,7 @@ def _thoroughly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Se
     if known is not None:  # under another of their ids; a message with another payload is a different message
         return _duplicate(known, came.payload_digest)
     row = so_far[0]
-    return Sender(person_id, row.next_seq, row.pending, row.stopped_at, holds=True)
+    return Sender(person_id, row.next_seq, row.pending, row.stopped_at, row.time_zone, holds=True)
 
 
 def _duplicate(known: Row[Any], digest: bytes) -> Accepted:

@@ -14,6 +14,7 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.media import WAIT_SECONDS
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode, Usage
+from kernel_service.ports.states.message import ENDED
 from kernel_service.ports.turns import TurnMessage
 from kernel_service.storable import from_json, to_json
 from kernel_service.storage.approvals import approvals
@@ -23,17 +24,18 @@ from kernel_service.storage.inbox import senders, sent_order
 from kernel_service.storage.inbox.recognising import recognise
 from kernel_service.storage.media import media, room
 from kernel_service.storage.outbox import replies
-from kernel_service.storage.people import leases
+from kernel_service.storage.people import leases, time_zones
 from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.payloads import from_stored, to_stored
+from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, turn
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import Message
@@ -57,6 +59,9 @@ _ANSWER = (
     )
     .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
     .where(message.c.seq == bindparam("seq"), message.c.person_id == SURVIVOR)
+)
+_ENDED_AMONG = select(message.c.seq).where(
+    message.c.seq.in_(bindparam("seqs", expanding=True)), is_one_of(message.c.status, ENDED)
 )
 _TAKE_BACK = (
     update(message)
@@ -168,6 +173,7 @@ class SqlInbox(SqlPort):
         if file is not None:
             media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
         taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
+        has_moved = time_zones.note(tx, person_id, sender.time_zone, received.time_zone)
         if sender.holds:
             replies.release_held(tx, person_id, received.channel)
         return Accepted(
@@ -178,6 +184,7 @@ class SqlInbox(SqlPort):
             command=command,
             taken_back=taken_back,
             wants_media=file is not None and file.wanted,
+            has_moved=has_moved,
             plain=_plain(received, seq, stored, sent_at, now) if command is Command.NONE and file is None else None,
             owner=sender.owner,
         )
@@ -195,6 +202,10 @@ class SqlInbox(SqlPort):
         return Answer(
             turn_id, status, duplicate=False, replies=tuple(told_inline), usage=Usage(*row[-len(TURN_USAGE) :])
         )
+
+    @reads
+    def ended_among(self, tx: Tx, seqs: Sequence[int]) -> list[int]:
+        return list(tx.execute(_ENDED_AMONG, {"seqs": list(seqs)}).scalars())
 
     @reads
     def last_route(self, tx: Tx, person_id: str) -> tuple[str, str] | None:

@@ -8,8 +8,7 @@ from sqlalchemy import bindparam, not_, select
 
 from kernel_service.people.identity import named_alone
 from kernel_service.ports.messages import Alias
-from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.people import time_zones
+from kernel_service.storage.engine.units import SqlPort, reads
 from kernel_service.storage.people.people import FOUND, GIVEN_UP, alias_value, found, surviving
 from kernel_service.storage.schema.people import alias
 
@@ -60,10 +59,6 @@ class SqlPeople(SqlPort):
     @reads
     def surviving(self, tx: Tx, person_id: str) -> str:
         return surviving(tx, person_id)
-
-    @writes(in_order_of="person_id")
-    def keep_time_zone(self, tx: Tx, person_id: str, name: str) -> None:
-        time_zones.keep(tx, surviving(tx, person_id, stays=True), name)
 
 
 def _aliases(tx: Tx, person_id: str) -> list[Alias]:

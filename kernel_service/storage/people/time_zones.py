@@ -26,6 +26,14 @@ def keep(tx: Tx, person_id: str, name: str) -> None:
     tx.execute(_KEEP, {"person": person_id, "sealed": sealed})
 
 
+def note(tx: Tx, person_id: str, known: bytes | None, name: str) -> bool:
+    """Store the name that a message carries, if it differs from the stored one; whether it does. Empty: unknown."""
+    if not name or opened(tx, person_id, known) == name:
+        return False
+    keep(tx, person_id, name)
+    return True
+
+
 def opened(tx: Tx, person_id: str, sealed: bytes | None) -> str:
     """Empty: unknown, or no longer readable."""
     if sealed is None:

@@ -14,7 +14,7 @@ from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.keys.resealing import place_of, sealed_columns
 from kernel_service.storage.schema import schema
-from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, own
+from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, move, own
 from tests.contract.store.people import connect
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SEALED = [column for table in schema.metadata.sorted_tables for column in sealed
 async def live(store: Store, name: str) -> str:
     """The person, whose second message is not answered yet."""
     person_id = await _say(store, name, 1)
-    await store.people.keep_time_zone(person_id, "Europe/Vienna")
+    await move(store, person_id, "Europe/Vienna")
     for number in (1, 2):
         await connect(store, person_id, ConnectionStatus.PENDING)
         await _answer(store, name, person_id, number)

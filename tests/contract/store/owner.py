@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kernel_service.ports.messages import Message, Reply, Usage
 from kernel_service.ports.payloads import Text
 from kernel_service.ports.turns import HistoryItem, Turn, TurnPlacement, TurnStatus
+from kernel_service.storage.people import time_zones
 from tests.payloads import sent
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ async def say(store: Store, message_id: str, user_id: str = "test:ann", **more: 
     now, sent_at = more.pop("now", NOW), more.pop("sent_at", None)
     message = replace(Message(user_id, message_id, sent(Text(message_id), sent_at)), **more)
     return (await store.inbox.accept(message, now=now, max_pending=100)).person_id
+
+
+async def move(store: Store, person_id: str, zone: str) -> None:
+    """The person is in this time zone from now on."""
+    await store.engine.write(lambda tx: time_zones.keep(tx, person_id, zone))
 
 
 async def own(store: Store, person_id: str, owner: str = "one") -> Owner:

@@ -10,6 +10,7 @@ from kernel_service.ports.turns import TurnMessage
 from kernel_service.storage.schema.payloads import from_stored
 from kernel_service.turns.context import times
 from kernel_service.turns.context.instructions import instructions
+from tests.contract.store.owner import move
 from tests.unit.turns.scene import says
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def test_sent_items_never_change(scene: Scene) -> None:
     scene.model.user_item = lambda given: real(given) | {"time": given.time}  # type: ignore[method-assign]
     for number in (1, 2, 3):
         await scene.hear("hello", number)
-        await scene.store.people.keep_time_zone(scene.person_id, ["Europe/Vienna", "Asia/Tokyo"][number % 2])
+        await move(scene.store, scene.person_id, ["Europe/Vienna", "Asia/Tokyo"][number % 2])
         scene.model.says = [says("hi")]
         await scene.run()
         heard.append(scene.model.shown[-1])

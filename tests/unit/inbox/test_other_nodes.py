@@ -1,0 +1,245 @@
+"""Messages that this node accepts and another node answers: one store, several inboxes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.set_cluster import SetCluster, node
+
+from kernel_service.errors import Unavailable
+from kernel_service.inbox.inbox import LINK_SECONDS, Durable, Inbox
+from kernel_service.inbox.waiters import TOLD_AT_ONCE, Waiters
+from kernel_service.ports.messages import Answer, Message, MessageStatus, ReplyMode
+from kernel_service.ports.payloads import Payload, Text
+from kernel_service.ports.progress import Progress
+from tests.clock import Clock
+from tests.contract.store.owner import own
+from tests.migrated_sqlite import open_migrated
+from tests.notice_air import NoticeAir
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from kernel_service.storage.store import Store
+
+_numbers = count()
+
+
+class NoKernels:
+    """Nobody is run here: another node owns everybody."""
+
+    def arrived(self, *_: Any) -> None: ...
+
+    def wake_at(self, *_: Any) -> None: ...
+
+
+class NoTyping:
+    def accepted(self, *_: Any) -> None: ...
+
+    def begin(self, *_: Any) -> None: ...
+
+    def end(self, *_: Any) -> None: ...
+
+
+class Here:
+    """A node: its inbox, its waiters and its view of the others."""
+
+    def __init__(self, store: Store, clock: Clock, air: NoticeAir, name: str, *others: str) -> None:
+        self.cluster = SetCluster(node(name), *map(node, others))
+        self.waiters = Waiters(air.board(name), self.cluster)
+        kernels: Any = NoKernels()
+        self.inbox = Inbox(
+            store.inbox,
+            store.chats,
+            kernels,
+            self.waiters,
+            Progress(),
+            allowed=lambda _: True,
+            debounce=0.0,
+            max_pending=100,
+            clock=clock,
+            media_wanted=lambda _: None,
+            typing=NoTyping(),
+        )
+
+
+@dataclass
+class Scene:
+    store: Store
+    clock: Clock = field(default_factory=Clock)
+    air: NoticeAir = field(default_factory=NoticeAir)
+
+    def __post_init__(self) -> None:
+        self.here = Here(self.store, self.clock, self.air, "here", "owner")
+        self.owner = Here(self.store, self.clock, self.air, "owner", "here")
+
+    def message(self, mode: ReplyMode = ReplyMode.INLINE, link: str = "") -> Message:
+        text = Payload(Text("hello"))
+        return Message("test:ann", f"m{next(_numbers)}", text, address="desk", reply_mode=mode, chat_link=link)
+
+    async def calling(self, message: Message | None = None) -> asyncio.Task[Answer]:
+        """A caller here, who waits for the answer."""
+        call = asyncio.create_task(self.here.inbox.handle(message or self.message()))
+        while not self.here.waiters.beyond_sight and not call.done():
+            await asyncio.sleep(0)
+        return call
+
+    async def answer(self) -> None:
+        """The owner answers all that waits, and tells of it."""
+        person_id = await self.store.people.person_of("test:ann", now=self.clock())
+        assert person_id is not None
+        owner = await own(self.store, person_id, "owner")
+        turn = await owner.open(self.clock() + 1)
+        await owner.end(turn, now=self.clock() + 1)
+        self.owner.waiters.turn_ended(turn)
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    store = await open_migrated(tmp_path)
+    yield Scene(store)
+    await store.close()
+
+
+async def test_an_inline_caller_gets_the_answer_of_another_node(scene: Scene) -> None:
+    call = await scene.calling()
+    await scene.answer()
+    answer = await call
+    assert (answer.status, [one.reply.text for one in answer.replies]) == (MessageStatus.COMPLETED, ["done"])
+
+
+async def test_after_a_lost_notice_the_caller_gets_it_by_a_look(scene: Scene) -> None:
+    scene.air.is_lossy = True
+    call = await scene.calling()
+    await scene.here.inbox.look()
+    await scene.answer()
+    assert not call.done()
+    await scene.here.inbox.look()
+    assert (await call).status is MessageStatus.COMPLETED
+
+
+async def test_after_an_interruption_of_the_notices_the_caller_looks_at_once(scene: Scene) -> None:
+    scene.air.is_lossy = True
+    call = await scene.calling()
+    await scene.answer()
+    scene.air.interrupt()
+    assert (await call).status is MessageStatus.COMPLETED
+
+
+async def test_after_the_owners_death_the_caller_looks_and_waits_on(scene: Scene) -> None:
+    """The node that was left alone answers; no other node is there that could tell."""
+    call = await scene.calling()
+    scene.here.cluster.change(node("here"))
+    await asyncio.sleep(0)
+    assert not call.done()
+    scene.owner = scene.here
+    await scene.answer()
+    assert (await call).status is MessageStatus.COMPLETED
+
+
+async def test_an_end_before_the_death_was_seen_is_found_after_it(scene: Scene) -> None:
+    scene.air.is_lossy = True
+    call = await scene.calling()
+    await scene.answer()
+    scene.here.cluster.change(node("here"))
+    assert (await call).status is MessageStatus.COMPLETED
+
+
+async def test_a_stop_at_another_node_ends_the_wait(scene: Scene) -> None:
+    call = await scene.calling()
+    stop = Message("test:ann", "stop", Payload(Text("stop")), address="desk", reply_mode=ReplyMode.OUTBOX)
+    await scene.owner.inbox.handle(stop)
+    assert (await call).status is MessageStatus.STOPPED
+
+
+async def test_a_watched_message_away_from_its_owner_is_accepted_and_completed(scene: Scene) -> None:
+    events = [each async for each in watched(scene)]
+    assert isinstance(events[0], Durable)
+    assert [type(each) for each in events[1:]] == [Answer]
+    assert events[1].status is MessageStatus.COMPLETED
+
+
+async def watched(scene: Scene) -> AsyncIterator[Any]:
+    async for event in scene.here.inbox.stream(scene.message()):
+        yield event
+        if isinstance(event, Durable):
+            await scene.answer()
+
+
+async def test_a_repeat_at_a_third_node_waits_as_well(scene: Scene) -> None:
+    message = scene.message()
+    call = await scene.calling(message)
+    third = Here(scene.store, scene.clock, scene.air, "third", "owner", "here")
+    repeat = asyncio.create_task(third.inbox.handle(message))
+    while not third.waiters.beyond_sight:
+        await asyncio.sleep(0)
+    await scene.answer()
+    assert [(await one).duplicate for one in (call, repeat)] == [False, True]
+
+
+async def test_a_draining_node_lets_its_callers_go(scene: Scene) -> None:
+    call = await scene.calling()
+    scene.here.waiters.close()
+    with pytest.raises(Unavailable):
+        await call
+
+
+async def test_only_inline_messages_and_only_other_nodes_are_told(scene: Scene) -> None:
+    await scene.here.inbox.handle(scene.message(ReplyMode.OUTBOX))
+    await scene.answer()
+    assert scene.air.sent == 0
+    scene.here.cluster.change(node("here"))
+    scene.owner.cluster.change(node("owner"))
+    call = asyncio.create_task(scene.owner.inbox.handle(scene.message()))
+    await asyncio.sleep(0.05)
+    await scene.answer()
+    assert (await call).status is MessageStatus.COMPLETED
+    assert scene.air.sent == 0
+    assert not scene.owner.waiters.beyond_sight, "a node that is alone looks for nothing"
+
+
+async def test_many_ends_are_told_in_short_notices(scene: Scene) -> None:
+    scene.owner.waiters.taken_back(range(10**15, 10**15 + TOLD_AT_ONCE * 2 + 1))
+    assert scene.air.sent == 3
+
+
+async def test_nothing_is_left_of_callers_who_gave_up(scene: Scene) -> None:
+    call = await scene.calling()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    assert not scene.here.waiters.beyond_sight
+
+
+# --- links to the chat ------------------------------------------------------------------------------------------
+
+
+async def test_a_chat_link_that_another_node_changed_is_changed_again(scene: Scene) -> None:
+    one, other = "https://one.example/{text}", "https://two.example/{text}"
+    for here, link in ((scene.here, one), (scene.owner, other)):
+        await here.inbox.handle(scene.message(ReplyMode.OUTBOX, link))
+    scene.clock.now += LINK_SECONDS
+    await scene.here.inbox.handle(scene.message(ReplyMode.OUTBOX, one))
+    assert await scene.store.chats.link("test", "desk") == one
+
+
+async def test_a_chat_link_that_is_stored_already_is_not_written_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    keep = scene.store.chats.keep_link
+
+    async def noted(channel: str, address: str, link: str) -> None:
+        written.append(link)
+        await keep(channel, address, link)
+
+    monkeypatch.setattr(scene.store.chats, "keep_link", noted)
+    for _ in range(3):
+        for here in (scene.here, scene.owner):
+            await here.inbox.handle(scene.message(ReplyMode.OUTBOX, "https://one.example/{text}"))
+        scene.clock.now += LINK_SECONDS
+    assert len(written) == 1
