@@ -74,6 +74,7 @@ if TYPE_CHECKING:
 
     from kernel_service.config import Settings
     from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.notices import Notices
     from kernel_service.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -114,17 +115,15 @@ async def serve(
         shared_wall = membership.database_time if store.engine.is_shared else wall
         clock = SteadyClock(shared_wall, monotonic, newest=await store.newest_time())
         notices = NoticeBoard(store.engine.notices, clock)
-        outbox, progress = Outbox(store.outbox, membership, notices, clock), Progress()
-        waiters = Waiters(notices, membership)
+        outbox = Outbox(store.outbox, membership, notices, clock)
+        waiters, progress = Waiters(notices, membership), Progress()
         membership.channels = outbox.channels
-        queues = _queues(settings)
-        share_quota(queues, membership, notices)
+        queues = _queues(settings, membership, notices)
         before_effect = partial(check_fresh, membership)
         composio = _composio(settings, queues.tools, clock, before_effect)
         stack.push_async_callback(composio.close)
         connections = Connections(composio, store.connections, store.sessions, settings.toolkits())
-        nonces = Nonces(await store.keys.secret_for("connect links"))
-        connect = _connect(settings, composio, connections, store, outbox, nonces, clock)
+        connect = await _connect(settings, composio, connections, store, outbox, clock)
         openai = _openai(settings, stack, queues.model)
         model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
         counters = TurnCounters()
@@ -287,9 +286,9 @@ async def _join(store: Store, stack: AsyncExitStack) -> Membership:
     return membership
 
 
-def _queues(settings: Settings) -> VendorQueues:
+def _queues(settings: Settings, cluster: Cluster, notices: Notices) -> VendorQueues:
     loop = asyncio.get_running_loop()
-    return VendorQueues(
+    queues = VendorQueues(
         FairQueue(
             "model",
             settings.kernel_model_per_minute,
@@ -299,6 +298,8 @@ def _queues(settings: Settings) -> VendorQueues:
         ),
         FairQueue("tools", settings.kernel_composio_per_minute, settings.kernel_composio_per_minute_per_user, loop),
     )
+    share_quota(queues, cluster, notices)
+    return queues
 
 
 def _composio(
@@ -330,16 +331,15 @@ class ConnectParts:
     pages: ConnectPages
 
 
-def _connect(  # noqa: PLR0917 - its dependencies
+async def _connect(  # noqa: PLR0917 - its dependencies
     settings: Settings,
     composio: Composio,
     connections: Connections,
     store: Store,
     outbox: Outbox,
-    nonces: Nonces,
     clock: Callable[[], float],
 ) -> ConnectParts:
-    url = settings.connect_url()
+    url, nonces = settings.connect_url(), Nonces(await store.keys.secret_for("connect links"))
     if not settings.connect_public_url:
         log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
     if not settings.composio_verifier:

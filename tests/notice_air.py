@@ -42,6 +42,8 @@ class NoticeAir:
 class _Antenna:
     """Fills `NoticeTransport`."""
 
+    dropped = 0
+
     def __init__(self, air: NoticeAir, node_id: str) -> None:
         self._air = air
         self._node_id = node_id

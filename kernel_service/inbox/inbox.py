@@ -45,7 +45,7 @@ class Inbox:
     `media_wanted` is called with each channel that must fetch a file.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the receivers of messages
         self,
         store: InboxStore,
         chats: ChatStore,

@@ -82,7 +82,7 @@ class FairQueue:
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
         self.told_to_rest: Callable[[float], None] = lambda _: None
-        """Called with the seconds of each pause that a vendor's answer causes here, and that is news."""
+        """Called with the seconds of each pause that a vendor's answer causes here, unless it extends another."""
 
     def __len__(self) -> int:
         """How many requests wait, deferred ones included."""

@@ -24,7 +24,7 @@ class Rate:
         return (MINUTE + self.burst_seconds) / self.per_minute if self.per_minute else 0.0
 
     def part(self, of: int) -> Rate:
-        """One of so many equal parts of this rate."""
+        """One of that number of equal parts of this rate."""
         return replace(self, per_minute=self.per_minute / of)
 
 

@@ -70,6 +70,10 @@ class Evictor:
     async def bound_memory(self) -> None: ...
 
 
+class Callers:
+    async def look(self) -> None: ...
+
+
 class Scene:
     def __init__(self, *others: str) -> None:
         self.inbox, self.kernels, self.rounds, self.view = Inbox(), Kernels(), Rounds(), View(ME, *others)
@@ -77,7 +81,7 @@ class Scene:
         parts: Any = (
             self.inbox, self.rounds, self.rounds, self.view, self.kernels, Evictor(), self.rounds, Evictor()
         )  # fmt: skip
-        self.sweeper = Sweeper(*parts, connect=self.rounds, seconds=3600, clock=Clock())
+        self.sweeper = Sweeper(*parts, connect=self.rounds, callers=Callers(), seconds=3600, clock=Clock())
 
     async def looked(self, times: int) -> None:
         while self.inbox.looks < times:

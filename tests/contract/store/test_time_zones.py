@@ -92,7 +92,7 @@ async def test_a_change_at_another_node_is_neither_missed_nor_undone(two_nodes: 
     assert not (await accepted(other, "m4", VIENNA)).has_moved
 
 
-async def test_a_damaged_time_zone_is_stored_anew(store: Store) -> None:
+async def test_a_damaged_time_zone_is_replaced(store: Store) -> None:
     ann = (await accepted(store, "m1", VIENNA)).person_id
     await store.engine.write(lambda tx: tx.execute(update(schema.kernel).values(time_zone=b"damaged")))
     assert (await accepted(store, "m2", VIENNA)).has_moved

@@ -8,7 +8,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.set_cluster import SetCluster, node
 
 from kernel_service.errors import Unavailable
 from kernel_service.inbox.inbox import LINK_SECONDS, Durable, Inbox
@@ -19,6 +18,7 @@ from kernel_service.ports.progress import Progress
 from tests.clock import Clock
 from tests.contract.store.owner import own
 from tests.migrated_sqlite import open_migrated
+from tests.node_view import View, node
 from tests.notice_air import NoticeAir
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ _numbers = count()
 
 
 class NoKernels:
-    """Nobody is run here: another node owns everybody."""
+    """The kernels and the placement of a node that runs no person."""
 
     def arrived(self, *_: Any) -> None: ...
 
-    def wake_at(self, *_: Any) -> None: ...
+    def wake_at(self, *_: Any, owner: str = "") -> None: ...
+
+    def home_of(self, _: str) -> str:
+        return "owner"
 
 
 class NoTyping:
@@ -50,13 +53,15 @@ class Here:
     """A node: its inbox, its waiters and its view of the others."""
 
     def __init__(self, store: Store, clock: Clock, air: NoticeAir, name: str, *others: str) -> None:
-        self.cluster = SetCluster(node(name), *map(node, others))
+        self.cluster = View.of(node(name), *map(node, others))
         self.waiters = Waiters(air.board(name), self.cluster)
         kernels: Any = NoKernels()
+        placement: Any = kernels
         self.inbox = Inbox(
             store.inbox,
             store.chats,
             kernels,
+            placement,
             self.waiters,
             Progress(),
             allowed=lambda _: True,

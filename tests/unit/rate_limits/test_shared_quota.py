@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.set_cluster import SetCluster, node
 
 from kernel_service.errors import Busy
 from kernel_service.rate_limits.current_tenant import as_tenant
 from kernel_service.rate_limits.fair_queue import MAX_PAUSE_SECONDS, FairQueue
 from kernel_service.rate_limits.shared_quota import share_quota
+from tests.node_view import View, node
 from tests.notice_air import NoticeAir
 from tests.unit.rate_limits.timeline import Timeline, settle
 
@@ -23,7 +23,7 @@ class Nodes:
     def __init__(self, *, per_minute: int = 60, per_tenant: int = 0, tokens: int = 0) -> None:
         self.timeline = Timeline()
         self.air = NoticeAir()
-        self.clusters = [SetCluster(*map(node, NAMES)) for _ in NAMES]
+        self.clusters = [View.of(*map(node, NAMES)) for _ in NAMES]
         self.queues = [FairQueue("model", per_minute, per_tenant, self.timeline, tokens=tokens) for _ in NAMES]
         self.tools = [FairQueue("tools", per_minute, 0, self.timeline) for _ in NAMES]
         for name, cluster, *queues in zip(NAMES, self.clusters, self.queues, self.tools, strict=True):
@@ -168,7 +168,7 @@ async def test_a_rest_is_told_once_and_never_passed_on() -> None:
     assert nodes.air.sent == 1, "this node rests already"
     with as_tenant("ann"):
         nodes.queues[1].rejected(60.0)
-    assert nodes.air.sent == 2, "a longer rest is news"
+    assert nodes.air.sent == 2, "a longer rest is told"
 
 
 async def test_an_absurd_rest_ends() -> None:
