@@ -20,9 +20,11 @@ from kernel_service.api.peers import Peers
 from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.clock import SteadyClock
 from kernel_service.cluster.freshness import check_fresh
+from kernel_service.cluster.key_rotation import KeyRotation
 from kernel_service.cluster.membership import Membership
 from kernel_service.cluster.notice_board import NoticeBoard
 from kernel_service.cluster.placement import Placement
+from kernel_service.cluster.shared_quota import share_quota
 from kernel_service.composio.client import Composio
 from kernel_service.connections.accounts import Connections
 from kernel_service.connections.attempt_closer import AttemptCloser
@@ -54,7 +56,6 @@ from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.proxies import check_proxies
 from kernel_service.rate_limits.fair_queue import FairQueue
-from kernel_service.rate_limits.shared_quota import share_quota
 from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
@@ -150,7 +151,7 @@ async def serve(
         kernels = KernelMap(
             store.kernels, store.context, runner, placement, max_turns=settings.kernel_max_turns, clock=clock
         )
-        people = People(store.people, store.merging, kernels, clock)
+        people = People(store.people, store.merging, kernels, placement, notices, clock)
         transfers = MediaTransfers(
             store.media,
             store.files,
@@ -192,7 +193,17 @@ async def serve(
                 membership,
                 clock,
             ),
-            AdminServicer(kernels, placement, store, people, connections, membership, peers, clock),
+            AdminServicer(
+                kernels,
+                placement,
+                store,
+                people,
+                connections,
+                KeyRotation(store.keys, notices),
+                membership,
+                peers,
+                clock,
+            ),
             room,
             refused_tokens,
             settings.kernel_upload_idle_seconds,

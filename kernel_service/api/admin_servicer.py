@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import grpc
 
     from kernel_service.api.peers import Peers
+    from kernel_service.cluster.key_rotation import KeyRotation
     from kernel_service.cluster.placement import Placement
     from kernel_service.connections.accounts import Connections
     from kernel_service.kernels.kernel_map import KernelMap
@@ -42,6 +43,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         store: AdminStores,
         people: People,
         connections_: Connections,
+        key_rotation: KeyRotation,
         cluster: Cluster,
         peers: Peers,
         clock: Callable[[], float],
@@ -54,6 +56,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self._store = store
         self._people = people
         self._connections = connections_
+        self._key_rotation = key_rotation
         self._clock = clock
 
     # --- nodes --------------------------------------------------------------------------------------------------
@@ -195,7 +198,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def RotateKeys(
         self, request: admin_pb2.RotateKeysRequest, context: Context
     ) -> AsyncIterator[admin_pb2.RotateKeysResponse]:
-        async with aclosing(self._store.keys.rotate()) as rotating:
+        async with aclosing(self._key_rotation.rotate()) as rotating:
             async for done in rotating:
                 yield admin_pb2.RotateKeysResponse(
                     keys=done.keys, values=done.values, persons=done.people, unreadable=done.unreadable

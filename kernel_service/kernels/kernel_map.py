@@ -268,11 +268,10 @@ class KernelMap:
             self._kernels.pop(person_id, None)
 
     def merged(self, person_id: str, into: str) -> None:
-        """The people were merged, and both leases ended: the running turns of both must stop."""
+        """The people were merged, here or elsewhere, and both leases ended: the running turns of both must stop."""
         for taken in (person_id, into):
             self._wake_turn(taken)
             self._forget(taken, EvictionReason.LEASE_LOST)
-        self.wake(into)
 
     def _forget(self, person_id: str, reason: EvictionReason) -> None:
         if self._kernels.pop(person_id, None) is not None:

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
+from kernel_service.ports.notices import Notice, NoticeKind
 from kernel_service.ports.people import LinkOutcome, PeopleStore
 from kernel_service.uncancelled import Uncancelled
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kernel_service.ports.messages import Alias
+    from kernel_service.ports.notices import Notices
     from kernel_service.ports.people import Linked, MergingStore
 
 log = logging.getLogger(__name__)
@@ -25,13 +27,30 @@ class Kernels(Protocol):
     def merged(self, person_id: str, into: str) -> None: ...
 
 
+class Wakes(Protocol):
+    """Wakes a person where they are run."""
+
+    def wake(self, person_id: str) -> None: ...
+
+
 class People:
     """`links` counts the outcomes of the channels' notices of changed ids."""
 
-    def __init__(self, store: PeopleStore, merging: MergingStore, kernels: Kernels, clock: Callable[[], float]) -> None:
+    def __init__(  # noqa: PLR0917 - the receivers of a merge
+        self,
+        store: PeopleStore,
+        merging: MergingStore,
+        kernels: Kernels,
+        placement: Wakes,
+        notices: Notices,
+        clock: Callable[[], float],
+    ) -> None:
         self._store = store
         self._merging = merging
         self._kernels = kernels
+        self._placement = placement
+        self._notices = notices
+        notices.on(NoticeKind.MERGED, lambda told: kernels.merged(told.subject, into=told.detail))
         self._clock = clock
         self._uncancelled = Uncancelled()
         self.links: Counter[LinkOutcome] = Counter()
@@ -67,10 +86,12 @@ class People:
         return await self._merging.kept_apart_pairs()
 
     async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
-        """Tell the kernels of each committed change."""
+        """Tell the kernels of all nodes of each committed change."""
         linked = await work
         for one in (linked, *linked.then):
             if one.merged_id:
                 log.info("merged person=%s into=%s", one.merged_id, one.person_id)
                 self._kernels.merged(one.merged_id, into=one.person_id)
+                self._notices.tell_all(Notice(NoticeKind.MERGED, one.merged_id, detail=one.person_id))
+                self._placement.wake(one.person_id)
         return linked

@@ -68,6 +68,10 @@ class KeyStore(Protocol):
         """
         ...
 
+    def forget_opened(self) -> None:
+        """Read people's keys again soon, because another node has rotated them."""
+        ...
+
     async def seal_clear_ids(self) -> int:
         """Seal message ids that an earlier release stored in clear, in small steps. Returns the rows visited."""
         ...

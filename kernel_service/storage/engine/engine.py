@@ -75,6 +75,11 @@ class Keyring:
             person_id, PersonCipher(key, None if stored.bound else earlier_seals.of_person(person_id))
         )
 
+    @property
+    def size(self) -> int:
+        """The number of keys in the cache."""
+        return len(self._ciphers)
+
     def forget(self) -> None:
         """Clear the cache, because the stored keys may have changed."""
         with self._lock:
@@ -119,6 +124,7 @@ class Engine(Protocol):
     """The common interface of SQLite and PostgreSQL. `StoreUnavailable`: nothing was stored or read."""
 
     statements: Statements
+    keyring: Keyring
     is_shared: bool
     """Whether other processes may use the database, too."""
     notices: NoticeTransport | None

@@ -153,7 +153,7 @@ class PostgresEngine:
         # COMMIT are saved. A pooler may prepare and run a statement in different sessions if no transaction keeps it.
         self._reads = database if multiplexed else database.execution_options(isolation_level="AUTOCOMMIT")
         self.statements = Statements(database.dialect)
-        self._keyring = keyring
+        self.keyring = keyring
         self._digests = digests
         self._loop = asyncio.get_running_loop()
         self._reading, writing = OutageLog("read the database"), OutageLog("write to the database")
@@ -225,7 +225,7 @@ class PostgresEngine:
         return Work(unit, future, self._loop.time() + PATIENCE_SECONDS, key)
 
     def _tx(self, connection: Connection) -> Tx:
-        return Tx(connection, self.statements, self._keyring, self._digests)
+        return Tx(connection, self.statements, self.keyring, self._digests)
 
 
 async def _run_on(connection: AsyncConnection, unit: Callable[[Connection], T]) -> T:

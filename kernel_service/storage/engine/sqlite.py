@@ -205,7 +205,7 @@ class SqliteEngine:
         self._database = database
         self.statements = Statements(database.dialect)
         self._lock = lock
-        self._keyring = keyring
+        self.keyring = keyring
         self._digests = digests
         self.is_shared = False
         self.notices: NoticeTransport | None = None
@@ -279,7 +279,7 @@ class SqliteEngine:
         return result
 
     def _tx(self, connection: Connection) -> Tx:
-        return Tx(connection, self.statements, self._keyring, self._digests)
+        return Tx(connection, self.statements, self.keyring, self._digests)
 
     def _write_all(self) -> None:
         ending = False

@@ -41,14 +41,18 @@ async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
             break
         yield done
     position: Position | None = Position()
-    keyring = await engine.read(lambda tx: tx.keyring)
     try:
         while position is not None:
             position, more = await _step(engine, partial(binding.bind, position=position))
             done += more
             yield done
     finally:
-        asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, keyring.forget)
+        forget_opened(engine)
+
+
+def forget_opened(engine: Engine) -> None:
+    """Read the keys again after a while, since some may open only the new form of a value now."""
+    asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, engine.keyring.forget)
 
 
 async def _step(engine: Engine, unit: Callable[[Tx], T]) -> T:

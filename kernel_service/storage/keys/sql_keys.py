@@ -28,5 +28,8 @@ class SqlKeys(SqlPort):
     def rotate(self) -> AsyncGenerator[Rotated]:
         return rotation.rotate(self._engine)
 
+    def forget_opened(self) -> None:
+        rotation.forget_opened(self._engine)
+
     async def seal_clear_ids(self) -> int:
         return await clear_ids.seal(self._engine)

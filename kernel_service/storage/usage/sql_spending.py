@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 1.0
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, :number)")
 _SPACE: Final = 0x62756467
-"""Distinguishes this lock from others in the database."""
+_SPACE_OF_PEOPLE: Final = 0x62756468
+"""They distinguish these locks from others in the database. People of the same hash wait for each other."""
 _RESERVE = insert(token_reservation)
 # A person has one request in progress at a time, so earlier reservations are obsolete.
 _LEFT_BEHIND = (
@@ -48,7 +50,9 @@ class SqlSpending(SqlPort):
     ) -> str:
         def unit(tx: Tx) -> str:
             if budgets.all_people:
-                _one_at_a_time(tx, day_of(now))
+                _one_at_a_time(tx, _SPACE, day_of(now))
+            else:
+                _one_at_a_time(tx, _SPACE_OF_PEOPLE, zlib.crc32(person_id.encode()) - 2**31)
             tx.execute(_LEFT_BEHIND, {"person": person_id, "now": now})
             if not anyway:
                 _check(tx, person_id, estimate, budgets, now)
@@ -74,10 +78,13 @@ class SqlSpending(SqlPort):
         return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
 
 
-def _one_at_a_time(tx: Tx, day: int) -> None:
-    """Serialise checks of the common budget, so that each sees all earlier reservations. SQLite has one writer."""
+def _one_at_a_time(tx: Tx, space: int, number: int) -> None:
+    """Serialise checks of the same budget, so that each sees all earlier reservations, of other nodes too.
+
+    SQLite has one writer.
+    """
     if tx.connection.dialect.name == "postgresql":
-        tx.execute(_LOCK, {"space": _SPACE, "number": day})
+        tx.execute(_LOCK, {"space": space, "number": number})
 
 
 def _check(tx: Tx, person_id: str, estimate: Estimate, budgets: Budgets, now: float) -> None:

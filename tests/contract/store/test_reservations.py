@@ -138,3 +138,22 @@ async def test_an_attempts_usage_is_counted_for_turn_and_day(store: Store) -> No
     await store.turns.requeue(turn, owner.epoch)
     again = await owner.open()
     assert (again.usage, again.begun) == (usage, False)
+
+
+async def test_two_nodes_at_once_exceed_a_persons_budget_by_one_request_at_most(two_nodes: tuple[Store, Store]) -> None:
+    """Another node may own the person by now, while a request of the former owner is on its way."""
+    [ann] = await people(two_nodes[0], 1)
+    budgets = Budgets(per_person=1_000)
+    outcomes = await asyncio.gather(*(tried(node, ann, budgets) for node in two_nodes * 10))
+    assert len([one for one in outcomes if one.startswith("tr_")]) == 2, "700 of 1,000, and one more"
+    assert await two_nodes[1].spending.spent_today(ann, now=NOW) == 1_400
+
+
+async def test_two_nodes_at_once_exceed_no_common_budget(two_nodes: tuple[Store, Store]) -> None:
+    crowd = await people(two_nodes[0], 40)
+    budgets = Budgets(all_people=10_000, per_person=10_000)
+    outcomes = await asyncio.gather(
+        *(tried(two_nodes[number % 2], person, budgets) for number, person in enumerate(crowd))
+    )
+    assert len([one for one in outcomes if one.startswith("tr_")]) == 10
+    assert await two_nodes[1].spending.spent_today(None, now=NOW) == 7_000

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
+from kernel_service.cluster.key_rotation import KeyRotation
 from kernel_service.errors import Unreadable
 from kernel_service.ports.keys import KeyUse, Rotated
-from kernel_service.storage.keys import binding, wraps
+from kernel_service.storage.keys import binding, rotation, wraps
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
@@ -21,6 +22,7 @@ from tests.contract.store.lives import live, values
 from tests.contract.store.owner import history, say
 from tests.contract.store.people import strong
 from tests.contract.store.test_places import unbind
+from tests.notice_air import NoticeAir
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
@@ -185,3 +187,20 @@ async def test_a_value_that_does_not_open_is_reported_and_unchanged(database_url
     assert (uses[1].removable, unbound) == (False, 1)
     assert await history(store, cat)
     await store.close()
+
+
+@pytest.mark.parametrize("is_lossy", [False, True], ids=["told", "looked"])
+async def test_every_node_forgets_the_keys_that_it_has_opened(
+    two_nodes: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, *, is_lossy: bool
+) -> None:
+    monkeypatch.setattr(rotation, "STRICT_AFTER_SECONDS", 0.0)
+    air = NoticeAir()
+    one, _ = (KeyRotation(node.keys, air.board(name)) for node, name in zip(two_nodes, "ab", strict=True))
+    ann = await say(two_nodes[1], "hello")
+    await seen(two_nodes[1], ann)
+    air.is_lossy = is_lossy
+    assert [done async for done in one.rotate()]
+    if is_lossy:
+        air.interrupt()
+    while two_nodes[1].engine.keyring.size:
+        await asyncio.sleep(0)

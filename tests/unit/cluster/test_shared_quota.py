@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from kernel_service.cluster.shared_quota import share_quota
 from kernel_service.errors import Busy
 from kernel_service.rate_limits.current_tenant import as_tenant
 from kernel_service.rate_limits.fair_queue import MAX_PAUSE_SECONDS, FairQueue
-from kernel_service.rate_limits.shared_quota import share_quota
 from tests.node_view import View, node
 from tests.notice_air import NoticeAir
 from tests.unit.rate_limits.timeline import Timeline, settle
