@@ -154,9 +154,8 @@ class Membership:
             # A beat that was not answered is repeated soon: two that fail may not cost the node its life.
             await asyncio.sleep(max(_PAUSE_SECONDS, self.interval() - self.silence))
             try:
-                await self.beat()
-            except (KernelError, TimeoutError):
-                log.warning("no heartbeat: the database does not answer in time")
+                with suppress(KernelError, TimeoutError):
+                    await self.beat()
             except Exception:
                 log.exception("heartbeat failed")
             self._tell_silence()
@@ -173,6 +172,7 @@ class Membership:
         is_silent = self.silence >= GAP_SECONDS
         if is_silent != self._was_silent:
             self._was_silent = is_silent
+            log.warning("no heartbeat for %.0f s", GAP_SECONDS) if is_silent else log.warning("heartbeat again")
             for told in self._silence_told:
                 told(is_silent)
 
