@@ -172,6 +172,7 @@ class HandleMessageResponse(_message.Message):
     REPLIES_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     NODE_ID_FIELD_NUMBER: _builtins.int
+    TRACE_PARENT_FIELD_NUMBER: _builtins.int
     turn_id: _builtins.str
     """The turn that answers the message; empty until it belongs to one."""
     status: Global___MessageStatus.ValueType
@@ -182,6 +183,8 @@ class HandleMessageResponse(_message.Message):
     """The node that runs the person's turns, unless one has just come or gone; a ServingNode.id. It is a hint for where
     to send their next message: any node accepts it. Empty: unknown.
     """
+    trace_parent: _builtins.str
+    """The message's trace, in the form of W3C's `traceparent` header. Empty: it is not traced."""
     @_builtins.property
     def replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reply]:
         """INLINE: the replies for the person, in order. OUTBOX: empty."""
@@ -199,10 +202,11 @@ class HandleMessageResponse(_message.Message):
         replies: _abc.Iterable[Global___Reply] | None = ...,
         usage: Global___Usage | None = ...,
         node_id: _builtins.str = ...,
+        trace_parent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "node_id", b"node_id", "replies", b"replies", "status", b"status", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "node_id", b"node_id", "replies", b"replies", "status", b"status", "trace_parent", b"trace_parent", "turn_id", b"turn_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -245,6 +245,7 @@ class ReplyDelivery(_message.Message):
     LEASE_FOR_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
     HAS_NEXT_FIELD_NUMBER: _builtins.int
+    TRACE_PARENT_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The person's current id in this channel; resolved when the reply was leased."""
     address: _builtins.str
@@ -255,6 +256,8 @@ class ReplyDelivery(_message.Message):
     """Whether another reply to the person waits until this one is settled: acknowledge its last part without delay.
     Otherwise a channel may gather acknowledgements.
     """
+    trace_parent: _builtins.str
+    """The trace of the message that the reply answers, as HandleMessageResponse.trace_parent. Empty: it is not traced."""
     @_builtins.property
     def reply(self) -> _messages_pb2.Reply:
         """The content."""
@@ -279,10 +282,11 @@ class ReplyDelivery(_message.Message):
         lease_for: _duration_pb2.Duration | None = ...,
         split: Global___ReplySplit | None = ...,
         has_next: _builtins.bool = ...,
+        trace_parent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease_for", b"lease_for", "reply", b"reply", "split", b"split"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "has_next", b"has_next", "lease_for", b"lease_for", "lease_token", b"lease_token", "reply", b"reply", "split", b"split", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "has_next", b"has_next", "lease_for", b"lease_for", "lease_token", b"lease_token", "reply", b"reply", "split", b"split", "trace_parent", b"trace_parent", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
