@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
 CODE := kernel_service whatsapp_gateway serving emulators deploy protos/generate.py benchmarks checks tests
-LOCKS := requirements.txt requirements-dev.txt requirements-chart.txt requirements-supply.txt requirements-build.txt
+LOCKS := requirements.txt requirements-dev.txt requirements-traces.txt requirements-chart.txt requirements-supply.txt requirements-build.txt
 # One lock for every system and every Python that the project runs on.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
 	--python-version 3.11
@@ -63,6 +63,7 @@ lock: .venv/supply ## Choose the newest allowed versions for the requirements*.t
 	$(LOCK) --upgrade --output-file requirements.txt pyproject.toml
 	$(LOCK) --upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 	$(LOCK) --upgrade --no-deps --group chart --output-file requirements-chart.txt
+	$(LOCK) --upgrade --extra traces --constraint requirements.txt --output-file requirements-traces.txt pyproject.toml
 	$(LOCK) --upgrade --group supply --output-file requirements-supply.txt
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" \
 		| $(LOCK) --upgrade --output-file requirements-build.txt -

@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -126,11 +126,10 @@ async def serve(
         connections = Connections(composio, store.connections, store.sessions, settings.toolkits())
         connect = await _connect(settings, composio, connections, store, outbox, clock)
         openai = _openai(settings, stack, queues.model)
-        model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
         counters = TurnCounters()
         turns = TurnDependencies(
             store=store,
-            model=model,
+            model=OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort),
             transcription=Transcription(_transcripts(settings, openai), clock),
             toolbox=KernelToolbox(composio, connections, connect.connect_links, load_tools(settings.kernel_tools)),
             refused_tools=RefusedTools(clock, counters.refused_tools),
@@ -146,6 +145,7 @@ async def serve(
             asks_first=settings.approval_policy(),
             counters=counters,
         )
+        turns = await _traced(turns, settings, store, membership.me, stack)
         runner = TurnRunner(turns, debounce=settings.kernel_debounce_seconds)
         placement = Placement(membership, notices)
         kernels = KernelMap(
@@ -191,6 +191,7 @@ async def serve(
                 connect.connect_links,
                 room,
                 membership,
+                turns.traces,
                 clock,
             ),
             AdminServicer(
@@ -329,6 +330,27 @@ def _openai(settings: Settings, stack: AsyncExitStack, queue: FairQueue) -> Open
 def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscriptions:
     return OpenAITranscriptions(
         openai, settings.openai_transcribe_model, tokens_per_second=settings.kernel_tokens_per_audio_second
+    )
+
+
+async def _traced(
+    turns: TurnDependencies, settings: Settings, store: Store, me: str, stack: AsyncExitStack
+) -> TurnDependencies:
+    """The same, with traces if they are on. OpenTelemetry is imported here only."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return turns
+    from kernel_service.tracing.message_traces import MessageTraces  # noqa: PLC0415
+    from kernel_service.tracing.vendors import traced_model, traced_toolbox  # noqa: PLC0415
+    from serving.traces import Spans  # noqa: PLC0415
+
+    spans = Spans("kernel_service", me, settings.otel_exporter_otlp_endpoint)
+    stack.push_async_callback(asyncio.to_thread, spans.close)
+    secret = await store.keys.secret_for("traces")
+    return replace(
+        turns,
+        model=traced_model(turns.model, spans),
+        toolbox=traced_toolbox(turns.toolbox, spans),
+        traces=MessageTraces(spans, secret, settings.otel_traces_sampler_arg),
     )
 
 

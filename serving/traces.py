@@ -14,12 +14,13 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import RandomIdGenerator, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.util.types import AttributeValue
@@ -76,9 +77,7 @@ class Spans:
     ) -> Iterator[trace.Span]:
         """A span below `parent` around the block, with links to other traces."""
         links = [trace.Link(_context(each)) for each in beside]
-        with self._tracer.start_as_current_span(
-            name, _below(parent), links=links, attributes=attributes, record_exception=False, set_status_on_exception=False
-        ) as span, _failing(span):
+        with self._around(name, _below(parent), links, attributes) as span:
             yield span
 
     @contextmanager
@@ -87,22 +86,23 @@ class Spans:
         if not trace.get_current_span().is_recording():
             yield trace.INVALID_SPAN
             return
-        with self._tracer.start_as_current_span(
-            name, attributes=attributes, record_exception=False, set_status_on_exception=False
-        ) as span, _failing(span):
+        with self._around(name, None, [], attributes) as span:
             yield span
 
-
-@contextmanager
-def _failing(span: trace.Span) -> Iterator[None]:
-    """Name the kind of an exception. Its text may hold what a person said."""
-    try:
-        yield
-    except BaseException as error:
-        span.set_attribute("error.type", type(error).__name__)
-        if isinstance(error, Exception):
-            span.set_status(trace.StatusCode.ERROR)
-        raise
+    @contextmanager
+    def _around(
+        self, name: str, context: Context | None, links: Sequence[trace.Link], attributes: dict[str, AttributeValue]
+    ) -> Iterator[trace.Span]:
+        """It names only the kind of an exception: the text may hold what a person said."""
+        span = self._tracer.start_span(name, context, links=links, attributes=attributes)
+        with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+            try:
+                yield span
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__name__)
+                if isinstance(error, Exception):
+                    span.set_status(trace.StatusCode.ERROR)
+                raise
 
 
 def _exporter(endpoint: str) -> SpanExporter:

@@ -109,14 +109,16 @@ def duration(seconds: float) -> Duration:
     return given
 
 
-def handled(answer: Answer) -> messages_pb2.HandleMessageResponse:
+def handled(answer: Answer, *, home: str, trace_parent: str) -> messages_pb2.HandleMessageResponse:
+    """`home`: the node to which the person's next message best goes."""
     return messages_pb2.HandleMessageResponse(
         turn_id=answer.turn_id,
         status=_STATUSES[answer.status],
         duplicate=answer.duplicate,
         replies=[reply(each) for each in answer.replies],
         usage=usage(answer.usage),
-        node_id=answer.home,
+        node_id=home,
+        trace_parent=trace_parent,
     )
 
 

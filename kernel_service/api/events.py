@@ -8,7 +8,6 @@ from kernel.v1 import messages_pb2
 
 from kernel_service.api import converters
 from kernel_service.inbox.inbox import Durable
-from kernel_service.ports.messages import Answer
 from kernel_service.ports.progress import (
     ApprovalNeeded,
     ConnectNeeded,
@@ -23,7 +22,7 @@ from kernel_service.ports.progress import (
 
 
 def event(  # noqa: PLR0911 - one for each kind
-    told: Durable | Event | TextEvent | Answer,
+    told: Durable | Event | TextEvent,
 ) -> messages_pb2.StreamMessageResponse:
     respond = messages_pb2.StreamMessageResponse
     match told:
@@ -52,7 +51,5 @@ def event(  # noqa: PLR0911 - one for each kind
                     expires_at=converters.timestamp(expires_at),
                 )
             )
-        case Answer():
-            return respond(completed=converters.handled(told))
         case _:
             assert_never(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +20,7 @@ from kernel_service.outbox.outbox import LEASE_SECONDS
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.media import MediaWanted
+from kernel_service.ports.messages import Answer
 from kernel_service.ports.outbox import AckResult
 from kernel_service.ports.tools import Person
 from kernel_service.ports.typing import TypingItem
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
     from kernel_service.ports.cluster import Cluster
-    from kernel_service.ports.messages import Alias
+    from kernel_service.ports.messages import Alias, Message
     from kernel_service.ports.outbox import Lease
     from kernel_service.ports.people import PeopleStore
+    from kernel_service.ports.traces import Traces
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -58,8 +61,11 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         connect_links: ConnectLinks,
         room: ChannelAdmission,
         cluster: Cluster,
+        traces: Traces,
         clock: Callable[[], float],
     ) -> None:
+        self._cluster = cluster
+        self._traces = traces
         self._clock = clock
         self._inbox = inbox
         self._transfers = transfers
@@ -86,15 +92,26 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: messages_pb2.HandleMessageRequest, context: Context
     ) -> messages_pb2.HandleMessageResponse:
         check_user_id(request.user_id, caller.get())
-        return converters.handled(await self._inbox.handle(converters.message(request)))
+        message, began = converters.message(request), time.monotonic()
+        return self._handled(message, await self._inbox.handle(message), began)
 
     async def StreamMessage(
         self, request: messages_pb2.StreamMessageRequest, context: Context
     ) -> AsyncIterator[messages_pb2.StreamMessageResponse]:
         with within("message"):
             check_user_id(request.message.user_id, caller.get())
-            async for event in self._inbox.stream(converters.message(request.message)):
-                yield events.event(event)
+            message, began = converters.message(request.message), time.monotonic()
+            async for event in self._inbox.stream(message):
+                if isinstance(event, Answer):
+                    completed = self._handled(message, event, began)
+                    yield messages_pb2.StreamMessageResponse(completed=completed)
+                else:
+                    yield events.event(event)
+
+    def _handled(self, message: Message, answer: Answer, began: float) -> messages_pb2.HandleMessageResponse:
+        """The response to a call that came at `began`, by the monotonic clock."""
+        trace_parent = self._traces.handled(message, answer, time.monotonic() - began)
+        return converters.handled(answer, home=self._cluster.home_of(answer.person_id), trace_parent=trace_parent)
 
     def ServeChannel(
         self, request_iterator: AsyncIterator[channel_pb2.ServeChannelRequest], context: Context
@@ -111,11 +128,25 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             raise CallerError("FIELD_INVALID", "`kinds` must hold OUTBOX_ITEM_KIND_REPLY", field="kinds")
         transfers = self._transfers if outbox.wants_media(request.kinds) else None
         interval = outbox.typing_interval(request)
-        return _items(
+        return self._items(
+            channel,
             self._outbox.pull(
                 channel, list(request.addresses), credit, instance, transfers=transfers, typing_interval=interval
-            )
+            ),
         )
+
+    async def _items(
+        self, channel: str, leased: AsyncIterator[tuple[Lease | MediaWanted | TypingItem, float]]
+    ) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
+        async with aclosing(cast("AsyncGenerator[tuple[Lease | MediaWanted | TypingItem, float]]", leased)) as items:
+            async for item, seconds in items:
+                if isinstance(item, MediaWanted):
+                    yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(item))
+                elif isinstance(item, TypingItem):
+                    yield outbox_pb2.PullOutboxResponse(typing=outbox.typing(item))
+                else:
+                    trace_parent = self._traces.leased(item, channel, self._clock() - item.reply.created_at)
+                    yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(item, seconds, trace_parent))
 
     async def AckOutbox(self, request: outbox_pb2.AckOutboxRequest, context: Context) -> outbox_pb2.AckOutboxResponse:
         outbox.check_count(len(request.acknowledgements), "acknowledgements")
@@ -252,19 +283,6 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
                 "PERSON_NOT_FOUND", "no person has this user id; a weak id matches only a person without a strong one"
             )
         return person_id
-
-
-async def _items(
-    leased: AsyncIterator[tuple[Lease | MediaWanted | TypingItem, float]],
-) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
-    async with aclosing(cast("AsyncGenerator[tuple[Lease | MediaWanted | TypingItem, float]]", leased)) as items:
-        async for item, seconds in items:
-            if isinstance(item, MediaWanted):
-                yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(item))
-            elif isinstance(item, TypingItem):
-                yield outbox_pb2.PullOutboxResponse(typing=outbox.typing(item))
-            else:
-                yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(item, seconds))
 
 
 def _own_channel(channel: str) -> str:

@@ -80,7 +80,7 @@ def check_count(count: int, field: str) -> None:
         raise CallerError("FIELD_INVALID", f"`{field}` must hold 1 to {MOST}", field=field)
 
 
-def leased(lease: Lease, seconds: float) -> outbox_pb2.ReplyDelivery:
+def leased(lease: Lease, seconds: float, trace_parent: str) -> outbox_pb2.ReplyDelivery:
     """`seconds`: the remaining time of the lease."""
     return outbox_pb2.ReplyDelivery(
         reply=converters.reply(lease.reply),
@@ -90,6 +90,7 @@ def leased(lease: Lease, seconds: float) -> outbox_pb2.ReplyDelivery:
         lease_for=converters.duration(seconds),
         split=_split(lease) if lease.parts else None,
         has_next=lease.has_next,
+        trace_parent=trace_parent,
     )
 
 

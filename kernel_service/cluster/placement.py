@@ -51,13 +51,9 @@ class Placement:
     def me(self) -> str:
         return self._cluster.me
 
-    def home_of(self, person_id: str) -> str:
-        """The id of the node that should own the person."""
-        return self._cluster.home_of(person_id)
-
     def is_home(self, person_id: str) -> bool:
         """Whether this node should own the person."""
-        return self.home_of(person_id) == self.me
+        return self._cluster.home_of(person_id) == self.me
 
     # --- wakes --------------------------------------------------------------------------------------------------
 

@@ -80,8 +80,7 @@ class Inbox:
         """Accept a message from its channel; see HandleMessage in the contract."""
         accepted = await self._accept(message)
         if message.reply_mode is ReplyMode.OUTBOX:
-            home = self._placement.home_of(accepted.person_id)
-            return Answer(accepted.turn_id, accepted.status, accepted.duplicate, home=home)
+            return Answer(accepted.turn_id, accepted.status, accepted.duplicate, person_id=accepted.person_id)
         return await self._wait(accepted)
 
     async def stream(self, message: Message) -> AsyncIterator[Durable | Event | TextEvent | Answer]:
@@ -157,6 +156,5 @@ class Inbox:
             with self._waiters.waiting(accepted.seq) as ended:
                 answer = await self._store.answer_of(accepted.person_id, accepted.seq)
                 if answer.status in ENDED:
-                    home = self._placement.home_of(accepted.person_id)
-                    return replace(answer, duplicate=accepted.duplicate, home=home)
+                    return replace(answer, duplicate=accepted.duplicate, person_id=accepted.person_id)
                 await ended

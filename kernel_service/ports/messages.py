@@ -146,11 +146,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The HandleMessage answer for a message. `home`: the node to which the person's next message best goes."""
+    """The HandleMessage answer for a person's message."""
 
     turn_id: str
     status: MessageStatus
     duplicate: bool
     replies: tuple[StoredReply, ...] = ()
     usage: Usage = field(default_factory=Usage)
-    home: str = ""
+    person_id: str = ""

@@ -1,5 +1,6 @@
-"""The port of traces: one trace follows a message through gateway, nodes and vendors. They hold no content and no ids of
-channels.
+"""The port of traces: one trace follows a message through gateway, nodes and vendors.
+
+Spans hold no content, and no id of a channel.
 """
 
 from __future__ import annotations

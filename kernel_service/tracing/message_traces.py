@@ -1,4 +1,4 @@
-"""The traces of messages. Their ids are derived from the messages, so that nothing is stored and any node continues one.
+"""The traces of messages. Their ids are derived from the messages, so that any node continues one and none is stored.
 
 The derivation has a secret key: an id tells nothing about a message, a number or a person.
 """
@@ -32,7 +32,7 @@ class MessageTraces:
 
     def parent_of(self, person_id: str, channel: str, message_id: str) -> str:
         """The traceparent of a person's message; empty: it is not traced."""
-        named = "\0".join((person_id, channel, message_id)).encode()
+        named = f"{person_id}\0{channel}\0{message_id}".encode()
         digest = blake2b(named, key=self._secret, digest_size=_TRACE_BYTES + _SPAN_BYTES).digest()
         if int.from_bytes(digest[: _SHARED_BITS // 8]) >= self._traced_below:
             return ""

@@ -32,12 +32,14 @@ class _TracedModel:
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         with self._spans.within("model", model=self._model.origin) as span:
             answer = await self._model.answer(request, listener)
-            span.set_attributes({
-                "input_tokens": answer.usage.input_tokens,
-                "cached_input_tokens": answer.usage.cached_input_tokens,
-                "output_tokens": answer.usage.output_tokens,
-                "calls": len(answer.calls),
-            })
+            span.set_attributes(
+                {
+                    "input_tokens": answer.usage.input_tokens,
+                    "cached_input_tokens": answer.usage.cached_input_tokens,
+                    "output_tokens": answer.usage.output_tokens,
+                    "calls": len(answer.calls),
+                }
+            )
             return answer
 
 

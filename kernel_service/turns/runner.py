@@ -78,7 +78,8 @@ class TurnRunner:
 
     async def _execute(self, kernel: Kernel, turn: Turn) -> float | None:
         try:
-            due = await turn_execution(self._dependencies, kernel, turn).run()
+            with self._dependencies.traces.turn(turn):
+                due = await turn_execution(self._dependencies, kernel, turn).run()
         except BaseException:
             kernel.foresight = None
             raise

@@ -17,15 +17,14 @@ from tests.unit.test_settings_documented import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOCKS = [
-    *("requirements.txt", "requirements-dev.txt"),
-    *("requirements-chart.txt", "requirements-supply.txt", "requirements-build.txt"),
-]
+LOCKS = [f"requirements{end}.txt" for end in ("", "-dev", "-traces", "-chart", "-supply", "-build")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WANTED = {
     "requirements.txt": PROJECT["project"]["dependencies"],
     "requirements-dev.txt": PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"],
     "requirements-chart.txt": PROJECT["dependency-groups"]["chart"],
+    "requirements-traces.txt": PROJECT["project"]["dependencies"]
+    + PROJECT["project"]["optional-dependencies"]["traces"],
     "requirements-supply.txt": PROJECT["dependency-groups"]["supply"],
     "requirements-build.txt": PROJECT["build-system"]["requires"],
 }

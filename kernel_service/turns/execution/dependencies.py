@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kernel_service.approvals.policy import ApprovalPolicy
+from kernel_service.ports.traces import NoTraces
 from kernel_service.turns.counters import TurnCounters
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.progress import Progress
     from kernel_service.ports.resuming import Codes
     from kernel_service.ports.tools import Toolbox
+    from kernel_service.ports.traces import Traces
     from kernel_service.ports.turns import Turn, TurnStores
     from kernel_service.ports.typing import TypingStatus
     from kernel_service.turns.calls.refused_tools import RefusedTools
@@ -47,3 +49,4 @@ class TurnDependencies:
     before_effect: Callable[[], None] = lambda: None
     asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     counters: TurnCounters = field(default_factory=TurnCounters)
+    traces: Traces = field(default_factory=NoTraces)
