@@ -3,12 +3,14 @@
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
+# --build-arg LOCK=requirements-traces.txt adds OpenTelemetry (docs/observability.md).
+ARG LOCK=requirements.txt
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1
-COPY requirements.txt requirements-build.txt ./
+COPY ${LOCK} requirements-build.txt ./
 # All wheels are built here, from the locks; the build tools stay out of the final image.
 RUN pip install --require-hashes -r requirements-build.txt \
-    && pip wheel --no-build-isolation --require-hashes --no-deps --wheel-dir /dist -r requirements.txt
+    && pip wheel --no-build-isolation --require-hashes --no-deps --wheel-dir /dist -r ${LOCK}
 COPY pyproject.toml README.md ./
 COPY protos/gen protos/gen
 COPY kernel_service kernel_service

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service import insecure
@@ -22,7 +22,7 @@ from kernel_service.storage.sealing.ciphers import parse_keys
 from serving.listening import Address
 from serving.pem_files import check_authority, check_pair, check_readable
 from serving.setting_problems import what_to_do
-from serving.traces_setting import check_traces
+from serving.traces_setting import checked_traces
 from serving.weak_secrets import SHORTEST
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     composio_base_url: str = "https://backend.composio.dev"
     composio_webhook_secret: SecretStr = SecretStr("")
     composio_verifier: bool = False
-    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(checked_traces)] = ""
     otel_traces_sampler_arg: float = Field(1, ge=0, le=1)
 
     @field_validator("*")
@@ -182,12 +182,6 @@ class Settings(BaseSettings):
         if not _is_http(value.strip()):
             raise ValueError("must be an http or https address, as https://vendor.example.com/v1")
         return value.strip()
-
-    @field_validator("otel_exporter_otlp_endpoint")
-    @classmethod
-    def _is_collector(cls, value: str) -> str:
-        check_traces(value)
-        return value
 
     @field_validator("composio_webhook_secret")
     @classmethod

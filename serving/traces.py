@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.util.types import AttributeValue
 
+EXPORT_SECONDS: Final = 1.0
+"""How long the export of a batch may take, also at the end of the process. Later spans are dropped."""
 _NONE: Final = (0, 0)
 _root_ids: ContextVar[tuple[int, int]] = ContextVar("root_ids", default=_NONE)
 """The trace id and the span id of the root span that is being created."""
@@ -51,7 +53,7 @@ class Spans:
         self._tracer = self._provider.get_tracer("kernel-per-person")
 
     def close(self) -> None:
-        """Send what is left. It blocks, for some seconds if the endpoint does not answer."""
+        """Send what is left. It blocks, at most about `EXPORT_SECONDS`."""
         self._provider.shutdown()
 
     def root(self, parent: str, name: str, lasted: float, **attributes: AttributeValue) -> None:
@@ -106,7 +108,7 @@ class Spans:
 
 
 def _exporter(endpoint: str) -> SpanExporter:
-    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https:"))
+    return OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https:"), timeout=EXPORT_SECONDS)
 
 
 def _ids(parent: str) -> tuple[int, int]:

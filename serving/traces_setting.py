@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 
-def check_traces(endpoint: str) -> None:
+def checked_traces(endpoint: str) -> str:
     """Raises a ValueError whose text follows the setting's name. Empty: traces are off."""
     if not endpoint:
-        return
+        return ""
     try:
         parts = urlsplit(endpoint)
         is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port is not None
@@ -19,3 +19,4 @@ def check_traces(endpoint: str) -> None:
         raise ValueError("must be the address of a collector that takes OTLP over gRPC, as http://localhost:4317")
     if find_spec("opentelemetry") is None:
         raise ValueError("needs OpenTelemetry: install requirements-traces.txt, or leave it empty")
+    return endpoint

@@ -1,5 +1,6 @@
 """Builds the gateway once, from its settings, and starts and ends its background tasks."""
 
+import asyncio
 import logging
 import os
 import secrets
@@ -36,6 +37,7 @@ from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.templates import WindowTemplates
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
+from whatsapp_gateway.traces import traces
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,9 @@ async def build_app(
     """The complete gateway as an aiohttp application; await it in the loop that will run it."""
     metrics, proxies = Metrics(), Proxies(os.environ)
     address = KernelAddress(settings.kernel_address, settings.kernel_tls_ca, settings.kernel_allow_insecure)
-    kernel = KernelClient(address, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
+    instance_id = _instance_id()
+    tracing, spans = traces(settings.otel_exporter_otlp_endpoint, instance_id)
+    kernel = KernelClient(address, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url, tracing)
     connector = aiohttp.TCPConnector(limit=0, resolver=PublicResolver(settings.whatsapp_api_base_url))
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
@@ -66,7 +70,6 @@ async def build_app(
     )
     proxies.log_proxy_of(URL(settings.whatsapp_api_base_url))
     typing = TypingIndicator(graph, metrics)
-    instance_id = _instance_id()
     templates = WindowTemplates(graph, kernel, metrics, settings.template, instance_id, time.monotonic)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
@@ -86,7 +89,9 @@ async def build_app(
     )
     acks = AckQueue(kernel, metrics, now)
     files = FileSender(graph, kernel, metrics)
-    sending = ReplySender(graph, files, acks, metrics, now=now, part_backoff=part_backoff, templates=templates)
+    sending = ReplySender(
+        graph, files, acks, metrics, now=now, part_backoff=part_backoff, templates=templates, traces=tracing
+    )
     graph_media = GraphMedia(
         session,
         settings.whatsapp_api_base_url,
@@ -108,6 +113,8 @@ async def build_app(
         await templates.close()
         await session.close()
         await kernel.close()
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
 
     app = public_app(client_max_size=LARGEST_BODY)
     app.cleanup_ctx.append(running)

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from serving.listening import Address
 from serving.pem_files import check_authority
 from serving.setting_problems import what_to_do
+from serving.traces_setting import checked_traces
 from whatsapp_gateway import insecure
 from whatsapp_gateway.outbound.templates import Template
 
@@ -93,6 +94,9 @@ class Settings(BaseSettings):
         Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?$")] | None
     ) = None
     """`name:language`; sent to people whose 24-hour window is closed while a reply waits for them."""
+
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(checked_traces)] = ""
+    """The collector of traces; empty: none."""
 
     @field_validator("kernel_address")
     @classmethod

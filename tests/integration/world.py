@@ -136,6 +136,7 @@ class World:
             whatsapp_api_base_url=f"{self.emulators.url}/graph",
             whatsapp_chat_url=f"{self.emulators.url}/wa.me",
             whatsapp_messages_per_second=0,  # the emulated WhatsApp is in no hurry to refuse, and the tests are
+            otel_exporter_otlp_endpoint=self._settings.get("otel_exporter_otlp_endpoint", ""),
         )
         runner = web.AppRunner(await build_app(settings, accept_seconds=self.accept_seconds), access_log=None)
         await runner.setup()

@@ -25,6 +25,7 @@ from whatsapp_gateway.kernel.streams import Streams
 from whatsapp_gateway.model import updates as say
 from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, MediaWanted, Typing
 from whatsapp_gateway.model.updates import LinkResult
+from whatsapp_gateway.traces import Traces
 
 CHANNEL: Final = "whatsapp"
 MOST_AT_ONCE: Final = 1000
@@ -46,7 +47,15 @@ class KernelClient:
     WhatsApp chats. Create it inside the running loop.
     """
 
-    def __init__(self, address: KernelAddress, token: str, now: Callable[[], float], chat_url: str = "") -> None:
+    def __init__(
+        self,
+        address: KernelAddress,
+        token: str,
+        now: Callable[[], float],
+        chat_url: str = "",
+        traces: Traces | None = None,
+    ) -> None:
+        self._traces = traces or Traces()
         self.door = Route(address.open(), "KERNEL_ADDRESS")
         """The way through KERNEL_ADDRESS."""
         self.door_node = ""
@@ -72,7 +81,9 @@ class KernelClient:
         """Submit a message; it is durable after the return. Returns whether it was durable before."""
         request = message_request(message, self._chat_url)
         user_id = message.sender.user_id
+        began = self._now()
         answer = await self._call("handle_message", request, timeout, node_id=self._streams.node_of(user_id))
+        self._traces.accepted(answer.trace_parent, self._now() - began)
         self._streams.remember(user_id, answer.node_id)
         return bool(answer.duplicate)
 

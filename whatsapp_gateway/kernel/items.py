@@ -43,6 +43,7 @@ def _delivery(leased: outbox_pb2.ReplyDelivery, now: float, node_id: str) -> Del
         split_version=leased.split.version,
         has_next=leased.has_next,
         node_id=node_id,
+        trace_parent=leased.trace_parent,
     )
 
 

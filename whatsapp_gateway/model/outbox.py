@@ -58,7 +58,8 @@ class Delivery:
 
     lease_ends: seconds of this process's own monotonic clock. is_live: whether a send may still begin, false once the
     stream that brought the lease ends. parts, split_version: as first acknowledged; 0 and empty: not yet. A reply that
-    has_next is waited for by another one to the person. node_id: the node that leased it; empty: unknown.
+    has_next is waited for by another one to the person. node_id: the node that leased it; empty: unknown. trace_parent:
+    the trace of the message that it answers; empty: none.
     """
 
     reply: Reply
@@ -71,6 +72,7 @@ class Delivery:
     split_version: str = ""
     has_next: bool = False
     node_id: str = ""
+    trace_parent: str = ""
     is_live: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 

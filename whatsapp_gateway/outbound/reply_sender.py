@@ -16,6 +16,7 @@ from whatsapp_gateway.outbound.file_sender import FileSender
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.rendering import RULES, Body, file_in, recipient, render
 from whatsapp_gateway.outbound.templates import WindowTemplates
+from whatsapp_gateway.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class ReplySender:
         now: Callable[[], float],
         part_backoff: PartBackoff,
         templates: WindowTemplates | None = None,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces or Traces()
         self._graph = graph
         self._files = files
         self._acks = acks
@@ -86,7 +89,8 @@ class ReplySender:
                 logger.warning("lease of reply %s expired before part %d was sent", delivery.reply.id, part)
                 return
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
-            result = await self._send(delivery, body | callback)
+            with self._traces.sending(delivery.trace_parent, part):
+                result = await self._send(delivery, body | callback)
             self._acks.put(self._ack(delivery, part, len(bodies), version, result))
             if not isinstance(result, Sent):
                 return
