@@ -11,6 +11,7 @@ from kernel_service.people.linking import (
     older_first,
 )
 from kernel_service.ports.people import Linked, LinkOutcome
+from kernel_service.storage.engine.one_at_a_time import Units, one_at_a_time
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.merging import linking, merging
 from kernel_service.storage.schema.people import kept_apart
@@ -32,6 +33,7 @@ class SqlMerging(SqlPort):
 
     async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
         def unit(tx: Tx) -> Linked:
+            one_at_a_time(tx, Units.IDENTITIES)
             changes, done = [(previous, current)], []
             for before, after in changes:
                 done.append(linking.follow(tx, before, after, now, self._weak_ids))
@@ -39,11 +41,12 @@ class SqlMerging(SqlPort):
                     changes += [(after, newer) for newer in linking.take_awaiting(tx, after)]
             return replace(done[0], then=tuple(done[1:]))
 
-        # Serialised, so that the order of two changes is well defined.
+        # One at a time, so that the order of two changes is well defined.
         return await self._engine.write(unit, "links")
 
     @writes(in_order_of="one_id")
     def merge(self, tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
+        one_at_a_time(tx, Units.IDENTITIES)
         people = merging.standings(tx, (one_id, other_id))
         if len(people) == 1:
             return Linked(LinkOutcome.MERGED, people[0].person_id, news=False)

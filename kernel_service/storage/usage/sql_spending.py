@@ -7,12 +7,13 @@ import zlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from kernel_service.errors import Busy
 from kernel_service.ports.admin import DayUsage, ToolUsage
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.spending import BudgetSpentError
+from kernel_service.storage.engine.one_at_a_time import Units, one_at_a_time
 from kernel_service.storage.engine.units import SqlPort, reads
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.usage import token_reservation, tool_usage, usage, usage_of_all
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 RETRY_SECONDS: Final = 1.0
-_LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, :number)")
-_SPACE: Final = 0x62756467
-_SPACE_OF_PEOPLE: Final = 0x62756468
-"""They distinguish these locks from others in the database. People of the same hash wait for each other."""
 _RESERVE = insert(token_reservation)
 # A person has one request in progress at a time, so earlier reservations are obsolete.
 _LEFT_BEHIND = (
@@ -50,9 +47,9 @@ class SqlSpending(SqlPort):
     ) -> str:
         def unit(tx: Tx) -> str:
             if budgets.all_people:
-                _one_at_a_time(tx, _SPACE, day_of(now))
+                one_at_a_time(tx, Units.BUDGET_OF_ALL, day_of(now))
             else:
-                _one_at_a_time(tx, _SPACE_OF_PEOPLE, zlib.crc32(person_id.encode()) - 2**31)
+                one_at_a_time(tx, Units.BUDGET_OF_PERSON, zlib.crc32(person_id.encode()) - 2**31)
             tx.execute(_LEFT_BEHIND, {"person": person_id, "now": now})
             if not anyway:
                 _check(tx, person_id, estimate, budgets, now)
@@ -76,15 +73,6 @@ class SqlSpending(SqlPort):
         # otherwise there were only replies
         spent = {row.day: Usage(*map(int, row[1:])) for row in sums if any(row[1:])}
         return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
-
-
-def _one_at_a_time(tx: Tx, space: int, number: int) -> None:
-    """Serialise checks of the same budget, so that each sees all earlier reservations, of other nodes too.
-
-    SQLite has one writer.
-    """
-    if tx.connection.dialect.name == "postgresql":
-        tx.execute(_LOCK, {"space": space, "number": number})
 
 
 def _check(tx: Tx, person_id: str, estimate: Estimate, budgets: Budgets, now: float) -> None:
