@@ -29,8 +29,6 @@ class NoticeKind(StrEnum):
     """Stored keys have changed: nothing opened before may be used."""
     REST = "rest"
     """A vendor's queue, and in `numbers` for how many seconds it takes no request."""
-    EVICT = "evict"
-    """A person's id: release their kernel if it is idle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kernel.v1 import admin_pb2, messages_pb2
 
 from tests.crash.databases import postgres_server
-from tests.integration.cluster import cluster
+from tests.integration.cluster import ADMIN_TOKEN, INLINE_TOKEN, cluster
+from tests.integration.world import bearer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -28,6 +30,8 @@ MANY: Final = 12
 NODES: Final = 3
 HOUR: Final = 3600.0
 SERVICE: Final = "kernel.v1.KernelService"
+OPERATOR: Final = bearer(ADMIN_TOKEN)
+TELEGRAM: Final = bearer(INLINE_TOKEN)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +85,47 @@ async def all_listen(running: Cluster) -> None:
 async def judged(running: Cluster, people: list[Person]) -> None:
     verdict = await running.verdict(*people)
     assert (verdict.faults, dict(verdict.residue)) == ([], {})
+
+
+async def test_operators_ask_any_node(running: Cluster, people: list[Person]) -> None:
+    listed = [await kernels(running, node) for node in range(NODES)]
+    assert len(listed[0].kernels) == listed[0].total == len(people)
+    assert [list(each.kernels) for each in listed[1:]] == [list(listed[0].kernels)] * 2
+    for number, kernel in enumerate(listed[0].kernels):
+        person = admin_pb2.PersonRef(person_id=kernel.person_id)
+        request = admin_pb2.EvictKernelRequest(person=person)
+        await running.admins[number % NODES].EvictKernel(request, metadata=OPERATOR, timeout=SECONDS)
+    assert (await kernels(running, 0)).total == 0
+    await running.ask(people)
+    await running.kill(1)
+    left = await kernels(running, 0)
+    [gone] = left.unanswered_nodes
+    assert 0 < left.total < len(people)
+    assert gone not in {kernel.node_id for kernel in left.kernels}
+
+
+@pytest.mark.usefixtures("people")
+async def test_each_node_names_the_owner_of_a_person_who_writes(running: Cluster) -> None:
+    named = set()
+    for node in range(NODES):
+        message = messages_pb2.HandleMessageRequest(
+            user_id="telegram:1", message_id=f"m-{node}", payload=messages_pb2.Payload(text="hello")
+        )
+        answer = await running.stubs[node].HandleMessage(message, metadata=TELEGRAM, timeout=SECONDS)
+        named.add(answer.node_id)
+    person = admin_pb2.GetKernelRequest(person=admin_pb2.PersonRef(user_id="telegram:1"))
+    found = [await admin.GetKernel(person, metadata=OPERATOR, timeout=SECONDS) for admin in running.admins[:NODES]]
+    assert named == {each.kernel.node_id for each in found}
+    assert all(each.kernel.resident for each in found)
+
+
+async def kernels(running: Cluster, node: int) -> admin_pb2.ListKernelsResponse:
+    """The kernels of all nodes, as one of them lists them."""
+    request = admin_pb2.ListKernelsRequest()
+    listed: admin_pb2.ListKernelsResponse = await running.admins[node].ListKernels(
+        request, metadata=OPERATOR, timeout=SECONDS
+    )
+    return listed
 
 
 async def test_a_node_is_killed_in_the_middle_of_turns(running: Cluster, people: list[Person]) -> None:
