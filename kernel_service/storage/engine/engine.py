@@ -152,6 +152,10 @@ class Engine(Protocol):
         """As `write`, in a separate short transaction with low priority: for large values that are not urgent."""
         ...
 
+    async def write_alone(self, unit: Callable[[Tx], T]) -> T:
+        """As `write`, in a separate transaction that waits for no other unit of this process: for a heartbeat."""
+        ...
+
     async def read(self, unit: Callable[[Tx], T]) -> T: ...
 
     async def vacuum(self) -> str:

@@ -68,9 +68,15 @@ _FROZEN = "2s"
 _SETTINGS = {
     "lock_timeout": f"{LOCK_MS}ms",
     "idle_in_transaction_session_timeout": _FROZEN,
-    # The statements each see what is committed by then, whatever the server's default is.
+    # Whatever the server's defaults are, a commit is on disk, and statements each see what is committed by then.
+    "synchronous_commit": "on",
     "default_transaction_isolation": "read committed",
 }
+_MULTIPLEXED = (
+    f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN}'; SET LOCAL synchronous_commit = on;"
+    " SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+)
+"""The same for one transaction, if its session keeps no settings."""
 
 # In one round trip. The values are numbers and an id of ours.
 _BEGIN = (
@@ -157,7 +163,7 @@ class PostgresEngine:
         self._digests = digests
         self._loop = asyncio.get_running_loop()
         self._reading, writing = OutageLog("read the database"), OutageLog("write to the database")
-        settings = f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN}'; " if multiplexed else ""
+        settings = _MULTIPLEXED if multiplexed else ""
         self._writers = [Writer(database, self._tx, writing, settings) for _ in range(_writers_of(database))]
         self._apart = asyncio.Semaphore(APART)
         self._closed = False
@@ -179,6 +185,11 @@ class PostgresEngine:
             raise StoreUnavailable
         async with self._apart:
             return await self._run(self._database, unit)
+
+    async def write_alone(self, unit: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable
+        return await self._run(self._database, unit)
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
         # After a restart of the server every idle connection is dead. Each reader notices this when it uses one.

@@ -241,6 +241,9 @@ class SqliteEngine:
         self._works.put(_Signal.LOOK)
         return await future
 
+    async def write_alone(self, unit: Callable[[Tx], T]) -> T:
+        return await self.write(unit)  # each unit waits for the one writer
+
     async def vacuum(self) -> str:
         if self._closed:
             raise StoreUnavailable

@@ -85,6 +85,15 @@ def writes_apart(unit: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatena
     return _named_as(unit, run)
 
 
+def writes_alone(unit: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """As `writes`, in a separate transaction that waits for no other unit of this process: for a heartbeat."""
+
+    async def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._engine.write_alone(lambda tx: unit(self, tx, *args, **kwargs))
+
+    return _named_as(unit, run)
+
+
 def _argument(unit: Callable[..., Any], path: str) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
     """A function that takes the key from a call's arguments. Raises `ValueError` at import if there is no such
     argument.

@@ -8,7 +8,7 @@ from sqlalchemy import and_, bindparam, case, delete, exists, insert, select, tr
 
 from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Beat, Node
 from kernel_service.storable import from_json, to_json
-from kernel_service.storage.engine.units import SqlPort, writes
+from kernel_service.storage.engine.units import SqlPort, writes, writes_alone
 from kernel_service.storage.nodes import schema_guard
 from kernel_service.storage.schema.service import node
 from kernel_service.storage.schema.times import DatabaseTime
@@ -63,7 +63,7 @@ class SqlNodes(SqlPort):
         tx.execute(_ADD, {"id": joining.id, "address": joining.address, "schema": joining.schema, "channels": "[]"})
         return _beat(tx, buried)
 
-    @writes()
+    @writes_alone  # other units may wait for locks for longer than a node without a heartbeat lives
     def beat(self, tx: Tx, node_id: str, channels: Sequence[str]) -> Beat | None:
         buried = list(tx.execute(_BURY, {"me": node_id}).scalars())
         attended = to_json(sorted(set(channels))).decode()

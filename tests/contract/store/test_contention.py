@@ -14,7 +14,9 @@ import pytest
 from sqlalchemy import bindparam, insert, select, text, update
 
 from kernel_service.errors import StoreUnavailable
+from kernel_service.ports.nodes import Node
 from kernel_service.storage.engine import postgres
+from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.people import chat
 from tests.contract.store.conftest import keys
@@ -151,6 +153,23 @@ async def test_a_process_that_is_frozen_in_a_transaction_loses_its_locks(
     await frozen.engine.write(unit)
     await frozen.close()
     assert await link(store, "r1") == "run 2"
+
+
+async def test_a_heartbeat_waits_for_no_other_unit(
+    store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgres._SETTINGS, "lock_timeout", "1h")
+    waiting = await open_store(postgres_url, keys("test"), pool=2)
+    await waiting.nodes.join(Node("k_1", "", SCHEMA_NUMBER), alone=False)
+    async with another_process(postgres_url) as holder:
+        await holder.fetch(_HOLD, "r1")
+        blocked = asyncio.ensure_future(waiting.engine.write(note("a", "r1")))
+        await until_it_waits(store)
+        assert await waiting.nodes.beat("k_1", []) is not None
+        assert not blocked.done()
+        await holder.execute("COMMIT")
+    await blocked
+    await waiting.close()
 
 
 _WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")

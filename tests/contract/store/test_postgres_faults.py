@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.storage.engine import postgres as engine
@@ -14,9 +15,12 @@ from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from tests.contract.store.conftest import command, keys
 from tests.contract.store.owner import say
+from tests.postgres_servers import bouncer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from kernel_service.storage.engine.engine import Tx
 
 
 @pytest.fixture
@@ -56,6 +60,24 @@ async def test_too_few_connections_for_the_pool(postgres_url: str, visitor: str)
         await store.close()
     finally:
         await command(postgres_url, f"DROP OWNED BY {visitor}")
+
+
+@pytest.mark.parametrize("mode", ["", "transaction"])
+async def test_the_servers_defaults_do_not_weaken_a_commit(
+    postgres: Callable[[str], str], postgres_url: str, mode: str
+) -> None:
+    name = postgres_url.partition("?")[0].rpartition("/")[2]
+    for weaker in ("synchronous_commit = off", "default_transaction_isolation = serializable"):
+        await command(postgres("postgres"), f"ALTER DATABASE {name} SET {weaker}")
+
+    def settings(tx: Tx) -> list[Any]:
+        names = ("synchronous_commit", "transaction_isolation", "idle_in_transaction_session_timeout", "lock_timeout")
+        return [tx.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one() for name in names]
+
+    with bouncer(postgres_url, mode) if mode else contextlib.nullcontext() as running:
+        store = await open_store(running.url if running else postgres_url, keys("test"), pool=2)
+        assert await store.engine.write(settings) == ["on", "read committed", "2s", "100ms"]
+        await store.close()
 
 
 async def test_a_read_only_server_is_reported_at_start(postgres: Callable[[str], str], postgres_url: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.storage.engine.units import SqlPort, reads, writes, writes_apart, writes_behind
+from kernel_service.storage.engine.units import SqlPort, reads, writes, writes_alone, writes_apart, writes_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,9 @@ class Engine:
 
     async def write_apart(self, unit: Callable[[Tx], Any]) -> Any:
         return self._run(unit, "write_apart", "")
+
+    async def write_alone(self, unit: Callable[[Tx], Any]) -> Any:
+        return self._run(unit, "write_alone", "")
 
     def write_behind(self, unit: Callable[[Tx], Any], person_id: str = "") -> None:
         self.noted.append(self._run(unit, "write_behind", person_id))
@@ -70,6 +73,10 @@ class SqlBalls(SqlPort):
     def mark(self, tx: Tx, ball: Ball, *, deep: bool = False) -> list[Any]:
         """A note."""
         return [tx, ball, deep]
+
+    @writes_alone
+    def bounce(self, tx: Tx, times: int) -> list[Any]:
+        return [tx, times]
 
     @writes_apart
     def paint(self, tx: Tx, color: str) -> list[Any]:
@@ -113,6 +120,11 @@ async def test_a_write_is_ordered_by_an_attribute_of_an_argument(balls: SqlBalls
 async def test_a_write_apart_runs_apart(balls: SqlBalls, engine: Engine) -> None:
     assert await balls.paint("blue") == [TX, "blue"]
     assert engine.handed == [("write_apart", "")]
+
+
+async def test_a_write_alone_runs_alone(balls: SqlBalls, engine: Engine) -> None:
+    assert await balls.bounce(3) == [TX, 3]
+    assert engine.handed == [("write_alone", "")]
 
 
 async def test_a_write_behind_is_a_plain_call_in_the_same_order(balls: SqlBalls, engine: Engine) -> None:
