@@ -68,7 +68,7 @@ _FROZEN = "2s"
 _SETTINGS = {
     "lock_timeout": f"{LOCK_MS}ms",
     "idle_in_transaction_session_timeout": _FROZEN,
-    # Whatever the server's defaults are, a commit is on disk, and statements each see what is committed by then.
+    # A commit is on disk, and each statement sees what is committed by then, also with other defaults of the server.
     "synchronous_commit": "on",
     "default_transaction_isolation": "read committed",
 }
