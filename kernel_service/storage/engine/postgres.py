@@ -166,6 +166,7 @@ class PostgresEngine:
         settings = _MULTIPLEXED if multiplexed else ""
         self._writers = [Writer(database, self._tx, writing, settings) for _ in range(_writers_of(database))]
         self._apart = asyncio.Semaphore(APART)
+        self._alone: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
@@ -189,7 +190,16 @@ class PostgresEngine:
     async def write_alone(self, unit: Callable[[Tx], T]) -> T:
         if self._closed:
             raise StoreUnavailable
-        return await self._run(self._database, unit)
+        running = asyncio.create_task(self._run(self._database, unit), name="store-alone")
+        self._alone.add(running)
+        running.add_done_callback(self._ended)
+        # A caller that gives up does not wait for the end of the transaction, which a silent network may delay.
+        return await asyncio.shield(running)
+
+    def _ended(self, running: asyncio.Task[Any]) -> None:
+        self._alone.discard(running)
+        if not running.cancelled():
+            running.exception()  # the caller, if it is still there, has it too
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
         # After a restart of the server every idle connection is dead. Each reader notices this when it uses one.
@@ -225,6 +235,7 @@ class PostgresEngine:
             return
         self._closed = True
         await asyncio.gather(*(writer.close() for writer in self._writers))
+        await asyncio.gather(*self._alone, return_exceptions=True)
         await self._database.dispose()
         if self._notices is not None:
             await self._notices.close()

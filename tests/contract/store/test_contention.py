@@ -20,6 +20,7 @@ from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.people import chat
 from tests.contract.store.conftest import keys
+from tests.line import line_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -170,6 +171,20 @@ async def test_a_heartbeat_waits_for_no_other_unit(
         await holder.execute("COMMIT")
     await blocked
     await waiting.close()
+
+
+async def test_who_gives_up_a_heartbeat_does_not_wait_for_the_network(postgres_url: str) -> None:
+    async with line_to(postgres_url) as (line, url):
+        store = await open_store(url, keys("test"), pool=2)
+        await store.nodes.join(Node("k_1", "", SCHEMA_NUMBER), alone=False)
+        line.go_silent()
+        beat = asyncio.ensure_future(store.nodes.beat("k_1", []))
+        await asyncio.wait([beat], timeout=0.05)
+        beat.cancel()
+        done, _ = await asyncio.wait([beat], timeout=1)
+        line.speak()
+        assert done
+        await store.close()
 
 
 _WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
