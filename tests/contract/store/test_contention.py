@@ -173,7 +173,7 @@ async def test_a_heartbeat_waits_for_no_other_unit(
     await waiting.close()
 
 
-async def test_who_gives_up_a_heartbeat_does_not_wait_for_the_network(postgres_url: str) -> None:
+async def test_a_heartbeat_that_is_given_up_does_not_wait_for_the_network(postgres_url: str) -> None:
     async with line_to(postgres_url) as (line, url):
         store = await open_store(url, keys("test"), pool=2)
         await store.nodes.join(Node("k_1", "", SCHEMA_NUMBER), alone=False)
