@@ -225,7 +225,7 @@ class Outbox:
                 leases = await self._lease_from_store(stream, room)
             if leases is None:
                 stream.end()
-                self._look(stream.channel)  # the streams of other instances
+                self.ready(stream.channel)  # for the streams of other instances
                 return
             stream.take(leases)
             if len(leases) < room:
@@ -296,7 +296,7 @@ class Outbox:
         for stream in self._of(channel):
             if stream.puller.instance == instance:
                 stream.end()  # its end may not be noticed here yet: it must not lease again after this
-        released = await self._store.release_leases(channel, instance, in_hand, now=self._clock())
+        released = await self._store.release_leases(channel, instance, in_hand)
         self._look(channel)
         self._others.tell(channel, Ready.REPLIES)  # also to a stream of the instance, which ends when it polls
         return released

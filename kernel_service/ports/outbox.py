@@ -199,7 +199,7 @@ class OutboxStore(Protocol):
         """As `release`, for the lease under an offer whose transaction, of this person, may be committed."""
         ...
 
-    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str], *, now: float) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """Make the leases of an instance pending again, except those it is processing. Returns how many.
 
         Leases that are in progress when this is called, at any node, are made before it or not at all. The streams of

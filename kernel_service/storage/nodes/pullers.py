@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import BigInteger, bindparam, exists, select, text
+from sqlalchemy import BigInteger, bindparam, exists, select, text, update
 
 from kernel_service.storage.schema.service import puller
 
@@ -20,9 +20,10 @@ _OPEN = text(
     "INSERT INTO puller (channel, instance, generation, changed_at) VALUES (:channel, :instance, 0, :now)"
     " ON CONFLICT (channel, instance) DO UPDATE SET changed_at = excluded.changed_at RETURNING generation"
 )
-_RELEASE = text(
-    "INSERT INTO puller (channel, instance, generation, changed_at) VALUES (:channel, :instance, 1, :now)"
-    " ON CONFLICT (channel, instance) DO UPDATE SET generation = puller.generation + 1"
+_RELEASE = (
+    update(puller)
+    .where(puller.c.channel == bindparam("of"), puller.c.instance == bindparam("by"))
+    .values(generation=puller.c.generation + 1)
 )
 _CURRENT = (
     select(puller.c.generation)
@@ -42,9 +43,9 @@ def open_puller(tx: Tx, channel: str, instance: str, now: float) -> int:
     return cast("int", tx.execute(_OPEN, opened).scalar_one())
 
 
-def release(tx: Tx, channel: str, instance: str, now: float) -> None:
-    """The open streams of the instance lease nothing further."""
-    tx.execute(_RELEASE, {"channel": channel, "instance": instance, "now": now})
+def release(tx: Tx, channel: str, instance: str) -> None:
+    """The open streams of the instance lease nothing further. An instance without a row never opened one."""
+    tx.execute(_RELEASE, {"of": channel, "by": instance})
 
 
 def named(given: Puller) -> dict[str, Any]:

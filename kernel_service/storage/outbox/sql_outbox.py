@@ -197,8 +197,8 @@ class SqlOutbox(SqlPort):
         tx.execute(_RELEASE_OFFERED, {"lease": token})
 
     @writes(in_order_of="channel")
-    def release_leases(self, tx: Tx, channel: str, instance: str, in_hand: Sequence[str], *, now: float) -> int:
-        pullers.release(tx, channel, instance, now)
+    def release_leases(self, tx: Tx, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+        pullers.release(tx, channel, instance)
         theirs = {"of": channel, "theirs": f"{prefix_of(instance)}%", "in_hand": list(in_hand)}
         return tx.execute(_RELEASE_OF_INSTANCE, theirs).rowcount
 

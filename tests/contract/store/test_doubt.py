@@ -237,7 +237,7 @@ async def test_the_holder_of_a_shortened_lease_can_settle_until_it_ends(store: S
 
 async def test_shortening_an_earlier_lease_does_not_end_a_later_one(store: Store) -> None:
     _, first = await in_hand(store)
-    await store.outbox.release_leases(CHANNEL, "gateway-1", [], now=NOW)
+    await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     await pull(store)
     await cut(store, first, NOW + 1)
     assert await sweep(store, NOW + LEASE_SECONDS, attended=1) == 0

@@ -72,7 +72,7 @@ async def test_an_expired_or_released_lease_is_not_revived(store: Store) -> None
     lease = await leased(store)
     mine = lease.reply.id, lease.token
     assert await extend(store, mine, now=NOW + LEASE_SECONDS + 1) == [False]
-    await store.outbox.release_leases(CHANNEL, "gateway-1", [], now=NOW)
+    await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     assert await extend(store, mine) == [False]
     (again,) = await pull(store, instance="gateway-2")
     assert await extend(store, mine, (again.reply.id, again.token)) == [False, True]

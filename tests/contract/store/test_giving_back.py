@@ -25,14 +25,14 @@ async def test_leases_that_never_arrived_are_leased_again_at_once(store: Store) 
     await told(store, "anna", "bruno")
     await pull(store)
     assert await pulled_texts(store) == []
-    assert await store.outbox.release_leases(CHANNEL, MINE, [], now=NOW) == 2
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 2
     assert await pulled_texts(store) == ["anna", "bruno"]
 
 
 async def test_a_lease_in_progress_stays_leased(store: Store) -> None:
     anna, _ = await told(store, "anna", "bruno")
     [in_hand, _] = await pull(store)
-    assert await store.outbox.release_leases(CHANNEL, MINE, [anna], now=NOW) == 1
+    assert await store.outbox.release_leases(CHANNEL, MINE, [anna]) == 1
     assert await pulled_texts(store) == ["bruno"]
     assert await ack(store, in_hand, Outcome.RETRY, retry_after=0) is AckResult.RECORDED
 
@@ -43,22 +43,22 @@ async def test_settled_replies_and_doubts_are_not_released(store: Store) -> None
     await ack(store, first)
     await ack(store, second, Outcome.UNKNOWN)
     assert await lapse(store, now=NOW + LEASE_SECONDS + 1) == 1
-    assert await store.outbox.release_leases(CHANNEL, MINE, [], now=NOW) == 0
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 0
     assert await pull(store, now=NOW + LEASE_SECONDS + 1) == []
 
 
 async def test_other_processes_keep_their_leases(store: Store) -> None:
     await told(store, "anna")
     await pull(store, instance="gateway-11")
-    assert await store.outbox.release_leases(CHANNEL, MINE, [], now=NOW) == 0
-    assert await store.outbox.release_leases("other", "gateway-11", [], now=NOW) == 0
-    assert await store.outbox.release_leases(CHANNEL, "gateway-11", [], now=NOW) == 1
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 0
+    assert await store.outbox.release_leases("other", "gateway-11", []) == 0
+    assert await store.outbox.release_leases(CHANNEL, "gateway-11", []) == 1
 
 
 async def test_after_the_release_a_failure_is_stale_and_a_success_counts(store: Store) -> None:
     await told(store, "anna")
     [lease] = await pull(store)
-    await store.outbox.release_leases(CHANNEL, MINE, [], now=NOW)
+    await store.outbox.release_leases(CHANNEL, MINE, [])
     assert await ack(store, lease, Outcome.FAILED) is AckResult.STALE
     assert await ack(store, lease) is AckResult.RECORDED
     assert await pull(store) == []
@@ -68,7 +68,7 @@ async def test_sent_parts_are_not_sent_again(store: Store) -> None:
     await told(store, "anna")
     [lease] = await pull(store)
     await ack(store, lease, part=1, parts=2)
-    await store.outbox.release_leases(CHANNEL, MINE, [], now=NOW)
+    await store.outbox.release_leases(CHANNEL, MINE, [])
     [again] = await pull(store, instance="gateway-2")
     assert again.sent_parts == [1]
 
@@ -78,7 +78,7 @@ async def test_a_release_waits_for_a_lease_in_the_writers_queue(store: Store) ->
     stream = await puller(store)
     leasing = asyncio.ensure_future(store.outbox.lease(stream, [], limit=100, seconds=LEASE_SECONDS, now=NOW))
     await asyncio.sleep(0)  # it is in the writer's queue
-    assert await store.outbox.release_leases(CHANNEL, MINE, [], now=NOW) == 20
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 20
     assert len(await leasing or []) == 20
     assert len(await pull(store, instance="gateway-2")) == 20
 
@@ -89,6 +89,6 @@ async def test_a_restart_in_between_changes_nothing(database_url: str) -> None:
     await pull(before)
     await before.close()
     after = await open_store(database_url, keys("test"))
-    assert await after.outbox.release_leases(CHANNEL, MINE, [], now=NOW) == 1
+    assert await after.outbox.release_leases(CHANNEL, MINE, []) == 1
     assert await pulled_texts(after) == ["anna"]
     await after.close()

@@ -139,8 +139,8 @@ async def test_a_lease_that_no_stream_knows_is_released_by_its_token(store: Stor
 async def test_the_instance_that_got_the_lease_releases_it(store: Store) -> None:
     owner, turn = await opened(store)
     await end(owner, turn, "hello", offered=await offer(store))
-    assert await store.outbox.release_leases("test", "gateway-2", [], now=NOW) == 0
-    assert await store.outbox.release_leases("test", "gateway-1", [], now=NOW) == 1
+    assert await store.outbox.release_leases("test", "gateway-2", []) == 0
+    assert await store.outbox.release_leases("test", "gateway-1", []) == 1
     assert len(await pull(store)) == 1
 
 

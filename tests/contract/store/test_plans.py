@@ -280,7 +280,7 @@ async def _told(store: Store, owner: Owner) -> None:
     await ack(store, another, Outcome.UNKNOWN)
     await store.outbox.release([(third.reply.id, third.token)])
     await store.outbox.notify(owner.person_id, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
-    await store.outbox.release_leases(CHANNEL, "gateway-1", [], now=NOW)
+    await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     await pull(store)
     await lapse(store, now=NOW + 100, longest_grace=0, grace=0)
 

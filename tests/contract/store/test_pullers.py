@@ -28,7 +28,7 @@ async def lease(store: Store, stream: Puller) -> list[Lease] | None:
 
 
 async def release(store: Store, *in_hand: str, instance: str = MINE, channel: str = CHANNEL) -> int:
-    return await store.outbox.release_leases(channel, instance, in_hand, now=NOW)
+    return await store.outbox.release_leases(channel, instance, in_hand)
 
 
 async def test_streams_that_were_open_at_a_release_lease_nothing(store: Store) -> None:

@@ -59,7 +59,7 @@ class Store:
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         self.back += leases
 
-    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str], *, now: float) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         self.released.append((channel, instance, list(in_hand)))
         return 0
 

@@ -47,9 +47,9 @@ class Shared(Offering):
         self.until |= dict.fromkeys((ack.reply_id for ack in acks), None)
         return await super().settle(channel, acks, now=now)
 
-    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str], *, now: float) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         self.generation += 1
-        return await super().release_leases(channel, instance, in_hand, now=now)
+        return await super().release_leases(channel, instance, in_hand)
 
 
 class Cluster:
