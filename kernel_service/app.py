@@ -149,7 +149,13 @@ async def serve(
         runner = TurnRunner(turns, debounce=settings.kernel_debounce_seconds)
         placement = Placement(membership, notices)
         kernels = KernelMap(
-            store.kernels, store.context, runner, placement, max_turns=settings.kernel_max_turns, clock=clock
+            store.kernels,
+            store.context,
+            runner,
+            placement,
+            max_turns=settings.kernel_max_turns,
+            clock=clock,
+            defer_seconds=settings.kernel_sweep_seconds,
         )
         people = People(store.people, store.merging, kernels, placement, notices, clock)
         transfers = MediaTransfers(

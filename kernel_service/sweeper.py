@@ -92,13 +92,12 @@ class Sweeper:
         await self._evictor.sweep()
 
     async def _wake_due(self) -> None:
-        """Those of this node, and those of no live node whose home this one is. A running turn looks by itself."""
+        """Those of this node, and those of no live node whose home this one is."""
         due = await self._inbox.due_people(
             now=self._clock(), limit=PEOPLE_PER_SWEEP, owner=self._cluster.me, adopts=self._is_home
         )
         for person_id in due:
-            if not self._kernels.busy(person_id):
-                self._kernels.wake(person_id)
+            self._kernels.look_at(person_id)
 
     def _is_home(self, person_id: str) -> bool:
         return self._cluster.home_of(person_id) == self._cluster.me

@@ -56,18 +56,24 @@ class KernelMap:
         max_turns: int,
         clock: Callable[[], float],
         retry_seconds: float = 1.0,
+        defer_seconds: float = 60.0,
     ) -> None:
-        """`retry_seconds`: the delay for a person after the store was unavailable or a turn failed."""
+        """`retry_seconds`: the delay for a person after the store was unavailable or a turn failed.
+
+        `defer_seconds`: the delay for a person whom only an operator can help, unless they write again.
+        """
         self._store = store
         self._context = context
         self._turns = turns
         self._placement = placement
         self._clock = clock
         self._retry_seconds = retry_seconds
+        self._defer_seconds = defer_seconds
         self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
         self._tasks = PersonTasks(self._run_due, max_running=max_turns)
         self._timers = WakeupTimers(self.wake, clock)
         self._reset: set[str] = set()
+        self._deferred: dict[str, float] = {}
         self._uncancelled = Uncancelled()
         self._closing = False
         placement.attach(self)
@@ -84,6 +90,12 @@ class KernelMap:
             self._wake_turn(person_id)
         elif self._closing:
             self._placement.send_home(person_id)
+
+    def look_at(self, person_id: str) -> None:
+        """Check the messages of a person who seems due. A running turn checks by itself, and deferred people wait."""
+        if self._deferred.get(person_id, 0.0) <= self._clock() and not self.busy(person_id):
+            self._deferred.pop(person_id, None)
+            self.wake(person_id)
 
     def wake_at(self, person_id: str, when: float) -> None:
         """Wake the person at `when` (epoch seconds), or at once if it is past. An earlier timer of theirs stays."""
@@ -111,7 +123,10 @@ class KernelMap:
                 self._placement.send_home(person_id)
         except OwnedElsewhere as error:
             self.moves["refused"] += 1
-            self._placement.leave_to(error.owner, person_id)
+            if error.owner:
+                self._placement.leave_to(error.owner, person_id)
+            else:  # it was released just now
+                self._tasks.wake(person_id)
         except LeaseLost:
             self.moves["lost"] += 1
             self._forget(person_id, EvictionReason.LEASE_LOST)
@@ -119,9 +134,10 @@ class KernelMap:
         except StoreUnavailable:
             self._retry_later(person_id)
         except KernelError as error:
-            # An operator must act (an unknown key, a damaged value). Until then the sweeper retries from time to time.
+            # An operator must act (an unknown key, a damaged value). Until then `look_at` retries from time to time.
             log.error("person deferred reason=%s person=%s", error.reason, person_id)  # noqa: TRY400
             self._kernels.pop(person_id, None)
+            self._deferred[person_id] = self._clock() + self._defer_seconds
         except Exception:
             log.exception("turn runner failed person=%s", person_id)
             self._retry_later(person_id)

@@ -37,12 +37,8 @@ class Inbox:
 class Kernels:
     def __init__(self) -> None:
         self.woken: list[str] = []
-        self.at_work: set[str] = set()
 
-    def busy(self, person_id: str) -> bool:
-        return person_id in self.at_work
-
-    def wake(self, person_id: str) -> None:
+    def look_at(self, person_id: str) -> None:
         self.woken.append(person_id)
 
 
@@ -98,13 +94,6 @@ async def test_a_node_wakes_its_own_people_and_the_orphans_whose_home_it_is() ->
     scene = Scene(OTHER)
     await scene.sweeper.sweep()
     assert scene.kernels.woken == ["p_own", "p_mine"]
-
-
-async def test_a_running_turn_is_not_disturbed() -> None:
-    scene = Scene(OTHER)
-    scene.kernels.at_work = {"p_own"}
-    await scene.sweeper.sweep()
-    assert scene.kernels.woken == ["p_mine"]
 
 
 async def test_a_node_among_others_looks_again_and_again() -> None:

@@ -18,6 +18,7 @@ from tests.unit.kernels.test_kernel_map import Store, Turns, kernel_map, settled
 
 if TYPE_CHECKING:
     from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.ports.kernels import Activation
 
 OTHER = "k_other"
 
@@ -100,6 +101,21 @@ async def test_a_person_whom_another_node_has_is_woken_there_once(here: Here) ->
     assert here.told() == [(OTHER, "p_1")]
     assert here.turns.ran == []
     assert not here.kernels.busy("p_1")
+
+
+async def test_a_kernel_that_was_released_in_the_meantime_is_taken(here: Here) -> None:
+    activate, tries = here.store.activate, []
+
+    async def first_refused(person_id: str, *, owner: str) -> Activation:
+        tries.append(person_id)
+        if len(tries) == 1:
+            raise OwnedElsewhere("")
+        return await activate(person_id, owner=owner)
+
+    here.store.activate = first_refused  # type: ignore[method-assign]
+    await here.runs("p_1")
+    assert here.turns.ran == ["p_1"]
+    assert here.board.told == []
 
 
 async def test_a_person_who_was_taken_over_is_left_to_their_home(here: Here) -> None:

@@ -238,6 +238,35 @@ async def test_lost_lease_evicts_the_kernel_without_retry(parts: Any) -> None:
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 1}
 
 
+async def test_a_look_leaves_a_running_turn_alone(parts: Any) -> None:
+    kernels, _, turns, _ = parts
+    gate = turns.gate = asyncio.Event()
+    kernels.wake("p_1")
+    await turns.started.wait()
+    kernels.look_at("p_1")
+    kernels.look_at("p_2")
+    gate.set()
+    await settled(kernels)
+    assert sorted(turns.ran) == ["p_1", "p_2"]
+
+
+async def test_a_look_spares_a_person_whom_only_an_operator_can_help(
+    parts: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernels, _, turns, clock = parts
+    turns.error = SealingKeyUnknown("unknown")
+    kernels.wake("p_1")
+    await settled(kernels)
+    for _ in range(3):
+        kernels.look_at("p_1")
+        await settled(kernels)
+    assert (turns.ran, caplog.text.count("person deferred")) == ([], 1)
+    clock.now += 60
+    kernels.look_at("p_1")
+    await settled(kernels)
+    assert turns.ran == ["p_1"]
+
+
 async def test_merge_evicts_both(parts: Any) -> None:
     kernels, store, turns, _ = parts
     for person_id in ("p_old", "p_new"):
