@@ -55,6 +55,7 @@ async def build_app(
     instance_id = _instance_id()
     tracing, spans = traces(settings.otel_exporter_otlp_endpoint, instance_id)
     kernel = KernelClient(address, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url, tracing)
+    metrics.show("kernel_streams", "Open streams to nodes of the kernel service", lambda: kernel.open_streams)
     connector = aiohttp.TCPConnector(limit=0, resolver=PublicResolver(settings.whatsapp_api_base_url))
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,10 @@ class Metrics:
             "outcome",
         )
         self.acks = self._counter("acks", "Acknowledgements, by result", "result")
+
+    def show(self, name: str, help_text: str, value: Callable[[], float]) -> None:
+        """A value that is read for each page of metrics."""
+        Gauge(f"gateway_{name}", help_text, registry=self.registry).set_function(value)
 
     def alert(self, reason: str, text: str) -> None:
         """Alert an operator: a counted reason, and a log line that begins with `alert:`."""

@@ -1,5 +1,7 @@
 """A terminal over one stream: it also prints replies that answer no message (README, "Another channel").
 
+Any kernel service serves it: if its own one ends, it opens the next stream at another one behind KERNEL_ADDRESS.
+
 Start it with `TERMINAL_TOKEN=… .venv/bin/python docs/examples/channel.py`.
 """
 
@@ -11,6 +13,7 @@ import os
 import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import grpc
 from kernel.v1 import channel_pb2, errors_pb2, kernel_pb2_grpc, messages_pb2, outbox_pb2
@@ -86,7 +89,7 @@ async def serve(kernel: Any, calls: Calls, metadata: Any) -> None:
 
 async def main() -> None:
     metadata = (("authorization", f"Bearer {os.environ['TERMINAL_TOKEN']}"),)
-    calls = Calls(instance_id=f"terminal-{os.getpid()}")
+    calls = Calls(instance_id=f"terminal-{uuid4()}")
     async with grpc.aio.insecure_channel(os.environ.get("KERNEL_ADDRESS", ADDRESS)) as channel:
         serving = asyncio.create_task(serve(kernel_pb2_grpc.KernelServiceStub(channel), calls, metadata))
         for number in count(1):

@@ -32,6 +32,8 @@ MOST_AT_ONCE: Final = 1000
 """Acknowledgements or receipts per call."""
 TYPING_INTERVAL_SECONDS: Final = 20
 """WhatsApp shows the indicator for 25 s."""
+OTHER_NODE: Final = "OTHER_NODE"
+"""The reason of a `KernelCallError`: an address leads to another node than the one that has it."""
 OPENING_SECONDS: Final = 5.0
 """How long a connected node may take to serve a stream."""
 
@@ -111,7 +113,7 @@ class KernelClient:
 
         Their stream also carries calls, while the block iterates the items. Several may be open, each with its own
         instance_id. Without a stream, as with an older service, each call is separate. Raises `KernelCallError`
-        OTHER_NODE if another node than the route's answers.
+        OTHER_NODE if another node than the route's answers, which may have leased items to this instance_id.
         """
         request = outbox_pb2.PullOutboxRequest(
             channel=CHANNEL,
@@ -142,7 +144,7 @@ class KernelClient:
         if route is self.door:
             self.door_node = stream.node_id
         elif stream.node_id != route.node_id:
-            raise KernelCallError("OTHER_NODE")
+            raise KernelCallError(OTHER_NODE)
         self.nodes.heard(stream, nodes)
 
     async def _items(
@@ -274,6 +276,11 @@ class KernelClient:
                 return await stream.call(kind, request, deadline)
         remaining = max(0.0, deadline - asyncio.get_running_loop().time())
         return await _answer(self._rpcs[kind](request, timeout=remaining, metadata=self._bearer))
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams carry calls."""
+        return self._streams.open
 
     async def ready(self, timeout: float) -> bool:
         """Whether a replica reports that it is serving."""

@@ -21,6 +21,11 @@ class Streams:
         self._turn = 0
         self._look: asyncio.TimerHandle | None = None
 
+    @property
+    def open(self) -> int:
+        """How many carry calls."""
+        return sum(stream.is_open for stream in self._streams)
+
     def add(self, stream: ChannelStream) -> None:
         """It may carry calls as soon as its service serves it."""
         self._streams.append(stream)

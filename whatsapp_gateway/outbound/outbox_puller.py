@@ -8,7 +8,7 @@ from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wait_random_exponential
 
-from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.kernel.client import MOST_AT_ONCE, OTHER_NODE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.kernel.routes import Route
 from whatsapp_gateway.metrics import Metrics
@@ -59,16 +59,18 @@ class OutboxPuller:
         self._stall_detector = stall_detector
         self._now = now
         self._has_pulled = False
+        self._is_wrong = False
         self._last_problem = ""
 
     async def run(self) -> None:
-        """Pull for ever."""
+        """Pull for ever, unless the route leads to another node than its own."""
         served_nothing = retry_if_exception_type(Exception) | retry_if_result(lambda served: not served)
         longest = LONGEST_PAUSE_OF_NODE if self._route.node_id else LONGEST_PAUSE
         wait = wait_random_exponential(multiplier=FIRST_PAUSE, max=longest)
-        while True:
+        while not self._is_wrong:
             await AsyncRetrying(retry=served_nothing, wait=wait)(self._pull)
             await asyncio.sleep(FIRST_PAUSE)
+        await self.release()
 
     async def release(self) -> None:
         """Once no stream is open: release the leases that this process does not know."""
@@ -77,7 +79,7 @@ class OutboxPuller:
                 await self._release_leases(RELEASE_SECONDS)
 
     async def _pull(self) -> bool:
-        """Read one stream to its end. Returns whether it brought an item, or lasted."""
+        """Read one stream to its end. Returns whether it brought an item, or lasted, or no further one is wanted."""
         if self._route.node_id and self._kernel.nodes.is_draining(self._route.node_id):
             return False
         began = self._now()
@@ -99,18 +101,19 @@ class OutboxPuller:
         except KernelCallError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
             self._log_once(refusal.reason)
+            self._is_wrong = refusal.reason == OTHER_NODE
         except Exception as fault:  # noqa: BLE001 - or nothing would be pulled any more, unnoticed
             logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
         finally:
             stream.end()
-        return served or self._now() - began > LONGEST_PAUSE
+        return served or self._is_wrong or self._now() - began > LONGEST_PAUSE
 
     def _log_once(self, problem: str) -> None:
         """One log line per outage instead of one per second."""
         if self._route.node_id and not self._last_problem:
             logger.warning("%s cannot be reached: %s; its work goes through other nodes", self._route.name, problem)
         elif not self._route.node_id and problem != self._last_problem:
-            logger.warning("replies cannot be pulled: %s; still trying", problem)
+            logger.warning("replies cannot be pulled through %s: %s; still trying", self._route.name, problem)
         self._last_problem = problem
 
     async def _release_leases(self, timeout: float) -> None:

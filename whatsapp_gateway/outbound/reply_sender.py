@@ -125,7 +125,11 @@ class ReplySender:
 
     def _release(self, delivery: Delivery, part: int, parts: int, version: str) -> None:
         """Release the lease: this part and the following ones were not sent."""
-        logger.info("reply %s is released from part %d on: its stream has ended", delivery.reply.id, part)
+        logger.info(
+            "reply %s is released from part %d on: its stream has ended, or its lease has moved",
+            delivery.reply.id,
+            part,
+        )
         self._acks.put(
             Ack(
                 delivery,
