@@ -36,7 +36,9 @@ class _Shared:
         self._share()
 
     def _share(self) -> None:
-        self._queue.share(len(self._cluster.nodes))
+        # A node without an address starts, and asks a vendor for nothing yet.
+        asking = [node for node in self._cluster.nodes if node.address or node.id == self._cluster.me]
+        self._queue.share(len(asking))
 
     def _tell(self, seconds: float) -> None:
         self._notices.tell_all(Notice(NoticeKind.REST, self._queue.vendor, (seconds,)))

@@ -8,6 +8,7 @@ import pytest
 
 from kernel_service.cluster.shared_quota import share_quota
 from kernel_service.errors import Busy
+from kernel_service.ports.nodes import Node
 from kernel_service.rate_limits.current_tenant import as_tenant
 from kernel_service.rate_limits.fair_queue import MAX_PAUSE_SECONDS, FairQueue
 from tests.node_view import View, node
@@ -85,6 +86,14 @@ async def test_a_node_that_joins_takes_its_part_from_the_others_at_once() -> Non
     nodes.served.clear()
     await nodes.flood(nodes.queues[0], seconds=120)
     assert nodes.most_in_a_minute() <= 22
+
+
+async def test_a_node_that_starts_takes_no_part_from_those_that_serve() -> None:
+    nodes = Nodes(per_minute=60)
+    for cluster in nodes.clusters:
+        cluster.change(node("n1"), Node("n2", "", 0))
+    await nodes.flood(nodes.queues[0])
+    assert 55 <= nodes.most_in_a_minute() <= 61
 
 
 async def test_those_whose_wait_gets_long_by_a_join_are_deferred() -> None:
