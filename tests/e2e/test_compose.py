@@ -1,4 +1,4 @@
-"""The demo of docker-compose.yml in real containers. It builds the image, so the first run takes minutes."""
+"""The demo of docker-compose.yml in real containers, two of each service. The first run takes minutes: it builds."""
 
 import asyncio
 import json
@@ -24,7 +24,9 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
-SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "proxy", "emulators"}
+SCALE = {"KERNEL_SERVICES": "2", "WHATSAPP_GATEWAYS": "2"}
+PAIR = ("kernel_service", "whatsapp_gateway")
+CONTAINERS = {"postgres-1", "proxy-1", "emulators-1", *(f"{service}-{number}" for service in PAIR for number in (1, 2))}
 LONGEST_UP = 900
 LONGEST_RESTART = 60
 MOST_TO_NOTICE = 15
@@ -58,7 +60,7 @@ class Demo:
         self.emulators = f"http://localhost:{ports['EMULATORS_PORT']}"
         self.connect_pages = f"http://localhost:{ports['CONNECT_PORT']}"
         project = {"COMPOSE_PROJECT_NAME": f"kernel-test-{secrets.token_hex(4)}"}
-        self._environment = {**os.environ, **project, **{name: str(port) for name, port in ports.items()}}
+        self._environment = {**os.environ, **project, **SCALE, **{name: str(port) for name, port in ports.items()}}
         self._command = [*compose, "--env-file", "deploy/demo.env"]
 
     def compose(self, *arguments: str) -> str:
@@ -74,16 +76,20 @@ class Demo:
         assert not done.returncode, done.stderr[-2000:]
         return done.stdout
 
-    def stop_child(self, service: str) -> None:
+    def stop_child(self, container: str) -> None:
         """Send SIGSTOP to the child of the container's first process."""
-        stop = ["docker", "exec", self.containers()[service]["Id"], "bash", "-c"]
+        stop = ["docker", "exec", self.containers()[container]["Id"], "bash", "-c"]
         subprocess.run([*stop, "kill -STOP $(cat /proc/1/task/1/children)"], check=True, capture_output=True)
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """The engine's record of each service's container."""
+        """The engine's record of each container, by its service and number."""
         ids = self.compose("ps", "--all", "--quiet").split()
         found = json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout)
-        return {container["Config"]["Labels"]["com.docker.compose.service"]: container for container in found}
+        return {name_of(each["Config"]["Labels"]): each for each in found}
+
+
+def name_of(labels: dict[str, str]) -> str:
+    return "-".join(labels[f"com.docker.compose.{part}"] for part in ("service", "container-number"))
 
 
 @pytest.fixture
@@ -101,7 +107,7 @@ def demo() -> Iterator[Demo]:
 async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo: Demo) -> None:
     containers = demo.containers()
     assert {name: container["State"]["Health"]["Status"] for name, container in containers.items()} == dict.fromkeys(
-        SERVICES, "healthy"
+        CONTAINERS, "healthy"
     )
     for container in containers.values():
         assert container["HostConfig"]["ReadonlyRootfs"]
@@ -124,22 +130,24 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
         assert TASK in done
         assert TASK in await people.ask(alice, "list my tasks")
         assert (await people.answer(bob, "list my tasks"))["link"]["url"].startswith(f"{demo.connect_pages}/connect/")
-    await stopped_and_started_anew(demo, "whatsapp_gateway")
-    await stopped_and_started_anew(demo, "kernel_service")
+    for stopped in ("whatsapp_gateway-1", "kernel_service-1"):
+        demo.stop_child(stopped)
+        async with phones(demo.emulators) as people:
+            assert "meanwhile" in await people.ask(await people.add("Dave"), "meanwhile")
+        await started_anew(demo, stopped)
     async with phones(demo.emulators) as people:
         assert "after all" in await people.ask(await people.add("Carol"), "after all")
     demo.compose("stop")
     codes = {name: container["State"]["ExitCode"] for name, container in demo.containers().items()}
-    assert codes == dict.fromkeys(SERVICES, 0)
-    assert " ERROR " not in demo.compose("logs", *(SERVICES - {"postgres"}))
+    assert codes == dict.fromkeys(CONTAINERS, 0)
+    assert " ERROR " not in demo.compose("logs", "emulators", *PAIR)
 
 
-async def stopped_and_started_anew(demo: Demo, service: str) -> None:
-    """Stop it with SIGSTOP, which the process itself cannot detect, and wait until it is started again."""
-    demo.stop_child(service)
+async def started_anew(demo: Demo, container: str) -> None:
+    """Wait until a container whose process is stopped, which it cannot detect itself, is started again."""
     async with asyncio.timeout(LONGEST_RESTART):
         while True:
-            now = demo.containers()[service]
+            now = demo.containers()[container]
             if now["RestartCount"] == 1 and now["State"]["Health"]["Status"] == "healthy":
                 return
             await asyncio.sleep(0.5)
