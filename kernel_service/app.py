@@ -227,7 +227,7 @@ async def serve(
             waiters.close()
 
         port = await stack.enter_async_context(listener.serving(drain))
-        await membership.announce(str(settings.advertised(port)))
+        await _announce(settings, membership, port, is_shared=store.engine.is_shared)
         sweeper = _sweeper(
             settings,
             store,
@@ -302,6 +302,17 @@ async def _join(store: Store, stack: AsyncExitStack) -> Membership:
     stack.push_async_callback(membership.leave)
     await stack.enter_async_context(membership.beating())
     return membership
+
+
+async def _announce(settings: Settings, membership: Membership, port: int, *, is_shared: bool) -> None:
+    address = settings.advertised(port)
+    if is_shared and address.is_loopback and not Address.parse(settings.kernel_listen).is_loopback:
+        log.warning(
+            "KERNEL_ADVERTISE is not set, and this machine's hostname leads to itself: gateways and kernel services on "
+            "other machines cannot reach this one at %s",
+            address,
+        )
+    await membership.announce(str(address))
 
 
 def _queues(settings: Settings, cluster: Cluster, notices: Notices) -> VendorQueues:
