@@ -29,8 +29,6 @@ class Kernels(Protocol):
 
     def outdate(self, person_id: str) -> None: ...
 
-    def distrust(self) -> None: ...
-
 
 class Placement:
     """Wakes people here, or tells the node that runs them. `attach` comes before the first wake."""
@@ -45,11 +43,15 @@ class Placement:
         self._here = kernels
         self._notices.on(NoticeKind.WAKE, self._woken)
         self._notices.on(NoticeKind.RESET, lambda notice: kernels.outdate(notice.subject))
-        self._notices.on_missed(kernels.distrust)
 
     @property
     def me(self) -> str:
         return self._cluster.me
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other node is in the view."""
+        return len(self._cluster.nodes) == 1
 
     def is_home(self, person_id: str) -> bool:
         """Whether this node should own the person."""
@@ -96,7 +98,7 @@ class Placement:
 
     def _runs(self, person_id: str, owner: str) -> str:
         """The id of the node that runs the person."""
-        if len(self._cluster.nodes) == 1 or (not owner and person_id in self._here):
+        if self.is_alone or (not owner and person_id in self._here):
             return self.me
         stays = any(node.id == owner and not node.is_draining for node in self._cluster.nodes)
         return owner if stays else self._cluster.home_of(person_id)

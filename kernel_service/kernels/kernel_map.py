@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import Aborted, KernelError, LeaseLost, NotFound, OwnedElsewhere, StoreUnavailable
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _RELEASED_AT_ONCE = 500
 """The most leases that one write releases while turns run, since it delays their writes."""
+_OUTDATE_TRIES = 300
 _END_SECONDS = 1.0
 """The part of a drain that is left to turns that were cancelled."""
 
@@ -260,6 +262,8 @@ class KernelMap:
         person_id = await self._context.reset(asked_for)
         log.info("context reset person=%s", person_id)
         self._placement.tell_reset(person_id)
+        if person_id not in self and not self._placement.is_alone:
+            self._uncancelled.start(self._outdate_elsewhere(person_id))
         self.outdate(person_id)
         self._placement.wake(person_id)
 
@@ -275,13 +279,13 @@ class KernelMap:
             return
         self.wake(person_id)
 
-    def distrust(self) -> None:
-        """Load the people of the running turns again after these, because notices may have been lost.
-
-        A lost reset has raised the epoch of every other person.
-        """
-        for person_id in self._tasks:
-            self._kernels.pop(person_id, None)
+    async def _outdate_elsewhere(self, person_id: str) -> None:
+        """The notice of a reset may be lost while a turn runs at another node. Then its kernel ends with that turn."""
+        for _ in range(_OUTDATE_TRIES):
+            with suppress(KernelError):
+                if await self._context.outdate(person_id):
+                    return
+            await asyncio.sleep(self._retry_seconds)
 
     def merged(self, person_id: str, into: str) -> None:
         """The people were merged, here or elsewhere, and both leases ended: the running turns of both must stop."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kernel_service.rate_limits.current_tenant import as_tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
 
 class PersonTasks:
@@ -56,9 +56,6 @@ class PersonTasks:
         woken = person_id in self._woken
         self._woken.discard(person_id)
         return woken
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tasks)
 
     def __len__(self) -> int:
         return len(self._tasks)

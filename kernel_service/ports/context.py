@@ -24,6 +24,13 @@ class ContextStore(Protocol):
         """
         ...
 
+    async def outdate(self, person_id: str) -> bool:
+        """Let the owner read the history again before the person's next turn. False: an attempt is running.
+
+        Call it after a reset, until it returns True, if the owner may be another process.
+        """
+        ...
+
     async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
         """Mark the items of this origin so far as foreign, because the vendor no longer opens their reasoning."""
         ...

@@ -39,7 +39,8 @@ _TAKE = (
     .returning(kernel.c.epoch, kernel.c.context_tokens, _OWNER_BEFORE.label("owner_before"))
 )
 _TAKE_AWAY = _RAISED.where(not_(_MERGED)).values(owner="")
-_OUTDATE = _RAISED.where(not_(exists().where(turn.c.person_id == kernel.c.person_id, TURN_OPEN)))
+_AT_WORK = exists().where(turn.c.person_id == kernel.c.person_id, TURN_OPEN, turn.c.attempt_owner != "")
+_OUTDATE = _RAISED.where(not_(_AT_WORK))
 _LEASE = select(kernel.c.owner, kernel.c.epoch, _MERGED.label("merged")).where(
     kernel.c.person_id == bindparam("person")
 )
@@ -82,9 +83,9 @@ def take_away(tx: Tx, person_id: str) -> None:
     tx.execute(_TAKE_AWAY, {"person": person_id})
 
 
-def outdate(tx: Tx, person_id: str) -> None:
-    """Let the owner load the person again before their next turn. An open turn keeps its lease."""
-    tx.execute(_OUTDATE, {"person": person_id})
+def outdate(tx: Tx, person_id: str) -> bool:
+    """Let the owner load the person again before their next turn. False: an attempt is running, and keeps its lease."""
+    return tx.execute(_OUTDATE, {"person": person_id}).rowcount > 0
 
 
 def stored(tx: Tx, person_id: str) -> KernelLease:

@@ -67,8 +67,11 @@ class SqlContext(SqlPort):
         first = tx.execute(_FIRST_OF_OPEN, {"person": person_id}).scalar_one_or_none()
         context.start_afresh(tx, person_id, first)
         tx.execute(_TRY_AGAIN, {"person": person_id})
-        leases.outdate(tx, person_id)
         return person_id
+
+    @writes(in_order_of="person_id")
+    def outdate(self, tx: Tx, person_id: str) -> bool:
+        return leases.outdate(tx, person_id)
 
     @writes(in_order_of="person_id")
     def disown_reasoning(self, tx: Tx, person_id: str, epoch: int, origin: str) -> None:

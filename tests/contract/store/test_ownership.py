@@ -147,18 +147,22 @@ async def test_an_attempt_that_a_live_node_lost_does_not(store: Store) -> None:
 # --- a reset ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_reset_outdates_a_kernel_at_rest(store: Store) -> None:
+async def test_a_kernel_at_rest_is_outdated(store: Store) -> None:
     await joined(store, "one")
     first = await own(store, await say(store, "m1"), "one")
     await first.end(await first.open())
-    await store.context.reset(first.person_id)
+    assert await store.context.outdate(first.person_id)
     with pytest.raises(LeaseLost):
         await first.ask()
 
 
-async def test_a_reset_leaves_a_running_turn_its_lease(store: Store) -> None:
+async def test_a_running_attempt_keeps_its_lease_until_it_ends(store: Store) -> None:
     await joined(store, "one")
     first = await own(store, await say(store, "m1"), "one")
     turn = await first.open()
-    await store.context.reset(first.person_id)
+    assert not await store.context.outdate(first.person_id)
     await first.append(turn)
+    await store.turns.requeue(turn, first.epoch)
+    assert await store.context.outdate(first.person_id)
+    with pytest.raises(LeaseLost):
+        await first.ask()

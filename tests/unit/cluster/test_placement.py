@@ -33,8 +33,6 @@ class Kernels:
 
     def outdate(self, person_id: str) -> None: ...
 
-    def distrust(self) -> None: ...
-
 
 class Node:
     def __init__(self, *nodes: str) -> None:

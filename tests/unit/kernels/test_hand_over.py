@@ -195,15 +195,12 @@ async def test_a_reset_here_is_told_to_all_and_wakes_the_home(here: Here) -> Non
     assert here.store.epochs == {}
 
 
-async def test_after_lost_notices_a_running_turn_is_the_kernels_last(here: Here) -> None:
-    await here.runs("p_1")
-    gate = here.turns.gate = asyncio.Event()
-    here.turns.started.clear()
-    here.kernels.wake("p_1")
-    await here.turns.started.wait()
-    for missed in here.board.missed:
-        missed()
-    gate.set()
-    await settled(here.kernels)
-    await here.runs("p_1")
-    assert here.store.epochs == {"p_1": 2}
+async def test_a_reset_waits_for_a_turn_at_another_node_to_end(here: Here) -> None:
+    here.store.attempts = 2
+    here.view.homes["p_1"] = OTHER
+    await here.kernels.reset("p_1")
+    while len(here.store.outdated) < 3:
+        await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert here.store.outdated == ["p_1"] * 3

@@ -29,6 +29,8 @@ class Store:
         self.activating: asyncio.Event | None = None
         self.read = asyncio.Event()
         self.resets = 0
+        self.outdated: list[str] = []
+        self.attempts = 0
         self.writes = 0
         self.releasing: asyncio.Event | None = None
 
@@ -47,6 +49,10 @@ class Store:
     async def reset(self, person_id: str) -> str:
         self.resets += 1
         return person_id
+
+    async def outdate(self, person_id: str) -> bool:
+        self.outdated.append(person_id)
+        return len(self.outdated) > self.attempts
 
     async def release(self, person_id: str, epoch: int) -> None:
         if self.releasing is not None:
