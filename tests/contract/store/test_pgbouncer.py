@@ -65,12 +65,17 @@ async def test_with_dedicated_sessions(sessions: str) -> None:
     await work(sessions)
 
 
-async def test_a_session_per_transaction(transactions: str, postgres_url: str) -> None:
+async def test_a_session_per_transaction(
+    transactions: str, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     assert await pooler.look(Server(parse(transactions))) is SessionKind.PER_TRANSACTION
     with pytest.raises(DatabaseUnfitError, match="KERNEL_DATABASE_DIRECT_URL leads to a pooler in transaction mode"):
         await open_store(transactions, keys("test"), direct_url=transactions)
     await work(transactions)
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "Set KERNEL_DATABASE_DIRECT_URL" in warning
     await work(transactions, "m2", direct_url=postgres_url)
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("limit", ["100ms", "1s"])

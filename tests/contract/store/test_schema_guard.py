@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -86,6 +87,24 @@ async def test_a_live_older_node_is_named_and_keeps_its_schema(
     await store.nodes.leave("k_leaving")
     await upgraded(postgres_url)
     assert await number_of(postgres_url) == NEXT
+
+
+async def test_a_process_of_the_older_release_runs_on(postgres_url: str, release: Callable[[int], None]) -> None:
+    """It is refused no heartbeat, and leaves in order."""
+    running = [sys.executable, "-m", "tests.contract.store.beating_process", postgres_url]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*running, stdin=pipe, stdout=pipe)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    name = (await process.stdout.readline()).decode().strip()
+    release(NEXT)
+    with pytest.raises(OlderNodesError, match=name):
+        await upgraded(postgres_url)
+    release(SCHEMA_NUMBER)
+    await upgraded(postgres_url)
+    assert await number_of(postgres_url) == NEXT
+    process.stdin.close()
+    assert await process.wait() == 0
 
 
 async def test_many_live_older_nodes_are_counted(
