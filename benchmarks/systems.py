@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -52,7 +53,10 @@ class System:
 
     def cpu_parts(self) -> dict[str, float]:
         """The CPU time so far of each part, as "kernel_service: event loop"."""
-        return {part: seconds for process in self.processes for part, seconds in process.cpu_parts().items()}
+        parts: Counter[str] = Counter()
+        for process in self.processes:
+            parts.update(process.cpu_parts())
+        return dict(parts)
 
     async def warm_up(self) -> None:
         """Let each person write once, so that they are known, their kernels resident, and all connections open."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import pytest_asyncio
@@ -204,6 +204,21 @@ async def test_a_browser_meets_another_node_at_each_step(running: Cluster) -> No
     await running.system.connect([person], timeout=SECONDS)
     await running.ask([person], "task")
     await judged(running, [person])
+
+
+@pytest.mark.usefixtures("people")
+async def test_an_inline_caller_waits_at_any_node(running: Cluster) -> None:
+    answers = await asyncio.gather(*(tell(running, node, "ann", f"hello {node}") for node in range(3)))
+    told = " ".join(reply.text for answer in answers for reply in answer.replies)
+    assert all(f"hello {node}" in told for node in range(3))
+
+
+async def tell(running: Cluster, node: int, user: str, text: str) -> Any:
+    request = messages_pb2.HandleMessageRequest(
+        user_id=f"telegram:{user}", message_id=f"{node}", payload=messages_pb2.Payload(text=text)
+    )
+    stub = running.stubs[node]
+    return await stub.HandleMessage(request, metadata=bearer(INLINE_TOKEN), timeout=SECONDS, wait_for_ready=True)
 
 
 async def test_nodes_that_no_gateway_sees_and_clocks_far_apart(postgres: Postgres, tmp_path: Path) -> None:
