@@ -11,9 +11,10 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import asyncpg
 import uvloop
@@ -24,6 +25,8 @@ from benchmarks.processes import tree_cpu_seconds
 from benchmarks.systems import pair
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from benchmarks.systems import System
 
 NODES = (1, 2, 3)
@@ -32,18 +35,11 @@ EACH = 5
 RATE, MESSAGES, ROUNDS = 50.0, 400, 3
 AT_ONCE, SECONDS = 64, 8.0
 IDLE = 3_000
+_LOG = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
 _SIZES = """
     SELECT relname, pg_table_size(oid) AS rows, pg_indexes_size(oid) AS indexes FROM pg_class
     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 """
-
-
-class Stored(NamedTuple):
-    """Bytes."""
-
-    rows: int
-    indexes: int
-    log: int
 
 
 def main() -> None:
@@ -106,34 +102,40 @@ async def _as_fast_as_possible(system: System) -> tuple[int, float]:
 
 
 async def stored(folder: Path, urls: list[str]) -> None:
-    async with pair(folder, urls[0], people=PEOPLE, debounce=0.0) as system:
+    async with pair(folder, urls[0], people=PEOPLE, debounce=0.0) as system, _connected(urls[0]) as connection:
         await system.warm_up()
-        before = await _stored(urls[0])
+        sizes, log = await _sizes(connection), await connection.fetchval(_LOG)
         markers, requests = system.some(EACH * PEOPLE)
-        times = [number / RATE for number in range(len(requests))]
-        await load.opened(system.client, requests, times)
+        await load.opened(system.client, requests, [number / RATE for number in range(len(requests))])
         await system.quiet()
-        after = await _stored(urls[0])
+        log = await connection.fetchval(_LOG) - log
+        grown = {table: size - sizes[table] for table, size in (await _sizes(connection)).items()}
     answered = sum(marker in system.vendors.sent for marker in markers)
     print(f"{answered} messages of {len(markers)} answered; bytes that each leaves:")
-    for table, (rows, indexes, log) in after.items():
-        grown = Stored(rows - before[table].rows, indexes - before[table].indexes, log - before[table].log)
-        if any(grown):
-            print(f"    {table}: {grown.rows / answered:.0f}, indexes {grown.indexes / answered:.0f}", end="")
-            print(f", log {grown.log / answered:.0f}" if grown.log else "")
+    for (table, kind), size in sorted(grown.items()):
+        if size:
+            print(f"    {table} {kind}: {size / answered:.0f}")
+    print(f"    log: {log / answered:.0f}")
 
 
-async def _stored(url: str) -> dict[str, Stored]:
-    """By table, after what is dead was removed. "all" has the sums, and the length of the log."""
+async def _sizes(connection: asyncpg.Connection) -> Counter[tuple[str, str]]:
+    """Bytes of each table and of its indexes, after what is dead was removed."""
+    await connection.execute("VACUUM FULL")
+    sizes: Counter[tuple[str, str]] = Counter()
+    for row in await connection.fetch(_SIZES):
+        for kind in ("rows", "indexes"):
+            sizes[row["relname"], kind] = row[kind]
+            sizes["together", kind] += row[kind]
+    return sizes
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(url)
     try:
-        log = await connection.fetchval("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
-        await connection.execute("VACUUM FULL")
-        tables = {row["relname"]: Stored(row["rows"], row["indexes"], 0) for row in await connection.fetch(_SIZES)}
+        yield connection
     finally:
         await connection.close()
-    rows, indexes = (sum(sizes) for sizes in list(zip(*tables.values(), strict=True))[:2])
-    return tables | {"all": Stored(rows, indexes, int(log))}
 
 
 async def drained(folder: Path, urls: list[str]) -> None:

@@ -18,6 +18,8 @@ WANTED: Final = {"killed": 5.0, "frozen": 8.0}
 """The longest wait, in seconds, by what happened to the node."""
 IN_A_CALL: Final = "in a call"
 """Waits of people whose turn had just called a tool: the vendor may still work on a call that was cut."""
+UNSENT: Final = "unsent"
+"""Waits of people whose answer was made: it may be in doubt, if a gateway died as well."""
 _SERVICE: Final = "kernel_service"
 _BLOWS: Final = {"killed": "killed", "died": "killed", "frozen": "frozen"}
 _PROGRESS: Final = frozenset({"model_call", "tool_execution", "graph_send"})
@@ -39,14 +41,15 @@ class Progress:
 
     def __str__(self) -> str:
         told = [f"{blow}: {_percentiles(self.waits[blow])}, {self.late(blow)} late" for blow in WANTED]
-        return "; ".join([*told, f"{IN_A_CALL}: {_percentiles(self.waits[IN_A_CALL])}"])
+        apart = [f"{reason}: {_percentiles(self.waits[reason])}" for reason in (IN_A_CALL, UNSENT)]
+        return "; ".join([*told, *apart])
 
 
 def progress(log: Iterable[Effect]) -> Progress:
     found, told = evidence.Evidence(), Progress()
     held: dict[str, tuple[str, float]] = {}
     down: set[str] = set()
-    calling: set[str] = set()
+    apart: dict[str, str] = {}
     for effect in log:
         found.add(effect)
         _note_down(down, effect)
@@ -55,20 +58,21 @@ def progress(log: Iterable[Effect]) -> Progress:
             held.clear()
         elif effect.kind in _BLOWS and of_node:
             for phone in {message.phone for message in found.waiting if message.taken}:
-                held[phone] = IN_A_CALL if phone in calling else _BLOWS[effect.kind], effect.at
+                held[phone] = apart.get(phone) or _BLOWS[effect.kind], effect.at
         if effect.kind in _PROGRESS:
             people = _people(found, effect)
             for phone in people & held.keys():
                 blow, at = held.pop(phone)
                 told.waits[blow].append(effect.at - at)
-            calling -= people
-            calling |= people if _is_calling(effect) else set()
+            apart.update(dict.fromkeys(people, _apart(effect)))
     return told
 
 
-def _is_calling(effect: Effect) -> bool:
-    """Whether a call of a tool comes next, or has just been made."""
-    return effect.kind == "tool_execution" or "function_call" in effect.detail.get("output", ())
+def _apart(effect: Effect) -> str:
+    """Why a wait after this effect is counted apart; "" if it is not."""
+    if effect.kind == "tool_execution" or "function_call" in effect.detail.get("output", ()):
+        return IN_A_CALL
+    return UNSENT if effect.kind == "model_call" else ""
 
 
 def _note_down(down: set[str], effect: Effect) -> None:

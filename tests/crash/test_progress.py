@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.crash.progress import IN_A_CALL, progress
+from tests.crash.progress import IN_A_CALL, UNSENT, progress
 from tests.crash.test_checker import Log
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ def test_only_people_with_an_accepted_and_unanswered_message_wait() -> None:
 def test_a_wait_for_the_vendor_of_a_cut_call_is_counted_apart() -> None:
     log = Log().writes("task p1m1", "p2m1").makes("p1m1").note("killed", "kernel_service").sends("b/1/1", "p2m1")
     assert waits(log.asks("p1", about="load task p1m1")) == {"killed": [1], IN_A_CALL: [3]}
+
+
+def test_a_wait_for_the_sending_of_an_answer_is_counted_apart() -> None:
+    log = Log().writes("p1m1").asks("p1", about="load p1m1").note("killed", "kernel_service").sends("a/1/1", "p1m1")
+    assert waits(log) == {UNSENT: [1]}
 
 
 def test_a_second_blow_begins_the_wait_again() -> None:
