@@ -11,6 +11,7 @@ from kernel_service.media.incoming import brings_locked_file
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode
+from kernel_service.ports.progress import ApprovalNeeded, ConnectNeeded
 from kernel_service.ports.states.message import ENDED
 
 if TYPE_CHECKING:
@@ -87,15 +88,22 @@ class Inbox:
         """Accept a message and stream its events; see StreamMessage in the contract."""
         accepted = await self._accept(message)
         yield Durable(accepted.duplicate)
+        told: set[str] = set()
         with self._progress.watching(accepted.seq) as watcher:
             ended = asyncio.ensure_future(self._wait(accepted))
             ended.add_done_callback(lambda _: watcher.end())
             try:
                 async for event in watcher.events():
+                    if isinstance(event, ConnectNeeded | ApprovalNeeded):
+                        told.add(event.key)
                     yield event
                 answer = ended.result()
             finally:
                 ended.cancel()
+        if self._waiters.has_others and accepted.status not in ENDED:
+            for need in await self._store.needs_of(accepted.person_id, answer.turn_id):
+                if need.key not in told:  # the turn ran at another node
+                    yield need
         yield answer if message.reply_mode is ReplyMode.INLINE else replace(answer, replies=())
 
     async def look(self) -> None:

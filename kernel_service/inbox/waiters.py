@@ -69,15 +69,16 @@ class Waiters:
     @property
     def beyond_sight(self) -> list[int]:
         """The messages with a waiter, if they may end at another node."""
-        return list(self._futures) if self._has_others else []
+        return list(self._futures) if self.has_others else []
 
     def _tell(self, seqs: Sequence[int]) -> None:
-        if self._has_others:
+        if self.has_others:
             for first in range(0, len(seqs), TOLD_AT_ONCE):
                 self._notices.tell_all(Notice(NoticeKind.ENDED, numbers=tuple(seqs[first : first + TOLD_AT_ONCE])))
 
     @property
-    def _has_others(self) -> bool:
+    def has_others(self) -> bool:
+        """Whether turns may run at another node."""
         return len(self._cluster.nodes) > 1
 
     def _look_again(self) -> None:

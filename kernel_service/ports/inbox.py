@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kernel_service.ports.messages import Answer, Message, MessageStatus
+    from kernel_service.ports.progress import Need
     from kernel_service.ports.turns import TurnMessage
 
 
@@ -53,6 +54,10 @@ class InboxStore(Protocol):
 
     async def ended_among(self, seqs: Sequence[int]) -> Sequence[int]:
         """The messages of these that have ended."""
+        ...
+
+    async def needs_of(self, person_id: str, turn_id: str) -> Sequence[Need]:
+        """The accounts and approvals that the turn needs and has not got."""
         ...
 
     async def last_route(self, person_id: str) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.messages import Link, ReplyChoice
     from kernel_service.ports.turns import Turn
 
@@ -41,6 +42,11 @@ class ConnectNeeded:
     toolkit: str
     link: Link
 
+    @property
+    def key(self) -> str:
+        """It identifies the need."""
+        return self.link.url
+
 
 @dataclass(frozen=True, slots=True)
 class ApprovalNeeded:
@@ -49,6 +55,16 @@ class ApprovalNeeded:
     calls: tuple[tuple[str, str], ...]
     choices: tuple[ReplyChoice, ...]
     expires_at: float
+
+    @classmethod
+    def of(cls, question: ApprovalPrompt) -> ApprovalNeeded:
+        calls = tuple((approval.call_id, approval.tool) for approval in question.approvals)
+        return cls(calls, question.choices, question.expires_at)
+
+    @property
+    def key(self) -> str:
+        """It identifies the need."""
+        return self.choices[0].id
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,8 @@ class TextReset:
     """The text so far is not a part of the answer."""
 
 
-Event = Merged | ToolStarted | ToolFinished | ConnectNeeded | ApprovalNeeded
+Need = ConnectNeeded | ApprovalNeeded
+Event = Merged | ToolStarted | ToolFinished | Need
 TextEvent = TextDelta | TextReset
 
 

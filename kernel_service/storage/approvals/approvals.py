@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 _mine = approval.c.person_id == bindparam("person")
-_open = approval.c.decided_in.is_(None) & approval.c.withdrawn_at.is_(None)
+OPEN = approval.c.decided_in.is_(None) & approval.c.withdrawn_at.is_(None)
 _ADD = insert(approval)
-_WITHDRAW = update(approval).where(_mine, _open).values(withdrawn_at=bindparam("at"))
+_WITHDRAW = update(approval).where(_mine, OPEN).values(withdrawn_at=bindparam("at"))
 _asking_the_same = select(approval.c.question_id).where(
-    _mine, _open, approval.c.digest.in_(bindparam("same", expanding=True))
+    _mine, OPEN, approval.c.digest.in_(bindparam("same", expanding=True))
 )
 _REPLACE = _WITHDRAW.where(approval.c.question_id.in_(_asking_the_same))
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, select, update
 
 from kernel_service.approvals.standing import meant
-from kernel_service.ports.approvals import Approval, ApprovalDecision, DecisionOutcome, StandingPermission
+from kernel_service.ports.approvals import (
+    Approval,
+    ApprovalDecision,
+    ApprovalPrompt,
+    DecisionOutcome,
+    StandingPermission,
+)
 from kernel_service.ports.commands import ApprovalButtonKind
 from kernel_service.storage.approvals import standing_permissions
-from kernel_service.storage.approvals.approvals import digest
+from kernel_service.storage.approvals.approvals import OPEN, digest
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import damage
 from kernel_service.storage.people import leases
+from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.approvals import approval
 from kernel_service.storage.sealing.ciphers import place
 
@@ -32,6 +40,11 @@ log = logging.getLogger(__name__)
 
 _mine = approval.c.person_id == bindparam("person")
 _ASKED = select(approval).where(approval.c.question_id == bindparam("of"), _mine).with_for_update()
+_ASKED_IN = (
+    select(approval)
+    .where(approval.c.person_id == SURVIVOR, approval.c.turn_id == bindparam("of"), OPEN)
+    .order_by(approval.c.created_at, approval.c.question_id)
+)
 _DECIDE = (
     update(approval)
     .where(approval.c.question_id == bindparam("of"), _mine)
@@ -78,6 +91,20 @@ class SqlApprovals(SqlPort):
                 tx, turn.person_id, meant(standing_permissions.of_person(tx, turn.person_id), said)
             )
         return standing_permissions.of_person(tx, turn.person_id)
+
+
+def asked_in(tx: Tx, person_id: str, turn_id: str) -> list[ApprovalPrompt]:
+    """The open questions of the turn, without the texts that showed them."""
+    questions: defaultdict[str, list[tuple[_Kept, Approval]]] = defaultdict(list)
+    for row in tx.execute(_ASKED_IN, {"person": person_id, "of": turn_id}):
+        if (kept := _opened(tx, row)) is not None:
+            questions[row.question_id].append((kept, _approval(kept, row)))
+    return [_prompt(calls) for calls in questions.values() if len(calls) == calls[0][0].of]
+
+
+def _prompt(calls: list[tuple[_Kept, Approval]]) -> ApprovalPrompt:
+    calls.sort(key=lambda call: call[0].number)
+    return ApprovalPrompt(tuple(approval for _, approval in calls), "", may_stand=calls[0][0].may_stand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from kernel_service.storable import from_json, to_json
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.inbox import senders, sent_order
+from kernel_service.storage.inbox import needs, senders, sent_order
 from kernel_service.storage.inbox.recognising import recognise
 from kernel_service.storage.media import media, room
 from kernel_service.storage.outbox import replies
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import Message
+    from kernel_service.ports.progress import Need
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Engine, Tx
 
@@ -206,6 +207,10 @@ class SqlInbox(SqlPort):
     @reads
     def ended_among(self, tx: Tx, seqs: Sequence[int]) -> list[int]:
         return list(tx.execute(_ENDED_AMONG, {"seqs": list(seqs)}).scalars())
+
+    @reads
+    def needs_of(self, tx: Tx, person_id: str, turn_id: str) -> list[Need]:
+        return needs.of_turn(tx, person_id, turn_id)
 
     @reads
     def last_route(self, tx: Tx, person_id: str) -> tuple[str, str] | None:

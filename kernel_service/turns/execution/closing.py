@@ -12,7 +12,6 @@ from kernel_service.turns.execution.endings import GivenUp
 from kernel_service.turns.replies.answer_replies import with_questions
 
 if TYPE_CHECKING:
-    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.messages import Reply
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.execution.endings import Ending, Finished
@@ -53,7 +52,7 @@ class TurnCloser:
         )  # fmt: skip
         self.live.keep()
         for question in ending.questions:
-            self.reports.happened(_approval_needed(question))
+            self.reports.happened(ApprovalNeeded.of(question))
         self.reports.ended(ending.status)
         return due
 
@@ -73,8 +72,3 @@ def _prefaced(replies: list[Reply], preface: str) -> list[Reply]:
     if not preface:
         return replies
     return [replace(replies[0], text=f"{preface}\n\n{replies[0].text}"), *replies[1:]]
-
-
-def _approval_needed(question: ApprovalPrompt) -> ApprovalNeeded:
-    calls = tuple((approval.call_id, approval.tool) for approval in question.approvals)
-    return ApprovalNeeded(calls, question.choices, question.expires_at)

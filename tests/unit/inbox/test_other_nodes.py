@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,17 +13,20 @@ import pytest
 from kernel_service.errors import Unavailable
 from kernel_service.inbox.inbox import LINK_SECONDS, Durable, Inbox
 from kernel_service.inbox.waiters import TOLD_AT_ONCE, Waiters
-from kernel_service.ports.messages import Answer, Message, MessageStatus, ReplyMode
+from kernel_service.ports.approvals import Approval, ApprovalPrompt
+from kernel_service.ports.messages import Answer, Link, Message, MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
-from kernel_service.ports.progress import Progress
+from kernel_service.ports.progress import ApprovalNeeded, ConnectNeeded, Progress
+from kernel_service.ports.turns import TurnStatus
 from tests.clock import Clock
 from tests.contract.store.owner import own
+from tests.contract.store.people import unfollowed
 from tests.migrated_sqlite import open_migrated
 from tests.node_view import View, node
 from tests.notice_air import NoticeAir
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from kernel_service.storage.store import Store
@@ -55,6 +59,7 @@ class Here:
     def __init__(self, store: Store, clock: Clock, air: NoticeAir, name: str, *others: str) -> None:
         self.cluster = View.of(node(name), *map(node, others))
         self.waiters = Waiters(air.board(name), self.cluster)
+        self.progress = Progress()
         kernels: Any = NoKernels()
         placement: Any = kernels
         self.inbox = Inbox(
@@ -63,7 +68,7 @@ class Here:
             kernels,
             placement,
             self.waiters,
-            Progress(),
+            self.progress,
             allowed=lambda _: True,
             debounce=0.0,
             max_pending=100,
@@ -101,6 +106,24 @@ class Scene:
         owner = await own(self.store, person_id, "owner")
         turn = await owner.open(self.clock() + 1)
         await owner.end(turn, now=self.clock() + 1)
+        self.owner.waiters.turn_ended(turn)
+
+    async def asks(self, connection_id: str) -> None:
+        """The owner answers that an account and an approval of two calls are needed."""
+        person_id = await self.store.people.person_of("test:ann", now=self.clock())
+        assert person_id is not None
+        now, url = self.clock() + 1, f"https://link/{connection_id}"
+        attempt = unfollowed(connection_id, "asana", person_id)
+        attempt = replace(attempt, connection=replace(attempt.connection, link=url))
+        assert await self.store.connect_attempts.add(attempt, now=now)
+        calls = tuple(Approval(f"ap_{number}", f"c{number}", "SEND", {}, now + 60) for number in (1, 2))
+        owner = await own(self.store, person_id, "owner")
+        turn = await owner.open(now)
+        asked = Reply("connect it", Link(url, "Connect Asana", 9.0))
+        await self.store.turns.end(
+            turn, owner.epoch, [], [asked],
+            status=TurnStatus.COMPLETED, usage=Usage(), questions=(ApprovalPrompt(calls, ""),), now=now,
+        )  # fmt: skip
         self.owner.waiters.turn_ended(turn)
 
 
@@ -169,11 +192,53 @@ async def test_a_watched_message_away_from_its_owner_is_accepted_and_completed(s
     assert events[1].status is MessageStatus.COMPLETED
 
 
-async def watched(scene: Scene) -> AsyncIterator[Any]:
-    async for event in scene.here.inbox.stream(scene.message()):
+async def watched(
+    scene: Scene, answer: Callable[[], Awaitable[None]] | None = None, message: Message | None = None
+) -> AsyncIterator[Any]:
+    async for event in scene.here.inbox.stream(message or scene.message()):
         yield event
         if isinstance(event, Durable):
-            await scene.answer()
+            await (answer or scene.answer)()
+
+
+@pytest.mark.parametrize("mode", list(ReplyMode))
+async def test_a_watcher_away_from_the_owner_is_told_of_needed_accounts_and_approvals(
+    scene: Scene, mode: ReplyMode
+) -> None:
+    message = scene.message(mode)
+    events = [each async for each in watched(scene, lambda: scene.asks("cn_1"), message)]
+    durable, account, approval, completed = events
+    assert isinstance(durable, Durable)
+    assert account == ConnectNeeded("asana", Link("https://link/cn_1", "Connect Asana", 9.0))
+    assert isinstance(approval, ApprovalNeeded)
+    assert approval.calls == (("c1", "SEND"), ("c2", "SEND"))
+    assert [choice.title for choice in approval.choices] == ["Approve all", "Refuse all"]
+    assert completed.status is MessageStatus.COMPLETED
+    repeat = [each async for each in scene.here.inbox.stream(message)]
+    assert [type(each) for each in repeat] == [Durable, Answer], "a repeated call gets the end"
+
+
+async def test_a_watcher_is_told_of_a_need_once(scene: Scene) -> None:
+    """The turn runs here, and tells of it, too."""
+    watching = asyncio.create_task(seen(scene.here.inbox.stream(scene.message())))
+    while not (waited := scene.here.waiters.beyond_sight):
+        await asyncio.sleep(0)
+    turn: Any = SimpleNamespace(messages=[SimpleNamespace(seq=waited[0])])
+    scene.here.progress.tell(turn, ConnectNeeded("Asana", Link("https://link/cn_1", "Connect Asana")))
+    await scene.asks("cn_1")
+    events = await watching
+    assert [type(each) for each in events] == [Durable, ConnectNeeded, ApprovalNeeded, Answer]
+    assert events[1].toolkit == "Asana"
+
+
+async def seen(events: AsyncIterator[Any]) -> list[Any]:
+    return [each async for each in events]
+
+
+async def test_a_need_of_another_turn_is_not_told(scene: Scene) -> None:
+    [_ async for _ in watched(scene, lambda: scene.asks("cn_1"))]
+    events = [each async for each in watched(scene)]
+    assert [type(each) for each in events] == [Durable, Answer]
 
 
 async def test_a_repeat_at_a_third_node_waits_as_well(scene: Scene) -> None:
