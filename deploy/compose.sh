@@ -94,17 +94,23 @@ start() {
 	all_well || { explain; exit 1; }
 }
 
-# The running containers of a service that are of another image, or have other settings, than new ones would.
+# The containers of a service that are of another image, or have other settings, than new ones would.
 outdated() {
 	current="$($DOCKER image inspect --format '{{.Id}}' $IMAGE) $(compose config --hash "$1" | cut -d ' ' -f 2)"
-	for container in $(compose ps --quiet "$1"); do
+	for container in $(compose ps --all --quiet "$1"); do
 		has=$($DOCKER inspect --format '{{.Image}} {{index .Config.Labels "com.docker.compose.config-hash"}}' "$container")
 		[ "$has" = "$current" ] || echo "$container"
 	done
 }
 
+is_healthy() { [ "$($DOCKER inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{end}}' "$1")" = healthy ]; }
+
 # A new container is healthy before an old one ends. Compose alone ends all the old ones first.
 replace() {
+	for old in $(outdated "$1"); do
+		# Such as what a version that did not start has left.
+		is_healthy "$old" || $DOCKER rm --force "$old" >/dev/null
+	done
 	for old in $(outdated "$1"); do
 		start --no-build --no-deps --no-recreate --scale "$1=$(($(compose ps --quiet "$1" | wc -l) + 1))" "$1"
 		$DOCKER stop "$old" >/dev/null

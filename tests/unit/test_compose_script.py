@@ -20,9 +20,11 @@ ENGINE = """#!/bin/sh
 echo "$@" >> told
 case "$*" in
 image\\ inspect*) echo sha256:new ;;
+*State.Health*) cat health ;;
 inspect*) echo "$(cat image) hash" ;;
+"rm --force "*) : >running ;;
 *"config --hash"*) echo "service hash" ;;
-*"ps --quiet"*) cat running ;;
+*"ps --all --quiet"* | *"ps --quiet"*) cat running ;;
 *" up "*) sleep {takes} >/dev/null 2>&1; exit {code} ;;
 *ps*) cat states ;;
 *logs*) echo "a line of $(echo "$@" | awk '{{print $NF}}')" ;;
@@ -45,8 +47,9 @@ class Machine:
         self.engine()
         self.runs()
 
-    def runs(self, *containers: str, image: str = "sha256:new") -> None:
-        """Containers of each service that run, all of one image."""
+    def runs(self, *containers: str, image: str = "sha256:new", health: str = "healthy") -> None:
+        """Containers of each service, all of one image."""
+        (self.folder / "health").write_text(health)
         (self.folder / "running").write_text("".join(f"{each}\n" for each in containers))
         (self.folder / "image").write_text(image)
 
@@ -182,6 +185,13 @@ def test_current_containers_are_kept(machine: Machine) -> None:
     assert machine.run("up").returncode == 0
     assert "stop" not in machine.told
     assert machine.told.count(" up ") == 1
+
+
+def test_what_a_failed_version_left_is_removed_first(machine: Machine) -> None:
+    machine.runs("one", image="sha256:failed", health="unhealthy")
+    assert machine.run("up").returncode == 0
+    assert "rm --force one" in machine.told
+    assert "--no-recreate" not in machine.told
 
 
 def test_a_version_that_does_not_start_replaces_no_container(machine: Machine) -> None:
