@@ -187,7 +187,7 @@ def test_current_containers_are_kept(machine: Machine) -> None:
     assert machine.told.count(" up ") == 1
 
 
-def test_what_a_failed_version_left_is_removed_first(machine: Machine) -> None:
+def test_the_remains_of_a_failed_version_are_removed_first(machine: Machine) -> None:
     machine.runs("one", image="sha256:failed", health="unhealthy")
     assert machine.run("up").returncode == 0
     assert "rm --force one" in machine.told
