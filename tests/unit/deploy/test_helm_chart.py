@@ -25,7 +25,10 @@ EVERYTHING = {
     "imagePullSecrets": [{"name": "registry"}],
     "ingress": {"enabled": True, "className": "nginx", "webhookHost": "wa.example.com", "tlsSecret": "web"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-    "networkPolicy": {"postgresql": {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "port": 6432}},
+    "networkPolicy": {
+        "postgresql": {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "port": 6432},
+        "extraEgress": [{"ports": [{"port": 4317}]}],
+    },
     **{
         service: {
             "settings": {"HTTPS_PROXY": "http://proxy.example.com:3128"},
