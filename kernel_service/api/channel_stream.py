@@ -60,12 +60,14 @@ class ChannelStream:
         bounds.check(first.attach, "attach.")
         items = self._pull(first.attach, self._context)
         self._begin(first)
-        sides = [asyncio.create_task(self._pull_items(items)), asyncio.create_task(self._read_calls(requests))]
+        pulling = asyncio.create_task(self._pull_items(items))
+        sides = [pulling, asyncio.create_task(self._read_calls(requests))]
         for side in sides:
             side.add_done_callback(lambda _: self._end(sides))
         try:
             yield channel_pb2.ServeChannelResponse(nodes=nodes.serving(self._cluster), node_id=self._cluster.me)
-            while self._unread or not any(side.done() for side in sides):
+            # Without a store no result may come. The caller must learn of the end: it ends the leases of the stream.
+            while not _has_failed(pulling) and (self._unread or not any(side.done() for side in sides)):
                 await self._ready.wait()
                 self._ready.clear()
                 while (response := self._take()) is not None:
@@ -136,6 +138,10 @@ class ChannelStream:
         self._unread -= len(response.results)
         if self._unread < MOST_UNREAD:
             self._room.set()
+
+
+def _has_failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _set() -> asyncio.Event:

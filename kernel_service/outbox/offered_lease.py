@@ -60,7 +60,7 @@ class LeaseOffers:
                 yield offered
         except asyncio.CancelledError:  # the transaction may still be committed
             if offered.offer is not None:
-                self._release_later(self._store.release_offered(person_id, offered.offer.token), channel, address)
+                self.release_later(self._store.release_offered(person_id, offered.offer.token), channel, address)
             raise
         if stream is not None and offered.lease is not None:
             self._push(offered.lease, stream)
@@ -72,15 +72,15 @@ class LeaseOffers:
             stream.push(lease)
         else:  # it has ended meanwhile, and does not know of the lease
             releasing = self._store.release([(lease.reply.id, lease.token)])
-            self._release_later(releasing, stream.channel, lease.address)
+            self.release_later(releasing, stream.channel, lease.address)
 
-    def _release_later(self, releasing: Coroutine[None, None, None], channel: str, address: str) -> None:
-        """Release a lease that no stream has seen. If that fails, the lease expires."""
+    def release_later(self, releasing: Coroutine[None, None, None], channel: str, address: str | None = None) -> None:
+        """Release leases that no channel has seen, in the background. If that fails, they expire."""
         task = asyncio.create_task(self._release(releasing, channel, address))
         self._releases.add(task)
         task.add_done_callback(self._releases.discard)
 
-    async def _release(self, releasing: Coroutine[None, None, None], channel: str, address: str) -> None:
+    async def _release(self, releasing: Coroutine[None, None, None], channel: str, address: str | None) -> None:
         try:
             await releasing
         except KernelError as error:

@@ -136,13 +136,16 @@ class Outbox:
         ]
         return self._offers.offered(streams, person_id, channel, address, seconds=LEASE_SECONDS)
 
+    def _is_fresh(self) -> bool:
+        """Otherwise another node may have buried this one. It shortens the leases, so no send may begin under them."""
+        return self._cluster.is_fresh
+
     @property
     def _may_lease(self) -> bool:
-        """Another node may have buried this one if it is not fresh: then it shortens the leases of this node."""
-        return not self._closed and self._cluster.is_fresh
+        return not self._closed and self._is_fresh()
 
     def _is_attached(self, stream: PullStream) -> bool:
-        return stream in self._streams and not stream.ended and self._cluster.is_fresh
+        return stream in self._streams and not stream.ended and self._is_fresh()
 
     @overload
     def pull(
@@ -184,12 +187,13 @@ class Outbox:
         typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
         self._streams.add(stream)
         try:
-            with self.typing.stream(typing), stream.polled_every(POLL_SECONDS):
+            with self.typing.stream(typing), stream.polled_every(POLL_SECONDS, self._is_fresh):
                 while self._may_lease and not stream.ended:
                     poll_is_due = stream.poll_is_due()
                     if poll_is_due:
-                        await self._lease(stream)
-                    while stream.unsent and not stream.ended:
+                        async with stream.interruptible():
+                            await self._lease(stream)
+                    while stream.unsent and self._is_attached(stream):
                         lease = stream.unsent.popleft()
                         yield lease, lease.expires_at - self._clock()
                     if poll_is_due:
@@ -198,6 +202,8 @@ class Outbox:
                     while typing and (item := typing.take()):
                         yield item, typing.interval
                     await stream.wait()
+            if not self._is_fresh():
+                raise StoreUnavailable
         finally:
             self._streams.discard(stream)
             await self._end(stream)
@@ -248,8 +254,11 @@ class Outbox:
         try:
             return await asyncio.shield(leasing)
         except asyncio.CancelledError:  # the stream ended while they were leased
-            await self._release(stream.channel, await leasing or [])
+            self._offers.release_later(self._release_unseen(leasing), stream.channel)
             raise
+
+    async def _release_unseen(self, leasing: asyncio.Future[list[Lease] | None]) -> None:
+        await self._release(await leasing or [])
 
     async def _lease_files(self, stream: PullStream) -> list[MediaWanted]:
         """Lease files to fetch, within the remaining credit."""
@@ -257,26 +266,35 @@ class Outbox:
         if stream.transfers is None or not room or stream.ended:
             return []
         with stream.reserved(room):
-            files = await stream.transfers.lease(stream.puller, stream.addresses, room)
+            async with stream.interruptible():
+                files = await stream.transfers.lease(stream.puller, stream.addresses, room)
         stream.held.update({file.media_id: file for file in files})
         return files
 
     async def _end(self, stream: PullStream) -> None:
+        """The caller learns of the end at once, also if the store does not answer."""
+        self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
+        if self._is_fresh():
+            await self._give_back(stream)
+        else:
+            self._offers.release_later(self._give_back(stream), stream.channel)
+
+    async def _give_back(self, stream: PullStream) -> None:
         if all(other.scope != stream.scope for other in self._streams):
             self._polls.pop(stream.scope, None)  # a channel may name other addresses with each stream
-        self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
-        await self._release(stream.channel, stream.unsent)
+        if stream.unsent:
+            await self._release(stream.unsent)
+            self.ready(stream.channel)
         if stream.transfers is not None and (files := stream.files):
             # Fetching a file twice is harmless, but waiting for a channel that is gone is not.
             await stream.transfers.release(files)
             self.wanted(stream.channel)
         await self._expire_leases()
 
-    async def _release(self, channel: str, leases: Sequence[Lease]) -> None:
+    async def _release(self, leases: Sequence[Lease]) -> None:
         """Release leases that no channel has seen, so that they need not expire first."""
         if leases:
             await self._store.release([(lease.reply.id, lease.token) for lease in leases])
-            self.ready(channel)
 
     async def _expire_leases(self) -> None:
         """Shorten the leases of ended streams, since no new send begins under them.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.outbox import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.ports.media import MediaWanted
@@ -45,6 +46,7 @@ class PullStream:
         self._reserved = 0
         self._checked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Timeout | None = None
 
     @property
     def replies(self) -> list[tuple[str, str]]:
@@ -138,25 +140,44 @@ class PullStream:
         finally:
             self._reserved -= credit
 
+    @asynccontextmanager
+    async def interruptible(self) -> AsyncIterator[None]:
+        """The store may not answer in the block. Raises `StoreUnavailable` if `interrupt` is called meanwhile."""
+        try:
+            async with asyncio.timeout(None) as self._waiting:
+                yield
+        except TimeoutError:
+            raise StoreUnavailable from None
+        finally:
+            self._waiting = None
+
+    def interrupt(self) -> None:
+        """End it, also while it waits for the store."""
+        self.end()
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
     @contextmanager
-    def polled_every(self, seconds: float) -> Iterator[None]:
+    def polled_every(self, seconds: float, may_last: Callable[[], bool]) -> Iterator[None]:
         """A poll is due at the latest this long after the one before it, during the block.
 
-        The wakeups of replies and typing items start no timer.
+        The wakeups of replies and typing items start no timer. It is interrupted once `may_last` says no.
         """
-        self._look(seconds)
+        self._look(seconds, may_last)
         try:
             yield
         finally:
             if self._timer is not None:
                 self._timer.cancel()
 
-    def _look(self, seconds: float) -> None:
+    def _look(self, seconds: float, may_last: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
+        if not may_last():
+            self.interrupt()
         if self._polled_at + seconds <= loop.time():
             self.poll_now()
             self._polled_at = loop.time()
-        self._timer = loop.call_at(self._polled_at + seconds, self._look, seconds)
+        self._timer = loop.call_at(self._polled_at + seconds, self._look, seconds, may_last)
 
     async def wait(self) -> None:
         """Wait for a wakeup."""

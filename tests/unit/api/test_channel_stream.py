@@ -285,6 +285,27 @@ async def test_a_store_that_fails_while_it_leases_ends_the_stream() -> None:
         await anext(responses)
 
 
+async def test_no_unanswered_call_keeps_a_stream_whose_store_fails() -> None:
+    channel = Channel()
+    channel.gate.clear()
+    began = asyncio.Event()
+
+    async def failing(*_: Any) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
+        await began.wait()
+        raise StoreUnavailable
+        yield
+
+    calls = ChannelCalls({"handle_message": channel._handle}, ChannelAdmission(ChannelLimits(calls=9)))
+    channel.say("a", attach=ATTACH)
+    responses = ChannelStreams(View.of(node("n0")), calls, failing).responses(channel._requests(), None)
+    await anext(responses)
+    began.set()
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable):
+            await anext(responses)
+    channel.gate.set()
+
+
 async def test_each_call_counts_against_the_channels_limit() -> None:
     channel = Channel()
     room = ChannelAdmission(ChannelLimits(calls=1))

@@ -209,6 +209,41 @@ async def test_a_node_that_others_may_have_buried_leases_nothing(cluster: Cluste
         await anext(cluster.outboxes[0].pull("chat", [], 9, "gateway-0"))
 
 
+async def test_a_stream_ends_although_the_store_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a node that is cut from its database: its channel may begin no send under the leases that it has."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    cluster = Cluster()
+    gone = await cluster.attach(0)
+    cluster.store.gate = asyncio.Event()
+    cluster.store.asked.clear()
+    await cluster.store.asked.wait()
+    cluster.store.waiting = ["rp_0"]
+    cluster.nodes[0].view.is_fresh = False
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable):
+            await gone
+    cluster.store.gate.set()
+    await cluster.close()
+
+
+async def test_unseen_leases_of_such_a_stream_are_released_once_the_store_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    cluster = Cluster()
+    cluster.store.waiting = ["rp_0"]
+    cluster.store.gate = asyncio.Event()
+    gone = await cluster.attach(0)
+    cluster.nodes[0].view.is_fresh = False
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreUnavailable):
+            await gone
+    cluster.store.gate.set()
+    await settled()
+    assert [reply_id for reply_id, _ in cluster.store.back] == ["rp_0"]
+    await cluster.close()
+
+
 async def test_a_lease_of_a_node_that_was_buried_meanwhile_is_released(cluster: Cluster) -> None:
     await cluster.attach(0)
     with cluster.outboxes[0].offered_lease("p_ann", "chat", "desk") as offered:
