@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, exists, insert, select, true, update
+from sqlalchemy import bindparam, case, delete, exists, insert, or_, select, true, update
 
 from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Beat, Node
 from kernel_service.storable import from_json, to_json
@@ -29,10 +29,12 @@ _judge = node.alias("judge")
 _IS_REGULAR = exists().where(
     _judge.c.id == _me, _judge.c.since < _now - LAPSE_SECONDS, _judge.c.beat_at > _now - GAP_SECONDS
 )
+# A beat far in the future is older than a step back of the database's clock: it was not repeated since.
+_IS_SILENT = or_(node.c.beat_at < _now - LAPSE_SECONDS, node.c.beat_at > _now + LAPSE_SECONDS)
 # In a fixed order, so that two nodes that bury the same ones do not wait for each other.
 _DEAD = (
     select(node.c.id)
-    .where(and_(node.c.beat_at < _now - LAPSE_SECONDS, node.c.id != _me), _IS_REGULAR)
+    .where(_IS_SILENT, node.c.id != _me, _IS_REGULAR)
     .order_by(node.c.id)
     .with_for_update(of=node, skip_locked=True)
 )
@@ -41,7 +43,7 @@ _BEAT = (
     update(node)
     .where(node.c.id == _me)
     .values(
-        since=case((node.c.beat_at < _now - GAP_SECONDS, _now), else_=node.c.since),
+        since=case((or_(node.c.beat_at < _now - GAP_SECONDS, node.c.since > _now), _now), else_=node.c.since),
         beat_at=_now,
         channels=bindparam("attended"),
     )

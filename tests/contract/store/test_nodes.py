@@ -87,6 +87,19 @@ async def test_after_a_pause_of_the_database_no_node_is_buried(store: Store, pau
         assert (await beat(store, name))[1] == []
 
 
+@pytest.mark.parametrize("back", [LAPSE_SECONDS + 0.5, 3600.0])
+async def test_a_clock_of_the_database_that_was_set_back_hides_no_death(store: Store, back: float) -> None:
+    """As after a failover to a standby whose clock is behind."""
+    await joined(store, "a", "b", "dead")
+    await regular(store, "a", "b")
+    for name in ("a", "b", "dead"):
+        await _shift(store, name, since=-back, beat_at=-back)
+    for name in ("a", "b"):
+        assert (await beat(store, name))[1] == []
+    await regular(store, "a")
+    assert await beat(store, "a") == (["a", "b"], ["dead"])
+
+
 async def test_a_node_that_has_just_joined_buries_none(store: Store) -> None:
     await joined(store, "dead", "a")
     await silent(store, "dead", LAPSE_SECONDS + 60)
