@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from kernel.v1 import channel_pb2, identity_pb2, media_pb2, outbox_pb2
 
 from whatsapp_gateway.graph.media import MediaDownload
@@ -44,8 +44,8 @@ _Answer = TypeVar("_Answer")
 class KernelClient:
     """Every call raises `KernelCallError` if the service rejects it; timeouts are in seconds.
 
-    `accept`, `ack`, `report` and `fail_media` go over the open streams, and else, as the other calls, to any node
-    behind KERNEL_ADDRESS. now is the monotonic clock of the leases. chat_url is the URL with which browsers open
+    `accept`, `ack`, `report` and `fail_media` go over the open streams, and else, as the other calls, to any node that
+    is connected. now is the monotonic clock of the leases. chat_url is the URL with which browsers open
     WhatsApp chats. Create it inside the running loop.
     """
 
@@ -63,17 +63,19 @@ class KernelClient:
         self.door_node = ""
         """The node that served the door's stream last; empty: unknown."""
         self.nodes = Nodes()
-        self._stub = self.door.stub
-        self._health = health_pb2_grpc.HealthStub(self.door.channel)
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
         self._now = now
         self._chat_url = chat_url
         self._streams = Streams()
-        self._rpcs: dict[str, Any] = {
-            "handle_message": self._stub.HandleMessage,
-            "ack_outbox": self._stub.AckOutbox,
-            "report_receipts": self._stub.ReportReceipts,
-        }
+        self._routes: dict[ChannelStream, Route] = {}
+
+    @property
+    def _route(self) -> Route:
+        """The way for a separate call: KERNEL_ADDRESS, or a node with an open stream while that leads nowhere."""
+        if not self.door.is_connected:
+            for stream in self._streams.candidates():
+                return self._routes[stream]
+        return self.door
 
     async def close(self) -> None:
         """End all calls."""
@@ -93,7 +95,7 @@ class KernelClient:
         """Report that a person's id became another one. Returns the result."""
         request = identity_pb2.LinkIdentityRequest(previous=alias(change.previous), current=alias(change.current))
         try:
-            answer = await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
+            answer = await _answer(self._route.stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
         except KernelCallError as refusal:
             # A service without this RPC gives no reason. Retrying for days would not help.
             refusal.final |= refusal.reason == grpc.StatusCode.UNIMPLEMENTED.name
@@ -130,6 +132,7 @@ class KernelClient:
         open_stream = partial(route.stub.ServeChannel, metadata=self._bearer)
         stream = ChannelStream(open_stream, request, partial(self._heard, route))
         self._streams.add(stream)
+        self._routes[stream] = route
         if route is not self.door:
             asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
         try:
@@ -138,6 +141,7 @@ class KernelClient:
         finally:
             stream.close()
             self._streams.discard(stream)
+            del self._routes[stream]
             self.nodes.ended(stream)
 
     def _heard(self, route: Route, stream: ChannelStream, nodes: Sequence[channel_pb2.ServingNode]) -> None:
@@ -201,13 +205,13 @@ class KernelClient:
     async def give_back(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
         """Release all leases of this process except those in progress (at most MOST_AT_ONCE)."""
         request = outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand)
-        await _answer(self._stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
+        await _answer(self._route.stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
 
     async def claim_invitation(self, instance_id: str, reply_id: str, timeout: float) -> bool:
         """Whether this process sends a template to the person who waits for a reply. An older service grants all."""
         request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=instance_id)
         try:
-            answer = await _answer(self._stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
+            answer = await _answer(self._route.stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
         except KernelCallError as refusal:
             if refusal.reason == grpc.StatusCode.UNIMPLEMENTED.name:
                 return True
@@ -217,11 +221,11 @@ class KernelClient:
     async def withdraw_invitation(self, instance_id: str, reply_id: str, timeout: float) -> None:
         """The template that was granted to this process was not sent."""
         request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=instance_id, withdraw=True)
-        await _answer(self._stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
+        await _answer(self._route.stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
 
     async def upload(self, wanted: MediaWanted, place: MediaDownload, pieces: AsyncIterator[bytes]) -> None:
         """Stream a file's bytes. An exception of the pieces is raised here, and then nothing is stored."""
-        call = self._stub.UploadMedia(metadata=self._bearer)
+        call = self._route.stub.UploadMedia(metadata=self._bearer)
         header = media_pb2.UploadMediaHeader(
             media_id=wanted.media_id,
             lease_token=wanted.lease_token,
@@ -245,7 +249,7 @@ class KernelClient:
 
     async def download(self, ref: str, timeout: float) -> bytes:
         """A reply's whole file."""
-        call = self._stub.DownloadMedia(
+        call = self._route.stub.DownloadMedia(
             media_pb2.DownloadMediaRequest(media_ref=ref), timeout=timeout, metadata=self._bearer
         )
         try:
@@ -275,7 +279,7 @@ class KernelClient:
             with suppress(Unanswered):
                 return await stream.call(kind, request, deadline)
         remaining = max(0.0, deadline - asyncio.get_running_loop().time())
-        return await _answer(self._rpcs[kind](request, timeout=remaining, metadata=self._bearer))
+        return await _answer(self._route.calls[kind](request, timeout=remaining, metadata=self._bearer))
 
     @property
     def open_streams(self) -> int:
@@ -286,7 +290,7 @@ class KernelClient:
         """Whether a replica reports that it is serving."""
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         try:
-            answer = await self._health.Check(request, timeout=timeout)
+            answer = await self._route.health.Check(request, timeout=timeout)
         except grpc.aio.AioRpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

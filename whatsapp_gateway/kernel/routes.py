@@ -1,8 +1,10 @@
 """Ways to the kernel service: KERNEL_ADDRESS, behind which any node may answer, and the address of one node."""
 
 import asyncio
+from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2_grpc
 from kernel.v1 import kernel_pb2_grpc
 
 from whatsapp_gateway.kernel.channel import KernelAddress
@@ -19,7 +21,18 @@ class Route:
         self.name = name
         self.channel = channel
         self.stub = kernel_pb2_grpc.KernelServiceStub(channel)
+        self.health = health_pb2_grpc.HealthStub(channel)
+        self.calls: dict[str, Any] = {
+            "handle_message": self.stub.HandleMessage,
+            "ack_outbox": self.stub.AckOutbox,
+            "report_receipts": self.stub.ReportReceipts,
+        }
+        """The rpcs of the fields of `ChannelCall`."""
         self.node_id = node_id
+
+    @property
+    def is_connected(self) -> bool:
+        return self.channel.get_state() is grpc.ChannelConnectivity.READY
 
     async def connect(self) -> None:
         """Return once it is connected. `KernelCallError` UNREACHABLE: not within CONNECT_SECONDS."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.gateway.payloads import text, webhook
 from tests.integration.gateway.several_nodes import several_nodes, tell
+from tests.integration.gateway.test_identity import notice
 from tests.integration.gateway.test_replies import key
 from tests.ports import free_port
 
@@ -195,6 +196,20 @@ async def test_all_nodes_away_and_back(before: Gateway, nodes: list[FakeNode]) -
     assert await posting == [200] * 12
     for node in nodes:
         await node.attached()
+
+
+async def test_separate_calls_find_a_node_while_the_known_address_leads_nowhere(
+    before: Gateway, nodes: list[FakeNode]
+) -> None:
+    await nodes[0].die()
+    await write(before, PEOPLE, "the loss is noticed")
+    async with asyncio.timeout(4):
+        assert (
+            await before.post(webhook(notice(old_phone="15550001", type="user_changed_number", wa_id="15550002")))
+            == 200
+        )
+        assert (await before.get("/readyz"))[0] == 200
+    assert sum(len(node.fake.links) for node in nodes[1:]) == 1
 
 
 LIES = {
