@@ -12,6 +12,8 @@ from tests.integration.gateway.several_nodes import several_nodes, tell
 from tests.integration.gateway.test_identity import notice
 from tests.integration.gateway.test_replies import key
 from tests.ports import free_port
+from whatsapp_gateway.kernel import channel
+from whatsapp_gateway.outbound import outbox_puller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,9 +80,10 @@ async def test_one_node_gets_one_stream(start_gateway: Start, emulators: Emulato
         tell(only)
         assert await write(gateway, PEOPLE, "hi") == [200] * 12
         assert len(only.fake.streams) == 1
+        await gateway.stop()
 
 
-@pytest.mark.parametrize("end", ["dies", "drains", "silent"])
+@pytest.mark.parametrize("end", ["dies", "drains"])
 @pytest.mark.parametrize("which", [0, 1])
 async def test_without_one_node_messages_are_accepted_at_once(
     before: Gateway, nodes: list[FakeNode], end: str, which: int
@@ -89,19 +92,38 @@ async def test_without_one_node_messages_are_accepted_at_once(
         node.fake.home = lambda _: "abc"[which]
     assert await write(before, PEOPLE, "first") == [200] * 12
     lost = nodes[which]
-    match end:
-        case "dies":
-            await lost.die()
-        case "drains":
-            lost.fake.end_stream()
-            await lost.running.stop()
-        case "silent":
-            lost.cable.go_silent()
-    async with asyncio.timeout(4):  # before the keepalive notices
+    if end == "dies":
+        await lost.die()
+    else:
+        lost.fake.end_stream()
+        await lost.running.stop()
+    async with asyncio.timeout(4):
         assert await write(before, PEOPLE, "second") == [200] * 12
     rest = [node for node in nodes if node is not lost]
     assert set(texts(*rest)) >= {"second"}
     assert texts(*rest).count("second") >= 12
+
+
+@pytest.fixture
+def no_keepalive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen node is noticed by its silence alone."""
+    monkeypatch.setattr(channel, "_OPTIONS", [each for each in channel._OPTIONS if "keepalive" not in each[0]])
+
+
+@pytest.mark.usefixtures("no_keepalive")
+@pytest.mark.parametrize("which", [0, 1])
+async def test_messages_to_a_silent_node_are_accepted_by_others(
+    nodes: list[FakeNode], start_gateway: Start, which: int
+) -> None:
+    gateway: Gateway = await start_gateway(kernel_address=nodes[0].address)
+    for node in nodes:
+        await node.attached()
+        node.fake.home = lambda _: "abc"[which]
+    assert await write(gateway, PEOPLE, "first") == [200] * 12
+    nodes[which].cable.go_silent()
+    assert await write(gateway, PEOPLE, "second") == [200] * 12
+    assert await gateway.count("kernel_streams") == 3
+    nodes[which].cable.speak()
 
 
 async def test_a_silent_node_that_speaks_again_is_used_again(before: Gateway, nodes: list[FakeNode]) -> None:
@@ -176,13 +198,17 @@ async def test_nodes_that_disagree_are_all_used(before: Gateway, nodes: list[Fak
     assert [len(node.fake.streams) for node in nodes] == [1, 1, 1]
 
 
-async def test_a_draining_node_gets_no_further_stream(before: Gateway, nodes: list[FakeNode]) -> None:
+async def test_a_draining_node_gets_no_further_stream(
+    before: Gateway, nodes: list[FakeNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_puller, "FIRST_PAUSE", 0.001)
     for node in nodes:
         node.fake.name(nodes[0].named(), nodes[1].named(), nodes[2].named(draining=True))
     await write(before, PEOPLE[:1], "the names have arrived")
     nodes[2].fake.end_stream()
     await nodes[2].attached(0)
-    assert await write(before, PEOPLE, "hi") == [200] * 12
+    for number in range(5):
+        assert await write(before, PEOPLE, f"{number}") == [200] * 12
     assert len(nodes[2].fake.pulls) == 1
 
 
@@ -236,14 +262,16 @@ async def test_a_wrong_address_of_a_node_delays_no_message(
         async with asyncio.timeout(4):
             for words in ("one", "two"):
                 assert await write(gateway, PEOPLE, words) == [200] * 12
-        assert len(texts(a)) == 24
+        assert texts(a) == ["one"] * 12 + ["two"] * 12
         assert len(a.fake.streams) == 1
         if lie == "other":  # items that `a` leased to the wrong stream go to others at once, and it is not opened again
             wrong = next(pull.instance_id for pull in a.fake.pulls[1:])
             await a.fake.until(lambda: [each.instance_id for each in a.fake.releases].count(wrong) == 2)
+            assert await write(gateway, PEOPLE, "three") == [200] * 12
             assert len(a.fake.pulls) == 2
         a.fake.name(a.named(), b.named(address=address))
         assert caplog.text.count("b at") + caplog.text.count("of node b") <= 1
+        await gateway.stop()
 
 
 async def test_two_gateways_that_see_different_nodes(nodes: list[FakeNode], start_gateway: Start) -> None:
