@@ -44,9 +44,9 @@ _Answer = TypeVar("_Answer")
 class KernelClient:
     """Every call raises `KernelCallError` if the service rejects it; timeouts are in seconds.
 
-    `accept`, `ack`, `report` and `fail_media` go over the open streams, and else, as the other calls, to any node that
-    is connected. now is the monotonic clock of the leases. chat_url is the URL with which browsers open
-    WhatsApp chats. Create it inside the running loop.
+    `accept`, `ack`, `report` and `fail_media` go over the open streams. Without one they are separate calls, as all
+    others are, to any node that is connected. now is the monotonic clock of the leases. chat_url is the URL with which
+    browsers open WhatsApp chats. Create it inside the running loop.
     """
 
     def __init__(
@@ -67,15 +67,12 @@ class KernelClient:
         self._now = now
         self._chat_url = chat_url
         self._streams = Streams()
-        self._routes: dict[ChannelStream, Route] = {}
+        self._to_nodes: list[Route] = []
 
     @property
     def _route(self) -> Route:
-        """The way for a separate call: KERNEL_ADDRESS, or a node with an open stream while that leads nowhere."""
-        if not self.door.is_connected:
-            for stream in self._streams.candidates():
-                return self._routes[stream]
-        return self.door
+        """The way for a separate call: KERNEL_ADDRESS, or a node that is connected while that leads nowhere."""
+        return next((route for route in (self.door, *self._to_nodes) if route.is_connected), self.door)
 
     async def close(self) -> None:
         """End all calls."""
@@ -132,8 +129,8 @@ class KernelClient:
         open_stream = partial(route.stub.ServeChannel, metadata=self._bearer)
         stream = ChannelStream(open_stream, request, partial(self._heard, route))
         self._streams.add(stream)
-        self._routes[stream] = route
         if route is not self.door:
+            self._to_nodes = [route, *(each for each in self._to_nodes if each is not route and not each.is_closed)]
             asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
         try:
             async with aclosing(self._items(route, stream, request)) as items:
@@ -141,7 +138,6 @@ class KernelClient:
         finally:
             stream.close()
             self._streams.discard(stream)
-            del self._routes[stream]
             self.nodes.ended(stream)
 
     def _heard(self, route: Route, stream: ChannelStream, nodes: Sequence[channel_pb2.ServingNode]) -> None:

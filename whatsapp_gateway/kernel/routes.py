@@ -19,6 +19,7 @@ class Route:
 
     def __init__(self, channel: grpc.aio.Channel, name: str, node_id: str = "") -> None:
         self.name = name
+        self.is_closed = False
         self.channel = channel
         self.stub = kernel_pb2_grpc.KernelServiceStub(channel)
         self.health = health_pb2_grpc.HealthStub(channel)
@@ -32,7 +33,8 @@ class Route:
 
     @property
     def is_connected(self) -> bool:
-        return self.channel.get_state() is grpc.ChannelConnectivity.READY
+        """Whether a call would find its service."""
+        return not self.is_closed and self.channel.get_state() is grpc.ChannelConnectivity.READY
 
     async def connect(self) -> None:
         """Return once it is connected. `KernelCallError` UNREACHABLE: not within CONNECT_SECONDS."""
@@ -45,6 +47,7 @@ class Route:
 
     async def close(self) -> None:
         """End its calls."""
+        self.is_closed = True
         await self.channel.close()
 
 

@@ -236,6 +236,9 @@ async def test_separate_calls_find_a_node_while_the_known_address_leads_nowhere(
         )
         assert (await before.get("/readyz"))[0] == 200
     assert sum(len(node.fake.links) for node in nodes[1:]) == 1
+    await before.stop()
+    released = [each.instance_id for node in nodes[1:] for each in node.fake.releases]
+    assert {node.fake.pulls[0].instance_id for node in nodes} <= set(released)
 
 
 LIES = {
