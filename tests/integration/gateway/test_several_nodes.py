@@ -35,9 +35,14 @@ async def nodes() -> AsyncIterator[list[FakeNode]]:
 async def before(nodes: list[FakeNode], start_gateway: Start) -> Gateway:
     """A gateway that knows `a` alone from its settings, once it has a stream to each node."""
     gateway: Gateway = await start_gateway(kernel_address=nodes[0].address)
-    for node in nodes:
-        await node.attached()
+    await has_streams(gateway, 3)
     return gateway
+
+
+async def has_streams(gateway: Gateway, count: int) -> None:
+    async with asyncio.timeout(30):
+        while await gateway.count("kernel_streams") != count:
+            pass
 
 
 def texts(*nodes: FakeNode) -> list[str]:
@@ -67,7 +72,6 @@ async def test_people_are_spread_and_then_written_to_the_node_that_runs_them(
 
 
 async def test_each_stream_has_a_name_and_its_share_of_the_leases(before: Gateway, nodes: list[FakeNode]) -> None:
-    assert await before.count("kernel_streams") == 3
     pulls = [node.fake.pulls[0] for node in nodes]
     assert len({pull.instance_id for pull in pulls}) == 3
     assert [pull.max_in_flight for pull in pulls] == [100, 33, 33]
@@ -116,8 +120,8 @@ async def test_messages_to_a_silent_node_are_accepted_by_others(
     nodes: list[FakeNode], start_gateway: Start, which: int
 ) -> None:
     gateway: Gateway = await start_gateway(kernel_address=nodes[0].address)
+    await has_streams(gateway, 3)
     for node in nodes:
-        await node.attached()
         node.fake.home = lambda _: "abc"[which]
     assert await write(gateway, PEOPLE, "first") == [200] * 12
     nodes[which].cable.go_silent()
@@ -180,7 +184,7 @@ async def test_a_node_that_comes_and_one_that_goes(before: Gateway, nodes: list[
     async with several_nodes("d") as (new,):
         new.fake.gates["HandleMessage"] = asyncio.Event()
         tell(*nodes, new)
-        await new.attached()
+        await has_streams(before, 4)
         posting = asyncio.create_task(write(before, PEOPLE, "hi"))
         await new.fake.until(lambda: "HandleMessage" in new.fake.calls)
         for node in (*nodes, new):  # while a call of `d` has no result
@@ -282,8 +286,8 @@ async def test_two_gateways_that_see_different_nodes(nodes: list[FakeNode], star
     for node in nodes[1:]:
         node.fake.name(nodes[1].named(), nodes[2].named())
     one, other = [await start_gateway(kernel_address=node.address) for node in nodes[:2]]
-    for node in nodes:
-        await node.attached()
+    await has_streams(one, 1)
+    await has_streams(other, 2)
     assert await write(one, PEOPLE, "one") == [200] * 12
     assert await write(other, PEOPLE, "other") == [200] * 12
     assert texts(nodes[0]) == ["one"] * 12
