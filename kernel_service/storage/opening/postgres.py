@@ -105,18 +105,18 @@ async def _look(server: Server, setting: str) -> AsyncIterator[asyncpg.Connectio
             connection.terminate()
 
 
-async def _prepare(server: Server, master_keys: MasterKeys, tries: int = _TRIES) -> Digests:
+async def _prepare(server: Server, master_keys: MasterKeys, tried: int = 1) -> Digests:
     database = postgres.connect_once(server)
     try:
         async with database.begin() as connection:
             return await connection.run_sync(prepare, master_keys)
     except DBAPIError as error:
-        if tries == 1 or not postgres.contended(error):
+        if tried == _TRIES or not postgres.contended(error):
             raise DatabaseUnfitError(_unprepared(error)) from None
     except LOST as error:
         raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
     await asyncio.sleep(_PAUSE_SECONDS)  # running processes write between two tries
-    return await _prepare(server, master_keys, tries - 1)
+    return await _prepare(server, master_keys, tried + 1)
 
 
 def _unprepared(error: DBAPIError) -> str:

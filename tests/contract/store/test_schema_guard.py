@@ -14,8 +14,10 @@ from kernel_service.ports.nodes import LAPSE_SECONDS, Node
 from kernel_service.storage.nodes import schema_guard
 from kernel_service.storage.nodes.schema_guard import OlderNodesError, SchemaTooNewError
 from kernel_service.storage.opening import migrating
+from kernel_service.storage.opening import postgres as opening
 from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from kernel_service.storage.schema.schema import schema_version
 from kernel_service.storage.schema.service import node
 from kernel_service.storage.schema.times import DatabaseTime
@@ -128,6 +130,29 @@ async def test_an_expanding_migration_runs_beside_older_nodes(
     assert await number_of(postgres_url) == NEXT
     await say(store, "later")
     assert await store.nodes.beat("k_old", []) is not None
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_table_in_use_delays_the_migration_and_not_the_others(
+    postgres_url: str, release: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    """A statement that waits for a table makes all later ones wait, so it waits briefly and often."""
+    monkeypatch.setattr(migrating, "_HURRIED", text("SELECT set_config('lock_timeout', '50ms', true)"))
+    monkeypatch.setattr(opening, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(opening, "_TRIES", 1000 if ends else 3)
+    release(SCHEMA_NUMBER)
+    user = await asyncpg.connect(postgres_url)
+    await user.execute("BEGIN; LOCK TABLE chat IN ACCESS SHARE MODE")
+    upgrading = asyncio.ensure_future(upgraded(postgres_url))
+    if ends:
+        await asyncio.wait([upgrading], timeout=0.2)
+        assert not upgrading.done()
+        await user.execute("COMMIT")
+        await upgrading
+    else:
+        with pytest.raises(DatabaseUnfitError, match="another transaction keeps its tables locked"):
+            await upgrading
+    await user.close()
 
 
 async def test_a_dead_older_node_loses_its_row(
