@@ -86,7 +86,7 @@ class StraySessions:
         self._sleep = sleep
         self._filter = RotatingBloomFilter(STARTED_SECONDS)
         self._read_to = 0.0
-        self._gathered: list[bytes] = []
+        self._gathered: set[bytes] = set()
         self._storing = asyncio.Lock()
 
     async def is_rejected(self, session_uri: str) -> bool:
@@ -101,18 +101,18 @@ class StraySessions:
         if as_row:
             await self._store.note(rejected, now=now)
             return
-        self._gathered.append(rejected)
+        self._gathered.add(rejected)
         async with self._storing:
-            if self._gathered:  # otherwise another call has stored this one
+            if rejected in self._gathered:  # otherwise another call has stored it
                 await self._sleep(GATHER_SECONDS)
                 await self._store_gathered()
 
     async def _store_gathered(self) -> None:
-        gathered, self._gathered = self._gathered, []
+        gathered, self._gathered = self._gathered, set()
         try:
-            await self._store.note_many(gathered, now=self._clock())
+            await self._store.note_many(list(gathered), now=self._clock())
         except BaseException:
-            self._gathered += gathered
+            self._gathered |= gathered
             raise
 
     async def _read(self) -> None:

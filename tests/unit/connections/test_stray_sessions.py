@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import func, select
 
 from kernel_service.connections.consent import PageKind
-from kernel_service.connections.stray_sessions import LATE_SECONDS, STARTED_SECONDS, RotatingBloomFilter
+from kernel_service.connections.stray_sessions import LATE_SECONDS, STARTED_SECONDS, RotatingBloomFilter, StraySessions
 from kernel_service.connections.tokens import digest, new_nonce
 from kernel_service.errors import StoreUnavailable
 from kernel_service.storage.schema import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.unit.composio.fakes import World
 
 
@@ -72,6 +74,25 @@ async def test_a_flood_is_stored_in_few_rows(world: World) -> None:
     await asyncio.gather(*(world.consent.verified(new_nonce(), "", refused) for _ in range(200)))
     assert len(await world.store.stray_sessions.noted_since(world.clock.now)) == 200
     assert await rows(world) == 1
+
+
+async def test_a_flood_that_continues_delays_no_request_for_later_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request waits until the row with its session is stored, and not for the next rows."""
+    later: list[asyncio.Task[None]] = []
+    note_many = world.store.stray_sessions.note_many
+
+    async def noted(digests: Sequence[bytes], *, now: float) -> None:
+        if len(later) < 50:  # one more comes while each row is written
+            later.append(asyncio.create_task(strays.reject(new_nonce(), as_row=False)))
+        await note_many(digests, now=now)
+
+    monkeypatch.setattr(world.store.stray_sessions, "note_many", noted)
+    strays = StraySessions(world.store.stray_sessions, world.clock, asyncio.sleep)
+    await asyncio.gather(*(strays.reject(new_nonce(), as_row=False) for _ in range(50)))
+    assert len(later) <= 3
+    await asyncio.gather(*later)
 
 
 async def test_a_session_that_the_store_did_not_take_is_stored_with_the_next(
