@@ -100,7 +100,7 @@ class Inbox:
                 answer = ended.result()
             finally:
                 ended.cancel()
-        if self._waiters.has_others and accepted.status not in ENDED:
+        if self._waiters.has_others and answer.turn_id and accepted.status not in ENDED:
             for need in await self._store.needs_of(accepted.person_id, answer.turn_id):
                 if need.key not in told:  # the turn ran at another node
                     yield need

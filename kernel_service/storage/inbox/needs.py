@@ -11,6 +11,7 @@ from kernel_service.ports.progress import ApprovalNeeded, ConnectNeeded
 from kernel_service.storage.approvals.sql_approvals import asked_in
 from kernel_service.storage.connections import connections
 from kernel_service.storage.outbox import replies
+from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.outbox import reply
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from kernel_service.ports.progress import Need
     from kernel_service.storage.engine.engine import Tx
 
-_REPLIES: Final = select(reply).where(reply.c.turn_id == bindparam("of")).order_by(reply.c.seq)
+_REPLIES: Final = (
+    select(reply).where(reply.c.turn_id == bindparam("of"), reply.c.person_id == SURVIVOR).order_by(reply.c.seq)
+)
 
 
 def of_turn(tx: Tx, person_id: str, turn_id: str) -> list[Need]:
     """Those that are still open."""
-    links = {link.url: link for link in _links(tx, turn_id)}
+    links = {link.url: link for link in _links(tx, person_id, turn_id)}
     needed = connections.of_person(tx, person_id) if links else []
     return [
         *(ConnectNeeded(one.toolkit, links[one.link]) for one in needed if one.link in links),
@@ -33,8 +36,8 @@ def of_turn(tx: Tx, person_id: str, turn_id: str) -> list[Need]:
     ]
 
 
-def _links(tx: Tx, turn_id: str) -> Iterator[Link]:
-    for row in tx.execute(_REPLIES, {"of": turn_id}):
+def _links(tx: Tx, person_id: str, turn_id: str) -> Iterator[Link]:
+    for row in tx.execute(_REPLIES, {"of": turn_id, "person": person_id}):
         try:
             link = replies.opened(tx, row).reply.link
         except Unreadable:

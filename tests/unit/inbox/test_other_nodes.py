@@ -313,3 +313,37 @@ async def test_a_chat_link_that_is_stored_already_is_not_written_again(
             await here.inbox.handle(scene.message(ReplyMode.OUTBOX, "https://one.example/{text}"))
         scene.clock.now += LINK_SECONDS
     assert len(written) == 1
+
+
+# --- needs ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_watched_message_that_ends_without_a_turn_asks_for_no_needs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def noted(_: str, turn_id: str) -> list[Any]:
+        asked.append(turn_id)
+        return []
+
+    monkeypatch.setattr(scene.store.inbox, "needs_of", noted)
+    watching = asyncio.create_task(seen(scene.here.inbox.stream(scene.message())))
+    while not scene.here.waiters.beyond_sight:
+        await asyncio.sleep(0)
+    stop = Message("test:ann", "stop", Payload(Text("stop")), address="desk", reply_mode=ReplyMode.OUTBOX)
+    await scene.owner.inbox.handle(stop)
+    assert [type(each) for each in await watching] == [Durable, Answer]
+    assert not asked
+
+
+async def test_needs_are_those_of_the_person_alone(scene: Scene) -> None:
+    [_ async for _ in watched(scene, lambda: scene.asks("cn_1"))]
+    other = await scene.store.inbox.accept(
+        Message("test:bob", "m1", Payload(Text("hello")), address="desk"), now=scene.clock(), max_pending=9
+    )
+    ann = await scene.store.people.person_of("test:ann", now=scene.clock())
+    assert ann is not None
+    turn_id = (await scene.store.inbox.answer_of(ann, 1)).turn_id
+    assert len(await scene.store.inbox.needs_of(ann, turn_id)) == 2
+    assert not await scene.store.inbox.needs_of(other.person_id, turn_id)
