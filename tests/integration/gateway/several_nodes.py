@@ -40,6 +40,9 @@ class FakeNode:
         await self.cable.unplug()
         await self.running.stop()
 
+    async def acknowledged(self) -> None:
+        await self.fake.until(lambda: self.fake.acks)
+
     async def attached(self, streams: int = 1) -> None:
         await self.fake.until(lambda: len(self.fake.streams) == streams)
 
