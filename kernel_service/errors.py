@@ -155,12 +155,13 @@ class StoreUnavailable(Unavailable):
 
 
 class NodeUnavailable(Unavailable):
-    """The node that is asked for has just ended, or is not reached at the address that it advertises."""
+    """A node has just ended, is not reached at the address that it advertises, or has another admin token."""
 
     def __init__(self, node_id: str) -> None:
         super().__init__(
             "NODE_UNAVAILABLE",
-            "the node that owns this person does not answer; call again, and check its KERNEL_ADVERTISE",
+            "the node that owns this person does not answer; call again, and check its KERNEL_ADVERTISE and "
+            "KERNEL_ADMIN_TOKEN",
             node_id=node_id,
         )
 

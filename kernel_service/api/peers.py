@@ -75,7 +75,6 @@ class Peers:
             try:
                 return await getattr(stub, rpc)(request, metadata=self._metadata, timeout=seconds)
             except grpc.aio.AioRpcError as error:
-                log.warning("node did not answer node=%s rpc=%s code=%s", node_id, rpc, error.code().name)
                 raise _relayed(error, node_id) from None
 
     async def ask_others(self, rpc: str, request: Message) -> dict[str, Any]:
@@ -87,7 +86,8 @@ class Peers:
     async def _asked(self, node_id: str, rpc: str, request: Message) -> Any:
         try:
             return await self.ask(node_id, rpc, request)
-        except KernelError:
+        except KernelError as error:
+            log.warning("node does not list its kernels node=%s reason=%s", node_id, error.reason)
             return None
 
     def _channel(self, address: str) -> grpc.aio.Channel:
@@ -99,10 +99,12 @@ class Peers:
 
 
 def _relayed(error: grpc.aio.AioRpcError, node_id: str) -> KernelError:
-    """The other node's own error. An error without a reason is the connection's."""
+    """The other node's own error. An error without a reason is the connection's; a refused token is this node's."""
     info = error_details_pb2.ErrorInfo()
     status = rpc_status.from_call(error)
-    if status is None or not any(detail.Unpack(info) for detail in status.details):
+    has_reason = status is not None and any(detail.Unpack(info) for detail in status.details)
+    if status is None or not has_reason or error.code() is grpc.StatusCode.UNAUTHENTICATED:
+        log.warning("node does not answer node=%s code=%s", node_id, error.code().name)
         return NodeUnavailable(node_id)
     relayed = KernelError(info.reason, status.message, **dict(info.metadata))
     relayed.status = error.code().name

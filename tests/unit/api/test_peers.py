@@ -13,7 +13,7 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernel_service.api.interceptors import rich_status
 from kernel_service.api.peers import Peers, PeerTls, is_forwarded
-from kernel_service.errors import Aborted, KernelError, NodeUnavailable
+from kernel_service.errors import Aborted, KernelError, NodeUnavailable, Unauthenticated
 from kernel_service.ports.nodes import Node
 from serving.own_certificate import ensure
 from tests.node_view import View
@@ -87,6 +87,12 @@ async def test_an_error_of_the_other_node_is_raised_as_it_is() -> None:
             await Peers(cluster(address), TOKEN, None).ask("n1", "EvictKernel", ASKED)
     error = raised.value
     assert (error.status, error.reason, error.metadata) == ("ABORTED", "KERNEL_BUSY", {"person": "p_1"})
+
+
+async def test_a_node_with_another_token_is_unavailable() -> None:
+    async with served(answering(Unauthenticated("TOKEN_INVALID", "this token is not known here"))) as address:
+        with pytest.raises(NodeUnavailable, match="KERNEL_ADMIN_TOKEN"):
+            await Peers(cluster(address), TOKEN, None).ask("n1", "EvictKernel", ASKED)
 
 
 async def test_a_node_that_has_ended_is_unavailable() -> None:
