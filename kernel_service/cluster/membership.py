@@ -140,7 +140,7 @@ class Membership:
     async def drain(self) -> None:
         """From now on nobody's home is here. If the store is unavailable, the others see it when this node is gone."""
         self._node = replace(self._node, is_draining=True)
-        self._show(tuple(self._node if node.id == self.me else node for node in self._nodes))
+        self._show(self._nodes)
         with suppress(KernelError):
             await self._store.drain(self.me)
 
@@ -194,6 +194,8 @@ class Membership:
 
     def _show(self, nodes: tuple[Node, ...], dead: Sequence[str] = ()) -> None:
         before = _roles(self._nodes)
+        if self._node.is_draining:  # the others may see it later
+            nodes = tuple(replace(node, is_draining=node.is_draining or node.id == self.me) for node in nodes)
         self._nodes = nodes
         self._alive = frozenset(node.id for node in self._nodes)
         self._homes = _homes(self._nodes)

@@ -129,6 +129,9 @@ async def test_a_draining_node_is_not_its_own_peoples_home(scene: Scene) -> None
     await scene.membership.drain()
     assert {scene.membership.home_of(person) for person in people} == {OTHER}
     assert not scene.membership.is_leader
+    scene.store.away = False
+    await scene.membership.beat()
+    assert {scene.membership.home_of(person) for person in people} == {OTHER}
 
 
 async def test_a_node_that_starts_is_not_a_home_until_it_serves(scene: Scene) -> None:
