@@ -90,7 +90,7 @@ class Outbox:
 
     def _has_room(self, channel: str, address: str | None, *, with_files: bool = False) -> bool:
         """Whether a stream here can take an item at this address; None: at any."""
-        return any(
+        return self._may_lease and any(
             stream.room
             and (stream.serves(address) if address is not None else not stream.addresses)
             and (stream.transfers is not None or not with_files)

@@ -168,6 +168,16 @@ async def test_a_stream_here_with_room_spares_the_notice(cluster: Cluster, addre
     assert bool(cluster.told(0)) is tells
 
 
+async def test_a_node_that_drains_tells_of_its_last_replies(cluster: Cluster) -> None:
+    await cluster.attach(1)
+    await cluster.attach(0)
+    cluster.outboxes[0].close()  # its stream does not know it yet
+    cluster.store.waiting = ["rp_last"]
+    cluster.outboxes[0].ready("chat", "desk")
+    await settled()
+    assert cluster.texts(1) == ["rp_last"]
+
+
 async def test_replies_beyond_the_credit_here_go_to_another_node(cluster: Cluster) -> None:
     await cluster.attach(1)
     cluster.store.waiting = ["rp_0", "rp_1"]
