@@ -4,10 +4,12 @@
 - The messages answered per second with one, two and three nodes, as fast as this machine can.
 - The bytes that a message leaves in PostgreSQL: tables, indexes, and write-ahead log.
 - The time from SIGTERM to the end of a node with many idle people.
+- The refused webhooks and the latencies while each of three nodes is replaced in turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ import uvloop
 
 from benchmarks import databases, load
 from benchmarks.answering import compare
+from benchmarks.figures import percentile
 from benchmarks.processes import tree_cpu_seconds
 from benchmarks.systems import pair
 
@@ -35,6 +38,7 @@ EACH = 5
 RATE, MESSAGES, ROUNDS = 50.0, 400, 3
 AT_ONCE, SECONDS = 64, 8.0
 IDLE = 3_000
+ROLLING_SECONDS = 20.0
 _LOG = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
 _SIZES = """
     SELECT relname, pg_table_size(oid) AS rows, pg_indexes_size(oid) AS indexes FROM pg_class
@@ -43,11 +47,11 @@ _SIZES = """
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or ["ratio", "throughput", "stored", "drain"]
+    wanted = sys.argv[1:] or ["ratio", "throughput", "stored", "drain", "rolling"]
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with databases.postgres(folder) as new_database:
-            parts = {"ratio": ratio, "throughput": throughput, "stored": stored, "drain": drained}
+            parts = {"ratio": ratio, "throughput": throughput, "stored": stored, "drain": drained, "rolling": rolling}
             for part in wanted:
                 urls = [new_database() for _ in NODES]
                 uvloop.run(parts[part](folder, urls))
@@ -145,6 +149,26 @@ async def drained(folder: Path, urls: list[str]) -> None:
         began = time.monotonic()
         await kernel.end()
         print(f"a node with {IDLE} idle people ends {time.monotonic() - began:.2f} s after SIGTERM")
+
+
+async def rolling(folder: Path, urls: list[str]) -> None:
+    async with pair(folder, urls[0], people=PEOPLE, debounce=0.0, nodes=3) as system:
+        await system.warm_up()
+        markers, requests = system.some(int(RATE * ROLLING_SECONDS))
+        times = [number / RATE for number in range(len(requests))]
+        sending = asyncio.create_task(load.opened(system.client, requests, times))
+        began = time.monotonic()
+        for kernel in system.processes[1:]:
+            await kernel.replace()
+        seconds = time.monotonic() - began
+        outcome = await sending
+        await system.quiet()
+    sent = system.vendors.sent
+    waits = [sent[marker] - outcome.began - at for marker, at in zip(markers, times, strict=True) if marker in sent]
+    print(f"three nodes replaced within {seconds:.0f} s under {RATE:.0f} messages per second")
+    print(f"    webhooks: {outcome.refused} refused, p99 {percentile(outcome.latencies, 99) * 1000:.0f} ms")
+    print(f"    answers: p50 {percentile(waits, 50) * 1000:.0f} ms, p99 {percentile(waits, 99) * 1000:.0f} ms")
+    print(f"    {len(markers) - len(waits)} of {len(markers)} messages shared an answer")
 
 
 def _postmaster(folder: Path) -> int:

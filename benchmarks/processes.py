@@ -27,18 +27,32 @@ class Process:
 
     def __init__(self, module: str, settings: Mapping[str, str], log: Path, *, arguments: Sequence[str] = ()) -> None:
         self._module, self._log = module, log
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._environment = os.environ | dict(settings)
+        self._url = ""
         self.name = arguments[-1] if arguments else module
-        with log.open("wb") as told:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                env=os.environ | dict(settings),
+        log.write_bytes(b"")
+        self._child = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as told:
+            return subprocess.Popen(
+                self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=told,
                 stderr=subprocess.STDOUT,
             )
 
+    async def replace(self) -> None:
+        """End it in order, start it again, and return once it serves."""
+        await self.end()
+        self._child = self._started()
+        await self.ready(self._url)
+
     async def ready(self, url: str) -> None:
         """Return once the URL answers 200. Raises TimeoutError, or RuntimeError with its last lines if it ended."""
+        self._url = url
         async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
             while not await _answers(session, url):
                 if self._child.poll() is not None:
