@@ -66,22 +66,24 @@ class MediaTransfers:
         self._uploads: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(uploads))
         self._inspecting = asyncio.Lock()
         self._uncancelled = Uncancelled()
-        self._look_at: dict[str, float] = {}
+        self._looks: dict[str, dict[frozenset[str], float]] = {}
+        """By channel, and by addresses that its streams serve: when the store is asked next."""
 
     # --- what channels are asked for ----------------------------------------------------------------------------
 
     def wanted(self, channel: str) -> None:
         """A message was accepted that waits for its file."""
-        self._look_at[channel] = 0.0
+        self._looks.pop(channel, None)
 
     async def lease(self, puller: Puller, addresses: Sequence[str], limit: int) -> list[MediaWanted]:
-        now = self._clock()
-        if self._look_at.get(puller.channel, 0.0) > now:
+        now, served = self._clock(), frozenset(addresses)
+        current = {each: at for each, at in self._looks.get(puller.channel, {}).items() if at > now}
+        if served in current:
             return []
-        self._look_at[puller.channel] = now + LOOK_SECONDS
+        self._looks[puller.channel] = current | {served: now + LOOK_SECONDS}
         leased = await self._store.lease(puller, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
         if leased:
-            self._look_at[puller.channel] = 0.0
+            self.wanted(puller.channel)
         return leased
 
     async def leased_until(self, leases: Sequence[tuple[str, str]]) -> list[float | None]:
@@ -92,7 +94,7 @@ class MediaTransfers:
         """No channel has seen these (id, token)."""
         if leases:
             await self._store.release(leases)
-            self._look_at.clear()
+            self._looks.clear()
 
     async def settle(self, channel: str, acks: Sequence[MediaAck]) -> list[AckResult]:
         """Store the outcomes of files that a channel could not upload."""
