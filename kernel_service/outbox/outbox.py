@@ -56,7 +56,7 @@ class Outbox:
         self._store = store
         self._cluster = cluster
         self._clock = clock
-        typing = TypingNotices(cluster, notices, lambda channel: any(self._of(channel)))
+        typing = TypingNotices(cluster, notices, self._serves)
         self.typing = Typing(store, typing.tell)
         typing.show_by(self.typing.show)
         self._streams: set[PullStream] = set()
@@ -96,6 +96,9 @@ class Outbox:
             and (stream.transfers is not None or not with_files)
             for stream in self._of(channel)
         )
+
+    def _serves(self, channel: str, address: str) -> bool:
+        return any(stream.serves(address) for stream in self._of(channel))
 
     def _look(self, channel: str) -> None:
         """Poll the store at once."""

@@ -4,8 +4,8 @@ One stream of the channel gets each item, and repeats of it at its interval. A n
 Nothing is stored, and an item that is over before the stream takes it is dropped. A channel without a stream that
 wants typing costs one dictionary entry for each turn.
 
-If all streams of the channel are at other nodes, these are told of the message, at first and every few seconds. They
-show it at the intervals of their streams, for as long as the store has its turn as open.
+If no stream at this node serves the message's address, the other nodes of the channel are told of it, at first and
+every few seconds. They show it at the intervals of their streams, for as long as the store has its turn as open.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class _Work:
 class Typing(TypingStatus):
     """One per process."""
 
-    def __init__(self, store: OutboxStore, tell_elsewhere: Callable[[str, int], bool]) -> None:
-        """`tell_elsewhere` takes a channel and a message. False: no other node can show it, or one here should."""
+    def __init__(self, store: OutboxStore, tell_elsewhere: Callable[[str, str, int], bool]) -> None:
+        """`tell_elsewhere` takes a channel, an address and a message. False: none shows it, or a stream here does."""
         self._store = store
         self._tell_elsewhere = tell_elsewhere
         self._shown_until: dict[int, float] = {}
@@ -129,7 +129,7 @@ class Typing(TypingStatus):
         message = work.message
         stream = self._stream_for(message.channel, message.address)
         if stream is None:
-            if self._tell_elsewhere(message.channel, message.seq):
+            if self._tell_elsewhere(message.channel, message.address, message.seq):
                 self._repeat_after(work, ELSEWHERE_SECONDS)
             return
         self._repeat_after(work, stream.interval)

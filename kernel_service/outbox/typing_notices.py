@@ -1,4 +1,4 @@
-"""TYPING notices: a node works on messages of a channel whose streams are all at other nodes."""
+"""TYPING notices: a node works on messages at an address that only streams at other nodes serve."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class TypingNotices:
-    """One per process. `is_here`: whether a stream of the channel is attached to this node."""
+    """One per process. `is_here(channel, address)`: whether a stream at this node serves the address."""
 
-    def __init__(self, cluster: Cluster, notices: Notices, is_here: Callable[[str], bool]) -> None:
+    def __init__(self, cluster: Cluster, notices: Notices, is_here: Callable[[str, str], bool]) -> None:
         self._cluster = cluster
         self._notices = notices
         self._is_here = is_here
         self._shown: set[asyncio.Task[None]] = set()
 
-    def tell(self, channel: str, seq: int) -> bool:
-        """Tell the other nodes that have the channel. False: there are none, or this node has it as well."""
-        if self._is_here(channel):
+    def tell(self, channel: str, address: str, seq: int) -> bool:
+        """Tell the other nodes that have the channel. False: there are none, or a stream here serves the address."""
+        if self._is_here(channel, address):
             return False
         others = [node.id for node in self._cluster.nodes if node.id != self._cluster.me and channel in node.channels]
         for node_id in others:

@@ -345,3 +345,13 @@ async def test_typing_is_told_only_where_no_stream_is_here(cluster: Cluster) -> 
     cluster.outboxes[0].typing.begin(turn())
     await settled()
     assert cluster.told(0) == []
+
+
+async def test_typing_is_told_where_the_streams_here_serve_other_addresses(cluster: Cluster) -> None:
+    await cluster.attach(0, addresses=["second"], typing_interval=5.0)
+    await cluster.attach(1, typing_interval=5.0)
+    cluster.outboxes[0].typing.begin(turn(address="first"))
+    async with asyncio.timeout(5):
+        while not cluster.got[1]:
+            await asyncio.sleep(0)
+    cluster.outboxes[0].typing.end(turn(address="first"))

@@ -52,7 +52,7 @@ class Scene:
         self.streams.enter_context(self.typing.stream(stream))
         return stream
 
-    def tell(self, channel: str, seq: int) -> bool:
+    def tell(self, channel: str, address: str, seq: int) -> bool:
         self.told += [(channel, seq)] * self.others_show
         return self.others_show
 
