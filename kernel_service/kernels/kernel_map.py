@@ -94,8 +94,10 @@ class KernelMap:
             self._placement.send_home(person_id)
 
     def look_at(self, person_id: str) -> None:
-        """Check the messages of a person who seems due. A running turn checks by itself, and deferred people wait."""
-        if self._deferred.get(person_id, 0.0) <= self._clock() and not self.busy(person_id):
+        """Check the messages of a person who seems due, also in the running turn. Deferred people wait."""
+        if self.busy(person_id):
+            self._wake_turn(person_id)  # the notice of a message that another node accepted may be lost
+        elif self._deferred.get(person_id, 0.0) <= self._clock():
             self._deferred.pop(person_id, None)
             self.wake(person_id)
 

@@ -107,7 +107,7 @@ _runnable = union_all(
         MESSAGE_OPEN, message.c.turn_id.is_(None), not_(_HELD_BACK)
     ),
     select(turn.c.person_id, func.coalesce(turn.c.not_before, turn.c.started_at)).where(
-        TURN_OPEN, or_(turn.c.not_before.is_(None), turn.c.not_before <= bindparam("now"))
+        TURN_OPEN, or_(turn.c.not_before.is_(None), turn.c.not_before <= bindparam("now"), turn.c.stopped)
     ),
 ).subquery()
 _DUE = (

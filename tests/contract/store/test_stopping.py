@@ -64,7 +64,9 @@ async def test_an_interrupted_or_held_turn_is_stopped_when_it_is_opened_again(st
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.turns.hold(turn, owner.epoch, until=NOW + 3600, problem="model_busy", notice=None, now=NOW)
+    assert await store.inbox.due_people(now=NOW, limit=9) == []
     await stop(store)
+    assert await store.inbox.due_people(now=NOW, limit=9) == [owner.person_id]
     again = await (await own(store, owner.person_id, "two")).open()
     assert (again.id, again.stopped, len(again.messages)) == (turn.id, True, 1)
 

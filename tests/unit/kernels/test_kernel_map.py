@@ -244,13 +244,17 @@ async def test_lost_lease_evicts_the_kernel_without_retry(parts: Any) -> None:
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 1}
 
 
-async def test_a_look_leaves_a_running_turn_alone(parts: Any) -> None:
+async def test_a_look_lets_a_running_turn_look_too(parts: Any) -> None:
+    """The notice of a message that another node accepted may be lost. The turn ends as without a look."""
     kernels, _, turns, _ = parts
     gate = turns.gate = asyncio.Event()
     kernels.wake("p_1")
     await turns.started.wait()
+    kernel = kernels.get("p_1")
+    wakeup = kernel.wakeup = asyncio.get_running_loop().create_future()
     kernels.look_at("p_1")
     kernels.look_at("p_2")
+    assert wakeup.done()
     gate.set()
     await settled(kernels)
     assert sorted(turns.ran) == ["p_1", "p_2"]
