@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case, delete, exists, insert, or_, select, true, update
+from sqlalchemy import bindparam, case, delete, exists, insert, not_, or_, select, true, update
 
 from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Beat, Node
 from kernel_service.storable import from_json, to_json
@@ -26,8 +26,11 @@ _ADD = insert(node).values(started_at=_now, since=_now, beat_at=_now)
 _NOW = select(_now.label("now"))
 _BURY_OTHERS = delete(node).where(node.c.id != _me).returning(node.c.id)
 _judge = node.alias("judge")
+# Its last beat is in the future if the database's clock went back since: then the others had no time to beat again.
 _IS_REGULAR = exists().where(
-    _judge.c.id == _me, _judge.c.since < _now - LAPSE_SECONDS, _judge.c.beat_at > _now - GAP_SECONDS
+    _judge.c.id == _me,
+    _judge.c.since < _now - LAPSE_SECONDS,
+    _judge.c.beat_at.between(_now - GAP_SECONDS, _now),
 )
 # A beat far in the future is older than a step back of the database's clock: it was not repeated since.
 _IS_SILENT = or_(node.c.beat_at < _now - LAPSE_SECONDS, node.c.beat_at > _now + LAPSE_SECONDS)
@@ -43,7 +46,7 @@ _BEAT = (
     update(node)
     .where(node.c.id == _me)
     .values(
-        since=case((or_(node.c.beat_at < _now - GAP_SECONDS, node.c.since > _now), _now), else_=node.c.since),
+        since=case((not_(node.c.beat_at.between(_now - GAP_SECONDS, _now)), _now), else_=node.c.since),
         beat_at=_now,
         channels=bindparam("attended"),
     )
