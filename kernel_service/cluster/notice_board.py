@@ -90,5 +90,5 @@ def _told(text: str) -> tuple[Notice, float] | None:
     try:
         kind, subject, numbers, detail, sent_at = json.loads(text)
         return Notice(NoticeKind(kind), str(subject), tuple(numbers), str(detail)), float(sent_at)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None

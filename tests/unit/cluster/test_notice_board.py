@@ -84,7 +84,19 @@ def test_a_clock_that_is_behind_measures_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "{}", "[]", '["wake"]', '["other","p_1",[],"",1.0]', '["wake","p_1",[],"",null]', "\0"]
+    "text",
+    [
+        "",
+        "x",
+        "{}",
+        "[]",
+        '["wake"]',
+        '["other","p_1",[],"",1.0]',
+        '["wake","p_1",[],"",null]',
+        f'["wake","p_1",[],"",{10**400}]',
+        "[" * 7000,
+        "\0",
+    ],
 )
 def test_another_text_is_not_counted(pair: Pair, text: str) -> None:
     pair.air.hear(text)
