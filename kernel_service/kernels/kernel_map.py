@@ -132,9 +132,7 @@ class KernelMap:
             else:  # it was released just now
                 self._tasks.wake(person_id)
         except LeaseLost:
-            self.moves["lost"] += 1
-            self._forget(person_id, EvictionReason.LEASE_LOST)
-            self._placement.send_home(person_id)
+            self._lose(person_id)
         except StoreUnavailable:
             self._retry_later(person_id)
         except KernelError as error:
@@ -174,6 +172,12 @@ class KernelMap:
             due = self._clock()
         if due is not None:
             self._placement.send_home(person_id, due)
+
+    def _lose(self, person_id: str) -> None:
+        self.moves["lost"] += 1
+        if self._forget(person_id, EvictionReason.LEASE_LOST) and self._placement.is_home(person_id):
+            self._tasks.wake(person_id)  # the next activation tells who has the lease, if anybody
+        self._placement.send_home(person_id)
 
     def _retry_later(self, person_id: str) -> None:
         """Retry from the journal, which has all completed work. The history in memory may be behind it."""
@@ -295,9 +299,11 @@ class KernelMap:
             self._wake_turn(taken)
             self._forget(taken, EvictionReason.LEASE_LOST)
 
-    def _forget(self, person_id: str, reason: EvictionReason) -> None:
-        if self._kernels.pop(person_id, None) is not None:
-            self.evictions[reason] += 1
+    def _forget(self, person_id: str, reason: EvictionReason) -> bool:
+        """Returns whether the kernel was in memory."""
+        found = self._kernels.pop(person_id, None) is not None
+        self.evictions[reason] += found
+        return found
 
     async def drain(self, seconds: float) -> None:
         """Let running turns reach their next durable step, cancel the rest, forget all; within `seconds`.

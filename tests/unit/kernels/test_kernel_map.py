@@ -13,7 +13,7 @@ from kernel_service.kernels.kernel_map import KernelMap
 from kernel_service.ports.kernels import Activation
 from kernel_service.ports.turns import HistoryItem
 from tests.clock import Clock
-from tests.node_view import Board, View
+from tests.node_view import ME, Board, View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +33,12 @@ class Store:
         self.attempts = 0
         self.writes = 0
         self.releasing: asyncio.Event | None = None
+        self.lost = False
 
     async def activate(self, person_id: str, *, owner: str) -> Activation:
         await asyncio.sleep(0)
+        if self.lost:
+            raise LeaseLost
         if self.away:
             self.away -= 1
             raise StoreUnavailable
@@ -234,14 +237,33 @@ async def test_unavailable_store_is_retried(parts: Any) -> None:
     assert turns.ran == ["p_1"]
 
 
-async def test_lost_lease_evicts_the_kernel_without_retry(parts: Any) -> None:
-    kernels, _, turns, _ = parts
+async def test_the_home_asks_for_a_lost_lease_again(parts: Any) -> None:
+    """No other node may have it: a reset at another node makes a lease outdated, too."""
+    kernels, store, turns, _ = parts
     turns.error = LeaseLost()
     kernels.wake("p_1")
     await settled(kernels)
-    assert turns.ran == []
-    assert len(kernels) == 0
+    assert (turns.ran, store.epochs) == (["p_1"], {"p_1": 2})
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 1}
+
+
+async def test_a_lost_lease_is_left_to_a_home_elsewhere() -> None:
+    store, turns, view, board = Store(), Turns(), View(ME, "k_other"), Board()
+    kernels = kernel_map(store, turns, Clock(1000.0), view, board)
+    view.homes["p_1"] = "k_other"
+    turns.error = LeaseLost()
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert (turns.ran, store.epochs, len(kernels)) == ([], {"p_1": 1}, 0)
+    assert [node_id for node_id, _ in board.told] == ["k_other"]
+
+
+async def test_a_merged_person_is_not_asked_for_again(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    store.lost = True
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert (turns.ran, store.epochs) == ([], {})
 
 
 async def test_a_look_lets_a_running_turn_look_too(parts: Any) -> None:
