@@ -135,3 +135,35 @@ def test_the_alerts_have_different_names() -> None:
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 def test_prometheus_reads_the_alerts() -> None:
     subprocess.run(["promtool", "check", "rules", FOLDER / "alerts.yaml"], check=True)
+
+
+FIRST_COUNTS = [
+    ("GatewayAlert", "gateway_alerts_total", {"reason": "account_update"}),
+    ("GatewayNeedsOperator", "gateway_graph_operator_errors_total", {"code": "190"}),
+    ("GatewayQuarantine", "gateway_quarantined_total", {"reason": "unreadable"}),
+]
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+@pytest.mark.parametrize(("name", "metric", "labels"), FIRST_COUNTS)
+def test_the_first_count_of_a_label_fires_once(name: str, metric: str, labels: dict[str, str], tmp_path: Path) -> None:
+    """The series does not exist before."""
+    [rule] = [{"alert": name, "expr": each["expr"]} for each in ALERTS if each["alert"] == name]
+    (tmp_path / "rules").write_text(yaml.safe_dump({"groups": [{"name": "one", "rules": [rule]}]}))
+    matchers = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    series = {"series": f'{metric}{{instance="gateway-1",{matchers}}}', "values": "_x9 1x120"}
+    cases = [
+        {"eval_time": "8m", "alertname": name, "exp_alerts": []},
+        {"eval_time": "12m", "alertname": name, "exp_alerts": [{"exp_labels": labels}]},
+        {"eval_time": "100m", "alertname": name, "exp_alerts": []},
+    ]
+    test = {"interval": "1m", "input_series": [series], "alert_rule_test": cases}
+    (tmp_path / "test").write_text(yaml.safe_dump({"rule_files": [str(tmp_path / "rules")], "tests": [test]}))
+    subprocess.run(["promtool", "test", "rules", tmp_path / "test"], check=True)
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: str(rule["alert"]))
+def test_an_alert_of_any_increase_sees_the_first_count_of_a_label(rule: dict[str, Any]) -> None:
+    for metric in re.findall(r"increase\((\w+)\[\w+\]\)\)? > 0", rule["expr"]):
+        begins_with_its_first_count = bool(KNOWN[metric] - _OF_THE_SCRAPE)
+        assert (f"{metric} unless {metric} offset" in rule["expr"]) == begins_with_its_first_count
