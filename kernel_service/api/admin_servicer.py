@@ -94,7 +94,9 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def ListKernels(
         self, request: admin_pb2.ListKernelsRequest, context: Context
     ) -> admin_pb2.ListKernelsResponse:
-        return self._resident.here(request) if is_forwarded(context) else await self._resident.everywhere(request)
+        if is_forwarded(context, self._cluster.me):
+            return self._resident.here(request)
+        return await self._resident.everywhere(request)
 
     async def EvictKernel(
         self, request: admin_pb2.EvictKernelRequest, context: Context
@@ -114,7 +116,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
 
     def _is_elsewhere(self, lease: KernelLease, context: Context) -> bool:
         """Whether another node answers this call. The owner may change meanwhile: a forwarded call ends here."""
-        return lease.owner not in {"", self._cluster.me} and not is_forwarded(context)
+        return lease.owner not in {"", self._cluster.me} and not is_forwarded(context, self._cluster.me)
 
     async def ResetContext(
         self, request: admin_pb2.ResetContextRequest, context: Context

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 2.0
 """How long a node may take to answer for what it has in memory."""
-_FORWARDED: Final = "x-kernel-forwarded-by"
-"""The metadata key of a call that another node forwards: it is answered by the node that gets it."""
+_FORWARDED: Final = "x-kernel-forwarded-to"
+"""The metadata key of a call that another node forwards; the value is the id of the node that is to answer."""
 _OPTIONS: Final = (("grpc.enable_http_proxy", 0),)  # http_proxy is meant for the vendors
 
 
@@ -51,9 +51,12 @@ def _first_name(certificate: bytes) -> str:
     return next((name for name in names.get_values_for_type(x509.DNSName) if "*" not in name), "")
 
 
-def is_forwarded(context: grpc.aio.ServicerContext[Any, Any]) -> bool:
-    """Whether another node forwards this call."""
-    return any(key == _FORWARDED for key, _ in context.invocation_metadata() or ())
+def is_forwarded(context: grpc.aio.ServicerContext[Any, Any], me: str) -> bool:
+    """Whether another node forwards this call. `NodeUnavailable`: to a node that wrongly advertises this address."""
+    meant = next((value for key, value in context.invocation_metadata() or () if key == _FORWARDED), None)
+    if meant not in {None, me}:
+        raise NodeUnavailable(str(meant))
+    return meant is not None
 
 
 class Peers:
@@ -62,7 +65,7 @@ class Peers:
     def __init__(self, cluster: Cluster, token: str, tls: PeerTls | None) -> None:
         """`token` is the admin token."""
         self._cluster = cluster
-        self._metadata = (("authorization", f"Bearer {token}"), (_FORWARDED, cluster.me))
+        self._token = token
         self._tls = tls
 
     async def ask(self, node_id: str, rpc: str, request: Message, *, seconds: float = ANSWER_SECONDS) -> Any:
@@ -70,10 +73,11 @@ class Peers:
         address = next((node.address for node in self._cluster.nodes if node.id == node_id), "")
         if not address:
             raise NodeUnavailable(node_id)
+        metadata = (("authorization", f"Bearer {self._token}"), (_FORWARDED, node_id))
         async with self._channel(address) as channel:
             stub: Any = admin_pb2_grpc.KernelAdminServiceStub(channel)
             try:
-                return await getattr(stub, rpc)(request, metadata=self._metadata, timeout=seconds)
+                return await getattr(stub, rpc)(request, metadata=metadata, timeout=seconds)
             except grpc.aio.AioRpcError as error:
                 raise _relayed(error, node_id) from None
 
@@ -99,11 +103,15 @@ class Peers:
 
 
 def _relayed(error: grpc.aio.AioRpcError, node_id: str) -> KernelError:
-    """The other node's own error. An error without a reason is the connection's; a refused token is this node's."""
+    """The other node's own error. An error without a reason is the connection's; a refused token is this node's.
+
+    NODE_UNAVAILABLE comes from a third node, which is at the address instead.
+    """
     info = error_details_pb2.ErrorInfo()
     status = rpc_status.from_call(error)
     has_reason = status is not None and any(detail.Unpack(info) for detail in status.details)
-    if status is None or not has_reason or error.code() is grpc.StatusCode.UNAUTHENTICATED:
+    is_own = has_reason and info.reason != "NODE_UNAVAILABLE"
+    if status is None or not is_own or error.code() is grpc.StatusCode.UNAUTHENTICATED:
         log.warning("node does not answer node=%s code=%s", node_id, error.code().name)
         return NodeUnavailable(node_id)
     relayed = KernelError(info.reason, status.message, **dict(info.metadata))

@@ -116,9 +116,10 @@ class Nodes:
 
 
 @asynccontextmanager
-async def nodes(count: int, *, ended: int = 0) -> AsyncIterator[Nodes]:
-    """The last `ended` ones are not served."""
+async def nodes(count: int, *, ended: int = 0, misled: int = 0) -> AsyncIterator[Nodes]:
+    """The last ones are not served: `ended` ones, and `misled` ones that advertise the address of the last served."""
     ports = [free_port() for _ in range(count + ended)]
+    ports += [ports[count - 1]] * misled
     running = Nodes([f"127.0.0.1:{port}" for port in ports])
     async with AsyncExitStack() as stack:
         for number in range(count):
@@ -189,6 +190,18 @@ async def test_a_node_that_does_not_answer_is_named() -> None:
         listed = await running.call(0, "ListKernels")
         assert [kernel.person_id for kernel in listed.kernels] == ["p_1", "p_2"]
         assert list(listed.unanswered_nodes) == ["n2"]
+
+
+async def test_a_node_that_advertises_the_address_of_another_is_named() -> None:
+    async with nodes(2, misled=1) as running:
+        running.own(1, "p_1")
+        running.own(2, "p_2")
+        listed = await running.call(0, "ListKernels")
+        assert ([kernel.person_id for kernel in listed.kernels], listed.total) == (["p_1"], 1)
+        assert list(listed.unanswered_nodes) == ["n2"]
+        assert [node.resident_kernels for node in (await running.call(0, "ListNodes")).nodes] == [0, 1, 0]
+        with pytest.raises(grpc.aio.AioRpcError, match="check its KERNEL_ADVERTISE"):
+            await running.call(0, "EvictKernel", person=ref("p_2"))
 
 
 async def test_each_node_shows_a_kernel_as_its_owner_does() -> None:

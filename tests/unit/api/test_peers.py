@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernel_service.api.interceptors import rich_status
-from kernel_service.api.peers import Peers, PeerTls, is_forwarded
+from kernel_service.api.peers import Peers, PeerTls
 from kernel_service.errors import Aborted, KernelError, NodeUnavailable, Unauthenticated
 from kernel_service.ports.nodes import Node
 from serving.own_certificate import ensure
@@ -35,13 +35,11 @@ class Answering(admin_pb2_grpc.KernelAdminServiceServicer):
         self._error = error
         self._hangs = hangs
         self.metadata: dict[str, Any] = {}
-        self.is_forwarded = False
 
     async def EvictKernel(  # noqa: N802
         self, request: admin_pb2.EvictKernelRequest, context: Any
     ) -> admin_pb2.EvictKernelResponse:
         self.metadata = dict(context.invocation_metadata())
-        self.is_forwarded = is_forwarded(context)
         if self._hangs:
             await asyncio.Event().wait()
         if self._error:
@@ -74,10 +72,10 @@ def cluster(*addresses: str) -> View:
     return View.of(*(Node(f"n{number}", address, 27) for number, address in enumerate(["", *addresses])))
 
 
-async def test_a_call_carries_the_token_and_says_that_it_is_forwarded() -> None:
+async def test_a_call_carries_the_token_and_the_node_that_is_meant() -> None:
     async with served(answering()) as first, served(node := answering()) as second:
         await Peers(cluster(first, second), TOKEN, None).ask("n2", "EvictKernel", ASKED)
-    assert node.is_forwarded
+    assert node.metadata["x-kernel-forwarded-to"] == "n2"
     assert node.metadata["authorization"] == f"Bearer {TOKEN}"
 
 
@@ -136,7 +134,7 @@ async def test_tls_with_the_nodes_own_certificate(tmp_path: Path, names: list[st
     tls, credentials = certificate(tmp_path, *names)
     async with served(node := answering(), credentials) as address:
         await Peers(cluster(address), TOKEN, tls).ask("n1", "EvictKernel", ASKED)
-    assert node.is_forwarded
+    assert node.metadata["x-kernel-forwarded-to"] == "n1"
 
 
 async def test_a_node_with_another_certificate_gets_no_token(tmp_path: Path) -> None:
