@@ -55,4 +55,15 @@ class SteadyClock:
         return self._now
 
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def since_boot() -> float:
+    """Steady seconds that also pass while the machine sleeps. On Linux `time.monotonic` stops then.
+
+    https://man7.org/linux/man-pages/man2/clock_gettime.2.html
+    """
+    return time.clock_gettime(_SINCE_BOOT)
+
+
 DAY_SECONDS: Final = 86_400

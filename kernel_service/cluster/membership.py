@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kernel_service.clock import since_boot
 from kernel_service.cluster import homes
 from kernel_service.errors import KernelError
 from kernel_service.ports.nodes import BEAT_SECONDS, GAP_SECONDS, LAPSE_SECONDS, Node
@@ -40,7 +40,7 @@ class Membership:
         *,
         alone: bool,
         end_process: Callable[[str], None],
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = since_boot,
     ) -> None:
         self._store = store
         self._node = node

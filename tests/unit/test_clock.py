@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 
-from kernel_service.clock import MOST_AHEAD_SECONDS, SLOWED, SteadyClock
+from kernel_service.clock import MOST_AHEAD_SECONDS, SLOWED, SteadyClock, since_boot
 
 NOON = 1_800_000_000.0
 HOUR = 3600.0
@@ -88,3 +89,10 @@ def test_clock_starts_at_the_newest_known_time(machine: Machine, caplog: pytest.
 
 def test_newest_time_far_ahead_is_ignored(machine: Machine) -> None:
     assert machine.clock(newest=NOON + 400 * 24 * HOUR)() == NOON + MOST_AHEAD_SECONDS
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system's clock never stops")
+def test_time_since_boot_passes_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = {time.CLOCK_MONOTONIC: 10.0, time.CLOCK_BOOTTIME: 70.0}
+    monkeypatch.setattr(time, "clock_gettime", slept.__getitem__)
+    assert since_boot() == slept[time.CLOCK_BOOTTIME]
