@@ -21,7 +21,8 @@ MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
 """Of one link's pages, by each method."""
 MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")  # language: ok
 MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
-"""Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are still rejected."""
+"""Each is a row for a day, so that their table has 172,800 rows (about 20 MB) of each node at most; more are still
+rejected."""
 
 
 NOT_FOUND_PER_SECOND: Final = 5
