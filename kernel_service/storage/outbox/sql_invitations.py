@@ -13,20 +13,19 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.keys.resealing import Merging
 
-_NEWER: Final = """
-    ON CONFLICT (person_id, channel, address)
-    DO UPDATE SET asked_at = excluded.asked_at, claimed_by = excluded.claimed_by
-"""
+# A repeat of a claim keeps its time, or a process that repeats it steadily would be granted each.
 _CLAIM: Final = text(
-    f"""
+    """
     INSERT INTO invitation (person_id, channel, address, asked_at, claimed_by)
     SELECT person_id, channel, address, CAST(:now AS FLOAT), CAST(:claimer AS VARCHAR)
     FROM reply WHERE id = :reply AND channel = :channel
-    {_NEWER}
+    ON CONFLICT (person_id, channel, address) DO UPDATE SET
+    asked_at = CASE WHEN invitation.asked_at <= :since THEN excluded.asked_at ELSE invitation.asked_at END,
+    claimed_by = excluded.claimed_by
     WHERE invitation.asked_at <= :since
     OR (invitation.claimed_by = excluded.claimed_by AND invitation.asked_at >= :repeat)
     RETURNING person_id
-    """  # noqa: S608
+    """
 ).bindparams(
     *(bindparam(name, type_=Float) for name in ("now", "since", "repeat")),
     *(bindparam(name, type_=String) for name in ("claimer", "reply", "channel")),
@@ -44,12 +43,13 @@ _WITHDRAW = delete(invitation).where(
     ),
 )
 _MOVE: Final = text(
-    f"""
+    """
     INSERT INTO invitation (person_id, channel, address, asked_at, claimed_by)
     SELECT CAST(:stays AS VARCHAR), channel, address, asked_at, claimed_by FROM invitation WHERE person_id = :gone
-    {_NEWER}
+    ON CONFLICT (person_id, channel, address)
+    DO UPDATE SET asked_at = excluded.asked_at, claimed_by = excluded.claimed_by
     WHERE invitation.asked_at < excluded.asked_at
-    """  # noqa: S608
+    """
 )
 _DROP = delete(invitation).where(invitation.c.person_id == bindparam("gone"))
 
