@@ -117,8 +117,8 @@ class ServeChannelResponse(_message.Message):
 
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServingNode]:
-        """All live nodes of the service, this one included, oldest first: in the first response and whenever they change. A
-        channel may hold a stream to each. Empty: unchanged, or unknown.
+        """All live nodes that serve channels, oldest first: in the first response and whenever they change. A channel may hold
+        a stream to each. Empty: unchanged, or unknown.
         """
 
     def __init__(
