@@ -18,7 +18,7 @@ from kernel_service.errors import KernelError
 from kernel_service.ports.nodes import BEAT_SECONDS, GAP_SECONDS, LAPSE_SECONDS, Node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from kernel_service.ports.nodes import Beat, NodeStore
 
@@ -141,13 +141,11 @@ class Membership:
         """From now on nobody's home is here. If the store is unavailable, the others see it when this node is gone."""
         self._node = replace(self._node, is_draining=True)
         self._show(self._nodes)
-        with suppress(KernelError):
-            await self._store.drain(self.me)
+        await _tried(self._store.drain(self.me))
 
     async def leave(self) -> None:
         """Free this node's people. If the store is unavailable, the others bury this node later."""
-        with suppress(KernelError):
-            await self._store.leave(self.me)
+        await _tried(self._store.leave(self.me))
 
     async def _beat_forever(self) -> None:
         while True:
@@ -209,6 +207,13 @@ class Membership:
             log.info("nodes live=%d draining=%d", len(self._nodes), draining)
             for told in self._told:
                 told()
+
+
+async def _tried(note: Awaitable[None]) -> None:
+    """A database that does not answer must not delay the end of this process."""
+    with suppress(KernelError, TimeoutError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await note
 
 
 def _homes(nodes: Sequence[Node]) -> tuple[str, ...]:

@@ -52,6 +52,8 @@ PREPARED = 200
 """Prepared statements of a connection: more than are in frequent use, with the common lengths of their lists."""
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
+CLOSE_SECONDS = 5.0
+"""How long a store that closes waits for the last commits. Without an answer their callers never learn the outcome."""
 _PAUSE_SECONDS = 0.1
 AWAY = (SQLAlchemyError, *LOST)
 # Classes of SQLSTATE for faults of the statement itself: no result, bad data, constraint, syntax.
@@ -289,10 +291,13 @@ class Writer:
         self._task = asyncio.create_task(self._run(), name="store-writer")
 
     async def close(self) -> None:
-        """Commit the units that were given, then disconnect."""
+        """Commit the units that were given if the server answers in time, then disconnect."""
         self.gathering.leave()
         self._works.put_nowait(None)
-        await self._task
+        await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+        if self._task.cancel():
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self._disconnect()
         if self._connection is not None:
             await self._connection.close()
 

@@ -58,6 +58,21 @@ async def test_a_lost_commit_counts_once(store: Store, line: tuple[Line, str], m
     assert await store.spending.spent_today(person, now=NOW) == 7
 
 
+async def test_a_store_closes_while_a_commit_stays_in_doubt(
+    store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CLOSE_SECONDS", 0.1)
+    await say(store, "m1")
+    line[0].cut, line[0].down = "after", True
+    saying = asyncio.create_task(say(store, "m2"))
+    async with asyncio.timeout(10):
+        while line[0].cut:
+            await asyncio.sleep(0)
+        await store.close()
+    assert not saying.done(), "whether it is stored is not known"
+    saying.cancel()
+
+
 async def test_an_outage_is_reported_and_ends(
     store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ class Store:
         self.nodes: tuple[Node, ...] = (Node(ME, "me:1", 27), Node(OTHER, "other:1", 27))
         self.buried = False
         self.away = False
+        self.is_silent = False
         self.takes = 0.0
         self.now = 5000.0
         self.drained: list[str] = []
@@ -54,10 +55,13 @@ class Store:
 
     async def drain(self, node_id: str) -> None:
         self.drained.append(node_id)
+        await self.leave()
         if self.away:
             raise StoreUnavailable
 
-    async def leave(self, *_: object) -> None: ...
+    async def leave(self, *_: object) -> None:
+        if self.is_silent:
+            await asyncio.Event().wait()
 
 
 class Scene:
@@ -132,6 +136,17 @@ async def test_a_draining_node_is_not_its_own_peoples_home(scene: Scene) -> None
     scene.store.away = False
     await scene.membership.beat()
     assert {scene.membership.home_of(person) for person in people} == {OTHER}
+
+
+async def test_a_silent_database_does_not_delay_the_end_of_a_node(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "ANSWER_SECONDS", 0.01)
+    scene.store.is_silent = True
+    async with asyncio.timeout(5):
+        await scene.membership.drain()
+        await scene.membership.leave()
+    assert not scene.membership.is_leader
 
 
 async def test_a_node_that_starts_is_not_a_home_until_it_serves(scene: Scene) -> None:
