@@ -191,7 +191,7 @@ class Membership:
         self._show(beat.nodes or (replace(self._node),), beat.buried)
 
     def _show(self, nodes: tuple[Node, ...], dead: Sequence[str] = ()) -> None:
-        before = _roles(self._nodes)
+        before, addresses = _roles(self._nodes), {node.id: node.address for node in self._nodes}
         if self._node.is_draining:  # the others may see it later
             nodes = tuple(replace(node, is_draining=node.is_draining or node.id == self.me) for node in nodes)
         self._nodes = nodes
@@ -199,7 +199,8 @@ class Membership:
         self._homes = _homes(self._nodes)
         if dead:
             self.burials += len(dead)
-            log.warning("nodes buried count=%d", len(dead))
+            for node_id in dead:
+                log.warning("node buried node=%s address=%s", node_id, addresses.get(node_id, ""))
             for buried in self._buried:
                 buried(dead)
         if _roles(self._nodes) != before:

@@ -33,6 +33,7 @@ class Store:
         self._steady = steady
         self.nodes: tuple[Node, ...] = (Node(ME, "me:1", 27), Node(OTHER, "other:1", 27))
         self.buried = False
+        self.dead: tuple[str, ...] = ()
         self.away = False
         self.is_silent = False
         self.takes = 0.0
@@ -49,7 +50,7 @@ class Store:
         self._steady.now += self.takes
         if self.away:
             raise StoreUnavailable
-        return None if self.buried else Beat(self.now, self.nodes)
+        return None if self.buried else Beat(self.now, self.nodes, self.dead)
 
     async def announce(self, *_: object) -> None: ...
 
@@ -87,6 +88,12 @@ async def test_a_node_that_was_buried_ends_at_once(scene: Scene) -> None:
     scene.store.buried = True
     await scene.membership.beat()
     assert len(scene.ended) == 1
+
+
+async def test_the_log_names_a_node_that_was_buried(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.store.nodes, scene.store.dead = scene.store.nodes[:1], (OTHER,)
+    await scene.membership.beat()
+    assert f"node buried node={OTHER} address=other:1" in caplog.messages
 
 
 async def test_a_beat_counts_from_when_it_began(scene: Scene) -> None:
