@@ -160,7 +160,7 @@ class NodeUnavailable(Unavailable):
     def __init__(self, node_id: str) -> None:
         super().__init__(
             "NODE_UNAVAILABLE",
-            "the node that owns this person does not answer; call again, and check its KERNEL_ADVERTISE and "
+            "a node that is asked for this does not answer; call again, and check its KERNEL_ADVERTISE and "
             "KERNEL_ADMIN_TOKEN",
             node_id=node_id,
         )

@@ -12,6 +12,7 @@ from kernel_service.api import connections, converters, nodes, usage
 from kernel_service.api.pages import Page
 from kernel_service.api.peers import is_forwarded
 from kernel_service.api.resident_kernels import ResidentKernels
+from kernel_service.api.shared_keys import check_all_have_the_key
 from kernel_service.errors import CallerError, NodeUnavailable, NotFound, within
 from kernel_service.kernels.kernel import EvictionReason
 from kernel_service.people.identity import check_user_id
@@ -200,6 +201,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def RotateKeys(
         self, request: admin_pb2.RotateKeysRequest, context: Context
     ) -> AsyncIterator[admin_pb2.RotateKeysResponse]:
+        await check_all_have_the_key(self._store.keys, self._peers)
         async with aclosing(self._key_rotation.rotate()) as rotating:
             async for done in rotating:
                 yield admin_pb2.RotateKeysResponse(

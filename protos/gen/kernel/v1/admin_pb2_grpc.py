@@ -212,7 +212,8 @@ class KernelAdminServiceServicer:
         """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
         places (table, column and row) values that an earlier release has not bound. It works in short transactions while
         people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
-        interrupted call is repeated and resumes; two concurrent calls do no harm.
+        interrupted call is repeated and resumes; two concurrent calls do no harm. It does not begin while another node
+        lacks the key (INTERNAL: SEALING_KEY_UNKNOWN) or does not answer (UNAVAILABLE: NODE_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

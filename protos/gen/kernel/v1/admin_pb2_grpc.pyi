@@ -79,7 +79,8 @@ class KernelAdminServiceStub:
     """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
     places (table, column and row) values that an earlier release has not bound. It works in short transactions while
     people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
-    interrupted call is repeated and resumes; two concurrent calls do no harm.
+    interrupted call is repeated and resumes; two concurrent calls do no harm. It does not begin while another node
+    lacks the key (INTERNAL: SEALING_KEY_UNKNOWN) or does not answer (UNAVAILABLE: NODE_UNAVAILABLE).
     """
 
 @_typing.type_check_only
@@ -133,7 +134,8 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
     places (table, column and row) values that an earlier release has not bound. It works in short transactions while
     people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
-    interrupted call is repeated and resumes; two concurrent calls do no harm.
+    interrupted call is repeated and resumes; two concurrent calls do no harm. It does not begin while another node
+    lacks the key (INTERNAL: SEALING_KEY_UNKNOWN) or does not answer (UNAVAILABLE: NODE_UNAVAILABLE).
     """
 
 class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -262,7 +264,8 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
         places (table, column and row) values that an earlier release has not bound. It works in short transactions while
         people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
-        interrupted call is repeated and resumes; two concurrent calls do no harm.
+        interrupted call is repeated and resumes; two concurrent calls do no harm. It does not begin while another node
+        lacks the key (INTERNAL: SEALING_KEY_UNKNOWN) or does not answer (UNAVAILABLE: NODE_UNAVAILABLE).
         """
 
 def add_KernelAdminServiceServicer_to_server(servicer: KernelAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
