@@ -86,10 +86,11 @@ class OutboxPuller:
         served = False
         stream = OutboxStream(self._stall_detector, self._now)
         try:
+            # Through any node: this one may be lost to this process alone, and others can bring what it had leased.
+            await self._release_leases(RELEASE_RETRY_SECONDS)
             if self._route.node_id:
                 await self._route.connect()
             self._has_pulled = True
-            await self._release_leases(RELEASE_RETRY_SECONDS)
             async with self._kernel.pull(self._route, self._numbers, self._name, self._most()) as items:
                 async for item in items:
                     served, self._last_problem = True, ""

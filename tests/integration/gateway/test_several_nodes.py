@@ -196,6 +196,16 @@ async def test_a_node_that_comes_and_one_that_goes(before: Gateway, nodes: list[
         await nodes[0].fake.until(lambda: gone in [release.instance_id for release in nodes[0].fake.releases])
 
 
+async def test_leases_of_a_node_that_is_cut_from_this_gateway_alone_are_released(
+    before: Gateway, nodes: list[FakeNode]
+) -> None:
+    lost = nodes[2].fake.pulls[0].instance_id
+    nodes[0].fake.releases.clear()
+    await nodes[2].die()  # the others still name it
+    async with asyncio.timeout(5):
+        await nodes[0].fake.until(lambda: lost in [release.instance_id for release in nodes[0].fake.releases])
+
+
 async def test_nodes_that_disagree_are_all_used(before: Gateway, nodes: list[FakeNode]) -> None:
     nodes[0].fake.name(nodes[0].named(), nodes[1].named())
     assert await write(before, PEOPLE, "hi") == [200] * 12
