@@ -5,7 +5,8 @@ Nothing is stored, and an item that is over before the stream takes it is droppe
 wants typing costs one dictionary entry for each turn.
 
 If no stream at this node serves the message's address, the other nodes of the channel are told of it, at first and
-every few seconds. They show it at the intervals of their streams, for as long as the store has its turn as open.
+every few seconds, since a stream may open there meanwhile. They show it at the intervals of their streams, for as long
+as the store has its turn as open.
 """
 
 from __future__ import annotations

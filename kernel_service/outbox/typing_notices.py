@@ -24,13 +24,17 @@ class TypingNotices:
         self._shown: set[asyncio.Task[None]] = set()
 
     def tell(self, channel: str, address: str, seq: int) -> bool:
-        """Tell the other nodes that have the channel. False: there are none, or a stream here serves the address."""
-        if self._is_here(channel, address):
+        """Tell the other nodes that have the channel. False: no other node exists, or a stream here serves the address.
+
+        True even if none has the channel: a stream may open there while the work lasts.
+        """
+        others = [node for node in self._cluster.nodes if node.id != self._cluster.me]
+        if not others or self._is_here(channel, address):
             return False
-        others = [node.id for node in self._cluster.nodes if node.id != self._cluster.me and channel in node.channels]
-        for node_id in others:
-            self._notices.tell(node_id, Notice(NoticeKind.TYPING, channel, (seq,)))
-        return bool(others)
+        for node in others:
+            if channel in node.channels:
+                self._notices.tell(node.id, Notice(NoticeKind.TYPING, channel, (seq,)))
+        return True
 
     def show_by(self, show: Callable[[str, int], Coroutine[None, None, None]]) -> None:
         """Call `show` for each notice of another node."""

@@ -9,6 +9,7 @@ import pytest
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.outbox import outbox as module
+from kernel_service.outbox import typing
 from kernel_service.outbox.ready_notices import Ready
 from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.notices import Notice, NoticeKind
@@ -355,3 +356,16 @@ async def test_typing_is_told_where_the_streams_here_serve_other_addresses(clust
         while not cluster.got[1]:
             await asyncio.sleep(0)
     cluster.outboxes[0].typing.end(turn(address="first"))
+
+
+async def test_typing_is_shown_by_a_stream_that_opens_at_another_node_meanwhile(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typing, "ELSEWHERE_SECONDS", 0.01)
+    cluster.outboxes[0].typing.begin(turn())
+    await settled()
+    await cluster.attach(1, typing_interval=5.0)
+    async with asyncio.timeout(5):
+        while not cluster.got[1]:
+            await asyncio.sleep(0)
+    cluster.outboxes[0].typing.end(turn())
