@@ -52,8 +52,8 @@ class KernelServiceStub:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
-    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
+    At each node a channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a
+    time, unless the operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def __init__(self, channel):
@@ -161,8 +161,8 @@ class KernelServiceServicer:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
-    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
+    At each node a channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a
+    time, unless the operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def HandleMessage(self, request, context):
@@ -436,8 +436,8 @@ class KernelService:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
-    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
+    At each node a channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a
+    time, unless the operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @staticmethod

@@ -53,8 +53,8 @@ class KernelServiceStub:
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
-    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
+    At each node a channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a
+    time, unless the operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @_typing.overload
@@ -188,8 +188,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
-    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
+    At each node a channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a
+    time, unless the operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -319,8 +319,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
     - INTERNAL
 
-    A channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a time, unless the
-    operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
+    At each node a channel may have 64 streams of PullOutbox and ServeChannel together and 2,000 other calls open at a
+    time, unless the operator has set other limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @_abc_1.abstractmethod
