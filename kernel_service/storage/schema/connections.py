@@ -9,7 +9,6 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
-    LargeBinary,
     Table,
     text,
     true,
@@ -118,7 +117,7 @@ stray_batch = Table(
     "stray_batch",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("digests", LargeBinary, nullable=False),
+    Column("digests", Digest, nullable=False),
     Column("seen_at", Float, nullable=False, index=True),
 )
 

@@ -70,7 +70,7 @@ async def connections(store: Store) -> dict[str, bool]:
 async def test_both_kinds_of_connections_are_encrypted(server: TlsServer, parameters: str, host: str) -> None:
     async with opened(server.url(parameters.format(ca=server.ca), host=host)) as store:
         await say(store, "m1", "test:ann")
-        assert await connections(store) == {"kernel_service": True, "kernel_service active": True}
+        assert await connections(store) == {"kernel_service": True, "kernel_service notices": True}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ async def test_a_wrong_password_is_reported_without_the_password(server: TlsServ
 
 async def test_connections_have_application_names(server: TlsServer) -> None:
     async with opened(server.url("sslmode=require&application_name=shop&connect_timeout=10")) as store:
-        assert set(await connections(store)) == {"shop", "shop active"}
+        assert set(await connections(store)) == {"shop", "shop notices"}
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca&sslrootcert={ca}", "verify-full&sslrootcert={ca}"])
