@@ -57,7 +57,6 @@ class Membership:
         self._told: list[Callable[[], None]] = []
         self.burials = 0
         """How many dead nodes this node has buried."""
-        self._buried: list[Callable[[Sequence[str]], None]] = []
         self.channels: Callable[[], Sequence[str]] = tuple
         """Returns the channels with a stream that is attached to this node."""
 
@@ -104,10 +103,6 @@ class Membership:
 
     def on_change(self, told: Callable[[], None]) -> None:
         self._told.append(told)
-
-    def on_burial(self, told: Callable[[Sequence[str]], None]) -> None:
-        """Call `told` with the ids of the nodes that this node has buried."""
-        self._buried.append(told)
 
     # --- the beats ----------------------------------------------------------------------------------------------
 
@@ -201,8 +196,6 @@ class Membership:
             self.burials += len(dead)
             for node_id in dead:
                 log.warning("node buried node=%s address=%s", node_id, addresses.get(node_id, ""))
-            for buried in self._buried:
-                buried(dead)
         if _roles(self._nodes) != before:
             draining = sum(node.is_draining for node in self._nodes)
             log.info("nodes live=%d draining=%d", len(self._nodes), draining)

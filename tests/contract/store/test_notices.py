@@ -103,12 +103,19 @@ async def test_a_flood_during_an_outage_keeps_the_newest(
 ) -> None:
     monkeypatch.setattr(postgres_notices, "_FIRST_PAUSE_SECONDS", 0.01)
     async with line_to(postgres_url) as (line, url), processes(url, postgres_url) as (one, two):
+        lost, log_outage = asyncio.Event(), one.transport._outage.met
+
+        def met(why: str) -> None:
+            log_outage(why)
+            lost.set()
+
+        monkeypatch.setattr(one.transport._outage, "met", met)
         line.down = True
         line.break_all()
         for number in range(3 * MOST_WAITING):
             one.transport.send("", str(number))
             if number == 5:
-                await asyncio.sleep(0.05)
+                await lost.wait()
         assert 2 * MOST_WAITING - 6 <= one.transport.dropped <= 2 * MOST_WAITING
         line.down = False
         await one.until(missed=2)

@@ -126,17 +126,19 @@ async def test_streams_at_two_nodes_share_replies_without_a_double_lease(nodes: 
     people = [await Chat(nodes[0].store, f"test:user{number}").write() for number in range(20)]
     told = [await person.tell(str(number)) for number in range(2) for person in people]
     got: list[Lease] = []
+    got_all = asyncio.Event()
 
     async def serve(node: NodeOfTwo, other: NodeOfTwo, instance: str) -> None:
         async with aclosing(node.pull(4, instance)) as stream:
             async for lease, _ in stream:
                 got.append(lease)
                 await (node, other)[len(got) % 2].acknowledge(lease)
+                if len(got) >= len(told):
+                    got_all.set()
 
     serving = [asyncio.create_task(serve(nodes[place], nodes[1 - place], f"gateway-{place}")) for place in range(2)]
     async with asyncio.timeout(20):
-        while len(got) < len(told):
-            await asyncio.sleep(0.01)
+        await got_all.wait()
     for task in serving:
         task.cancel()
     await asyncio.gather(*serving, return_exceptions=True)
