@@ -1,4 +1,4 @@
-"""Messages of a person to the system instead of to their assistant."""
+"""Messages that the system handles: those of a person to it, and its own in their inbox."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class Command(StrEnum):
     PERMISSIONS = "permissions"
     """List the standing permissions."""
     ASK_AGAIN = "ask_again"
+    SCHEDULED = "scheduled"
+    """A run of a schedule (`payloads.Scheduled`)."""
+    TRIGGERED = "triggered"
+    """Events of a trigger (`payloads.Triggered`)."""
 
 
 class ApprovalButtonKind(StrEnum):

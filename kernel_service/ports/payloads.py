@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from kernel_service.ports.schedules import ScheduleKind
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -129,7 +131,39 @@ class Unsupported:
     detail: str = ""
 
 
-Content = Text | File | Location | Contacts | Choice | Reaction | Edit | Revoke | Unsupported
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A run of the person's schedule, which the service puts into their inbox. No channel can send it.
+
+    `due_at` is in epoch seconds. `recurs`: more runs follow. `tainted`: the turn that made the schedule was.
+    """
+
+    KIND: ClassVar[str] = "scheduled"
+    schedule_id: str = ""
+    kind: ScheduleKind = ScheduleKind.REMIND
+    request: str = field(default="", repr=False)
+    due_at: float = 0.0
+    time_zone: str = field(default="", repr=False)
+    recurs: bool = False
+    tainted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """Events of the person's trigger, which the service puts into their inbox. No channel can send it.
+
+    `request` is what the person wants done with them. `events` is a JSON array, and its words may have any author.
+    """
+
+    KIND: ClassVar[str] = "triggered"
+    trigger_id: str = ""
+    toolkit: str = ""
+    name: str = ""
+    request: str = field(default="", repr=False)
+    events: str = field(default="", repr=False)
+
+
+Content = Text | File | Location | Contacts | Choice | Reaction | Edit | Revoke | Unsupported | Scheduled | Triggered
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 It is the contract's `Payload` in protobuf's JSON, under the proto's field names. Fields with their default value are
 omitted, bytes are base64, 64-bit integers are text, times are RFC 3339. The digest that identifies a redelivered
-message is computed from this form, so the form never changes.
+message is computed from this form, so the form never changes. The service's own messages have further kinds.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _FLAT: Final[dict[str, Any]] = {
         payloads.Edit,
         payloads.Revoke,
         payloads.Unsupported,
+        payloads.Scheduled,
+        payloads.Triggered,
     )
 }
 """Kinds that have only simple fields, by their stored names."""

@@ -18,6 +18,7 @@ from kernel_service.ports.payloads import (
     Location,
     Reaction,
     Revoke,
+    Scheduled,
     Text,
     Unsupported,
 )
@@ -92,6 +93,8 @@ def _is_own_content(content: Content) -> bool:
             return voice and not filename
         case Location(name=name, address=address):
             return not (name or address)
+        case Scheduled(tainted=tainted):
+            return not tainted
         case Text() | Choice() | Reaction() | Edit() | Revoke() | Unsupported():
             return True
         case _:
