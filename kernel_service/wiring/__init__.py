@@ -1,0 +1,1 @@
+"""Builds the parts of the service from its settings, each group in one file."""
