@@ -24,7 +24,8 @@ RUN pip wheel --no-build-isolation --no-deps --wheel-dir /dist . \
 FROM ${BASE}
 RUN useradd --system --uid 10001 --home-dir /app --create-home app \
     && install --directory --owner app --mode 700 /tls/private \
-    && install --directory --owner app /tls/public
+    && install --directory --owner app /tls/public \
+    && install --directory --owner app --mode 700 /clock
 COPY --from=build /venv /venv
 COPY deploy/probe /usr/local/bin/probe
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1

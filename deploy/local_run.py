@@ -20,6 +20,7 @@ _DEFAULTS = {
     "EMULATORS_LISTEN": "127.0.0.1:8090",
     "KERNEL_DATABASE_URL": "sqlite:///var/kernel.db",
 }
+_CLOCK = "var/clock"
 _LISTENS = tuple(name for name in _DEFAULTS if name.endswith("_LISTEN"))
 _OURS = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_")
 _NOT_THE_KERNELS = ("GATEWAY_", "WHATSAPP_", "EMULATORS_", "KERNEL_TOKEN")
@@ -27,7 +28,9 @@ _THE_GATEWAYS = (
     *("GATEWAY_", "WHATSAPP_", "KERNEL_ADDRESS", "KERNEL_TOKEN", "KERNEL_TLS_CA", "KERNEL_ALLOW_INSECURE"),
     "OTEL_",
 )
-_THE_EMULATORS = ("EMULATORS_", "KERNEL_ADDRESS", "KERNEL_ADMIN_TOKEN", "KERNEL_TLS_CA")
+_THE_EMULATORS = ("EMULATORS_", "KERNEL_ADDRESS", "KERNEL_ADMIN_TOKEN", "KERNEL_TLS_CA", "KERNEL_EMULATED_CLOCK")
+_WITH_THEIR_OWN_TIME = frozenset({"Composio", "WhatsApp"})
+"""Vendors whose times must agree with the kernel service's. Real ones keep the real time."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,10 @@ def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     chosen = _DEFAULTS | local_keys(directory / "var" / "keys.env") | file | exported
     if wrong := [problem for name in _LISTENS if (problem := _wrong_address(name, chosen[name]))]:
         raise ValueError("\n".join(wrong))
-    settings = _with_derived(chosen)
     emulated = tuple(vendor for vendor in VENDORS if vendor.key not in file)
+    if {vendor.name for vendor in emulated} >= _WITH_THEIR_OWN_TIME:
+        chosen = {"KERNEL_EMULATED_CLOCK": _CLOCK} | chosen
+    settings = _with_derived(chosen)
     emulators = f"http://{_reachable(settings['EMULATORS_LISTEN'])}"
     stand_ins = {name: value for vendor in emulated for name, value in vendor.stand_in(emulators).items()}
     rest = _without_settings(environ)

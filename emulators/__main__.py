@@ -34,6 +34,9 @@ def main() -> int:
         return 2
     try:
         asyncio.run(serve(config))
+    except ValueError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
     except OSError as error:
         print(f"EMULATORS_LISTEN: cannot listen on {config.emulators_listen}: {error}", file=sys.stderr)  # noqa: T201
         return 2

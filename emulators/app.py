@@ -18,6 +18,7 @@ from emulators.effects import Effects
 from emulators.openai.app import OpenAI
 from emulators.own_hosts import OwnHosts
 from emulators.whatsapp.app import WhatsApp
+from serving.emulated_clock import EmulatedClock
 
 
 class Emulator(Protocol):
@@ -29,11 +30,16 @@ class Emulator(Protocol):
 
 
 class Emulators:
-    """The running emulators. Tests use `openai`, `composio` and `whatsapp`, and read `effects`."""
+    """The running emulators. Tests use `openai`, `composio` and `whatsapp`, and read `effects`.
 
-    def __init__(self, config: Config, url: str, clock: Callable[[], float], rng: random.Random) -> None:
+    `time` is the clock that the kernel service follows, if there is one.
+    """
+
+    def __init__(self, config: Config, url: str, wall: Callable[[], float], rng: random.Random) -> None:
         self.config = config
         self.url = url
+        self.time = EmulatedClock(config.kernel_emulated_clock) if config.kernel_emulated_clock else None
+        clock = self.time.over(wall) if self.time else wall
         file = Path(config.emulators_effects_file) if config.emulators_effects_file else None
         self.effects = Effects(clock=clock, file=file)
         self.openai = OpenAI(config, self.effects, url, clock=clock, rng=rng)

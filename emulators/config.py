@@ -28,6 +28,9 @@ class Config(BaseSettings):
     emulators_context_window: int = Field(default=1_000_000, ge=1)
     """The context window in tokens. A longer request is refused with `context_length_exceeded`."""
 
+    kernel_emulated_clock: Path | None = None
+    """The file by which the kernel service follows the emulators' time. With it the phones page lets time pass."""
+
     openai_api_key: str = DEMO_SECRETS["OPENAI_API_KEY"]
     composio_api_key: str = DEMO_SECRETS["COMPOSIO_API_KEY"]
     whatsapp_app_secret: str = DEMO_SECRETS["WHATSAPP_APP_SECRET"]

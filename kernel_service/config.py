@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     kernel_composio_per_minute: int = Field(1900, ge=0)
     kernel_composio_per_minute_per_user: int = Field(200, ge=0)
     kernel_encryption_keys: SecretStr
+    kernel_emulated_clock: Path | None = None
     connect_public_url: str = Field("", validate_default=True)
     connect_trusted_proxies: str = ""
     openai_api_key: SecretStr
@@ -164,6 +165,12 @@ class Settings(BaseSettings):
     @classmethod
     def _are_keys(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         insecure.check_keys(parse_keys(value.get_secret_value()), info)
+        return value
+
+    @field_validator("kernel_emulated_clock")
+    @classmethod
+    def _is_for_development(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        insecure.check_emulated_clock(value, info)
         return value
 
     @field_validator("openai_api_key", "composio_api_key")

@@ -86,6 +86,10 @@ def check_keys(keys: Mapping[str, bytes], info: ValidationInfo) -> None:
     _refuse(info, weakness and f"begins with a key ({key_id}) that {weakness}", _NEW_KEY)
 
 
+def check_emulated_clock(file: Path | None, info: ValidationInfo) -> None:
+    _refuse(info, "lets another process move the time" if file else "", "remove it: it is for demos and tests")
+
+
 def _refuse(info: ValidationInfo, problem: str, remedy: str) -> None:
     refuse(problem, _exposed(info, _LISTENS), remedy)
 

@@ -17,6 +17,7 @@ from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
+from serving.emulated_clock import EmulatedClock
 from serving.listening import Address
 
 if TYPE_CHECKING:
@@ -48,8 +49,17 @@ async def lay_foundation(
     store = await _open_store(settings, stack)
     membership = await _join(store, stack)
     shared_wall = membership.database_time if store.engine.is_shared else wall
-    clock = SteadyClock(shared_wall, monotonic, newest=await store.newest_time())
+    clock = SteadyClock(_emulated(settings, shared_wall), monotonic, newest=await store.newest_time())
     return Foundation(settings, stack, store, membership, NoticeBoard(store.engine.notices, clock), clock, monotonic)
+
+
+def _emulated(settings: Settings, wall: Callable[[], float]) -> Callable[[], float]:
+    """The time of a demo or a test, if there is one."""
+    if settings.kernel_emulated_clock is None:
+        return wall
+    emulated = EmulatedClock(settings.kernel_emulated_clock)
+    log.warning("KERNEL_EMULATED_CLOCK is set: time may be moved forward, now by %.0f s", emulated.ahead)
+    return emulated.over(wall)
 
 
 async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:

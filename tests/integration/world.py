@@ -39,7 +39,7 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
 
 class World:
     """`kernel` and `gateway_url` change with a restart; the phones and vendors stay. `wall` and `monotonic` are
-    the kernel's clocks.
+    the kernel's clocks, without the time that `pass_time` has let pass.
     """
 
     kernel: KernelServer
@@ -61,6 +61,7 @@ class World:
             "kernel_admin_token": ADMIN_TOKEN,
             "kernel_encryption_keys": KEYS,
             "kernel_debounce_seconds": 0,
+            "kernel_emulated_clock": emulators.config.kernel_emulated_clock,
             "openai_api_key": emulators.config.openai_api_key,
             "openai_base_url": f"{emulators.url}/openai/v1",
             "composio_api_key": emulators.config.composio_api_key,
@@ -152,6 +153,17 @@ class World:
         await self.stop_gateway()
         await self.stop_kernel()
 
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """The time of the emulators and the kernel service, in epoch seconds."""
+        return self.emulators.whatsapp.now()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass at once, as the phones page does. Work that is due by it begins within a second."""
+        assert self.emulators.time is not None
+        self.emulators.time.advance(seconds)
+
     # --- people -------------------------------------------------------------------------------------------------
 
     def phone(self, label: str, name: str = "Sam") -> Phone:
@@ -205,7 +217,10 @@ class World:
 async def whole_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     kernel_port = free_port()
     config = Config(
-        emulators_listen="127.0.0.1:0", kernel_address=f"127.0.0.1:{kernel_port}", kernel_admin_token=ADMIN_TOKEN
+        emulators_listen="127.0.0.1:0",
+        kernel_address=f"127.0.0.1:{kernel_port}",
+        kernel_admin_token=ADMIN_TOKEN,
+        kernel_emulated_clock=folder / "clock",
     )
     async with Emulators.start(config) as emulators:
         emulators.whatsapp.webhooks.backoff = lambda _: 0.05

@@ -223,6 +223,7 @@ WEAK = [
     ("COMPOSIO_WEBHOOK_SECRET", "short", "fewer than 16"),
     ("OPENAI_API_KEY", DEMO_SECRETS["OPENAI_API_KEY"], "is published"),
     ("COMPOSIO_API_KEY", DEMO_SECRETS["COMPOSIO_API_KEY"], "is published"),
+    ("KERNEL_EMULATED_CLOCK", "/clock/demo", "move the time"),
     ("KERNEL_DATABASE_URL", "postgresql://kernel:demo@postgres/kernel", "the demo's password"),
 ]
 

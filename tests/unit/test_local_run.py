@@ -33,6 +33,17 @@ def test_without_keys_every_vendor_is_emulated_with_the_keys_that_the_emulator_e
     assert run.page_url == "http://127.0.0.1:8090/"
 
 
+def test_time_can_pass_while_the_vendors_whose_times_count_are_emulated(tmp_path: Path) -> None:
+    for real in ({}, {"OPENAI_API_KEY": "sk-real"}):
+        run = planned(tmp_path, real)
+        for module in ("kernel_service", "emulators"):
+            assert service(run, module)["KERNEL_EMULATED_CLOCK"] == "var/clock"
+        assert "KERNEL_EMULATED_CLOCK" not in service(run, "whatsapp_gateway")
+    for name in ("COMPOSIO_API_KEY", "WHATSAPP_ACCESS_TOKEN"):
+        run = planned(tmp_path, {name: REAL[name]})
+        assert all("KERNEL_EMULATED_CLOCK" not in service(run, module) for module in ("kernel_service", "emulators"))
+
+
 def test_with_every_key_no_emulator_runs_and_no_base_url_is_set(tmp_path: Path) -> None:
     run = planned(tmp_path, REAL)
     assert run.emulated == ()
