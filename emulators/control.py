@@ -62,7 +62,8 @@ class Control:
     async def _reached(self, body: dict[str, Any]) -> dict[str, Any]:
         """{hold, timeout?}: waits until a call is held."""
         try:
-            await asyncio.wait_for(self._holds[body["hold"]].reached.wait(), body.get("timeout", 10))
+            async with asyncio.timeout(body.get("timeout", 10)):
+                await self._holds[body["hold"]].reached.wait()
         except TimeoutError:
             return {"reached": False}
         return {"reached": True}

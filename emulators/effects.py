@@ -74,7 +74,8 @@ class Effects:
         waiter: asyncio.Future[Effect] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = wanted
         try:
-            return await asyncio.wait_for(waiter, timeout)
+            async with asyncio.timeout(timeout):
+                return await waiter
         finally:
             del self._waiting[waiter]
 

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import KernelError
+from serving.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -105,7 +106,8 @@ class Sweeper:
     async def look(self) -> None:
         """Wake due people when the nodes have changed, or while there are others."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._changed.wait()
         if self._changed.is_set() or len(self._cluster.nodes) > 1:
             self._changed.clear()
             await self._wake_due()
@@ -139,9 +141,7 @@ class Sweeper:
         try:
             yield
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            await cancel_and_wait(*loops)
 
     def _led(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """The work, if this node leads. It may be done twice, or late."""

@@ -22,6 +22,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._-]*")
 _EVERY_INTERFACE: Final = frozenset({"", "*", "::"})
 _MOST: Final = 65_535
 _BACKLOG: Final = 128
+SHUTDOWN_SECONDS: Final = 5.0
+"""How long requests in progress may delay the end of a service: a stranger may send one byte by byte."""
 _NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
@@ -79,10 +81,10 @@ async def http_served(
     setting: str,
     address: Address,
     *,
-    shutdown_seconds: float = 60.0,
+    shutdown_seconds: float = SHUTDOWN_SECONDS,
     refuses: Callable[[bytes], bytes | None] | None = None,
 ) -> AsyncIterator[int]:
-    """Serve until the block is left, then finish the requests in progress. Yields the port.
+    """Serve until the block is left, then finish the requests in progress, in `shutdown_seconds`. Yields the port.
 
     `refuses` returns the whole answer to a connection's first line, or None to pass the connection to the application.
     Raises CannotListenError.

@@ -36,7 +36,8 @@ class Subscription:
         """The events in order, and None whenever no event came for `pause` seconds."""
         while True:
             try:
-                event = await asyncio.wait_for(self._events.get(), pause)
+                async with asyncio.timeout(pause):
+                    event = await self._events.get()
             except TimeoutError:
                 yield None
                 continue

@@ -9,6 +9,7 @@ from emulators.effects import Effects
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.payloads import User, status_value
 from emulators.whatsapp.webhooks import Webhooks
+from serving.cancellation import cancel_and_wait
 
 EVERYBODY = ""
 
@@ -61,9 +62,7 @@ class Statuses:
             self._send(report)
 
     async def close(self) -> None:
-        for report in self._reports.values():
-            report.cancel()
-        await asyncio.gather(*self._reports.values(), return_exceptions=True)
+        await cancel_and_wait(*self._reports.values())
 
     def _send(self, report: Report) -> None:
         sending = asyncio.create_task(self._after(self._reports.get(report.message_id), report))

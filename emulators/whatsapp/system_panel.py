@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2
 
 from emulators.whatsapp.feed import Feed
 from emulators.whatsapp.phones import Phone
+from serving.cancellation import cancel_and_wait
 
 _MOST_PHONES = 20
 _REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -53,9 +53,7 @@ class SystemPanel:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await cancel_and_wait(self._task)
 
     async def _watch(self) -> None:
         await self._feed.watched.wait()

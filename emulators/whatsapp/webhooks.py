@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from emulators.whatsapp.payloads import encode, signature
+from serving.cancellation import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,7 @@ class Webhooks:
             return response.status, await response.text()
 
     async def close(self) -> None:
-        for delivery in self._deliveries:
-            delivery.cancel()
-        await asyncio.gather(*self._deliveries, return_exceptions=True)
+        await cancel_and_wait(*self._deliveries)
         if self._session is not None:
             await self._session.close()
 

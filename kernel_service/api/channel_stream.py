@@ -13,6 +13,7 @@ from kernel.v1 import channel_pb2
 
 from kernel_service.api import bounds, nodes
 from kernel_service.errors import CallerError
+from serving.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -75,7 +76,7 @@ class ChannelStream:
                     self._wrote(response)
         finally:
             self._end(sides)
-            ends = await asyncio.gather(*sides, return_exceptions=True)
+            ends = await cancel_and_wait(*sides)
         for end in ends:
             if isinstance(end, Exception):
                 raise end

@@ -49,7 +49,7 @@ _OPTIONS = [
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
 ]
-_STOP_SECONDS = 5.0
+STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Listener:
             await health.enter_graceful_shutdown()
             await drain()
             health.drained.set()
-            await server.stop(_STOP_SECONDS)
+            await server.stop(STOP_SECONDS)
 
     def _bind(self, server: grpc.aio.Server) -> int:
         try:

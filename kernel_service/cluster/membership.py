@@ -16,6 +16,7 @@ from kernel_service.clock import since_boot
 from kernel_service.cluster import homes
 from kernel_service.errors import KernelError
 from kernel_service.ports.nodes import BEAT_SECONDS, GAP_SECONDS, LAPSE_SECONDS, Node
+from serving.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -123,8 +124,7 @@ class Membership:
         try:
             yield
         finally:
-            beats.cancel()
-            await asyncio.gather(beats, return_exceptions=True)
+            await cancel_and_wait(beats)
 
     async def announce(self, address: str) -> None:
         """Tell the others that this node serves at this address."""

@@ -120,3 +120,19 @@ async def test_the_leader_alone_makes_the_rounds_of_the_database(is_leader: bool
     async with scene.sweeper.running():
         await scene.looked(2)
     assert scene.rounds.led == rounds
+
+
+@pytest.mark.parametrize("iterations", range(5))
+async def test_the_rounds_end_also_if_the_nodes_change_at_that_moment(
+    iterations: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The end comes some iterations of the loop after the change, while the waiting round wakes up."""
+    monkeypatch.setattr(module, "LOOK_SECONDS", 60.0)
+    scene = Scene(OTHER)
+    async with asyncio.timeout(30), scene.sweeper.running():
+        await scene.looked(1)
+        await asyncio.sleep(0)
+        scene.sweeper.look_now()
+        for _ in range(iterations):
+            await asyncio.sleep(0)
+    assert not caplog.messages

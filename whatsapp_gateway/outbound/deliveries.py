@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from typing import Final
 
+from serving.cancellation import cancel_and_wait
 from whatsapp_gateway.model.outbox import Delivery, MediaWanted, Typing
 from whatsapp_gateway.outbound.ack_queue import AckQueue
 from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
@@ -65,10 +66,7 @@ class Deliveries:
 
     async def cancel(self) -> None:
         """Give up what `finish` left."""
-        tasks = list(self._in_flight)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*self._in_flight)
 
     async def _deliver_after(self, previous: asyncio.Task[None] | None, delivery: Delivery) -> None:
         # The outbox leases a person's next reply once this one is settled. A lease that expires during a send is the

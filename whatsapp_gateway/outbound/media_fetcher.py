@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from serving.cancellation import cancel_and_wait
 from whatsapp_gateway.graph.media import DownloadUrlExpiredError, GraphMedia, MediaDownload, MediaError
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
@@ -61,9 +62,7 @@ class MediaFetcher:
     async def stop(self) -> None:
         """Cancel the fetches in progress, and release their leases so that other processes can take them at once."""
         jobs, self._jobs = list(self._jobs.values()), {}
-        for job in jobs:
-            job.task.cancel()
-        await asyncio.gather(*(job.task for job in jobs), return_exceptions=True)
+        await cancel_and_wait(*(job.task for job in jobs))
         await asyncio.gather(
             *(self._settle(job.wanted, DeliveryOutcome.RETRY, "stopping", RELEASE_SECONDS) for job in jobs)
         )

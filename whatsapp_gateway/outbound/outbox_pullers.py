@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from serving.cancellation import cancel_and_wait
 from whatsapp_gateway.kernel.channel import KernelAddress
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.kernel.nodes import Node
@@ -76,11 +77,11 @@ class OutboxPullers:
         """Stop pulling; finish and acknowledge the sends in progress; release the rest, through any node."""
         self._kernel.nodes.on_change = _nothing
         pulls = list(self._nodes.values())
-        await _cancel(self._door_task, *(each.task for each in pulls), *self._leaving)
+        await cancel_and_wait(self._door_task, *(each.task for each in pulls), *self._leaving)
         await self._deliveries.finish()
         await asyncio.gather(self._door.release(), *(each.puller.release() for each in pulls))
         await self._deliveries.cancel()
-        await _cancel(*self._background)
+        await cancel_and_wait(*self._background)
         await asyncio.gather(*(each.route.close() for each in pulls))
 
     def _follow(self) -> None:
@@ -129,15 +130,9 @@ class OutboxPullers:
 
 
 async def _end(pull: _Pull) -> None:
-    await _cancel(pull.task)
+    await cancel_and_wait(pull.task)
     await pull.puller.release()
     await pull.route.close()
-
-
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _nothing() -> None:

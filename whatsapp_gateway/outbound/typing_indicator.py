@@ -7,6 +7,7 @@ whose answer comes before any request, as that of "stop" does, is marked as read
 import asyncio
 from typing import Final
 
+from serving.cancellation import cancel_and_wait
 from whatsapp_gateway.graph.api import GraphApi
 from whatsapp_gateway.metrics import Metrics
 
@@ -62,10 +63,7 @@ class TypingIndicator:
 
     async def close(self) -> None:
         """Cancel the calls in progress."""
-        calls = [task for calls in self._calls.values() for task in calls]
-        for task in calls:
-            task.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+        await cancel_and_wait(*(task for calls in self._calls.values() for task in calls))
 
     async def _mark_read(self, number: str, message_id: str, *, typing: bool) -> None:
         marked = await self._graph.mark_read(number, message_id, typing=typing)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from kernel_service.storage.engine.outage_log import OutageLog
 from kernel_service.storage.engine.postgres_server import LOST, why
 from kernel_service.storage.engine.statements import Statements
 from kernel_service.storage.schema.ids import new_id
+from serving.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +54,10 @@ PREPARED = 200
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 CLOSE_SECONDS = 5.0
-"""How long a store that closes waits for the last commits. Without an answer their callers never learn the outcome."""
+"""How long a store that closes waits for the last commits, and then for the server to let its connections go.
+
+Without an answer the callers of the commits never learn the outcome.
+"""
 _PAUSE_SECONDS = 0.1
 AWAY = (SQLAlchemyError, *LOST)
 # Classes of SQLSTATE for faults of the statement itself: no result, bad data, constraint, syntax.
@@ -236,11 +240,17 @@ class PostgresEngine:
         if self._closed:
             return
         self._closed = True
-        await asyncio.gather(*(writer.close() for writer in self._writers))
-        await asyncio.gather(*self._alone, return_exceptions=True)
-        await self._database.dispose()
+        await asyncio.gather(self._end_alone(), *(writer.close() for writer in self._writers))
+        with suppress(TimeoutError):  # each connection takes leave of the server, which may be silent
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._database.dispose()
         if self._notices is not None:
             await self._notices.close()
+
+    async def _end_alone(self) -> None:
+        if self._alone:
+            await asyncio.wait(self._alone, timeout=CLOSE_SECONDS)
+            await cancel_and_wait(*self._alone)
 
     def _writer_of(self, person_id: str) -> Gathering:
         return self._writers[zlib.crc32(person_id.encode()) % len(self._writers)].gathering
@@ -295,8 +305,8 @@ class Writer:
         self.gathering.leave()
         self._works.put_nowait(None)
         await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
-        if self._task.cancel():
-            await asyncio.gather(self._task, return_exceptions=True)
+        if not self._task.done():
+            await cancel_and_wait(self._task)
             await self._disconnect()
         if self._connection is not None:
             await self._connection.close()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.storage.engine.outage_log import OutageLog
 from kernel_service.storage.engine.postgres_server import LOST, why
+from serving.cancellation import cancel_and_wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -81,8 +82,7 @@ class PostgresNotices:
         if self._task is not None:
             if self._connection is not None:
                 await asyncio.wait({self._task}, timeout=ANSWER_SECONDS)
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_and_wait(self._task)
         self._disconnect()
 
     async def _run(self, missed: Callable[[], None]) -> None:
@@ -114,7 +114,8 @@ class PostgresNotices:
     async def _exchange(self, connection: asyncpg.Connection) -> None:
         while self._waiting or not self._closed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), CHECK_SECONDS)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._woken.wait()
             self._woken.clear()
             # Also without a payload: the command tells whether the connection lives.
             channels, payloads = zip(*self._payloads(), strict=True) if self._waiting else ((), ())

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.nodes import Node
-from kernel_service.storage.engine import postgres
+from kernel_service.storage.engine import postgres, postgres_notices
 from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.people import chat
@@ -185,6 +185,21 @@ async def test_a_heartbeat_that_is_given_up_does_not_wait_for_the_network(postgr
         line.speak()
         assert done
         await store.close()
+
+
+async def test_a_store_closes_though_the_network_is_silent(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_notices, "ANSWER_SECONDS", 0.05)
+    async with line_to(postgres_url) as (line, url):
+        store = await open_store(url, keys("test"), pool=4)
+        await store.nodes.join(Node("k_1", "", SCHEMA_NUMBER), alone=False)
+        line.go_silent()
+        alone = asyncio.ensure_future(store.nodes.beat("k_1", []))
+        await asyncio.wait([alone], timeout=0.05)
+        async with asyncio.timeout(4):
+            await store.close()
+        line.speak()
+        await asyncio.gather(alone, return_exceptions=True)
 
 
 _WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")

@@ -111,6 +111,22 @@ async def test_the_error_of_a_foreign_host_names_the_setting() -> None:
             pass
 
 
+async def test_a_request_that_never_ends_does_not_delay_the_end() -> None:
+    async def slow(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    app = web.Application()
+    app.router.add_post("/", slow)
+    async with asyncio.timeout(10):
+        async with http_served(app, "X_LISTEN", Address.parse("127.0.0.1:0"), shutdown_seconds=0.05) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
+            await reader.readline()  # it waits for the body now
+            writer.write(b"some")
+        assert not (await reader.read()).strip()
+    writer.close()
+
+
 async def test_a_machine_without_ipv6_still_listens_on_every_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
     async with http_served(web.Application(), "X_LISTEN", Address.parse("[::]:0")) as port:
