@@ -41,10 +41,10 @@ async def test_a_quotation_reaches_the_model(world: World) -> None:
 
 async def test_quoting_another_persons_message_id_reveals_nothing(world: World) -> None:
     alice, bob = world.phone("Alice"), world.phone("Bob")
-    answer = await world.ask(alice, "My password is 1234")
+    answer = await world.ask(alice, "My password is swordfish")
     await until_sent(world, alice)
     for stolen in (alice.messages[0], answer):
         await bob.send("What was that?", quoting=stolen)
         await bob.wait_for_message(timeout=20)
         assert "[This answers an earlier message of the chat.]\\nWhat was that?" in heard(world)
-        assert "1234" not in json.dumps(world.emulators.openai.requests[-1].body)
+        assert "swordfish" not in json.dumps(world.emulators.openai.requests[-1].body)
