@@ -16,7 +16,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> list[Any]:
     """Cancel the tasks, and wait until all have ended. Returns the result or the exception of each, in their order.
 
     Code of others may lose a cancellation that arrives together with what it waits for, as `asyncio.wait_for` does
-    before Python 3.12 (https://github.com/python/cpython/issues/86296). So a task that goes on is cancelled again.
+    before Python 3.12 (https://github.com/python/cpython/issues/86296). So a task that continues is cancelled again.
     """
     running = {task for task in tasks if not task.done()}
     while running:
@@ -24,5 +24,5 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> list[Any]:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=AGAIN_SECONDS)
         for task in running:
-            logger.warning("task %s goes on after it was cancelled: cancelling it again", task.get_name())
+            logger.warning("task %s continues after it was cancelled: cancelling it again", task.get_name())
     return await asyncio.gather(*tasks, return_exceptions=True)

@@ -60,7 +60,7 @@ async def test_a_task_that_misses_a_cancellation_is_cancelled_again(
     await begun(task)
     await cancel_and_wait(task)
     assert task.cancelled()
-    assert caplog.messages == ["task deaf goes on after it was cancelled: cancelling it again"] * times
+    assert caplog.messages == ["task deaf continues after it was cancelled: cancelling it again"] * times
 
 
 async def test_a_caller_that_is_cancelled_does_not_wait() -> None:
