@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ async def deaf(times: int) -> None:
     await asyncio.Event().wait()
 
 
-async def begun(*tasks: asyncio.Task[None]) -> None:
+async def begun(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.sleep(0)
     assert not any(task.done() for task in tasks)
 
