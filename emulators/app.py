@@ -17,6 +17,7 @@ from emulators.control import require_json
 from emulators.effects import Effects
 from emulators.openai.app import OpenAI
 from emulators.own_hosts import OwnHosts
+from emulators.passing_time import PassingTime
 from emulators.whatsapp.app import WhatsApp
 from serving.emulated_clock import EmulatedClock
 
@@ -32,19 +33,20 @@ class Emulator(Protocol):
 class Emulators:
     """The running emulators. Tests use `openai`, `composio` and `whatsapp`, and read `effects`.
 
-    `time` is the clock that the kernel service follows, if there is one.
+    `clock` is the one that the kernel service follows, if there is one. `time` lets it pass, as the page does.
     """
 
     def __init__(self, config: Config, url: str, wall: Callable[[], float], rng: random.Random) -> None:
         self.config = config
         self.url = url
-        self.time = EmulatedClock(config.kernel_emulated_clock) if config.kernel_emulated_clock else None
-        clock = self.time.over(wall) if self.time else wall
+        self.clock = EmulatedClock(config.kernel_emulated_clock) if config.kernel_emulated_clock else None
+        clock = self.clock.over(wall) if self.clock else wall
+        self.time = PassingTime(self.clock, clock) if self.clock else None
         file = Path(config.emulators_effects_file) if config.emulators_effects_file else None
         self.effects = Effects(clock=clock, file=file)
         self.openai = OpenAI(config, self.effects, url, clock=clock, rng=rng)
         self.composio = Composio(config, self.effects, url, clock=clock, rng=rng)
-        self.whatsapp = WhatsApp(config, self.effects, url, clock=clock, rng=rng)
+        self.whatsapp = WhatsApp(config, self.effects, url, clock=clock, rng=rng, time=self.time)
         self._vendors: list[Emulator] = [self.openai, self.composio, self.whatsapp]
 
     @classmethod
@@ -77,7 +79,8 @@ class Emulators:
     def application(self) -> web.Application:
         config = self.config
         hosts = OwnHosts(config.emulators_listen, [config.emulators_public_url], config.hosts)
-        app = web.Application(client_max_size=64 * 2**20, middlewares=[hosts.middleware()])
+        middlewares = [hosts.middleware(), *([self.time.middleware()] if self.time else [])]
+        app = web.Application(client_max_size=64 * 2**20, middlewares=middlewares)
         app.router.add_get("/effects", self._effects)
         app.router.add_post("/effects", self._note)
         for vendor in self._vendors:

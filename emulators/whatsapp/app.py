@@ -12,6 +12,7 @@ from aiohttp import web
 from emulators.config import Config
 from emulators.effects import Effects
 from emulators.faults import Match, every
+from emulators.passing_time import PassingTime
 from emulators.whatsapp.account_events import account_event
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
@@ -28,6 +29,7 @@ from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.statuses import Statuses
 from emulators.whatsapp.switches import Switches
 from emulators.whatsapp.system_panel import SystemPanel
+from emulators.whatsapp.time_routes import TimeRoutes
 from emulators.whatsapp.webhooks import Webhooks
 
 
@@ -46,6 +48,7 @@ class WhatsApp:
         *,
         clock: Callable[[], float],
         rng: random.Random,
+        time: PassingTime | None = None,
     ) -> None:
         self.page_url = f"{url}/"
         self._clock = clock
@@ -72,7 +75,7 @@ class WhatsApp:
         self._panel = SystemPanel(
             config.kernel_address, config.kernel_admin_token, self.phones, self._feed, tls_ca=config.kernel_tls_ca
         )
-        self._page = PageRoutes(self, self._feed, self._panel)
+        self._page = PageRoutes(self, self._feed, self._panel, TimeRoutes(time, clock, self._feed))
 
     def mount(self, app: web.Application) -> None:
         # The Graph API comes last, because it answers all other paths.

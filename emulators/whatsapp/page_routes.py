@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 from aiohttp import web
 from yarl import URL
 
-from emulators.control import require_json
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.feed import Event, Feed
 from emulators.whatsapp.media import DOCUMENT_BYTES, MediaStore, kind_of, too_large
+from emulators.whatsapp.page_bodies import posted, text_in
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.system_panel import SystemPanel
+from emulators.whatsapp.time_routes import TimeRoutes
 
 PAGE = Path(__file__).parent / "page"
 FIRST_PHONES = ("Alice", "Bob")
@@ -48,10 +49,11 @@ class PageRoutes:
     `/wa.me/<phone>?text=…` opens it as wa.me opens WhatsApp: with the text typed in, on the phone that was used last.
     """
 
-    def __init__(self, owner: Owner, feed: Feed, panel: SystemPanel) -> None:
+    def __init__(self, owner: Owner, feed: Feed, panel: SystemPanel, time: TimeRoutes) -> None:
         self._owner = owner
         self._feed = feed
         self._panel = panel
+        self._time = time
 
     def mount(self, app: web.Application) -> None:
         app.router.add_get("/", self._index)
@@ -65,6 +67,7 @@ class PageRoutes:
         app.router.add_post("/phones/{phone}/reactions", self._react)
         app.router.add_post("/phones/{phone}/taps", self._tap)
         app.router.add_post("/phones/{phone}/read", self._read)
+        self._time.mount(app)
 
     async def _index(self, _: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "index.html", headers=_HEADERS)
@@ -96,13 +99,13 @@ class PageRoutes:
         return response
 
     async def _add(self, request: web.Request) -> web.Response:
-        label = _text(await _json(request), "label", _LONGEST_LABEL)
+        label = text_in(await posted(request), "label", _LONGEST_LABEL)
         return web.json_response(self._owner.add_phone(label).as_json(), status=201)
 
     async def _write(self, request: web.Request) -> web.Response:
-        phone, body = self._phone(request), await _json(request)
+        phone, body = self._phone(request), await posted(request)
         quoting = _found(phone, body) if body.get("message") else None
-        message = phone.write(_text(body, "text", 65536), quoting=quoting)
+        message = phone.write(text_in(body, "text", 65536), quoting=quoting)
         return web.json_response(message.as_json(), status=202)
 
     async def _send_file(self, request: web.Request) -> web.Response:
@@ -135,7 +138,7 @@ class PageRoutes:
         return web.Response(body=file.data, headers=safe)
 
     async def _react(self, request: web.Request) -> web.Response:
-        phone, body = self._phone(request), await _json(request)
+        phone, body = self._phone(request), await posted(request)
         emoji = body.get("emoji")
         if not isinstance(emoji, str) or len(emoji) > 16:
             raise web.HTTPBadRequest(text="emoji: must be one emoji, or empty")
@@ -143,17 +146,17 @@ class PageRoutes:
         return web.Response(status=202)
 
     async def _tap(self, request: web.Request) -> web.Response:
-        phone, body = self._phone(request), await _json(request)
+        phone, body = self._phone(request), await posted(request)
         message = _found(phone, body)
         try:
-            reply = phone.pick(message, _text(body, "choice", 256))
+            reply = phone.pick(message, text_in(body, "choice", 256))
         except ValueError as problem:
             raise web.HTTPBadRequest(text=f"choice: {problem}") from None
         return web.json_response(reply.as_json(), status=202)
 
     async def _read(self, request: web.Request) -> web.Response:
         phone = self._phone(request)
-        await _json(request)
+        await posted(request)
         phone.read()
         return web.Response(status=204)
 
@@ -168,32 +171,14 @@ class PageRoutes:
             phone.as_json() | {"messages": [message.as_json() for message in phone.messages]}
             for phone in self._owner.phones
         ]
-        return {"phones": phones, "system": self._panel.state}
+        return {"phones": phones, "system": self._panel.state, "time": self._time.state}
 
 
 def _found(phone: Phone, body: dict[str, Any]) -> ChatMessage:
-    message = phone.find(_text(body, "message", 512))
+    message = phone.find(text_in(body, "message", 512))
     if message is None:
         raise web.HTTPNotFound(text="message: this phone has no such message")
     return message
-
-
-async def _json(request: web.Request) -> dict[str, Any]:
-    require_json(request)
-    try:
-        body = json.loads(await request.read())
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise web.HTTPBadRequest(text="send a JSON object")
-    return body
-
-
-def _text(body: dict[str, Any], name: str, longest: int) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > longest:
-        raise web.HTTPBadRequest(text=f"{name}: must be a text of at most {longest} characters")
-    return value.strip()
 
 
 def _encoded(event: Event) -> bytes:

@@ -160,9 +160,9 @@ class World:
         return self.emulators.whatsapp.now()
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass at once, as the phones page does. Work that is due by it begins within a second."""
-        assert self.emulators.time is not None
-        self.emulators.time.advance(seconds)
+        """Let time pass at once, whatever is on its way. Work that is due by it begins within a second."""
+        assert self.emulators.clock is not None
+        self.emulators.clock.advance(seconds)
 
     # --- people -------------------------------------------------------------------------------------------------
 

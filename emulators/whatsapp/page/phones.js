@@ -1,5 +1,6 @@
 // The page: opens the stream of events, and keeps the phones and tabs in sync with it.
 
+import { setClock, showTime } from "./clock.js";
 import { showSystem } from "./panel.js";
 import { PhoneView } from "./phone.js";
 import { Tabs } from "./tabs.js";
@@ -41,9 +42,11 @@ function open() {
     look();
   });
   on("system", showState);
+  on("time", showTime);
 }
 
-function showAll({ phones, system: state }) {
+function showAll({ phones, system: state, time }) {
+  showTime(time);
   const drafts = new Map([...views].map(([id, view]) => [id, view.node.querySelector("textarea").value]));
   views.clear();
   document.getElementById("phones").replaceChildren();
@@ -105,6 +108,13 @@ function offerPhones() {
   });
 }
 
+/** A sentence above the phones; empty: no problem. */
+function tellProblem(sentence) {
+  const line = document.getElementById("problem");
+  line.hidden = !sentence;
+  line.textContent = sentence;
+}
+
 /** For the emulated wa.me address: put the text into the composer of the phone whose link was opened last. */
 function typeIn() {
   const text = new URLSearchParams(location.hash.slice(1)).get("text");
@@ -120,4 +130,5 @@ function typeIn() {
 document.addEventListener("visibilitychange", look);
 tabs.onSelect = look;
 offerPhones();
+setClock(api, tellProblem);
 open();
