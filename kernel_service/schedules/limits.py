@@ -1,0 +1,18 @@
+"""The operator's limits on the schedules of a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleLimits:
+    """The runs of one schedule are at least `minutes_apart`, and at most `runs_per_day`.
+
+    Its first run is at most `years_ahead`. A person has `per_person` schedules at most.
+    """
+
+    per_person: int = 50
+    minutes_apart: int = 15
+    runs_per_day: int = 20
+    years_ahead: int = 2
