@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Command(StrEnum):
@@ -19,8 +20,15 @@ class Command(StrEnum):
     ASK_AGAIN = "ask_again"
     SCHEDULED = "scheduled"
     """A run of a schedule (`payloads.Scheduled`)."""
+    SCHEDULE_BUTTON = "schedule_button"
     TRIGGERED = "triggered"
     """Events of a trigger (`payloads.Triggered`)."""
+
+
+STOP_SCHEDULE: Final = "schedule:stop:"
+"""Before the id of a schedule: the choice that deletes it."""
+RESUME_SCHEDULES: Final = "schedule:resume"
+"""The choice that resumes what is paused."""
 
 
 class ApprovalButtonKind(StrEnum):

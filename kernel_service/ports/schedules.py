@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,13 +46,25 @@ class Schedule:
     paused_at: float | None = None
 
 
+MOST_SILENT: Final = 5
+"""A schedule that recurs is paused after this many runs without a word of the person."""
+
+
+class Ran(NamedTuple):
+    """The people who have a new message, and whether that were all schedules that may run now."""
+
+    people: Sequence[str]
+    is_all: bool
+
+
 class ScheduleStore(Protocol):
     """Each method is one transaction, answered after its commit. NotFound PERSON_NOT_FOUND: no such person."""
 
     async def create(self, person_id: str, new: NewSchedule, *, request_id: str, now: float) -> Schedule:
-        """Store a schedule that was checked. Idempotent: a repeat of the `request_id` returns the first one.
+        """Check a schedule (schedules.checking) and store it. A repeat of the `request_id` returns the first one.
 
-        AlreadyExists: the same request_id, with another schedule. Exhausted: the person has too many.
+        CallerError FIELD_REQUIRED, FIELD_INVALID or SCHEDULE_INVALID: it is refused. AlreadyExists REQUEST_ID_REUSED:
+        the same request_id, with another schedule. Exhausted TOO_MANY_SCHEDULES.
         """
         ...
 
@@ -62,4 +74,18 @@ class ScheduleStore(Protocol):
 
     async def delete(self, person_id: str, schedule_id: str) -> Schedule | None:
         """The deleted schedule; None: the person has none of this id. A run that is waiting is withdrawn."""
+        ...
+
+    async def resume(self, person_id: str, *, now: float) -> Sequence[Schedule]:
+        """The person's paused schedules run again, from their next time on. Returns them."""
+        ...
+
+    async def run_due(self, *, now: float, limit: int, most_waiting: int) -> Ran:
+        """Put a run of each due schedule into its person's inbox, once.
+
+        At most `limit` schedules are taken, reminders first, and those that are due the longest. Others than reminders
+        are left for later while `most_waiting` runs wait for their answer. See schedules.missed for the runs that are
+        not made; none is made while the one before waits. A schedule that recurs is paused instead of a run after
+        MOST_SILENT runs without a word of the person: they are told when they write next.
+        """
         ...

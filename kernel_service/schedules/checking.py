@@ -30,12 +30,12 @@ _VALUES: Final = {
 
 
 def check(new: NewSchedule, limits: ScheduleLimits, *, now: float) -> float:
-    """When it is first due (epoch seconds). Raises `CallerError` FIELD_REQUIRED or FIELD_INVALID."""
+    """When it is first due (epoch seconds). Raises `CallerError` FIELD_REQUIRED, FIELD_INVALID or SCHEDULE_INVALID."""
     _check_request(new.request)
     _check_zone(new.time_zone)
-    if bool(new.cron) == (new.at is not None):
-        raise _invalid("cron", "give either cron, to run again and again, or a time, to run once; not both")
-    first = _first_of_cron(new, limits, now) if new.cron else _check_at(new.at, now)
+    if new.cron and new.at is not None:
+        raise _unreadable("at", "give either cron, to run again and again, or a time, to run once; not both")
+    first = _first_of_cron(new, limits, now) if new.at is None else _once(new.at, now)
     if first is None or first > now + limits.years_ahead * YEAR_SECONDS:
         field = "cron" if new.cron else "at"
         raise _invalid(field, f"it does not run within {limits.years_ahead} years; give an earlier time")
@@ -46,19 +46,19 @@ def _check_request(request: str) -> None:
     if not request.strip():
         raise CallerError("FIELD_REQUIRED", "request is empty; say what the person wants", field="request")
     if len(request) > MOST_REQUEST:
-        raise _invalid("request", f"request has {len(request)} characters; give at most {MOST_REQUEST}")
+        raise _unreadable("request", f"request has {len(request)} characters; give at most {MOST_REQUEST}")
 
 
 def _check_zone(name: str) -> None:
     if not name:
         raise CallerError("FIELD_REQUIRED", "time_zone is empty; ask the person where they are", field="time_zone")
     if zone_of(name) is None:
-        raise _invalid("time_zone", "no such time zone; give an IANA name, as Europe/Berlin")
+        raise _unreadable("time_zone", "no such time zone; give an IANA name, as Europe/Berlin")
 
 
-def _check_at(at: float | None, now: float) -> float:
-    if at is None or not math.isfinite(at):
-        raise _invalid("at", "it is no time; give a time in the future")
+def _once(at: float, now: float) -> float:
+    if not math.isfinite(at):
+        raise _unreadable("at", "it is no time; give a time in the future")
     if at <= now:
         moment = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M")
         raise _invalid("at", f"the time is past: it is {moment} UTC now; give a time in the future")
@@ -66,10 +66,13 @@ def _check_at(at: float | None, now: float) -> float:
 
 
 def _first_of_cron(new: NewSchedule, limits: ScheduleLimits, now: float) -> float | None:
+    if not new.cron:
+        sentence = "give either cron, to run again and again, or a time, to run once"
+        raise CallerError("FIELD_REQUIRED", sentence, field="cron")
     try:
         recurrence.check(new.cron)
     except UnreadableCronError as error:
-        raise _invalid("cron", _unreadable(error.field)) from None
+        raise _unreadable("cron", _cron_needed(error.field)) from None
     count, apart = len(recurrence.minutes_of_day(new.cron)), recurrence.shortest_minutes(new.cron)
     if apart < limits.minutes_apart:
         raise _invalid("cron", f"it runs {apart} minutes apart; at least {limits.minutes_apart} are needed")
@@ -78,11 +81,15 @@ def _first_of_cron(new: NewSchedule, limits: ScheduleLimits, now: float) -> floa
     return next(recurrence.runs(new.cron, new.time_zone, after=now), None)
 
 
-def _unreadable(field: str) -> str:
+def _cron_needed(field: str) -> str:
     if field:
         return f"cron has a {field} that cannot be read or never comes; give {_VALUES[field]}"
     return "cron is not readable; give five fields: minute hour day-of-month month day-of-week, as 30 8 * * 1-5"
 
 
-def _invalid(field: str, sentence: str) -> CallerError:
+def _unreadable(field: str, sentence: str) -> CallerError:
     return CallerError("FIELD_INVALID", sentence, field=field)
+
+
+def _invalid(field: str, sentence: str) -> CallerError:
+    return CallerError("SCHEDULE_INVALID", sentence, field=field)

@@ -28,6 +28,7 @@ from kernel_service.storage.outbox.sql_invitations import SqlInvitations
 from kernel_service.storage.outbox.sql_outbox import SqlOutbox
 from kernel_service.storage.people.sql_chats import SqlChats
 from kernel_service.storage.people.sql_people import SqlPeople
+from kernel_service.storage.schedules.sql_schedules import SqlSchedules
 from kernel_service.storage.turns.sql_context import SqlContext
 from kernel_service.storage.turns.sql_turns import SqlTurns
 from kernel_service.storage.usage.sql_spending import SqlSpending
@@ -49,9 +50,11 @@ if TYPE_CHECKING:
     from kernel_service.ports.people import MergingStore, PeopleStore
     from kernel_service.ports.quotes import QuoteStore
     from kernel_service.ports.retention import RetentionPolicy, RetentionStore
+    from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.spending import SpendingStore
     from kernel_service.ports.turns import TurnStore
     from kernel_service.ports.weak_ids import WeakIdExpiry
+    from kernel_service.schedules.limits import ScheduleLimits
     from kernel_service.storage.engine.engine import Engine
 
 _PING = text("SELECT 1")
@@ -80,6 +83,7 @@ class Store:
     connections: ConnectionStore
     connect_attempts: ConnectAttemptStore
     stray_sessions: StraySessionStore
+    schedules: ScheduleStore
     spending: SpendingStore
     admin: AdminStore
     keys: KeyStore
@@ -87,7 +91,14 @@ class Store:
     retention: RetentionStore
 
     @classmethod
-    def on(cls, engine: Engine, quota: MediaQuota, weak_ids: WeakIdExpiry, retention: RetentionPolicy) -> Store:
+    def on(
+        cls,
+        engine: Engine,
+        quota: MediaQuota,
+        weak_ids: WeakIdExpiry,
+        retention: RetentionPolicy,
+        schedules: ScheduleLimits,
+    ) -> Store:
         """`quota` bounds the stored files; an id that has expired under `weak_ids` matches no person."""
         return cls(
             engine=engine,
@@ -109,6 +120,7 @@ class Store:
             connections=SqlConnections(engine),
             connect_attempts=SqlConnectAttempts(engine),
             stray_sessions=SqlStraySessions(engine),
+            schedules=SqlSchedules(engine, schedules),
             spending=SqlSpending(engine),
             admin=SqlAdmin(engine),
             keys=SqlKeys(engine),

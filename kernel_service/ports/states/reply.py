@@ -32,6 +32,7 @@ RELEASED: Final = Transition("the lease is released", (S.LEASED,), S.PENDING)
 DOUBT_OVER: Final = Transition("no receipt came within the grace", (S.IN_DOUBT,), S.PENDING)
 DOUBT_GIVEN_UP: Final = Transition("in doubt too often", (S.IN_DOUBT,), S.FAILED)
 WRITTEN_AGAIN: Final = Transition("the person writes, or can be reached again", (S.HELD,), S.PENDING)
+REPLACED: Final = Transition("a newer reply about the same subject replaces it", (S.HELD,), S.FAILED)
 
 REPLY: Final = StateMachine(
     S,
@@ -39,6 +40,7 @@ REPLY: Final = StateMachine(
         Transition("a turn ends, its caller waits", (), S.INLINE),
         Transition("a turn ends, or a notice is made", (), S.PENDING),
         Transition("a turn ends, and a stream has credit", (), S.LEASED),
+        Transition("a schedule is paused", (), S.HELD),
         Transition("a channel pulls", (S.PENDING,), S.LEASED),
         Transition("it has no recipient", (S.PENDING,), S.HELD),
         LAPSED,
@@ -46,6 +48,7 @@ REPLY: Final = StateMachine(
         DOUBT_OVER,
         DOUBT_GIVEN_UP,
         WRITTEN_AGAIN,
+        REPLACED,
         Transition("a part fails for now", REOPENABLE, S.PENDING),
         Transition("the window is closed", REOPENABLE, S.HELD),
         Transition("the receipt omits a part", REOPENABLE, S.IN_DOUBT),

@@ -14,6 +14,7 @@ from kernel_service.storage.schema.connections import connect_attempt, connectio
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import reply
 from kernel_service.storage.schema.people import alias
+from kernel_service.storage.schema.schedules import schedule
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ PAGE: Final = 500
 """Rows that are in memory at once."""
 
 # Items get new numbers, too: see merged_history. Files keep the key of the merged person; see schema.media.
-_MOVED: Final = (alias, message, reply, connection, connect_attempt, parked_request, approval)
+_MOVED: Final = (alias, message, reply, connection, connect_attempt, parked_request, approval, schedule)
 
 
 @dataclass(frozen=True, slots=True)

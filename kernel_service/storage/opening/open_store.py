@@ -8,6 +8,7 @@ from kernel_service.media.read_as import MIB
 from kernel_service.ports.media import PERSON_BYTES, MediaQuota
 from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.weak_ids import WeakIdExpiry
+from kernel_service.schedules.limits import ScheduleLimits
 from kernel_service.storage.engine import batch
 from kernel_service.storage.engine.database_url import check, is_sqlite
 from kernel_service.storage.store import Store
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _WEAK_IDS = WeakIdExpiry()
 _FOR_GOOD = RetentionPolicy()
+_SCHEDULES = ScheduleLimits()
 
 
 async def open_store(
@@ -31,6 +33,7 @@ async def open_store(
     media_bytes_per_person: int = PERSON_BYTES,
     weak_ids: WeakIdExpiry = _WEAK_IDS,
     retention: RetentionPolicy = _FOR_GOOD,
+    schedules: ScheduleLimits = _SCHEDULES,
     end_process: Callable[[str], None] = batch.end_process,
 ) -> Store:
     """`url` is `sqlite:///path`, of which this becomes the only process, or `postgresql://…`.
@@ -48,8 +51,8 @@ async def open_store(
     if is_sqlite(url):
         from kernel_service.storage.opening.sqlite import open_sqlite  # noqa: PLC0415
 
-        return Store.on(await open_sqlite(url, master_keys, end_process), quota, weak_ids, retention)
+        return Store.on(await open_sqlite(url, master_keys, end_process), quota, weak_ids, retention, schedules)
     from kernel_service.storage.opening.postgres import open_postgres  # noqa: PLC0415
 
     engine = await open_postgres(url, master_keys, end_process, direct_url=direct_url, pool=pool)
-    return Store.on(engine, quota, weak_ids, retention)
+    return Store.on(engine, quota, weak_ids, retention, schedules)

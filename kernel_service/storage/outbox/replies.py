@@ -15,7 +15,7 @@ from sqlalchemy import and_, bindparam, exists, insert, select, update
 from kernel_service.errors import Unreadable
 from kernel_service.ports.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
 from kernel_service.ports.outbox import Lease
-from kernel_service.ports.states.reply import WRITTEN_AGAIN, ReplyState
+from kernel_service.ports.states.reply import REPLACED, WRITTEN_AGAIN, ReplyState
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.media import made_files
 from kernel_service.storage.outbox import recipients
@@ -51,6 +51,16 @@ _RELEASE_HELD = (
     update(reply)
     .where(reply.c.person_id == bindparam("person"), _held)
     .values(state=WRITTEN_AGAIN.target.value, not_before=None)
+)
+_REPLACE = (
+    update(reply)
+    .where(
+        reply.c.person_id == bindparam("person"),
+        REPLY_UNSETTLED,
+        may_take(reply.c.state, REPLACED),
+        reply.c.subject == bindparam("about"),
+    )
+    .values(state=REPLACED.target.value, settled_at=bindparam("at"), error_code="replaced")
 )
 _RELEASE_UNADDRESSED = (
     update(reply)
@@ -92,15 +102,22 @@ def add_reply(
     address: str,
     mode: ReplyMode,
     offer: LeaseOffer | None = None,
+    subject: str = "",
+    is_held: bool = False,
     now: float,
 ) -> AddedReply:
-    """Store a reply: for the waiting caller, leased under the offer if nothing delays it, or pending."""
+    """Store a reply: for the waiting caller, leased under the offer if nothing delays it, or pending.
+
+    It replaces a held reply about the same `subject`. `is_held`: it waits until the person writes.
+    """
+    if subject:
+        tx.execute(_REPLACE, {"person": person_id, "about": subject, "at": now})
     stored = StoredReply(new_id("rp", now), turn_id, answers.message_id if answers else "", now, told)
     seq = answers.seq if answers else None
     lease = None
     if offer is not None and mode is ReplyMode.OUTBOX:
         lease = _leased_at_once(tx, stored, person_id, channel, address, seq, offer)
-    state = ReplyState.LEASED if lease else _UNLEASED[mode]
+    state = ReplyState.LEASED if lease else ReplyState.HELD if is_held else _UNLEASED[mode]
     values = {
         "id": stored.id,
         "person_id": person_id,
@@ -116,6 +133,7 @@ def add_reply(
         "token": lease.token if lease else "",
         "leased_until": lease.expires_at if lease else None,
         "attempts": 1 if lease else 0,
+        "subject": subject,
     }
     tx.execute(_ADD, values)
     made_files.attach(tx, stored.id, told.media)

@@ -1,9 +1,9 @@
 """Deletes history past its retention or its size limit, and people who never came back.
 
 A history is cut at a turn's boundary, so that vendors still accept it, and never while a turn of the person is open. A
-person is deleted only if nothing refers to them: no connected account, nothing to answer, send or approve. A table that
-is added later and refers to people protects them, too. Of other people who never came back, only the messages are
-deleted.
+person is deleted only if nothing refers to them: no connected account, nothing to answer, send or approve, and no
+schedule that runs. A table that is added later and refers to people protects them, too. Of other people who never came
+back, only the messages are deleted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.outbox import invitation
 from kernel_service.storage.schema.people import alias, person
+from kernel_service.storage.schema.schedules import schedule
 from kernel_service.storage.schema.schema import metadata
 from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.schema.usage import tool_usage, usage
@@ -36,7 +37,7 @@ PEOPLE: Final = 200
 STEP: Final = 500
 """Items of one person that are deleted at once; the rest follows in the next round, an hour later."""
 
-_THEIRS: Final = (item, tool_usage, usage, invitation, alias, kernel)
+_THEIRS: Final = (item, tool_usage, usage, invitation, schedule, alias, kernel)
 """Tables whose rows are deleted with a person, in this order."""
 
 
@@ -84,6 +85,8 @@ _NEEDED = select(
     or_(
         *(exists().where(column == bindparam("person")) for column in _referring()),
         exists().where(person.c.merged_into == bindparam("person")),
+        # A paused one is deleted with them.
+        exists().where(schedule.c.person_id == bindparam("person"), schedule.c.next_due_at.is_not(None)),
     )
 )
 _WROTE = select(exists().where(message.c.person_id == bindparam("person")))

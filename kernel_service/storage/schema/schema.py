@@ -19,6 +19,7 @@ from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.schema.outbox import invitation, reply, reply_part
 from kernel_service.storage.schema.people import alias, chat, identity_link, kept_apart, person
+from kernel_service.storage.schema.schedules import schedule
 from kernel_service.storage.schema.service import backfill, commit_mark, node, puller, schema_version, secret
 from kernel_service.storage.schema.turns import dead_letter, item, tool_call, turn
 from kernel_service.storage.schema.usage import token_reservation, tool_usage, usage, usage_of_all
@@ -47,6 +48,7 @@ __all__ = [
     "puller",
     "reply",
     "reply_part",
+    "schedule",
     "schema_version",
     "secret",
     "standing_permission",

@@ -37,7 +37,7 @@ def test_when_it_is_first_due() -> None:
         ({"time_zone": "Berlin"}, "time_zone", "Europe/Berlin"),
         ({"time_zone": "../../etc/passwd"}, "time_zone", "Europe/Berlin"),
         ({"cron": ""}, "cron", "either cron"),
-        ({"at": NOW + 60}, "cron", "not both"),
+        ({"at": NOW + 60}, "at", "not both"),
         ({"cron": "0 30 8 * * *"}, "cron", "five fields"),
         ({"cron": "@daily"}, "cron", "five fields"),
         ({"cron": "30 8 * * MONDAY"}, "cron", "SUN-SAT"),

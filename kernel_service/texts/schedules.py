@@ -1,0 +1,55 @@
+"""The sentences about schedules: reminders, what runs at a time, and what is paused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STOP: Final = "Stop this reminder"
+"""The button of a reminder. WhatsApp allows 20 characters."""
+STOPPED: Final = "This reminder is stopped: it does not come again."
+RESUME: Final = "Go on"
+UNREADABLE: Final = "You asked me for a reminder now, but I can no longer read what it was about. I'm sorry."
+NOTHING_PAUSED: Final = "Nothing is paused."
+MOST_LISTED: Final = 10
+MOST_QUOTED: Final = 100
+"""Characters of a request."""
+
+
+def late(due: str) -> str:
+    """The end of a reminder that comes late. `due`: when it was due, in words."""
+    return f"(This was due on {due}.)"
+
+
+def paused(requests: Sequence[str]) -> str:
+    """For a person who writes after a silence: what they asked for is paused."""
+    return (
+        "I had not heard from you for a while, so I paused this:\n\n"
+        f"{_listed(requests)}\n\n"
+        f'Tap "{RESUME}" if you still want it, or tell me what to delete.'
+    )
+
+
+def resumed(requests: Sequence[str]) -> str:
+    """After the button that resumes what was paused."""
+    return f"This goes on:\n\n{_listed(requests)}"
+
+
+def not_done(request: str, why: str) -> str:
+    """For a person who did not ask for anything just now: a scheduled request was not done."""
+    return f"It was time for “{_quoted(request)}”, but it is not done. {why}"
+
+
+def _listed(requests: Sequence[str]) -> str:
+    listed = [f"- {_quoted(request)}" for request in requests[:MOST_LISTED]]
+    if len(requests) > MOST_LISTED:
+        listed.append(f"- and {len(requests) - MOST_LISTED} more")
+    return "\n".join(listed)
+
+
+def _quoted(request: str) -> str:
+    """The beginning of a request, on one line."""
+    words = " ".join(request.split()) or "something that I can no longer read"
+    return words if len(words) <= MOST_QUOTED else f"{words[:MOST_QUOTED].rstrip()} …"
