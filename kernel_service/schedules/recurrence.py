@@ -1,8 +1,8 @@
 """When a recurring schedule runs: five cron fields, in the local time of a zone.
 
-The rules for a change of the clocks are those of Debian's cron: a local time that does not exist runs at the end of the
-gap, one that exists twice runs the first time, and several times in one gap run once. Fields that begin with `*` in the
-minute or the hour follow the elapsed time.
+The rules for a change of the clocks are those of Debian's cron. A local time that does not exist runs at the end of the
+gap, and several of them run once. One that exists twice runs the first time. A `*` at the start of the minute or of the
+hour follows the elapsed time.
 """
 
 from __future__ import annotations
@@ -74,5 +74,5 @@ def _parsed(cron: str, start: datetime) -> CronSim:
         return CronSim(cron, start)
     except CronSimError as error:
         raise UnreadableCronError(next((name for name in FIELDS if name in str(error)), "")) from None
-    except (AssertionError, TypeError, ValueError):  # what the library does not foresee
+    except (AssertionError, TypeError, ValueError):  # the library does not foresee each text
         raise UnreadableCronError from None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 STOP: Final = "Stop this reminder"
 """The button of a reminder. WhatsApp allows 20 characters."""
 STOPPED: Final = "This reminder is stopped: it does not come again."
-RESUME: Final = "Go on"
+RESUME: Final = "Resume"
 UNREADABLE: Final = "You asked me for a reminder now, but I can no longer read what it was about. I'm sorry."
 NOTHING_PAUSED: Final = "Nothing is paused."
 MOST_LISTED: Final = 10
@@ -28,13 +28,13 @@ def paused(requests: Sequence[str]) -> str:
     return (
         "I had not heard from you for a while, so I paused this:\n\n"
         f"{_listed(requests)}\n\n"
-        f'Tap "{RESUME}" if you still want it, or tell me what to delete.'
+        f'Tap "{RESUME}" if you still want it, or tell me to delete it.'
     )
 
 
 def resumed(requests: Sequence[str]) -> str:
     """After the button that resumes what was paused."""
-    return f"This goes on:\n\n{_listed(requests)}"
+    return f"I resumed this:\n\n{_listed(requests)}"
 
 
 def not_done(request: str, why: str) -> str:

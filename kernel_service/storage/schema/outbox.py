@@ -57,7 +57,7 @@ reply = Table(
     zero("parts"),
     empty("split_version"),
     empty("error_code"),
-    # What it is about, as the id of a schedule. A newer reply about it replaces one that is held.
+    # Its subject, as the id of a schedule: a newer reply about it replaces one that is held. Empty: none.
     empty("subject"),
     Index("ix_reply_person_id_seq", "person_id", "seq"),
     Index("ix_reply_turn_id", "turn_id"),

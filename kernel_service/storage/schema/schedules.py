@@ -1,4 +1,4 @@
-"""What people have asked to be reminded of, or to have done, at a time."""
+"""Schedules: the requests of people that are due once, or again and again."""
 
 from __future__ import annotations
 

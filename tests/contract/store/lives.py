@@ -11,6 +11,7 @@ from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Alias, Message, Reply, Usage
 from kernel_service.ports.payloads import Image, Payload
 from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.schedules import NewSchedule, ScheduleKind
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.keys.resealing import place_of, sealed_columns
 from kernel_service.storage.schema import schema
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import Place
     from kernel_service.storage.store import Store
 
+DAILY = NewSchedule(ScheduleKind.REMIND, "water the plants", "test", "desk", "Europe/Vienna", cron="0 9 * * *")
 SEALED = [column for table in schema.metadata.sorted_tables for column in sealed_columns(table)]
 
 
@@ -35,6 +37,7 @@ async def live(store: Store, name: str) -> str:
     await move(store, person_id, "Europe/Vienna")
     for number in (1, 2):
         await connect(store, person_id, ConnectionStatus.PENDING)
+        await store.schedules.create(person_id, DAILY, request_id=f"r{number}", now=NOW)
         await _answer(store, name, person_id, number)
         await _say(store, name, number + 1)
     return person_id

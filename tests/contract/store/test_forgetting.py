@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from kernel_service.ports.turns import HistoryItem, TurnStatus
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
+from tests.contract.store.lives import DAILY
 from tests.contract.store.owner import NOW, history, own, say
 from tests.contract.store.people import connect
 
@@ -133,7 +135,20 @@ async def test_a_person_who_never_came_back_is_deleted(database_url: str) -> Non
         assert await say(store, "again", "test:ann", now=LATER) != ann
 
 
-@pytest.mark.parametrize("what", ["account", "reply", "message", "merged"])
+async def test_a_paused_schedule_is_deleted_with_the_person(database_url: str) -> None:
+    async with keeping(database_url, inactive_days=60) as store:
+        ann = await talk(store, "ann", "one", now=NOW)
+        await settled(store, now=NOW)
+        await store.schedules.create(ann, DAILY, request_id="r", now=NOW)
+        paused = schema.schedule.update().values(next_due_at=None, paused_at=NOW)
+        await store.engine.write(lambda tx: tx.execute(paused))
+        for _ in range(2):
+            await store.retention.forget_old(now=LATER)
+        assert await rows(store, ann) == {}
+        assert await store.people.person_of("test:ann", now=LATER) is None
+
+
+@pytest.mark.parametrize("what", ["account", "reply", "message", "merged", "schedule"])
 async def test_a_person_with_references_loses_only_the_messages(database_url: str, what: str) -> None:
     async with keeping(database_url, inactive_days=60) as store:
         ann = await talk(store, "ann", "one", now=NOW)
@@ -144,6 +159,9 @@ async def test_a_person_with_references_loses_only_the_messages(database_url: st
             await store.engine.write(lambda tx: tx.execute(schema.reply.update().values(state="in_doubt")))
         elif what == "message":
             await say(store, "two", "test:ann", now=NOW)
+        elif what == "schedule":
+            once = replace(DAILY, cron="", at=LATER + DAY)
+            await store.schedules.create(ann, once, request_id="r", now=NOW)
         else:
             bob = await talk(store, "bob", "two", now=NOW + 1)
             await settled(store, now=NOW)

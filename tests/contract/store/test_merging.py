@@ -25,6 +25,7 @@ from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from kernel_service.storage.schema.turns import TURN_OPEN
 from tests.contract.store.conftest import keys
+from tests.contract.store.lives import DAILY
 from tests.contract.store.outbox import pull
 from tests.contract.store.people import (
     ADDRESS,
@@ -114,6 +115,7 @@ async def fill(store: Store, anna: str, other: str) -> None:
     used = ToolUse("SEND", failed=False, seconds=1.0)
     await owner.append(turn, PLAIN, usage=Usage(input_tokens=5), started=started, used=used)
     pending = await connect(store, other, ConnectionStatus.PENDING)
+    await store.schedules.create(other, DAILY, request_id="r", now=NOW + 1)
     seq = turn.messages[-1].seq
 
     def the_rest(tx: Tx) -> None:
@@ -174,6 +176,10 @@ async def test_merging_moves_all_rows_and_values_to_the_older_person(store: Stor
     )
     assert [each.remaining for each in await store.connect_attempts.resumed_by(anna, 1)] == ["what waits"]
     assert [intent.call_id for intent in turn.intents] == ["c1"]
+    [daily] = await store.schedules.of_person(other, limit=10)
+    assert daily.asked == DAILY
+    assert daily.next_due_at is not None
+    assert (await store.schedules.run_due(now=daily.next_due_at, limit=1, most_waiting=1)).people == [anna]
     assert await store.spending.spent_today(anna, now=NOW) == 5
 
 

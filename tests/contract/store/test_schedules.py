@@ -240,7 +240,7 @@ async def test_reminders_come_before_the_rest_which_waits_for_room(store: Store)
     first = await run_due(store, MORNING + HOUR, limit=8, most_waiting=4)
     assert first.people == [*people[4:], *people[:2]]
     assert (await run_due(store, MORNING + HOUR + 1, limit=8, most_waiting=4)).people == []
-    # What waits for longer may wait for something that others do not need.
+    # A run that waits for longer may wait for something that others do not need.
     assert (await run_due(store, MORNING + HOUR + 61, limit=8, most_waiting=4)).people == people[2:4]
 
 
@@ -282,7 +282,7 @@ async def test_a_word_in_between_starts_the_count_again(store: Store) -> None:
     assert await run_daily(store, owner, range(5, 11)) == [5, 6, 7, 8, 9]
 
 
-async def test_what_paused_together_is_told_together(store: Store) -> None:
+async def test_one_notice_tells_all_that_is_paused(store: Store) -> None:
     person = await person_of(store)
     owner = await own_greeted(store, person)
     await create(store, person)

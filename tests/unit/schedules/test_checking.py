@@ -1,4 +1,4 @@
-"""The check of a new schedule: what is refused, under which field, and what the error says to give."""
+"""The check of a new schedule: each refusal names the field, and says how to give it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_when_it_is_first_due() -> None:
         ({"cron": "", "at": NOW + 3 * 366 * 86_400}, "at", "2 years"),
     ],
 )
-def test_what_is_refused(changed: dict[str, Any], field: str, says: str) -> None:
+def test_it_is_refused(changed: dict[str, Any], field: str, says: str) -> None:
     with pytest.raises(CallerError) as refused:
         checked(replace(DAILY, **changed))
     assert refused.value.field == field
@@ -70,5 +70,5 @@ def test_the_limits_are_the_operators() -> None:
 
 
 @pytest.mark.parametrize("cron", ["0 9 29 2 *", "0 9 L * *", "0 9 * * MON#1", "*/20 9-12 * * 1-5", "0 9 1 JAN *"])
-def test_what_is_accepted(cron: str) -> None:
+def test_it_is_accepted(cron: str) -> None:
     assert checked(replace(DAILY, cron=cron)) > NOW

@@ -1,4 +1,4 @@
-"""Cron in local time: changes of the clocks in several zones, once and recurring, and what cannot be read."""
+"""Cron in local time: changes of the clocks in several zones, once and recurring, and text that is no cron."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_single_local_time(local: str, zone: str, expected: str) -> None:
         ("0 9 * * FRI-MON", "day-of-week"),
     ],
 )
-def test_what_cannot_be_read(cron: str, field: str) -> None:
+def test_it_cannot_be_read(cron: str, field: str) -> None:
     with pytest.raises(UnreadableCronError) as refused:
         check(cron)
     assert refused.value.field == field
