@@ -26,6 +26,7 @@ CODES = {
     368: Code(403, "Temporarily blocked for policies violations"),
     80007: Code(400, "Rate limit issues"),
     130429: Code(429, "Rate limit hit"),
+    130472: Code(400, "User's number is part of an experiment"),
     130497: Code(403, "Business account is restricted from messaging users in this country"),
     131000: Code(500, "Something went wrong"),
     131008: Code(400, "Required parameter is missing"),
@@ -45,6 +46,14 @@ CODES = {
     131053: Code(400, "Media upload error"),
     131056: Code(400, "(Business Account, Consumer Account) pair rate limit hit"),
     131057: Code(500, "Account in maintenance mode"),
+    132000: Code(400, "Number of parameters does not match the expected number of params"),
+    132001: Code(404, "Template name does not exist in the translation"),
+    132005: Code(400, "Translated text too long"),
+    132007: Code(400, "Template content policy violated"),
+    132012: Code(400, "Parameter format does not match format in the created template"),
+    132015: Code(400, "Template is Paused"),
+    132016: Code(400, "Template is Disabled"),
+    132018: Code(400, "There's an issue with the parameters in your template"),
     133004: Code(503, "Server Temporarily Unavailable"),
 }
 

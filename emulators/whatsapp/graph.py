@@ -10,7 +10,7 @@ from aiohttp import web
 
 from emulators.effects import Effects
 from emulators.faults import Call, Fault, Faults, drop
-from emulators.whatsapp.chat import ChatMessage, received, text_of
+from emulators.whatsapp.chat import ChatMessage, received
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.errors import GraphError, status_error
 from emulators.whatsapp.graph_caller import Caller
@@ -20,6 +20,8 @@ from emulators.whatsapp.media import MediaStore, kind_of
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.shapes import FileSend, Media, ReactionSend, Read, Send, TemplateSend
 from emulators.whatsapp.statuses import Statuses
+from emulators.whatsapp.template_outcomes import TemplateOutcomes, message_status
+from emulators.whatsapp.templates import Template, Templates
 
 WINDOW = 24 * 3600
 """How long after a person's last message free-form messages reach them."""
@@ -35,7 +37,8 @@ class Graph:
 
     The faults in `before` apply before a call is executed, those in `after` once the send is accepted (status 0 drops
     the connection without an answer). `pacing` is the least time between two sends to one person, in seconds;
-    `throughput` is how many messages a number may send in a second. 0 disables either limit.
+    `throughput` is how many messages a number may send in a second. 0 disables either limit. `templates` are those of
+    the account, `outcomes` decides on those that are accepted.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class Graph:
         self.after = Faults()
         self.pacing = 0.0
         self.throughput = 0
+        self.templates = Templates()
+        self.outcomes = TemplateOutcomes(statuses)
         self._caller = caller
         self._media = media
         self._directory = directory
@@ -95,11 +100,14 @@ class Graph:
         self._check_throughput(number)
         if isinstance(send, FileSend):
             self._check_file(send.file, send.type)
+        template = self.templates.checked(send) if isinstance(send, TemplateSend) else None
         if phone is not None:
             self._pace(number, phone)
         to = send.to or send.recipient
         message = received(send, message_id(to, self._rng, inbound=False), number, self._clock())
-        kind = self._deliver(send, message, phone)
+        if template is not None and isinstance(send, TemplateSend):
+            template.show(message, send)
+        kind = self._deliver(send, message, phone, template)
         self._effects.record(
             kind,
             person=phone.user_id if phone else to,
@@ -108,14 +116,14 @@ class Graph:
             wamid=message.id,
             number=number,
             type=message.kind,
-            text=text_of(send),
+            text=message.text,
             **({"link": message.link.url} if message.link else {}),
         )
         contact = {"wa_id": to.lstrip("+")} if send.to else {"user_id": to}
         return {
             "messaging_product": "whatsapp",
             "contacts": [{"input": to} | contact],
-            "messages": [{"id": message.id}],
+            "messages": [{"id": message.id} | (message_status(template) if template else {})],
         }
 
     def _check_throughput(self, number: str) -> None:
@@ -142,13 +150,15 @@ class Graph:
             raise GraphError(131056, details="Too many messages sent from this phone number to the same phone number.")
         self._last_sent[pair] = now
 
-    def _deliver(self, send: Send, message: ChatMessage, phone: Phone | None) -> str:
+    def _deliver(self, send: Send, message: ChatMessage, phone: Phone | None, template: Template | None) -> str:
         """Deliver an accepted send. Returns the kind of its effect."""
         if phone is None:
             return self._undeliverable(send, message)
+        if template is not None:
+            return self.outcomes.deliver(template, phone, message)
         wrote = phone.last_wrote(message.number)
         closed = wrote is None or self._clock() - wrote >= WINDOW
-        if closed and not isinstance(send, TemplateSend):
+        if closed:
             self._statuses.report(phone, message, "failed", status_error(131047, _WINDOW_CLOSED))
             return "graph_send_failed"
         if isinstance(send, ReactionSend):

@@ -248,6 +248,9 @@ class Phone:
                 break
         else:
             raise ValueError(f"the message offers no {choice!r}")
+        if message.kind == "template":
+            tapped = {"payload": known.id, "text": known.title}
+            return self.compose("button", tapped, known.title, quoting=message, number=message.number)
         kind = "list_reply" if message.list_label else "button_reply"
         chosen = {"id": known.id, "title": known.title}
         if known.description:

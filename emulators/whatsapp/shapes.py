@@ -4,7 +4,7 @@ Source: developers.facebook.com/documentation/business-messaging/whatsapp/refere
 """
 
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -134,10 +134,34 @@ class Language(Shape):
     policy: Literal["deterministic"] = "deterministic"
 
 
+class TextParameter(Shape):
+    type: Literal["text"]
+    text: str
+
+
+class BodyComponent(Shape):
+    type: Literal["body"]
+    parameters: list[TextParameter]
+
+
+class PayloadParameter(Shape):
+    type: Literal["payload"]
+    payload: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class ButtonComponent(Shape):
+    """Meta takes the index as a text or a number."""
+
+    type: Literal["button"]
+    sub_type: Literal["quick_reply"]
+    index: Annotated[str, StringConstraints(pattern=r"^[0-9]$")] | Annotated[int, Field(ge=0, le=9)]
+    parameters: Annotated[list[PayloadParameter], Field(min_length=1, max_length=1)]
+
+
 class Template(Shape):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}$")]
     language: Language
-    components: list[dict[str, Any]] = []
+    components: list[Annotated[BodyComponent | ButtonComponent, Field(discriminator="type")]] = []
 
 
 class TemplateSend(Send):

@@ -13,6 +13,7 @@ from emulators.whatsapp.graph import Graph
 from emulators.whatsapp.graph_media import GraphMedia
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.statuses import EVERYBODY, Statuses
+from emulators.whatsapp.templates import Template
 from emulators.whatsapp.webhooks import Webhooks
 
 
@@ -45,6 +46,8 @@ class Switches:
         control.add("together", self._together)
         control.add("again", self._again)
         control.add("account_event", self._account_event)
+        control.add("template", self._template)
+        control.add("fail_template", self._fail_template)
         control.add("media", self._media)
         control.add("patience", self._patience)
         control.add("jitter", self._jitter)
@@ -65,6 +68,14 @@ class Switches:
     def _account_event(self, body: dict[str, Any]) -> None:
         """{field, value?, at?}: send an event of the account; by default the example of Meta's reference."""
         self._owner.tell_account(body["field"], body.get("value"), at=body.get("at"))
+
+    def _template(self, body: dict[str, Any]) -> None:
+        """{name, language, body?, buttons?, status?}: add or replace a template; by default it is approved."""
+        self._owner.graph.templates.add(Template(**body))
+
+    def _fail_template(self, body: dict[str, Any]) -> None:
+        """{code, times?, person?}: accept the next templates, and report each as failed with this code."""
+        self._owner.graph.outcomes.fail(body["code"], int(body.get("times", 1)), person=body.get("person", EVERYBODY))
 
     def _media(self, body: dict[str, Any]) -> None:
         """{leads_to?, moved_to?}: the address to report for files, and the target of redirects; omitted: normal."""
