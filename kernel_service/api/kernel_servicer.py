@@ -219,7 +219,9 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             await self._invitations.withdraw(caller.get(), reply_id, claimer)
             return outbox_pb2.ClaimInvitationResponse()
         granted = await self._invitations.claim(caller.get(), reply_id, claimer)
-        return outbox_pb2.ClaimInvitationResponse(granted=granted)
+        return outbox_pb2.ClaimInvitationResponse(
+            granted=granted is not None, reminder=granted.reminder if granted else ""
+        )
 
     async def ReportReceipts(
         self, request: outbox_pb2.ReportReceiptsRequest, context: Context

@@ -53,6 +53,7 @@ _OTHERS: Final[dict[str, Callable[[Any], Content]]] = {
     "reaction": lambda reaction: payloads.Reaction(reaction.message_id, reaction.emoji),
     "edit": lambda edit: payloads.Edit(edit.message_id, edit.text),
     "revoke": lambda revoke: payloads.Revoke(revoke.message_id),
+    "opened": lambda _: payloads.Opened(),
     "unsupported": lambda what: payloads.Unsupported(what.kind, what.detail),
 }
 

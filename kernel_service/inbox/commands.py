@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.inbox.phrases import Phrase, phrase_in, words_behind
 from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
-from kernel_service.ports.payloads import Choice
+from kernel_service.ports.payloads import Choice, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,8 @@ def command_of(payload: Payload, *, under_way: Callable[[], bool]) -> Command:
     A command is a button from any sender, or a phrase of the person. "Cancel it" is STOP if a turn is `under_way`, and
     otherwise for the assistant. ASK_AGAIN is a command only if a standing permission matches its words.
     """
+    if isinstance(payload.content, Opened):
+        return Command.OPENED
     if button_in(payload):
         return Command.APPROVAL
     phrase = None if payload.forwarded else phrase_in(payload.text)

@@ -16,6 +16,7 @@ from kernel_service.ports.payloads import (
     File,
     Image,
     Location,
+    Opened,
     Reaction,
     Revoke,
     Scheduled,
@@ -91,7 +92,7 @@ def _content(content: Content) -> str:
             words = _file(content)
         case Choice():
             words = _lines(content.title or content.id, content.description, content.form_json)
-        case Reaction() | Edit() | Revoke():
+        case Reaction() | Edit() | Revoke() | Opened():
             words = _gesture(content)
         case Location():
             words = _location(content)
@@ -104,7 +105,7 @@ def _content(content: Content) -> str:
     return words
 
 
-def _gesture(content: Reaction | Edit | Revoke) -> str:
+def _gesture(content: Reaction | Edit | Revoke | Opened) -> str:
     match content:
         case Reaction(emoji=emoji):
             return f"[The person {f'reacted to a message with {emoji}' if emoji else 'removed a reaction.'}]"
@@ -112,6 +113,8 @@ def _gesture(content: Reaction | Edit | Revoke) -> str:
             return f"[The person changed an earlier message; it now reads:]\n{text}"
         case Revoke():
             return "[The person took an earlier message back. Act as if it had not been sent.]"
+        case Opened():
+            return "[The person opened the chat.]"
 
 
 def _due(content: Scheduled | Triggered) -> str:

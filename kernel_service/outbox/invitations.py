@@ -9,7 +9,7 @@ from kernel_service.clock import DAY_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.ports.invitations import InvitationStore
+    from kernel_service.ports.invitations import Invitation, InvitationStore
 
 REPEAT_SECONDS: Final = 60.0
 """How long a process that lost the answer to its claim may claim again. A call lasts a few seconds."""
@@ -22,8 +22,8 @@ class Invitations:
         self._store = store
         self._clock = clock
 
-    async def claim(self, channel: str, reply_id: str, claimer: str) -> bool:
-        """Whether this process of the channel may invite the person who waits for a reply."""
+    async def claim(self, channel: str, reply_id: str, claimer: str) -> Invitation | None:
+        """The right of this claimer of the channel to invite the person who waits for a reply; None: not granted."""
         now = self._clock()
         times = {"since": now - DAY_SECONDS, "repeat": now - REPEAT_SECONDS, "now": now}
         return await self._store.claim(channel, reply_id, claimer, **times)

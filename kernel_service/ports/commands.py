@@ -18,6 +18,8 @@ class Command(StrEnum):
     PERMISSIONS = "permissions"
     """List the standing permissions."""
     ASK_AGAIN = "ask_again"
+    OPENED = "opened"
+    """The person opened the chat without words (`payloads.Opened`)."""
     SCHEDULED = "scheduled"
     """A run of a schedule (`payloads.Scheduled`)."""
     SCHEDULE_BUTTON = "schedule_button"

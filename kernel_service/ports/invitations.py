@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """Granted. `reminder`: the text of the reply, if that is a reminder; otherwise empty."""
+
+    reminder: str = field(default="", repr=False)
 
 
 class InvitationStore(Protocol):
     async def claim(
         self, channel: str, reply_id: str, claimer: str, *, since: float, repeat: float, now: float
-    ) -> bool:
-        """Whether this claimer may invite the person of a reply: no invitation at the reply's address after `since`.
+    ) -> Invitation | None:
+        """This claimer may invite the person of a reply that waits: no invitation at its address after `since`.
 
-        A repeat by the same claimer, after the time `repeat`, gets the same answer. False also for an unknown reply.
+        A repeat by the same claimer, after the time `repeat`, gets the same answer. None: not granted.
         """
         ...
 

@@ -132,6 +132,17 @@ class Unsupported:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The person opened the chat without words.
+
+    `released`: replies may have been held for them, which the inbox finds and adds.
+    """
+
+    KIND: ClassVar[str] = "opened"
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Scheduled:
     """A run of the person's schedule, which the service puts into their inbox. No channel can send it.
 
@@ -163,7 +174,9 @@ class Triggered:
     events: str = field(default="", repr=False)
 
 
-Content = Text | File | Location | Contacts | Choice | Reaction | Edit | Revoke | Unsupported | Scheduled | Triggered
+Content = (
+    Text | File | Location | Contacts | Choice | Reaction | Edit | Revoke | Unsupported | Opened | Scheduled | Triggered
+)
 
 
 @dataclass(frozen=True, slots=True)

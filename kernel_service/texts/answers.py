@@ -22,6 +22,7 @@ ONLY_A_BUTTON: Final = "Please use this button:"
 ONLY_A_FILE: Final = "Here it is."
 
 STOPPED: Final = "Stopped. I'm not working on anything now. Anything that was already done stays done."
+NOTHING_WAITS: Final = "Nothing is waiting for you. Write to me whenever you like."
 NEW_CHAT: Final = "This is a new chat: I no longer see what we said before. Your connected accounts stay connected."
 
 

@@ -14,6 +14,7 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.media import WAIT_SECONDS
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode, Usage
+from kernel_service.ports.payloads import Opened
 from kernel_service.ports.states.message import ENDED
 from kernel_service.ports.turns import TurnMessage
 from kernel_service.storable import from_json, to_json
@@ -152,6 +153,8 @@ class SqlInbox(SqlPort):
             payload = payload.with_media_id(media_id)
         if code:
             payload = replace(payload, code=code)
+        if command is Command.OPENED:
+            payload = replace(payload, content=Opened(released=sender.holds))
         if payload is not received.payload:
             stored = to_json(to_stored(payload), sort_keys=True)
         cipher = tx.cipher_of(person_id)

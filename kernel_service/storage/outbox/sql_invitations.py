@@ -1,13 +1,22 @@
-"""Invitations: one row for each person and address, with the time and the process of the last one."""
+"""Invitations: one row for each person and address, with the time and the claimer of the last one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Float, String, bindparam, delete, exists, select, text
+from sqlalchemy import Float, String, and_, bindparam, delete, exists, select, text
 
+from kernel_service.errors import Unreadable
+from kernel_service.ports.commands import Command
+from kernel_service.ports.invitations import Invitation
+from kernel_service.ports.payloads import Scheduled
+from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.storage.engine.units import SqlPort, writes
-from kernel_service.storage.schema.outbox import invitation, reply
+from kernel_service.storage.keys import damage
+from kernel_service.storage.outbox import replies
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, invitation, reply
+from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
@@ -15,20 +24,26 @@ if TYPE_CHECKING:
 
 # A repeat of a claim keeps its time, or a process that repeats it steadily would be granted each.
 _CLAIM: Final = text(
-    """
+    f"""
     INSERT INTO invitation (person_id, channel, address, asked_at, claimed_by)
     SELECT person_id, channel, address, CAST(:now AS FLOAT), CAST(:claimer AS VARCHAR)
-    FROM reply WHERE id = :reply AND channel = :channel
+    FROM reply WHERE id = :reply AND channel = :channel AND {REPLY_UNSETTLED}
     ON CONFLICT (person_id, channel, address) DO UPDATE SET
     asked_at = CASE WHEN invitation.asked_at <= :since THEN excluded.asked_at ELSE invitation.asked_at END,
     claimed_by = excluded.claimed_by
     WHERE invitation.asked_at <= :since
     OR (invitation.claimed_by = excluded.claimed_by AND invitation.asked_at >= :repeat)
     RETURNING person_id
-    """
+    """  # noqa: S608 - only names of states
 ).bindparams(
     *(bindparam(name, type_=Float) for name in ("now", "since", "repeat")),
     *(bindparam(name, type_=String) for name in ("claimer", "reply", "channel")),
+)
+_ANSWERED = (
+    select(reply, message.c.seq.label("run"), message.c.payload)
+    .outerjoin(message, and_(message.c.turn_id == reply.c.turn_id, message.c.command == Command.SCHEDULED.value))
+    .where(reply.c.id == bindparam("reply"))
+    .limit(1)
 )
 _WITHDRAW = delete(invitation).where(
     invitation.c.claimed_by == bindparam("claimer"),
@@ -60,13 +75,26 @@ class SqlInvitations(SqlPort):
     @writes(in_order_of="reply_id")
     def claim(
         self, tx: Tx, channel: str, reply_id: str, claimer: str, *, since: float, repeat: float, now: float
-    ) -> bool:
+    ) -> Invitation | None:
         claimed = {"channel": channel, "reply": reply_id, "claimer": claimer}
-        return tx.execute(_CLAIM, claimed | {"since": since, "repeat": repeat, "now": now}).one_or_none() is not None
+        granted = tx.execute(_CLAIM, claimed | {"since": since, "repeat": repeat, "now": now}).one_or_none()
+        return None if granted is None else Invitation(_reminder(tx, reply_id))
 
     @writes(in_order_of="reply_id")
     def withdraw(self, tx: Tx, channel: str, reply_id: str, claimer: str) -> None:
         tx.execute(_WITHDRAW, {"of": channel, "reply": reply_id, "claimer": claimer})
+
+
+def _reminder(tx: Tx, reply_id: str) -> str:
+    """The text of a reply that is a reminder. Empty: another one, or it cannot be read."""
+    row = tx.execute(_ANSWERED, {"reply": reply_id}).one()
+    due = damage.payload_of(tx, row.person_id, row.payload, place(message.c.payload, row.run)) if row.run else None
+    if due is None or not isinstance(due.content, Scheduled) or due.content.kind is not ScheduleKind.REMIND:
+        return ""
+    try:
+        return replies.opened(tx, row).reply.text
+    except Unreadable:
+        return ""
 
 
 def move(tx: Tx, people: Merging) -> None:

@@ -33,6 +33,7 @@ _FLAT: Final[dict[str, Any]] = {
         payloads.Edit,
         payloads.Revoke,
         payloads.Unsupported,
+        payloads.Opened,
         payloads.Scheduled,
         payloads.Triggered,
     )

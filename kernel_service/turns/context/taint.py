@@ -16,6 +16,7 @@ from kernel_service.ports.payloads import (
     Choice,
     Edit,
     Location,
+    Opened,
     Reaction,
     Revoke,
     Scheduled,
@@ -95,7 +96,7 @@ def _is_own_content(content: Content) -> bool:
             return not (name or address)
         case Scheduled(tainted=tainted):
             return not tainted
-        case Text() | Choice() | Reaction() | Edit() | Revoke() | Unsupported():
+        case Text() | Choice() | Reaction() | Edit() | Revoke() | Unsupported() | Opened():
             return True
         case _:
             return False

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from kernel_service import texts
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Reply
-from kernel_service.ports.payloads import Choice, Contacts, Edit, Location, Reaction, Revoke, Text, Unsupported
+from kernel_service.ports.payloads import Choice, Contacts, Edit, Location, Opened, Reaction, Revoke, Text, Unsupported
 from kernel_service.turns.execution.endings import Finished, fixed_reply
 
 if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.files.turn_files import TurnFiles
 
-SILENT: Final = (Reaction, Revoke)
+SILENT: Final = (Reaction, Revoke, Opened)
 """Content that needs no answer if it comes alone."""
 
 SPOKEN: Final = (Text, Choice, Edit, Location, Contacts)
@@ -31,11 +31,20 @@ def fixed_answer(turn: Turn, files: TurnFiles) -> Finished | None:
         return fixed_reply(texts.answers.STOPPED)
     if turn.messages[0].command is Command.NEW_CHAT:
         return fixed_reply(texts.answers.NEW_CHAT)
+    if turn.messages[0].command is Command.OPENED:
+        return _welcome(turn.messages[0])
     if turn.begun or any(_for_model(message, files) for message in turn.messages):
         return None
     asking = (message for message in turn.messages if not isinstance(message.payload.content, SILENT))
     excuses = dict.fromkeys(_excuse(message, files) for message in asking)
     return Finished(tuple(map(Reply, excuses)), fixed=True)
+
+
+def _welcome(message: TurnMessage) -> Finished:
+    """The replies that were held for the person are the answer."""
+    content = message.payload.content
+    has_something = isinstance(content, Opened) and content.released
+    return Finished((), fixed=True) if has_something else fixed_reply(texts.answers.NOTHING_WAITS)
 
 
 def _for_model(message: TurnMessage, files: TurnFiles) -> bool:

@@ -9,8 +9,15 @@ import pytest
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.outbox.invitations import REPEAT_SECONDS, Invitations
+from kernel_service.ports.commands import Command
+from kernel_service.ports.invitations import Invitation
+from kernel_service.ports.outbox import AckResult
+from kernel_service.ports.payloads import Scheduled
+from kernel_service.ports.schedules import ScheduleKind
+from kernel_service.storage.inbox import own_messages
 from tests.clock import Clock
-from tests.contract.store.outbox import CHANNEL, NOW, Chat
+from tests.contract.store.outbox import CHANNEL, NOW, Chat, ack, pull
+from tests.contract.store.owner import own, say
 
 if TYPE_CHECKING:
     from kernel_service.storage.store import Store
@@ -35,7 +42,7 @@ async def test_of_all_processes_one_invites_a_person_and_again_after_a_day(
 ) -> None:
     first, second = [await reply_to(store, "anna") for _ in range(2)]
     claims = (invitations.claim(CHANNEL, first, f"gateway-{number}") for number in range(5))
-    assert sorted(await asyncio.gather(*claims)) == [False] * 4 + [True]
+    assert [invitation is None for invitation in await asyncio.gather(*claims)].count(False) == 1
     clock.now += DAY_SECONDS - 1
     assert not await invitations.claim(CHANNEL, second, "gateway-9")
     clock.now += 1
@@ -93,3 +100,37 @@ async def test_an_unknown_reply_and_one_of_another_channel_invite_no_person(
 ) -> None:
     assert not await invitations.claim(CHANNEL, "rp_unknown", "gateway-1")
     assert not await invitations.claim("other", await reply_to(store, "anna"), "gateway-1")
+
+
+async def test_no_person_is_invited_for_a_reply_that_does_not_wait(store: Store, invitations: Invitations) -> None:
+    reply_id = await reply_to(store, "anna")
+    (lease,) = await pull(store)
+    assert await ack(store, lease) is AckResult.RECORDED
+    assert not await invitations.claim(CHANNEL, reply_id, "gateway-1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reminder"), [(ScheduleKind.REMIND, Invitation("done")), (ScheduleKind.DO, Invitation())]
+)
+async def test_the_invitation_for_a_reminder_has_its_text(
+    store: Store, invitations: Invitations, kind: ScheduleKind, reminder: Invitation
+) -> None:
+    person_id = await say(store, "hello")
+    owner = await own(store, person_id)
+    await owner.end(await owner.open())
+    run = Scheduled("s_1", kind, "call Ada", NOW, "Europe/Vienna")
+    await store.engine.write(
+        lambda tx: own_messages.put(
+            tx,
+            person_id,
+            channel=CHANNEL,
+            address="",
+            message_id="schedule:s_1:60",
+            content=run,
+            command=Command.SCHEDULED,
+            now=NOW,
+        )
+    )
+    await owner.end(await owner.open())
+    replies, _ = await store.admin.replies(person_id, limit=100, before="")
+    assert await invitations.claim(CHANNEL, replies[0].id, "gateway-1") == reminder

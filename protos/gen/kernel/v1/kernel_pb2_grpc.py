@@ -242,7 +242,8 @@ class KernelServiceServicer:
     def ClaimInvitation(self, request, context):
         """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
         message that the network allows to people who have not written for long, and it may cost money. It is granted once
-        in 24 hours for each person and address, to one process of the channel.
+        in 24 hours for each person and address, to one process of the channel, while the reply waits. Held replies are sent
+        when the person writes; Payload.opened is enough.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

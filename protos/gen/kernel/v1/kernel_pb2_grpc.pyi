@@ -110,7 +110,8 @@ class KernelServiceStub:
     ClaimInvitation: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ClaimInvitationRequest, _outbox_pb2.ClaimInvitationResponse]
     """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
     message that the network allows to people who have not written for long, and it may cost money. It is granted once
-    in 24 hours for each person and address, to one process of the channel.
+    in 24 hours for each person and address, to one process of the channel, while the reply waits. Held replies are sent
+    when the person writes; Payload.opened is enough.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ServeChannel: _grpc.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]
@@ -242,7 +243,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     ClaimInvitation: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ClaimInvitationRequest, _outbox_pb2.ClaimInvitationResponse]  # type: ignore[assignment]
     """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
     message that the network allows to people who have not written for long, and it may cost money. It is granted once
-    in 24 hours for each person and address, to one process of the channel.
+    in 24 hours for each person and address, to one process of the channel, while the reply waits. Held replies are sent
+    when the person writes; Payload.opened is enough.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ServeChannel: _aio.StreamStreamMultiCallable[_channel_pb2.ServeChannelRequest, _channel_pb2.ServeChannelResponse]  # type: ignore[assignment]
@@ -419,7 +421,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_outbox_pb2.ClaimInvitationResponse, _abc.Awaitable[_outbox_pb2.ClaimInvitationResponse]]:
         """ClaimInvitation asks whether the channel may invite the person who waits for a reply to write. An invitation is a
         message that the network allows to people who have not written for long, and it may cost money. It is granted once
-        in 24 hours for each person and address, to one process of the channel.
+        in 24 hours for each person and address, to one process of the channel, while the reply waits. Held replies are sent
+        when the person writes; Payload.opened is enough.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
 

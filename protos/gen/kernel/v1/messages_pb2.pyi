@@ -273,6 +273,7 @@ class Payload(_message.Message):
     EDIT_FIELD_NUMBER: _builtins.int
     REVOKE_FIELD_NUMBER: _builtins.int
     UNSUPPORTED_FIELD_NUMBER: _builtins.int
+    OPENED_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     QUOTED_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     SENT_AT_FIELD_NUMBER: _builtins.int
@@ -335,6 +336,10 @@ class Payload(_message.Message):
         """An item that the channel cannot pass on; the person gets an honest answer."""
 
     @_builtins.property
+    def opened(self) -> Global___Opened:
+        """The person opened the chat without words, as by the button of an invitation."""
+
+    @_builtins.property
     def sent_at(self) -> _timestamp_pb2.Timestamp:
         """When the person sent it; absent: now. Waiting messages are answered in the order in which they were sent, then in
         the order of arrival. A time after the acceptance, or more than 6 hours before it, counts as that bound. A late
@@ -361,17 +366,18 @@ class Payload(_message.Message):
         edit: Global___Edit | None = ...,
         revoke: Global___Revoke | None = ...,
         unsupported: Global___Unsupported | None = ...,
+        opened: Global___Opened | None = ...,
         caption: _builtins.str = ...,
         quoted_message_id: _builtins.str = ...,
         sent_at: _timestamp_pb2.Timestamp | None = ...,
         forwarded: _builtins.bool = ...,
         referral: Global___Referral | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "image", b"image", "location", b"location", "reaction", b"reaction", "referral", b"referral", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "image", b"image", "location", b"location", "opened", b"opened", "reaction", b"reaction", "referral", b"referral", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "forwarded", b"forwarded", "image", b"image", "location", b"location", "quoted_message_id", b"quoted_message_id", "reaction", b"reaction", "referral", b"referral", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "forwarded", b"forwarded", "image", b"image", "location", b"location", "opened", b"opened", "quoted_message_id", b"quoted_message_id", "reaction", b"reaction", "referral", b"referral", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "choice", "reaction", "edit", "revoke", "unsupported"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "choice", "reaction", "edit", "revoke", "unsupported", "opened"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
@@ -640,6 +646,25 @@ class Unsupported(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Unsupported: _TypeAlias = Unsupported  # noqa: Y015
+
+@_typing.final
+class Opened(_message.Message):
+    """Opened says that the person is there, without words: what was held for them is sent. The model never sees it. If
+    nothing is held, they are told so.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Opened: _TypeAlias = Opened  # noqa: Y015
 
 @_typing.final
 class Reply(_message.Message):

@@ -967,16 +967,24 @@ class ClaimInvitationResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GRANTED_FIELD_NUMBER: _builtins.int
+    REMINDER_FIELD_NUMBER: _builtins.int
     granted: _builtins.bool
-    """Whether the caller sends an invitation. False: another one was granted in the last 24 hours, or the reply is unknown."""
+    """Whether the caller sends an invitation. False: another one was granted in the last 24 hours, or the reply does not
+    wait (it is unknown, was sent or has failed).
+    """
+    reminder: _builtins.str
+    """The text of the reply (CommonMark, as Reply.text), if it is a reminder: an invitation may contain it. The channel
+    shortens it as its network requires. Empty: it is no reminder, and its content belongs in the reply only.
+    """
     def __init__(
         self,
         *,
         granted: _builtins.bool = ...,
+        reminder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted", "reminder", b"reminder"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
