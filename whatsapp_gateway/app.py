@@ -35,6 +35,7 @@ from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
 from whatsapp_gateway.outbound.outbox_pullers import OutboxPullers
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.reply_sender import ReplySender
+from whatsapp_gateway.outbound.template_sender import TemplateSender
 from whatsapp_gateway.outbound.templates import WindowTemplates
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 from whatsapp_gateway.traces import traces
@@ -71,7 +72,8 @@ async def build_app(
     )
     proxies.log_proxy_of(URL(settings.whatsapp_api_base_url))
     typing = TypingIndicator(graph, metrics)
-    templates = WindowTemplates(graph, kernel, metrics, settings.template, instance_id, time.monotonic)
+    sender = TemplateSender(graph, metrics, settings.templates, now) if settings.templates else None
+    templates = WindowTemplates(kernel, metrics, sender, instance_id, now)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
         Intake(

@@ -20,7 +20,7 @@ from serving.pem_files import check_authority
 from serving.setting_problems import what_to_do
 from serving.traces_setting import checked_traces
 from whatsapp_gateway import insecure
-from whatsapp_gateway.outbound.templates import Template
+from whatsapp_gateway.outbound.template_messages import Template
 
 
 def _numbers(value: object) -> object:
@@ -53,6 +53,8 @@ def _authority(file: Path) -> Path:
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))]
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?$")]
+"""`name:language`"""
 
 
 class Settings(BaseSettings):
@@ -90,10 +92,10 @@ class Settings(BaseSettings):
     whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80
     """Incoming and outgoing messages of each number, by this gateway alone; 0: unlimited."""
 
-    whatsapp_template: (
-        Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?$")] | None
-    ) = None
-    """`name:language`; sent to people whose 24-hour window is closed while a reply waits for them."""
+    whatsapp_template: TemplateName | None = None
+    """Sent to people whose 24-hour window is closed while a reply waits for them."""
+    whatsapp_reminder_template: TemplateName | None = None
+    """As whatsapp_template, for a reminder; its one parameter is the reminder's text."""
 
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(checked_traces)] = ""
     """The collector of traces; empty: none."""
@@ -123,12 +125,11 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def template(self) -> Template | None:
-        """None: those people get no message."""
-        if self.whatsapp_template is None:
-            return None
-        name, _, language = self.whatsapp_template.partition(":")
-        return Template(name, language)
+    def templates(self) -> list[Template]:
+        """Empty: those people get no message."""
+        given = ((self.whatsapp_reminder_template or "", True), (self.whatsapp_template or "", False))
+        parted = ((*name.partition(":")[::2], takes_reminder) for name, takes_reminder in given)
+        return [Template(name, language, takes_reminder) for name, language, takes_reminder in parted if name]
 
 
 def problems(error: ValidationError) -> list[str]:

@@ -41,7 +41,7 @@ class Metrics:
         )
         self.typing = self._counter("typing", "Read receipts: shown (with typing), read, failed, dropped", "outcome")
         self.templates = self._counter(
-            "templates", "Templates for closed 24-hour windows: sent, failed, not_needed", "outcome"
+            "templates", "Templates for closed 24-hour windows: sent, failed, not_needed, postponed", "outcome"
         )
         self.media = self._counter(
             "media",

@@ -59,7 +59,7 @@ class Trial:
         metrics = Metrics()
         self._faults = metrics.quarantined.labels("fault")
         self._kernel = KeptKernel()
-        templates = WindowTemplates(None, KeptKernel(), metrics, None, "fuzz", time.monotonic)  # type: ignore[arg-type]
+        templates = WindowTemplates(KeptKernel(), metrics, None, "fuzz", time.monotonic)
         intake = Intake(
             self._kernel,
             Pacing(0),

@@ -7,8 +7,10 @@ import json
 from typing import TYPE_CHECKING
 
 from emulators.whatsapp.errors import status_error
+from kernel_service import texts
 from kernel_service.storage.outbox import delivery
 from tests.integration.test_kernelctl import ctl
+from whatsapp_gateway.model.invitations import OPENS_WINDOW
 
 if TYPE_CHECKING:
     import pytest
@@ -66,3 +68,15 @@ async def test_an_operator_sees_the_part_and_the_code_of_a_permanent_failure(wor
     reply = await shown(world, alice)
     assert reply["error_code"] == "131026"
     assert reply["parts"] == [{"part": 1, "receipt": "RECEIPT_STATE_FAILED", "error_code": "131026"}]
+
+
+async def test_a_tap_that_opens_the_window_brings_what_is_held_and_reaches_no_model(world: World) -> None:
+    alice = await answered_and_failed(world, 131047)
+    await until(world, alice, "REPLY_STATE_HELD")
+    asked = len(world.emulators.openai.requests)
+    for _ in range(2):
+        await alice.send_as("button", {"payload": OPENS_WINDOW, "text": "Show"})
+    first, second = await alice.wait_for_message(timeout=20), await alice.wait_for_message(timeout=20)
+    assert first.text == alice.received[0].text
+    assert second.text == texts.answers.NOTHING_WAITS
+    assert len(world.emulators.openai.requests) == asked

@@ -29,9 +29,10 @@ _OF_THE_MESSAGE: Final = frozenset(Remedy) - {Remedy.RETRY, Remedy.OPEN_CIRCUIT}
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """WhatsApp accepted the message under this id."""
+    """WhatsApp accepted the message under this id. status: what it does with a template; empty for other messages."""
 
     wamid: str = field(repr=False)
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,7 @@ def _json(raw: bytes) -> Any:
 
 def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
     if status < HTTPStatus.MULTIPLE_CHOICES:
-        wamid = _wamid(answer)
-        return Sent(wamid) if wamid else Ambiguous("answer_unreadable")
+        return _sent(answer) or Ambiguous("answer_unreadable")
     # The error comes from a proxy: the Graph API may have accepted the message.
     if _number_in_error(answer, "code") is None and status in _GATEWAY_FAULTS:
         return Ambiguous(f"http_{status}")
@@ -199,11 +199,13 @@ def _refused(status: int, answer: Any) -> Refused:
     )
 
 
-def _wamid(answer: Any) -> str:
+def _sent(answer: Any) -> Sent | None:
     match answer:
-        case {"messages": [{"id": str(wamid)}, *_]}:
-            return wamid
-    return ""
+        case {"messages": [{"id": str(wamid), "message_status": str(status)}, *_]} if wamid:
+            return Sent(wamid, status)
+        case {"messages": [{"id": str(wamid)}, *_]} if wamid:
+            return Sent(wamid)
+    return None
 
 
 def _number_in_error(answer: Any, key: str) -> int | None:

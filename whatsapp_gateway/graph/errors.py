@@ -46,7 +46,7 @@ _REMEDIES: Final = {
     **dict.fromkeys((131052, 131053), Remedy.REUPLOAD),
     **dict.fromkeys((100, 130472, 131008, 131009, 131021, 131026, 131030, 131049), Remedy.GIVE_UP),
     **dict.fromkeys((131050, 131051, 131062, 135000), Remedy.GIVE_UP),
-    **dict.fromkeys((132000, 132001, 132005, 132007, 132012, 132015, 132016), Remedy.GIVE_UP),
+    **dict.fromkeys((132000, 132001, 132005, 132007, 132012, 132015, 132016, 132018, 132068, 132069), Remedy.GIVE_UP),
 }
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 
 from whatsapp_gateway.inbound.fields import Object, object_in, objects_in, text_in
-from whatsapp_gateway.model.updates import Choice, Unsupported
+from whatsapp_gateway.model.invitations import OPENS_WINDOW
+from whatsapp_gateway.model.updates import Choice, Opened, Unsupported
 
 
 def read_interactive(message: Object) -> Choice | Unsupported | None:
@@ -40,9 +41,11 @@ def _as_object(written: str) -> str:
         return orjson.dumps({"response": written}).decode()
 
 
-def read_button(message: Object) -> Choice | None:
-    """A tapped button of a template."""
+def read_button(message: Object) -> Choice | Opened | None:
+    """A tapped button of a template. That of our invitations only opens the window."""
     button = object_in(message, "button")
+    if text_in(button, "payload") == OPENS_WINDOW:
+        return Opened()
     title = text_in(button, "text")
     choice = Choice(text_in(button, "payload") or title, title)
     return choice if choice.id else None

@@ -21,6 +21,7 @@ from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.callback_ids import part_named
+from whatsapp_gateway.model.invitations import invitation_named
 from whatsapp_gateway.model.updates import (
     AccountError,
     AccountEvent,
@@ -182,7 +183,8 @@ class Intake:
             self._pacing.pause(status.number)
         remedy = remedy_of_status(status.error_code)
         self._circuit_breaker.record_refusal(status.number, status.error_code, remedy)
-        # Our templates carry no callback id, and must not trigger another template.
+        if (invitation := invitation_named(status.callback_id)) is not None:
+            self._templates.refused_later(status.number, invitation, status.error_code, *status.user_ids)
         if remedy is Remedy.WAIT_FOR_WINDOW and (part := part_named(status.callback_id)) is not None:
             self._templates.window_closed(status.number, part.reply_id, *status.user_ids)
 

@@ -23,6 +23,7 @@ from whatsapp_gateway.kernel.routes import Route
 from whatsapp_gateway.kernel.stream import ChannelStream, Unanswered
 from whatsapp_gateway.kernel.streams import Streams
 from whatsapp_gateway.model import updates as say
+from whatsapp_gateway.model.invitations import Invitation
 from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, MediaWanted, Typing
 from whatsapp_gateway.model.updates import LinkResult
 from whatsapp_gateway.traces import Traces
@@ -203,20 +204,23 @@ class KernelClient:
         request = outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand)
         await _answer(self._route.stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
 
-    async def claim_invitation(self, instance_id: str, reply_id: str, timeout: float) -> bool:
-        """Whether this process sends a template to the person who waits for a reply. An older service grants all."""
-        request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=instance_id)
+    async def claim_invitation(self, claimer: str, reply_id: str, timeout: float) -> Invitation | None:
+        """The right to send a template to the person who waits for a reply; None: there is none.
+
+        An older service grants all.
+        """
+        request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=claimer)
         try:
             answer = await _answer(self._route.stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
         except KernelCallError as refusal:
             if refusal.reason == grpc.StatusCode.UNIMPLEMENTED.name:
-                return True
+                return Invitation()
             raise
-        return bool(answer.granted)
+        return Invitation(answer.reminder) if answer.granted else None
 
-    async def withdraw_invitation(self, instance_id: str, reply_id: str, timeout: float) -> None:
-        """The template that was granted to this process was not sent."""
-        request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=instance_id, withdraw=True)
+    async def withdraw_invitation(self, claimer: str, reply_id: str, timeout: float) -> None:
+        """The template that was granted to this claimer was not sent."""
+        request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=claimer, withdraw=True)
         await _answer(self._route.stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
 
     async def upload(self, wanted: MediaWanted, place: MediaDownload, pieces: AsyncIterator[bytes]) -> None:

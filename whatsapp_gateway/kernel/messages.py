@@ -49,15 +49,24 @@ def _payload(content: say.Content) -> messages_pb2.Payload:
         case say.Choice(choice_id, title, description, form):
             choice = messages_pb2.Choice(id=choice_id, title=title, description=description, form_json=form)
             payload = messages_pb2.Payload(choice=choice)
-        case say.Reaction(message_id, emoji):
-            payload = messages_pb2.Payload(reaction=messages_pb2.Reaction(message_id=message_id, emoji=emoji))
-        case say.Edit(message_id, text):
-            payload = messages_pb2.Payload(edit=messages_pb2.Edit(message_id=message_id, text=text))
-        case say.Revoke(message_id):
-            payload = messages_pb2.Payload(revoke=messages_pb2.Revoke(message_id=message_id))
-        case say.Unsupported(kind, detail):
-            payload = messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind=kind, detail=detail))
+        case _:
+            payload = _wordless(content)
     return payload
+
+
+def _wordless(content: say.Reaction | say.Edit | say.Revoke | say.Opened | say.Unsupported) -> messages_pb2.Payload:
+    """Actions without a message of the person, and content that cannot be passed on."""
+    match content:
+        case say.Reaction(message_id, emoji):
+            return messages_pb2.Payload(reaction=messages_pb2.Reaction(message_id=message_id, emoji=emoji))
+        case say.Edit(message_id, text):
+            return messages_pb2.Payload(edit=messages_pb2.Edit(message_id=message_id, text=text))
+        case say.Revoke(message_id):
+            return messages_pb2.Payload(revoke=messages_pb2.Revoke(message_id=message_id))
+        case say.Opened():
+            return messages_pb2.Payload(opened=messages_pb2.Opened())
+        case say.Unsupported(kind, detail):
+            return messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind=kind, detail=detail))
 
 
 def _media(media: say.Media) -> messages_pb2.Payload:

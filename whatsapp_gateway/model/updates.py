@@ -105,7 +105,12 @@ class Unsupported:
     detail: str = ""
 
 
-Content = Text | Media | Location | Contacts | Choice | Reaction | Edit | Revoke | Unsupported
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """They tapped the button of an invitation, and said nothing."""
+
+
+Content = Text | Media | Location | Contacts | Choice | Reaction | Edit | Revoke | Unsupported | Opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,61 +1,62 @@
-"""Messages to people who have not written for 24 hours: a template that Meta approved for the business.
+"""People who have not written for 24 hours are asked to: by templates that Meta approved for the business.
 
-The waiting reply stays in the outbox and is sent once they write; the template asks them to.
+The waiting reply stays in the outbox and is sent once they write.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from whatsapp_gateway.graph.api import GraphApi, Refused, Sent
+from whatsapp_gateway.graph.retry_policy import remedy_of_status
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.outbound.rendering import recipient
+from whatsapp_gateway.model.invitations import InvitationName
+from whatsapp_gateway.outbound.asked_people import AskedPeople, Pair
+from whatsapp_gateway.outbound.rendering import Body, recipient
+from whatsapp_gateway.outbound.template_sender import TemplateSender
 
-REPEAT_SECONDS: Final = 24 * 3600.0
-"""A person is asked at most this often: templates cost money, and more of them would be spam."""
-SEND_SECONDS: Final = 15.0
 CLAIM_SECONDS: Final = 10.0
-MOST_REMEMBERED: Final = 100_000
-
-_Pair = tuple[str, str]
-"""A number of ours, and an id of a person."""
+AT_ONCE: Final = 16
+MOST_ATTEMPTS: Final = 30
+"""About a day. Then they may be asked with their next waiting reply."""
+MOST_POSTPONED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """A template without parameters. language is as `en_US`."""
+class _Asking:
+    """A person, under these ids, is to be asked to write to a number of ours: a reply waits."""
 
-    name: str
-    language: str
+    number: str
+    reply_id: str
+    to: Body = field(repr=False)
+    pairs: tuple[Pair, ...] = field(repr=False)
+    attempt: int = 0
 
 
 class WindowTemplates:
-    """template None: nothing is sent, and people get waiting replies when they write by themselves.
+    """sender None: nothing is sent, and people get waiting replies when they write by themselves.
 
-    The kernel service grants one template a day for a person, to one gateway; this process remembers those that need no
-    question. now is a monotonic clock in seconds. instance_id is unique to this process.
+    The kernel service grants one template a day for a person, to one attempt of one gateway. now is a monotonic clock
+    in seconds. instance_id is unique to this process.
     """
 
-    def __init__(  # noqa: PLR0917 - one argument per service behind it
+    def __init__(
         self,
-        graph: GraphApi,
         kernel: KernelClient,
         metrics: Metrics,
-        template: Template | None,
+        sender: TemplateSender | None,
         instance_id: str,
         now: Callable[[], float],
     ) -> None:
-        self._graph = graph
         self._kernel = kernel
         self._metrics = metrics
-        self._template = template
+        self._sender = sender
         self._instance_id = instance_id
-        self._now = now
-        self._asked_at: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._asked = AskedPeople(now)
+        self._postponed: dict[Pair, asyncio.TimerHandle] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def window_closed(self, number: str, reply_id: str, *user_ids: str) -> None:
@@ -63,54 +64,82 @@ class WindowTemplates:
 
         In the background. A person who was asked under any of their ids is not asked again.
         """
-        to = recipient(user_ids[0]) if user_ids else None
-        pairs = [(number, user_id) for user_id in user_ids]
-        if self._template is None or to is None or self._asked_lately(pairs):
+        asking = _asking(number, reply_id, user_ids)
+        if self._sender is not None and asking is not None and not self._asked.asked_lately(asking.pairs):
+            self._run(self._ask(self._sender, asking))
+
+    def refused_later(self, number: str, name: InvitationName, code: str, *user_ids: str) -> None:
+        """A status says that a template, which WhatsApp had accepted, was not delivered."""
+        asking = _asking(number, name.reply_id, user_ids)
+        if self._sender is None or asking is None:
             return
-        language = {"code": self._template.language}
-        body = to | {"type": "template", "template": {"name": self._template.name, "language": language}}
-        task = asyncio.create_task(self._ask(number, reply_id, pairs, body))
+        wait = self._sender.refused_later(name.kind, code, remedy_of_status(code), name.attempt)
+        if wait is not None:
+            self._run(self._withdraw(replace(asking, attempt=name.attempt), name.claimer, wait))
+
+    async def close(self) -> None:
+        """Wait for the sends in progress. People whose turn is postponed are asked with their next waiting reply."""
+        for timer in self._postponed.values():
+            timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        """Wait for the sends in progress."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _asked_lately(self, pairs: Sequence[_Pair]) -> bool:
-        now = self._now()
-        asked_at = max((self._asked_at[pair] for pair in pairs if pair in self._asked_at), default=now - REPEAT_SECONDS)
-        lately = now - asked_at < REPEAT_SECONDS
-        self._remember(pairs, asked_at if lately else now)
-        return lately
-
-    def _remember(self, pairs: Sequence[_Pair], at: float) -> None:
-        for pair in pairs:
-            self._asked_at[pair] = at
-            self._asked_at.move_to_end(pair)
-        while (
-            len(self._asked_at) > MOST_REMEMBERED or self._now() - next(iter(self._asked_at.values())) >= REPEAT_SECONDS
-        ):
-            self._asked_at.popitem(last=False)
-
-    async def _ask(self, number: str, reply_id: str, pairs: Sequence[_Pair], body: dict[str, object]) -> None:
-        """Without the service's answer, or if WhatsApp refuses, they may be asked with their next waiting reply.
-
-        A template that may have been sent counts as sent.
-        """
-        try:
-            if not await self._kernel.claim_invitation(self._instance_id, reply_id, CLAIM_SECONDS):
-                self._metrics.templates.labels("not_needed").inc()
+    async def _ask(self, sender: TemplateSender, asking: _Asking) -> None:
+        """Without the service's answer they may be asked with their next waiting reply."""
+        async with self._slots:
+            if sender.pause:
+                self._postpone(asking, sender.pause)
                 return
-            result = await self._graph.send(number, body, SEND_SECONDS)
-            self._metrics.templates.labels("sent" if isinstance(result, Sent) else "failed").inc()
-            if isinstance(result, Refused):
-                self._forget(pairs)
-                await self._kernel.withdraw_invitation(self._instance_id, reply_id, CLAIM_SECONDS)
+            try:
+                await self._claim_and_send(sender, asking)
+            except KernelCallError as refusal:
+                self._metrics.kernel_errors.labels(refusal.reason).inc()
+                self._asked.forget(asking.pairs)
+
+    async def _claim_and_send(self, sender: TemplateSender, asking: _Asking) -> None:
+        name = InvitationName("", asking.attempt, asking.reply_id, self._instance_id)
+        granted = await self._kernel.claim_invitation(name.claimer, asking.reply_id, CLAIM_SECONDS)
+        if granted is None:
+            self._metrics.templates.labels("not_needed").inc()
+        elif not sender.templates_for(granted.reminder):
+            await self._kernel.withdraw_invitation(name.claimer, asking.reply_id, CLAIM_SECONDS)
+            self._asked.forget(asking.pairs)
+        else:
+            wait = await sender.send(asking.number, asking.to, granted.reminder, name)
+            if wait is not None:
+                await self._withdraw(asking, name.claimer, wait)
+
+    async def _withdraw(self, asking: _Asking, claimer: str, wait: float) -> None:
+        """It was certainly not sent: another attempt may claim, in `wait` seconds."""
+        self._postpone(asking, wait)
+        try:
+            await self._kernel.withdraw_invitation(claimer, asking.reply_id, CLAIM_SECONDS)
         except KernelCallError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
-            self._forget(pairs)
 
-    def _forget(self, pairs: Sequence[_Pair]) -> None:
-        for pair in pairs:
-            self._asked_at.pop(pair, None)
+    def _postpone(self, asking: _Asking, wait: float) -> None:
+        person = asking.pairs[0]
+        if person in self._postponed:
+            return
+        if asking.attempt >= MOST_ATTEMPTS or len(self._postponed) >= MOST_POSTPONED:
+            self._asked.forget(asking.pairs)
+            return
+        self._metrics.templates.labels("postponed").inc()
+        again = replace(asking, attempt=asking.attempt + 1)
+        loop = asyncio.get_running_loop()
+        self._postponed[person] = loop.call_later(wait, self._resume, again)
+
+    def _resume(self, asking: _Asking) -> None:
+        del self._postponed[asking.pairs[0]]
+        if self._sender is not None:
+            self._run(self._ask(self._sender, asking))
+
+
+def _asking(number: str, reply_id: str, user_ids: Sequence[str]) -> _Asking | None:
+    """None: they have no id that can be written to."""
+    to = recipient(user_ids[0]) if user_ids else None
+    return None if to is None else _Asking(number, reply_id, to, tuple((number, each) for each in user_ids))

@@ -58,6 +58,8 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.links: list[identity_pb2.LinkIdentityRequest] = []
         self.acks: list[Told] = []
         self.ack_calls: list[outbox_pb2.AckOutboxRequest] = []
+        self.reminders: dict[str, str] = {}
+        """The texts of replies that are reminders."""
         self.uploads: list[tuple[media_pb2.UploadMediaHeader, bytes]] = []
         self.cuts_uploads = False
         self.serves_streams = True
@@ -206,7 +208,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
             self.invited.pop(person)
         granted = not request.withdraw and self.invited.setdefault(person, request.instance_id) == request.instance_id
         await self._leave()
-        return outbox_pb2.ClaimInvitationResponse(granted=granted)
+        return outbox_pb2.ClaimInvitationResponse(granted=granted, reminder=self.reminders.get(request.reply_id, ""))
 
     async def UploadMedia(self, requests: AsyncIterator[Any], context: Any) -> media_pb2.UploadMediaResponse:  # noqa: N802
         header = (await anext(requests)).header

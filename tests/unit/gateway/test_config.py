@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from serving.demo import DEMO_SECRETS
 from serving.own_certificate import ensure
 from whatsapp_gateway.config import Settings, problems
-from whatsapp_gateway.outbound.templates import Template
+from whatsapp_gateway.outbound.template_messages import Template
 
 NEEDED = {
     "KERNEL_TOKEN": "t",
@@ -39,7 +39,7 @@ def test_defaults(environment: pytest.MonkeyPatch) -> None:
     assert settings.whatsapp_api_base_url == "https://graph.facebook.com"
     assert settings.whatsapp_api_version == "v26.0"
     assert settings.kernel_tls_ca is None
-    assert settings.template is None
+    assert settings.templates == []
     assert settings.whatsapp_messages_per_second == 80
     assert settings.whatsapp_phone_number_id == ("42",)
 
@@ -49,12 +49,16 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
     environment.setenv("WHATSAPP_API_BASE_URL", "http://emulators:8090/graph/")
     environment.setenv("GATEWAY_LISTEN", ":0")
     environment.setenv("WHATSAPP_TEMPLATE", "come_back:pt_BR")
+    environment.setenv("WHATSAPP_REMINDER_TEMPLATE", "reminder:de")
     environment.setenv("KERNEL_ALLOW_INSECURE", "true")
     settings = Settings()
     assert settings.whatsapp_phone_number_id == ("42", "43")
     assert settings.whatsapp_api_base_url == "http://emulators:8090/graph"
     assert settings.gateway_listen == ("", 0)
-    assert settings.template == Template("come_back", "pt_BR")
+    assert settings.templates == [
+        Template("reminder", "de", takes_reminder=True),
+        Template("come_back", "pt_BR", takes_reminder=False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,7 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
         ("WHATSAPP_API_BASE_URL", "graph.facebook.com"),
         ("WHATSAPP_API_VERSION", "26"),
         ("WHATSAPP_TEMPLATE", "hunter2"),
+        ("WHATSAPP_REMINDER_TEMPLATE", "hunter2:"),
         ("WHATSAPP_MESSAGES_PER_SECOND", "-1"),
         ("KERNEL_TLS_CA", "/nowhere/hunter2"),
     ],
