@@ -23,6 +23,8 @@ _TIME = re.compile(
     r"\n?\[Sent on ([A-Z][a-z]+day, \d{4}-\d\d-\d\d at \d\d:\d\d[^;\]\n]*)(?:; you get it on [^\]\n]*)?\]"
 )
 
+_RECALLED = re.compile(r"\[What you remember about the person: (.*)\]")
+
 
 @dataclass(slots=True)
 class Conversation:
@@ -31,7 +33,7 @@ class Conversation:
     `said` holds the person's messages; the last `new` of these are not answered yet. `told` holds the model's texts.
     `notes` holds the system's texts to the model since the last answer. `results` holds the calls made for the
     unanswered messages, with their outputs; `made` those of the whole conversation. `time` is when the newest message
-    was sent, as the system states it.
+    was sent, as the system states it. `recalled` is what the system remembers about the person.
     """
 
     said: list[str] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Conversation:
     results: list[tuple[FunctionCall, str]] = field(default_factory=list)
     made: list[tuple[FunctionCall, str]] = field(default_factory=list)
     time: str = ""
+    recalled: str = ""
 
     @property
     def unanswered(self) -> list[str]:
@@ -59,6 +62,9 @@ def read(
     for item in items:
         if isinstance(item, InputMessage):
             text = plain_text(item.content, files)
+            if item.role == "user" and (recalled := _RECALLED.fullmatch(text)):
+                conversation.recalled = recalled[1]
+                continue
             if item.role == "user":
                 text, conversation.time = _without_time(text, conversation.time)
                 conversation.said.append(text)

@@ -20,6 +20,7 @@ _NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
 _THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
 _WHEN = re.compile(r"\bwhat(?: is|'s|’s)? (?:time|day|the time|the date)\b", re.IGNORECASE)
+_RECALL = re.compile(r"\bwhat (?:facts )?(?:were|are) you shown about me\b", re.IGNORECASE)
 _WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE)
 
 
@@ -205,6 +206,8 @@ def _reply(conversation: Conversation) -> str:
     if _WHO.search(text):
         names = [match[1].strip() for earlier in said if (match := _NAME.search(earlier))]
         return f"Your name is {names[-1]}." if names else "You have not told me your name."
+    if _RECALL.search(text):
+        return f"I was shown: {conversation.recalled}" if conversation.recalled else "I was shown nothing about you."
     if _REMIND.search(text):
         earlier = said[: len(said) - max(conversation.new, 1)]
         quoted = " ".join(f"{number}. “{words}”" for number, words in enumerate(earlier, 1))

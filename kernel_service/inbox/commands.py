@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.inbox.phrases import Phrase, phrase_in, words_behind
+from kernel_service.inbox.phrases import Phrase, facts_in, phrase_in, words_behind
 from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.payloads import Choice, Opened
 
@@ -21,6 +21,8 @@ _PHRASES: Final = {
     Phrase.NEW_CHAT: Command.NEW_CHAT,
     Phrase.PERMISSIONS: Command.PERMISSIONS,
     Phrase.ASK_AGAIN: Command.ASK_AGAIN,
+    Phrase.FACTS: Command.FACTS,
+    Phrase.FORGET: Command.FORGET,
 }
 
 
@@ -43,6 +45,11 @@ def command_of(payload: Payload, *, under_way: Callable[[], bool]) -> Command:
 def asked_again_for(payload: Payload) -> str:
     """The words after "ask me again"; empty: none, so that it concerns all permissions."""
     return words_behind(Phrase.ASK_AGAIN, payload.text)
+
+
+def facts_to_forget(payload: Payload) -> list[int] | None:
+    """The numbers of the facts that the person wants to be forgotten; None: everything."""
+    return facts_in(payload.text) or None
 
 
 def button_in(payload: Payload) -> ApprovalButton | None:

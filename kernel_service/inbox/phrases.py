@@ -14,6 +14,10 @@ LONGEST: Final = 80
 _ASKING = r"(?:can|could|will|would) you (?:(?:please|just) )?"
 """The beginning of a question that is a request."""
 
+_KNOW = r"(?:know|known|have|remember|remembered|recall|keep|kept|save|saved|store|stored|note|noted|learned|learnt)"
+_DELETE = r"(?:forget|delete|erase|remove|clear|wipe)"
+_ABOUT_ME = r"(?:about|of|on) me"
+
 
 class Phrase(Enum):
     """TAKE_BACK stops a running turn. Without one it concerns something else, such as a meeting."""
@@ -38,9 +42,24 @@ class Phrase(Enum):
         r"|ask me before (?:everything|anything)"
         r"|(?:withdraw|revoke|cancel|remove|take back) (?:all )?(?:of )?(?:my |the |your )?(?:standing )?permissions"
     )
+    FACTS = re.compile(
+        rf"(?:{_ASKING})?(?:(?:tell|show|list)(?: me)? )?(?:what|everything|all)"
+        rf"(?: things| facts| info(?:rmation)?| data| all| else)?(?: that)?"
+        rf" (?:(?:do|can|did|have) )?you(?: have| can)? {_KNOW}(?: down)? {_ABOUT_ME}"
+        rf"|do you {_KNOW} (?:anything|something) {_ABOUT_ME}"
+        r"|(?:show|list)(?: me)? (?:all )?(?:my |the |your )?(?:facts|memories|memory)(?: (?:about|of) me)?"
+        r"|what(?: is|'s) in your memory(?: (?:about|of) me)?|/(?:facts|memory)"
+    )
+    FORGET = re.compile(
+        rf"(?:{_ASKING})?{_DELETE} (?:everything|all|anything|what)(?: that)?(?: you (?:have )?{_KNOW})? {_ABOUT_ME}"
+        rf"|(?:{_ASKING})?{_DELETE} all (?:my |the |your )?(?:facts|memories)(?: {_ABOUT_ME})?"
+        rf"|(?:{_ASKING})?(?:clear|wipe|erase|delete|reset) your memory(?: (?:about|of) me)?"
+        rf"|(?:{_ASKING})?{_DELETE} facts?(?: number| no)? (?P<facts>[0-9]{{1,9}}(?:(?: and)? [0-9]{{1,9}})*)"
+    )
 
 
 _MATCHES: Final = tuple((phrase, phrase.value.fullmatch) for phrase in Phrase)
+_LISTS: Final = (Phrase.PERMISSIONS, Phrase.FACTS)
 _COURTESY: Final = frozenset(
     ("please", "pls", "plz", "thanks", "thx", "now", "just", "ok", "okay", "oh", "hey", "wait")
 )
@@ -57,13 +76,13 @@ _BOT = re.compile(r"@\w+")
 def phrase_in(text: str) -> Phrase | None:
     """The command in a text; None: it is a message for the assistant.
 
-    A question is not a command, since it may be about the word, unless it is a request or asks for the permissions.
+    A question is not a command, since it may be about the word, unless it is a request or asks for a list.
     """
     if len(text) > LONGEST or _NO_STOP.search(spoken := plain(text).casefold()):
         return None
     said = _said(spoken)
     found = next((phrase for phrase, matches in _MATCHES if matches(said)), None)
-    is_about_it = "?" in spoken and not re.match(_ASKING, said) and found is not Phrase.PERMISSIONS
+    is_about_it = "?" in spoken and not re.match(_ASKING, said) and found not in _LISTS
     return None if is_about_it else found
 
 
@@ -71,6 +90,12 @@ def words_behind(phrase: Phrase, text: str) -> str:
     """The words of the text after this phrase."""
     found = phrase.value.fullmatch(_said(plain(text).casefold()))
     return (found["behind"] or "") if found else ""
+
+
+def facts_in(text: str) -> list[int]:
+    """The numbers of facts in a FORGET; none: it concerns everything."""
+    found = Phrase.FORGET.value.fullmatch(_said(plain(text).casefold()))
+    return [int(number) for number in re.findall("[0-9]+", (found["facts"] or "") if found else "")]
 
 
 def _said(spoken: str) -> str:

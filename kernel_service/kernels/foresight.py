@@ -26,6 +26,7 @@ class Foresight:
     replied: int
     replied_fixed: int
     has_connections: bool
+    has_facts: bool
     arrived: tuple[TurnMessage, ...] = ()
 
     def with_message(self, message: TurnMessage) -> Foresight:
@@ -43,13 +44,14 @@ class Foresight:
         """Give the turn what an opening reads from the store."""
         turn.time_zone = self.time_zone
         turn.connections = None if self.has_connections else ()
+        turn.has_facts = self.has_facts
         if self.day == _day(turn.started_at):
             turn.replied, turn.replied_fixed = self.replied, self.replied_fixed
 
 
 def after(turn: Turn, earlier: Foresight | None, now: float) -> Foresight | None:
     """The foresight when this turn has ended and nothing waited. None: the next turn asks the store."""
-    if turn.messages[0].command is not Command.NONE or _day(turn.started_at) != _day(now):
+    if turn.changed_memory or turn.messages[0].command is not Command.NONE or _day(turn.started_at) != _day(now):
         return None
     answered = {message.seq for message in turn.messages}
     return Foresight(
@@ -58,6 +60,7 @@ def after(turn: Turn, earlier: Foresight | None, now: float) -> Foresight | None
         turn.replied,
         turn.replied_fixed,
         has_connections=turn.connections is None or bool(turn.connections),
+        has_facts=turn.has_facts,
         arrived=tuple(message for message in (earlier.arrived if earlier else ()) if message.seq not in answered),
     )
 

@@ -2,7 +2,7 @@
 
 | letter | item |
 |---|---|
-| `i`, `b`, `I` | input: the person's own words, a button that they tapped, words of any author |
+| `i`, `b`, `f`, `I` | input: the person's own words, a button that they tapped, facts about them, words of any author |
 | `r`, `R` | result: the assistant's own words, words of any author |
 | `o` | output |
 | `-` | an item that the model is not shown: reasoning of an ended turn; a link, file or approval prompt |
@@ -14,16 +14,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.ports.turns import BUTTON, OUTSIDE, OWN
+from kernel_service.ports.turns import BUTTON, FACTS, OUTSIDE, OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kernel_service.ports.turns import HistoryItem
 
-INPUTS: Final = b"ibI"
+INPUTS: Final = b"ibfI"
 FROM_OUTSIDE: Final = b"IRx"
 TAPPED: Final = ord("b")
+SHOWS_FACTS: Final = ord("f")
 HIDDEN: Final = b"-x"
 _HIDDEN: Final = ord("-")
 _HIDDEN_OUTSIDE: Final = ord("x")
@@ -32,6 +33,7 @@ _OUTPUT: Final = ord("o")
 _ITEMS: Final = {
     ord("i"): ("input", OWN),
     TAPPED: ("input", BUTTON),
+    SHOWS_FACTS: ("input", FACTS),
     ord("I"): ("input", OUTSIDE),
     ord("r"): ("result", OWN),
     ord("R"): ("result", OUTSIDE),
@@ -70,4 +72,6 @@ def _mark(origin: str) -> str:
     """The author of an input or a result. A merge of people adds a prefix; an item without a mark is from outside."""
     if origin.rpartition(":")[2] != OWN:
         return OUTSIDE
+    if origin == FACTS:  # those of a merged person are none of this person's memory
+        return FACTS
     return BUTTON if origin.endswith(BUTTON) else OWN

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.ports.approvals import Decided
+from kernel_service.ports.memory import Recalled
 from kernel_service.ports.payloads import (
     Audio,
     Choice,
@@ -27,6 +28,7 @@ from kernel_service.ports.payloads import (
     Video,
 )
 from kernel_service.ports.resuming import Resumed
+from kernel_service.storable import to_json
 
 if TYPE_CHECKING:
     from kernel_service.ports.model import Quote, UserInput
@@ -51,6 +53,8 @@ def in_words(given: UserInput) -> str:
             return _resumed(given.said)
         case Decided():
             return _decided(given.said)
+        case Recalled():
+            return _recalled(given.said)
         case payload:
             return _payload(payload, _quote(payload, given.quote))
 
@@ -170,3 +174,13 @@ def _decided(decided: Decided) -> str:
     if decided.approved:
         return f"[The person approved {tools} with their button. It is done now, as they were asked:]"
     return f"[The person refused {tools} with their button. It was not done.]"
+
+
+def _recalled(recalled: Recalled) -> str:
+    """Each fact is quoted as in JSON, so that none can end the brackets or look like a message."""
+    facts = (
+        f"{fact.number}. {f'{fact.label.value}: ' if fact.label else ''}{to_json(fact.text).decode()}"
+        for fact in recalled.facts
+    )
+    told = "; ".join(facts) or "nothing"
+    return f"[What you remember about the person: {told}]"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.approvals import Decided
     from kernel_service.ports.media import ReadAs
+    from kernel_service.ports.memory import Recalled
     from kernel_service.ports.messages import Usage
     from kernel_service.ports.payloads import Payload
     from kernel_service.ports.resuming import Resumed
@@ -62,12 +63,12 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class UserInput:
-    """One message for the model, or an event that the person caused.
+    """One message for the model, an event that the person caused, or what is remembered about them.
 
     `quote` is set if the message quotes known content. `time` says when it was sent, in a sentence in brackets.
     """
 
-    said: Payload | Resumed | Decided = field(repr=False)
+    said: Payload | Resumed | Decided | Recalled = field(repr=False)
     quote: Quote | None = None
     time: str = ""
 

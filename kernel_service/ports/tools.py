@@ -25,11 +25,16 @@ WHICH_ACCOUNT: Final = "which_account"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The person of a turn: the opaque id, and the chat that they wrote from last."""
+    """The person of a turn: the opaque id, and the chat that they wrote from last.
+
+    A tool also gets the id of its call, and whether words of others may be in its arguments (`tainted`).
+    """
 
     id: str
     channel: str = ""
     address: str = ""
+    call_id: str = ""
+    tainted: bool = False
 
 
 _MIME_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
@@ -59,7 +64,8 @@ class ToolResult:
 
     `parked` is the request that resumes once the link is completed. `files` go to the person with the turn's answer.
     The model is told so and never sees them. `found` are tools that the result adds to the turn (a search). `ok` is
-    False if the tool reports a failure. `own`: all words of `output` are the system's own. Any other result taints the
+    False if the tool reports a failure. `changes_memory`: what is remembered about the person, or where they are, is
+    different now. `own`: all words of `output` are the system's own. Any other result taints the
     turn (see taint.py).
     """
 
@@ -70,6 +76,7 @@ class ToolResult:
     found: tuple[Tool, ...] = ()
     files: tuple[ToolFile, ...] = ()
     own: bool = False
+    changes_memory: bool = False
 
 
 class UnclearCallError(Exception):

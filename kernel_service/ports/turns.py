@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.connections import Connection
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.media import FileStore, MadeFileStore
+    from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.messages import Reply
     from kernel_service.ports.outbox import LeaseOffer, StoredReplies
     from kernel_service.ports.payloads import Payload
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 OWN: Final = "own"
 """The origin of an input or a result in the words of the person, or of the assistant."""
+FACTS: Final = "facts:own"
+"""The origin of an input that shows the model what is remembered about the person."""
 BUTTON: Final = "button:own"
 """The origin of a button that the person tapped. It holds no words, and it does not begin a turn for the taint."""
 OUTSIDE: Final = "outside"
@@ -113,7 +116,8 @@ class Turn:
     when it was opened. `time_zone` is the person's, by its IANA name; empty: unknown. `replied` and `replied_fixed`
     count the replies of turns to the person in the UTC day of its opening, its own included once it has ended, and the
     fixed ones among them.
-    `connections` are the person's when it was opened, the oldest first; None: they are not known.
+    `connections` are the person's when it was opened, the oldest first; None: they are not known. `has_facts`: some are
+    remembered. `changed_memory`: a tool of it changed what is remembered, or where the person is.
     """
 
     id: str
@@ -134,6 +138,8 @@ class Turn:
     replied: int = 0
     replied_fixed: int = 0
     connections: Sequence[Connection] | None = ()
+    has_facts: bool = False
+    changed_memory: bool = False
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
 
@@ -333,6 +339,8 @@ class TurnStores(Protocol):
     def turns(self) -> TurnStore: ...
     @property
     def context(self) -> ContextStore: ...
+    @property
+    def memory(self) -> MemoryStore: ...
     @property
     def quotes(self) -> QuoteStore: ...
     @property

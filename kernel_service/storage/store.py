@@ -27,6 +27,7 @@ from kernel_service.storage.nodes.sql_nodes import SqlNodes
 from kernel_service.storage.outbox.sql_invitations import SqlInvitations
 from kernel_service.storage.outbox.sql_outbox import SqlOutbox
 from kernel_service.storage.people.sql_chats import SqlChats
+from kernel_service.storage.people.sql_memory import SqlMemory
 from kernel_service.storage.people.sql_people import SqlPeople
 from kernel_service.storage.schedules.sql_schedules import SqlSchedules
 from kernel_service.storage.turns.sql_context import SqlContext
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.kernels import KernelStore
     from kernel_service.ports.keys import KeyStore
     from kernel_service.ports.media import FileStore, MadeFileStore, MediaQuota, MediaStore
+    from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.nodes import NodeStore
     from kernel_service.ports.outbox import OutboxStore
     from kernel_service.ports.people import MergingStore, PeopleStore
@@ -69,6 +71,7 @@ class Store:
     people: PeopleStore
     merging: MergingStore
     chats: ChatStore
+    memory: MemoryStore
     kernels: KernelStore
     turns: TurnStore
     context: ContextStore
@@ -106,6 +109,7 @@ class Store:
             people=SqlPeople(engine, weak_ids),
             merging=SqlMerging(engine, weak_ids),
             chats=SqlChats(engine),
+            memory=SqlMemory(engine),
             kernels=SqlKernels(engine),
             turns=SqlTurns(engine),
             context=SqlContext(engine),

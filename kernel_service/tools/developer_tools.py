@@ -37,7 +37,16 @@ MOST_TOOLS = 80
 """A request to the model holds 128 in all: ours, those of connected toolkits and those that were searched for, too."""
 MOST_BYTES = MOST_OFFERED_BYTES // 2
 """Of all of them as JSON: the rest is for those of people's toolkits."""
-RESERVED_NAMES = ("connect", "disconnect", "search_tools")
+RESERVED_NAMES = (
+    "connect",
+    "disconnect",
+    "search_tools",
+    "remember",
+    "forget_fact",
+    "create_schedule",
+    "list_schedules",
+    "delete_schedule",
+)
 # Small letters only: the names of connected toolkits' tools are in capitals, so that the two never meet.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

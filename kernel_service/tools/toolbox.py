@@ -42,6 +42,7 @@ class KernelToolbox(Toolbox):
         connections: Connections,
         connect_links: ConnectLinks,
         developer_tools: Sequence[Tool] = (),
+        own_tools: Sequence[Tool] = (),
         *,
         most_direct: int = MOST_DIRECT,
     ) -> None:
@@ -49,6 +50,7 @@ class KernelToolbox(Toolbox):
         self._connections = connections
         self._connect_links = connect_links
         self._developer_tools = tuple(developer_tools)
+        self._own_tools = tuple(own_tools)
         self._most_direct = most_direct
 
     async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
@@ -77,6 +79,7 @@ class KernelToolbox(Toolbox):
             *self._developer_tools,
             ConnectTool(self._connections, self._connect_links, away),
             DisconnectTool(self._connections),
+            *self._own_tools,
         ]
 
     async def _of_toolkits(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcriptions import OpenAITranscriptions
 from kernel_service.tools.developer_tools import load_tools
+from kernel_service.tools.own_tools import own_tools
 from kernel_service.tools.toolbox import KernelToolbox
 from kernel_service.turns.calls.refused_tools import RefusedTools
 from kernel_service.turns.counters import TurnCounters
@@ -29,12 +30,12 @@ async def build_answering(
     base: Foundation, vendors: Vendors, connect: ConnectParts, delivery: DeliveryParts
 ) -> TurnDependencies:
     settings, clock, counters = base.settings, base.clock, TurnCounters()
-    tools = load_tools(settings.kernel_tools)
+    developer_tools, own = load_tools(settings.kernel_tools), own_tools(base.store.memory, clock)
     turns = TurnDependencies(
         store=base.store,
         model=OpenAIResponses(vendors.openai, settings.openai_model, effort=settings.openai_reasoning_effort),
         transcription=Transcription(_transcripts(settings, vendors.openai), clock),
-        toolbox=KernelToolbox(vendors.composio, connect.connections, connect.connect_links, tools),
+        toolbox=KernelToolbox(vendors.composio, connect.connections, connect.connect_links, developer_tools, own),
         refused_tools=RefusedTools(clock, counters.refused_tools),
         codes=connect.confirmation,
         limits=_limits(settings),

@@ -17,6 +17,7 @@ from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.messages import MessageStatus
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import replies
+from kernel_service.storage.people import time_zones
 from kernel_service.storage.people.people import FOUND_COLUMNS, digested, found_among, person_of_message, whose
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
@@ -64,7 +65,7 @@ _PLAINLY = (
         *FOUND_COLUMNS,
         kernel.c.stopped_at,
         kernel.c.owner,
-        kernel.c.time_zone,
+        *time_zones.COLUMNS,
         _next_seq,
         _pending(kernel.c.person_id),
         _repeats.label("repeats"),
@@ -83,7 +84,7 @@ _SO_FAR = (
         _next_seq,
         _pending(bindparam("person")),
         kernel.c.stopped_at,
-        kernel.c.time_zone,
+        *time_zones.COLUMNS,
         message.c.seq,
         message.c.person_id,
         message.c.payload_digest,
@@ -117,14 +118,14 @@ class Arrival(NamedTuple):
 class Sender:
     """A person, and what the acceptance of their message depends on. `holds`: replies to them may be held.
 
-    `time_zone` is sealed. `owner` is the node that owns their kernel; empty: none, or not looked up.
+    `zones` has the columns of their time zone. `owner` is the node that owns their kernel; empty: none, or not known.
     """
 
     person_id: str
     next_seq: int
     pending: int
     stopped_at: float | None
-    time_zone: bytes | None
+    zones: Row[Any]
     holds: bool
     owner: str = ""
 
@@ -167,9 +168,7 @@ def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sende
     row = next(row for row in rows if row.person_id == found.person_id)
     if row.repeats:
         return None
-    return Sender(
-        found.person_id, row.next_seq, row.pending, row.stopped_at, row.time_zone, holds=row.holds, owner=row.owner
-    )
+    return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, row, holds=row.holds, owner=row.owner)
 
 
 def _changes_ids(found: Resolution) -> bool:
@@ -189,7 +188,7 @@ def _thoroughly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Se
     if known is not None:  # under another of their ids; a message with another payload is a different message
         return _duplicate(known, came.payload_digest)
     row = so_far[0]
-    return Sender(person_id, row.next_seq, row.pending, row.stopped_at, row.time_zone, holds=True)
+    return Sender(person_id, row.next_seq, row.pending, row.stopped_at, row, holds=True)
 
 
 def _duplicate(known: Row[Any], digest: bytes) -> Accepted:

@@ -177,7 +177,7 @@ class SqlInbox(SqlPort):
         if file is not None:
             media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
         taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
-        has_moved = time_zones.note(tx, person_id, sender.time_zone, received.time_zone)
+        has_moved = time_zones.note(tx, person_id, sender.zones, received.time_zone)
         if sender.holds:
             replies.release_held(tx, person_id, received.channel)
         return Accepted(

@@ -19,7 +19,7 @@ from kernel_service.storage.keys import resealing
 from kernel_service.storage.keys.resealing import Merging
 from kernel_service.storage.merging import merged_history, merged_turns
 from kernel_service.storage.outbox import replies, sql_invitations
-from kernel_service.storage.people import leases, time_zones
+from kernel_service.storage.people import facts, leases, time_zones
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.kernels import kernel
@@ -113,6 +113,7 @@ def unite(tx: Tx, older: MergeCandidate, newer: MergeCandidate, now: float) -> L
     spending.move(tx, people.gone, people.stays)
     reservations.move(tx, people.gone, people.stays)
     time_zones.move(tx, people)
+    facts.move(tx, people)
     standing_permissions.move(tx, people)
     sql_invitations.move(tx, people)
     _settle_pairs(tx, people)

@@ -16,6 +16,7 @@ from sqlalchemy import Integer, bindparam, delete, exists, func, or_, select, up
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.memory import fact
 from kernel_service.storage.schema.outbox import invitation
 from kernel_service.storage.schema.people import alias, person
 from kernel_service.storage.schema.schedules import schedule
@@ -37,7 +38,7 @@ PEOPLE: Final = 200
 STEP: Final = 500
 """Items of one person that are deleted at once; the rest follows in the next round, an hour later."""
 
-_THEIRS: Final = (item, tool_usage, usage, invitation, schedule, alias, kernel)
+_THEIRS: Final = (item, tool_usage, usage, invitation, schedule, fact, alias, kernel)
 """Tables whose rows are deleted with a person, in this order."""
 
 

@@ -1,8 +1,8 @@
-"""Each person's time zone, by a channel's latest report. It reveals where they live, so it is sealed."""
+"""Each person's time zone: as they say it, else by a channel's latest report. Sealed: it tells where they live."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, select, update
 
@@ -12,46 +12,67 @@ from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
+    from sqlalchemy import Column, Row
+
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.keys.resealing import Merging
-    from kernel_service.storage.sealing.ciphers import Place
 
-_OF = select(kernel.c.time_zone).where(kernel.c.person_id == bindparam("person"))
-_KEEP = update(kernel).where(kernel.c.person_id == bindparam("person")).values(time_zone=bindparam("sealed"))
-_GIVE = _KEEP.where(kernel.c.time_zone.is_(None))
+COLUMNS: Final = (kernel.c.said_time_zone, kernel.c.time_zone)
+"""Those from which `of_row` reads it."""
+
+_of_person = kernel.c.person_id == bindparam("person")
+_OF = select(*COLUMNS).where(_of_person)
+_KEEP = {column: update(kernel).where(_of_person).values({column: bindparam("sealed")}) for column in COLUMNS}
+
+
+def of_row(tx: Tx, person_id: str, row: Row[Any]) -> str:
+    """Empty: unknown, or no longer readable."""
+    return said(tx, person_id, row) or _opened(tx, person_id, kernel.c.time_zone, row.time_zone)
+
+
+def said(tx: Tx, person_id: str, row: Row[Any]) -> str:
+    """The one that the person said; empty: none, or it is no longer readable."""
+    return _opened(tx, person_id, kernel.c.said_time_zone, row.said_time_zone)
+
+
+def note(tx: Tx, person_id: str, row: Row[Any], name: str) -> bool:
+    """Store the name that a message carries, if it differs from the stored one; whether the person's zone changes."""
+    if not name or _opened(tx, person_id, kernel.c.time_zone, row.time_zone) == name:
+        return False
+    keep(tx, person_id, name)
+    return not said(tx, person_id, row)
 
 
 def keep(tx: Tx, person_id: str, name: str) -> None:
-    sealed = tx.cipher_of(person_id).seal_text(name, _place(person_id))
-    tx.execute(_KEEP, {"person": person_id, "sealed": sealed})
+    """A channel reports this zone."""
+    _keep(tx, person_id, kernel.c.time_zone, name)
 
 
-def note(tx: Tx, person_id: str, known: bytes | None, name: str) -> bool:
-    """Store the name that a message carries, if it differs from the stored one; whether it does. Empty: unknown."""
-    if not name or opened(tx, person_id, known) == name:
-        return False
-    keep(tx, person_id, name)
-    return True
+def say(tx: Tx, person_id: str, name: str) -> None:
+    """The person says that they are in this zone; empty: they take back what they said."""
+    _keep(tx, person_id, kernel.c.said_time_zone, name)
 
 
-def opened(tx: Tx, person_id: str, sealed: bytes | None) -> str:
-    """Empty: unknown, or no longer readable."""
+def move(tx: Tx, people: Merging) -> None:
+    """Moves both to the remaining person, unless theirs are known."""
+    gone, stays = (tx.execute(_OF, {"person": each}).one() for each in (people.gone, people.stays))
+    for column in COLUMNS:
+        sealed = getattr(gone, column.name)
+        if sealed is not None and getattr(stays, column.name) is None:
+            theirs = [Theirs(each, place(column, each)) for each in (people.gone, people.stays)]
+            tx.execute(_KEEP[column], {"person": people.stays, "sealed": resealed(tx, sealed, *theirs)})
+
+
+def _keep(tx: Tx, person_id: str, column: Column[Any], name: str) -> None:
+    sealed = tx.cipher_of(person_id).seal_text(name, place(column, person_id)) if name else None
+    tx.execute(_KEEP[column], {"person": person_id, "sealed": sealed})
+
+
+def _opened(tx: Tx, person_id: str, column: Column[Any], sealed: bytes | None) -> str:
     if sealed is None:
         return ""
     cipher = tx.cipher_of(person_id)
     try:
-        return cipher.open_text(sealed, _place(person_id))
+        return cipher.open_text(sealed, place(column, person_id))
     except Unreadable:
         return ""
-
-
-def move(tx: Tx, people: Merging) -> None:
-    """Moves it to the remaining person, unless theirs is known."""
-    sealed = tx.execute(_OF, {"person": people.gone}).scalar_one_or_none()
-    if sealed is not None:
-        theirs = [Theirs(each, _place(each)) for each in (people.gone, people.stays)]
-        tx.execute(_GIVE, {"person": people.stays, "sealed": resealed(tx, sealed, *theirs)})
-
-
-def _place(person_id: str) -> Place:
-    return place(kernel.c.time_zone, person_id)

@@ -26,8 +26,9 @@ kernel = Table(
     empty("configuration"),
     empty("owner"),
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
-    # The person's time zone, sealed; null: no channel has reported it.
+    # The person's time zone as a channel reports it, and as they say it themselves, which wins; null: not known.
     Column("time_zone", Sealed),
+    Column("said_time_zone", Sealed),
     # The number of the first item that the model sees; earlier items are kept.
     Column("context_start", BigInteger, nullable=False, server_default=text("0")),
     # When the person last said "stop". Anything sent before that counts as withdrawn, even if it arrives later.

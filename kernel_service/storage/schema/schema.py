@@ -17,6 +17,7 @@ from kernel_service.storage.schema.connections import (
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.media import media, media_chunk
+from kernel_service.storage.schema.memory import fact
 from kernel_service.storage.schema.outbox import invitation, reply, reply_part
 from kernel_service.storage.schema.people import alias, chat, identity_link, kept_apart, person
 from kernel_service.storage.schema.schedules import schedule
@@ -33,6 +34,7 @@ __all__ = [
     "connect_attempt",
     "connection",
     "dead_letter",
+    "fact",
     "identity_link",
     "invitation",
     "item",

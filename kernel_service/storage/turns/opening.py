@@ -16,7 +16,7 @@ from kernel_service.ports.turns import CallRecord, Quarantined, Turn, TurnMessag
 from kernel_service.storage.connections import connections
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
-from kernel_service.storage.people import leases, time_zones
+from kernel_service.storage.people import facts, leases, time_zones
 from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
@@ -51,11 +51,12 @@ _DUE = (
     select(
         kernel.c.epoch,
         kernel.c.owner,
-        kernel.c.time_zone,
+        *time_zones.COLUMNS,
         select(usage.c.replies).where(*_of_day).scalar_subquery().label("replies"),
         select(usage.c.fixed_replies).where(*_of_day).scalar_subquery().label("fixed_replies"),
         select(turn.c.id).where(*_open_of_person).scalar_subquery().label("open_turn"),
         exists().where(connection.c.person_id == bindparam("person")).label("has_connections"),
+        facts.HAS_FACTS.label("has_facts"),
         message,
     )
     .select_from(kernel.outerjoin(message, WAITS))
@@ -155,7 +156,8 @@ def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room
     else:
         found = _resume(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
     if isinstance(found, Turn):
-        found.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
+        found.time_zone = time_zones.of_row(tx, person_id, lease)
+        found.has_facts = bool(lease.has_facts)
         found.replied, found.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
         found.connections = connections.of_person(tx, person_id) if lease.has_connections else ()
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import Busy, VendorUnavailable
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.model import FunctionCall
     from kernel_service.ports.tools import Person, Tool
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.journal.turn_journal import TurnJournal
 
@@ -28,29 +30,40 @@ def own_result(sentence: str) -> ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class CallExecution:
-    """Of one person's turn. `before_effect` raises Busy if a call with side effects must not be made now."""
+    """Of one turn. `before_effect` raises Busy if a call with side effects must not be made now."""
 
+    turn: Turn
     person: Person
+    transcript: Transcript
     journal: TurnJournal
     interrupts: InterruptWatcher
     before_effect: Callable[[], None]
 
-    async def run(self, tool: Tool, call: FunctionCall) -> ToolResult:
-        """A read-only call may be interrupted and repeated. Busy: the call was not made."""
+    async def run(self, tool: Tool, call: FunctionCall, *, approved: bool) -> ToolResult:
+        """A read-only call may be interrupted and repeated. Busy: the call was not made.
+
+        An `approved` call may be older than the turns from which the taint is known.
+        """
+        tainted = approved or self.transcript.tainted
+        result = await self._run(tool, call, replace(self.person, call_id=call.call_id, tainted=tainted))
+        self.turn.changed_memory |= result.changes_memory
+        return result
+
+    async def _run(self, tool: Tool, call: FunctionCall, person: Person) -> ToolResult:
         if tool.read_only:
-            return await self.interrupts.wait_for(self._execute(tool, call))
+            return await self.interrupts.wait_for(self._execute(tool, call, person))
         await self.journal.intend(call.call_id, call.name)
         try:
             self.before_effect()
-            return await self._execute(tool, call)
+            return await self._execute(tool, call, person)
         except Busy:
             await self.journal.withdraw(call.call_id)
             raise
 
-    async def _execute(self, tool: Tool, call: FunctionCall) -> ToolResult:
+    async def _execute(self, tool: Tool, call: FunctionCall, person: Person) -> ToolResult:
         try:
             async with asyncio.timeout(tool.timeout):
-                return await tool.call(self.person, call.arguments or {})
+                return await tool.call(person, call.arguments or {})
         except TimeoutError:
             return own_result("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN)
         except Busy:

@@ -112,12 +112,12 @@ class ToolCalls:
                 return None
         except UnclearCallError as unclear:
             return await self._keep(call, own_result(unclear.sentence))
-        return await self._run(call, tool)
+        return await self._run(call, tool, approved=approval is not None)
 
-    async def _run(self, call: FunctionCall, tool: Tool) -> None:
+    async def _run(self, call: FunctionCall, tool: Tool, *, approved: bool) -> None:
         self.tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
-        result = await self.execution.run(tool, call)
+        result = await self.execution.run(tool, call, approved=approved)
         seconds = asyncio.get_running_loop().time() - began
         await self._keep(call, result, ToolUse(call.name, failed=not result.ok, seconds=seconds))
         self.tell(ToolFinished(call.call_id, succeeded=result.ok))

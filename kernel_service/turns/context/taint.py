@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.kernels.outline import FROM_OUTSIDE, TAPPED, begins
 from kernel_service.ports.approvals import Decided
+from kernel_service.ports.memory import Recalled
 from kernel_service.ports.payloads import (
     Audio,
     Choice,
@@ -24,7 +25,7 @@ from kernel_service.ports.payloads import (
     Unsupported,
 )
 from kernel_service.ports.resuming import Resumed
-from kernel_service.ports.turns import BUTTON, OUTSIDE, OWN
+from kernel_service.ports.turns import BUTTON, FACTS, OUTSIDE, OWN
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def mark(*, own: bool) -> str:
 
 def mark_of(given: UserInput) -> str:
     """The mark for a message."""
+    if isinstance(given.said, Recalled):
+        return FACTS
     if not is_said_by_person(given):
         return OUTSIDE
     return BUTTON if isinstance(given.said, Decided) else OWN
@@ -73,9 +76,9 @@ def is_said_by_person(given: UserInput) -> bool:
 
     These count as words of others: a file and its name, an address card, a place with a name, an advertisement that led
     to the message, and forwarded content. A quoted reply of the assistant counts too, since it may repeat such words.
-    A voice message holds the person's own words.
+    A voice message holds the person's own words. Of facts, the person has approved those with words of others.
     """
-    if isinstance(given.said, Decided):
+    if isinstance(given.said, Decided | Recalled):
         return True
     if isinstance(given.said, Resumed):
         return not given.said.tainted

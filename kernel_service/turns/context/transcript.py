@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.approvals.prompt import shown
 from kernel_service.kernels.ended_turns import EndedTurns
-from kernel_service.kernels.outline import outline_of
+from kernel_service.kernels.outline import SHOWS_FACTS, outline_of
 from kernel_service.ports.approvals import ASKED, Approval, ApprovalPrompt
+from kernel_service.ports.memory import Recalled
 from kernel_service.ports.messages import Link, ReplyFile
+from kernel_service.ports.model import UserInput
 from kernel_service.ports.resuming import ParkedRequest
-from kernel_service.ports.turns import OWN, REASONING, HistoryItem
+from kernel_service.ports.turns import FACTS, OWN, REASONING, HistoryItem
 from kernel_service.storable import storable
 from kernel_service.turns.context.taint import is_tainted, mark, mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from kernel_service.ports.model import Model, ModelAnswer, UserInput
+    from kernel_service.ports.memory import Fact
+    from kernel_service.ports.model import Model, ModelAnswer
     from kernel_service.ports.tools import ToolResult
 
 FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
@@ -42,6 +45,18 @@ class Transcript:
     def hear(self, inputs: Iterable[UserInput]) -> None:
         """Add the person's messages."""
         self.unstored += [_item("input", self.model.user_item(given), mark_of(given)) for given in inputs]
+
+    def recall(self, facts: Sequence[Fact]) -> None:
+        """Show the model what is remembered about the person, before their newest messages."""
+        start = len(self.unstored) - len(_ending_inputs(self.unstored))
+        item = _item("input", self.model.user_item(UserInput(Recalled(tuple(facts)))), FACTS)
+        self.unstored.insert(start, item)
+
+    @property
+    def may_recall(self) -> bool:
+        """Whether the newest items are messages of the person that are not stored yet, and no item shows the facts."""
+        shown = SHOWS_FACTS in self.ended.outline or SHOWS_FACTS in outline_of(self.items)
+        return not shown and bool(_ending_inputs(self.unstored))
 
     def note(self, answer: ModelAnswer) -> None:
         """Add an answer of the model."""
@@ -194,6 +209,11 @@ def _question(data: dict[str, Any]) -> ApprovalPrompt | None:
 
 def _parked(parked: ParkedRequest | None) -> dict[str, Any]:
     return {"parked": {"toolkit": parked.toolkit, "remaining": parked.remaining}} if parked else {}
+
+
+def _ending_inputs(items: list[HistoryItem]) -> list[HistoryItem]:
+    others = (place for place in range(len(items), 0, -1) if items[place - 1].kind != "input")
+    return items[next(others, 0) :]
 
 
 def _since_input(items: list[HistoryItem]) -> list[HistoryItem]:

@@ -27,6 +27,7 @@ from kernel_service.turns.execution.model_loop import ModelLoop
 from kernel_service.turns.execution.model_requests import ModelRequests
 from kernel_service.turns.execution.model_step import ModelStep
 from kernel_service.turns.execution.opening import TurnOpening
+from kernel_service.turns.execution.recall import Recall
 from kernel_service.turns.execution.reports import TurnReports
 from kernel_service.turns.execution.start import TurnStart
 from kernel_service.turns.files.turn_files import TurnFiles
@@ -78,6 +79,7 @@ class _Assembly:
         self._answers = Answers(turn, self._transcript, self._window, self._files, limits, clock)
         self._live = LiveAnswer(process.progress, turn, self._transcript, limits.output_chars)
         self._closer = TurnCloser(turn, self._journal, self._cap, self._live, self._reports)
+        self._recall = Recall(turn, self._transcript, process.store.memory)
         self._inputs = TurnInputs(turn, self._transcript, self._files, process.store.quotes, self._interrupts, clock)
 
     def execution(self) -> TurnExecution:
@@ -123,7 +125,7 @@ class _Assembly:
         )
 
     def _opening(self) -> TurnOpening:
-        commands = Commands(self._turn, self._person, self._process.codes, self._approvals, self._inputs)
+        commands = Commands(self._turn, self._person, self._process.codes, self._approvals, self._inputs, self._recall)
         limits = self._process.limits
         return TurnOpening(self._turn, limits, self._cap, commands, self._files, self._answers, self._reports)
 
@@ -133,6 +135,7 @@ class _Assembly:
             transcript=self._transcript,
             window=self._window,
             inputs=self._inputs,
+            recall=self._recall,
             tools=self._tools,
             calls=calls,
             journal=self._journal,
@@ -157,7 +160,9 @@ class _Assembly:
                 titles=Titles(person, transcript, process.toolbox, process.asks_first),
                 interrupts=self._interrupts,
             ),
-            execution=CallExecution(person, self._journal, self._interrupts, process.before_effect),
+            execution=CallExecution(
+                self._turn, person, transcript, self._journal, self._interrupts, process.before_effect
+            ),
             call_of=process.model.call_of,
             tell=self._reports.happened,
             clock=process.clock,

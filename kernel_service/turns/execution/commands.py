@@ -1,4 +1,4 @@
-"""Messages that are commands: a code, a button of an approval, a phrase about standing permissions."""
+"""Messages that are commands: a code, a button, a phrase about permissions or about what is remembered."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kernel_service import texts
 from kernel_service.approvals.standing import listed
 from kernel_service.inbox.codes import codes_in
+from kernel_service.inbox.commands import facts_to_forget
 from kernel_service.ports.approvals import DecisionOutcome, StandingPermission
 from kernel_service.ports.commands import Command
 from kernel_service.turns.execution.endings import fixed_reply
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.execution.endings import Ending
     from kernel_service.turns.execution.inputs import TurnInputs
+    from kernel_service.turns.execution.recall import Recall
     from kernel_service.turns.journal.turn_approvals import TurnApprovals
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class Commands:
     codes: Codes
     approvals: TurnApprovals
     inputs: TurnInputs
+    recall: Recall
 
     async def execute(self) -> Subject | Ending | None:
         """The subject for the model, or the ending of the turn; None: the message is no such command."""
@@ -46,6 +49,11 @@ class Commands:
                 return await self._decide(message)
             case Command.PERMISSIONS | Command.ASK_AGAIN:
                 return await self._list_permissions(message)
+            case Command.FACTS:
+                return fixed_reply(await self.recall.listed())
+            case Command.FORGET:
+                await self.recall.forget(facts_to_forget(message.payload))
+                return fixed_reply(texts.memory.forgotten(await self.recall.listed()))
             case _:
                 return None
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.context.context_window import ContextWindow
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.execution.inputs import TurnInputs
+    from kernel_service.turns.execution.recall import Recall
     from kernel_service.turns.execution.reports import TurnReports
     from kernel_service.turns.execution.subject import Subject
     from kernel_service.turns.journal.turn_journal import TurnJournal
@@ -27,6 +28,7 @@ class TurnStart:
     transcript: Transcript
     window: ContextWindow
     inputs: TurnInputs
+    recall: Recall
     tools: AvailableTools
     calls: ToolCalls
     journal: TurnJournal
@@ -36,6 +38,7 @@ class TurnStart:
         turn = self.turn
         if not turn.begun:
             await self.inputs.add(subject)
+            await self.recall.show()
         if len(turn.messages) > 1:
             self.reports.happened(Merged(turn.id))
         await self.tools.fetch(approved=subject.approved)
@@ -47,3 +50,4 @@ class TurnStart:
         """Halve a full context once. A context that slides with each turn would miss the vendor's cache."""
         if self.window.is_full() and self.window.forget_older(self.window.limit // 2):
             await self.journal.shrink()
+            await self.recall.show()

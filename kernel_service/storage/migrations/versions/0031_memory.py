@@ -1,0 +1,27 @@
+"""The memory of each person: a few facts, and the time zone that they say."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0031"
+down_revision = "0030"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "fact",
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("label", sa.String(), server_default="", nullable=False),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_fact_person_id")),
+        sa.PrimaryKeyConstraint("person_id", "number", name=op.f("pk_fact")),
+    )
+    op.add_column("kernel", sa.Column("said_time_zone", sa.LargeBinary()))
+    # A program of before knows neither the command that lists them nor how to delete them with their person.
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (31, 31)")
