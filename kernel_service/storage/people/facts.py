@@ -29,7 +29,9 @@ HAS_FACTS = exists().where(fact.c.person_id == bindparam("person"))
 _LOCK = (
     select(person.c.id, person.c.merged_into).where(person.c.id == bindparam("person")).with_for_update(key_share=True)
 )
-_OF_PERSON = select(fact).where(fact.c.person_id == SURVIVOR).order_by(fact.c.number)
+_ROWS = select(fact).order_by(fact.c.number)
+_OF_PERSON = _ROWS.where(fact.c.person_id == SURVIVOR)
+_EXACTLY_OF = _ROWS.where(fact.c.person_id == bindparam("person"))
 _ADD = insert(fact)
 _DELETE = delete(fact).where(fact.c.person_id == bindparam("person"), fact.c.number == bindparam("of"))
 # After a merge the model must be shown the facts of both: an earlier showing counts as an ordinary input.
@@ -38,7 +40,8 @@ _SHOW_AGAIN = update(item).where(item.c.person_id == bindparam("person"), item.c
 
 def of_person(tx: Tx, person_id: str) -> list[Fact]:
     """Those that can be read, the oldest first."""
-    return [found for row in _rows(tx, person_id) if (found := _opened(tx, row)) is not None]
+    rows = tx.execute(_OF_PERSON, {"person": person_id}).all()
+    return [found for row in rows if (found := _opened(tx, row)) is not None]
 
 
 def remember(tx: Tx, of: str, text: str, label: FactLabel, now: float) -> tuple[KeptAs, int]:
@@ -104,7 +107,7 @@ def _drop(tx: Tx, person_id: str, numbers: Iterable[int]) -> None:
 
 
 def _rows(tx: Tx, person_id: str) -> list[Row[Any]]:
-    return list(tx.execute(_OF_PERSON, {"person": person_id}).all())
+    return list(tx.execute(_EXACTLY_OF, {"person": person_id}).all())
 
 
 def _add(tx: Tx, person_id: str, new: Fact, created_at: float, number: int = 0) -> None:

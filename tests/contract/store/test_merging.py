@@ -15,6 +15,7 @@ from kernel_service.ports.approvals import Approval, ApprovalPrompt, DecisionOut
 from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.connect_attempts import ConnectAttemptKey, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.memory import FactLabel
 from kernel_service.ports.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, Outcome, PartAck
 from kernel_service.ports.payloads import Choice, Payload, Text
@@ -22,6 +23,7 @@ from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, Turn
 from kernel_service.storage.merging.sql_merging import SqlMerging
 from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.people import facts
 from kernel_service.storage.schema import schema
 from kernel_service.storage.schema.turns import TURN_OPEN
 from tests.contract.store.conftest import keys
@@ -142,6 +144,7 @@ async def fill(store: Store, anna: str, other: str) -> None:
         tx.execute(insert(schema.standing_permission), standing)
         invited = {"person_id": other, "channel": "test", "address": "", "asked_at": 0.0, "claimed_by": "gateway-1"}
         tx.execute(insert(schema.invitation), invited)
+        facts.remember(tx, other, "Takes tea", FactLabel.NONE, NOW)
         third = {"id": "p_0", "created_at": 0.0, "data_key": b"", "key_id": ""}
         tx.execute(insert(schema.person), third)
         for first, second in (("p_0", other), sorted((anna, other))):

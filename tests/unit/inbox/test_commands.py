@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kernel_service.inbox.codes import MOST_CODES, codes_in, is_code_alone, is_written_as_shown
-from kernel_service.inbox.commands import command_of
+from kernel_service.inbox.commands import command_of, facts_to_forget
 from kernel_service.inbox.phrases import LONGEST
 from kernel_service.ports.commands import Command
 from kernel_service.ports.payloads import Edit, Image, Payload, Text, Unsupported
@@ -70,6 +70,49 @@ def test_permission_queries_are_recognized(text: str) -> None:
 def test_ask_again_phrases_are_recognized(text: str) -> None:
     assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.ASK_AGAIN
     assert command_of(Payload(Text(text), forwarded=True), under_way=lambda: True) is Command.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What do you know about me?", "what do you remember about me", "What have you remembered about me?",
+        "show me everything you know about me", "can you tell me what you know about me?", "What's in your memory?",
+        "list my facts", "do you know anything about me?", "What information do you have about me", "/memory",
+        "please tell me what you have stored about me",
+    ],
+)  # fmt: skip
+def test_questions_about_the_memory_are_recognized(text: str) -> None:
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.FACTS
+    assert command_of(Payload(Text(text), forwarded=True), under_way=lambda: True) is Command.NONE
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("forget everything you know about me", None), ("Forget everything about me!", None),
+        ("can you please delete all you know about me?", None), ("clear your memory", None),
+        ("erase all my facts", None), ("Forget fact 3", [3]), ("forget facts #3, 5 and 12 please", [3, 5, 12]),
+        ("can you delete fact no. 7?", [7]),
+    ],
+)  # fmt: skip
+def test_requests_to_forget_are_recognized(text: str, numbers: list[int] | None) -> None:
+    payload = Payload(Text(text))
+    assert command_of(payload, under_way=lambda: True) is Command.FORGET
+    assert facts_to_forget(payload) == numbers
+    assert command_of(Payload(Text(text), forwarded=True), under_way=lambda: True) is Command.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What do you know about Rome?", "what do you know about me and Bob", "what do you remember",
+        "forget it", "forget me", "forget 3", "did you forget everything about me?", "forget fact 3?",
+        "forget that fact", "forget everything",
+        "delete fact 3 from the document", "what does Bob know about me",
+    ],
+)  # fmt: skip
+def test_other_words_about_memory_are_for_the_assistant(text: str) -> None:
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize("text", TAKING_BACK)
