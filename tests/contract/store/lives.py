@@ -38,6 +38,8 @@ async def live(store: Store, name: str) -> str:
     for number in (1, 2):
         await connect(store, person_id, ConnectionStatus.PENDING)
         await store.schedules.create(person_id, DAILY, request_id=f"r{number}", now=NOW)
+        await store.memory.remember(person_id, f"fact {number}", now=NOW)
+        await store.memory.move_to(person_id, "Asia/Tokyo")
         await _answer(store, name, person_id, number)
         await _say(store, name, number + 1)
     return person_id
