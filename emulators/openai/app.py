@@ -1,7 +1,10 @@
-"""The OpenAI emulator: /openai/v1/responses and its compact. It is stateless; the model is scripted or rule-based."""
+"""The OpenAI emulator: /openai/v1/responses with its compact, and /openai/v1/chat/completions.
+
+It is stateless; the model is scripted or rule-based, and the same on both endpoints.
+"""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -10,13 +13,14 @@ from emulators.config import Config
 from emulators.control import match_of
 from emulators.effects import Effects
 from emulators.faults import Call, Match, drop, every
-from emulators.openai import checks, load_rule, obedient_model, rule_model
+from emulators.openai import chat_completions, chat_server, checks, load_rule, obedient_model, rule_model
+from emulators.openai.chat_input import as_responses
 from emulators.openai.conversation import Conversation, read
 from emulators.openai.errors import of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
 from emulators.openai.seal import Sealer
-from emulators.openai.stream import Pace, Stall, encoded, error_event, events
+from emulators.openai.stream import Pace, Stall, encoded, encoded_chunk, error_event, events, text_of
 from emulators.openai.tool_checks import refusal_of
 from emulators.openai.transcriptions import FORM, read_form, transcript
 from emulators.openai.turns import Cut, ErrorEvent, Output, Script, ToolCall, Turn, from_json
@@ -62,6 +66,8 @@ class OpenAI(Vendor):
         self._context_window = self.context_window
         self._key = config.openai_api_key
         self._effects = effects
+        self.odd: set[str] = set()
+        self.lacks: set[str] = set()
         self._script = Script()
         self._obeys = False
         self._pace = Pace()
@@ -92,9 +98,21 @@ class OpenAI(Vendor):
         self._pace.stalls.append(stall)
         return stall
 
+    def be_odd(self, *names: str) -> None:
+        """Answer on the chat endpoint as lesser servers do, in the ways of chat_completions.ODDITIES."""
+        _check_known(names, chat_completions.ODDITIES)
+        self.odd.update(names)
+
+    def lack(self, *names: str) -> None:
+        """Refuse on the chat endpoint what such servers do not take, of chat_server.LACKS."""
+        _check_known(names, chat_server.LACKS)
+        self.lacks.update(names)
+
     def clear(self) -> None:
         """Remove all scripted turns, faults and holds."""
         self.context_window = self._context_window
+        self.odd.clear()
+        self.lacks.clear()
         self.reason(REASONING_TOKENS)
         self.obey(obeys=False)
         self._script.clear()
@@ -103,6 +121,7 @@ class OpenAI(Vendor):
 
     def mount(self, app: web.Application) -> None:
         app.router.add_post(f"{self.base}/responses", self.serving(self._create))
+        app.router.add_post(f"{self.base}/chat/completions", self.serving(self._complete))
         app.router.add_post(f"{self.base}/responses/compact", self.serving(self._compact))
         app.router.add_post(f"{self.base}{TRANSCRIPTIONS}", self.serving(self._transcribe))
         app.router.add_route("*", f"{self.base}/{{path:.*}}", self.serving(_unknown))
@@ -112,6 +131,8 @@ class OpenAI(Vendor):
         control.add("obey", lambda body: self.obey(obeys=bool(body.get("obeys", True))))
         control.add("reason", lambda body: self.reason(int(body["tokens"])))
         control.add("pace", lambda body: self.pace(float(body["seconds"])))
+        control.add("odd", lambda body: self.be_odd(*body["names"]))
+        control.add("lack", lambda body: self.lack(*body["names"]))
         control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
         control.mount(app, "openai")
 
@@ -154,36 +175,71 @@ class OpenAI(Vendor):
         )
 
     async def _create(self, http: web.Request, call: Call) -> web.StreamResponse:
-        request, items = checks.create_request(call.body)
+        response, turn = self._answered(call, call.body)
+        if not call.body.get("stream"):
+            return drop(http) if _cut(turn) else self.respond(response)
+        told = list(events(response))
+        if any(isinstance(output, ErrorEvent) for output in turn):
+            told[-1] = error_event(response) | {"sequence_number": len(told) - 1}
+        return await self._streamed(http, turn, told, text_of, encoded)
+
+    async def _complete(self, http: web.Request, call: Call) -> web.StreamResponse:
+        """Answer on the chat endpoint. A failure before the first word has an HTTP status there."""
+        chat_server.check(call.body, self.lacks)
+        request = checks.chat_request(call.body)
+        with checks.in_words_of_chat():
+            response, turn = self._answered(call, as_responses(request))
+        error = response["error"]
+        if error and not (request.stream and any(isinstance(output, ErrorEvent) for output in turn)):
+            status = 500 if error["code"] == "server_error" else 400
+            raise refused(error["message"], status=status, kind=error["code"], code=error["code"])
+        whole = chat_completions.completion(response, self.odd)
+        if not request.stream:
+            return drop(http) if _cut(turn) else self.respond(whole)
+        include_usage = bool(request.stream_options and request.stream_options.include_usage)
+        told = list(chat_completions.chunks(whole, self.odd, include_usage=include_usage))
+        if error:
+            told[-1] = {"error": error}
+        return await self._streamed(http, turn, told, chat_completions.text_of, encoded_chunk)
+
+    def _answered(self, call: Call, body: dict[str, Any]) -> tuple[dict[str, Any], Turn]:
+        """The finished Response to a body in the form of /responses, and the turn in it."""
+        request, items = checks.create_request(body)
         self._check_offered(request)
         files = seen_files(items)
         unsealed, transformations = self._unsealed(items, call.person)
-        input_tokens = self._fitting(call.body)
+        input_tokens = self._fitting(body)
         conversation = read(items, unsealed, files)
-        turn = self._script.next(call) or self._rule_turn(request, call, conversation, list(files.values()))
+        turn = self._script.next(call) or self._rule_turn(request, body, conversation, list(files.values()))
         response = self._maker.response(request, turn, input_tokens)
         response["input_transformations"] = transformations or None
         self._compact_within(request, response, conversation, input_tokens)
         self._record(request, call, conversation, response, list(files.values()))
-        if request.stream:
-            return await self._streamed(http, response, turn)
-        return drop(http) if _cut(turn) else self.respond(response)
+        return response, turn
 
-    async def _streamed(self, http: web.Request, response: dict[str, Any], turn: Turn) -> web.StreamResponse:
+    async def _streamed(
+        self,
+        http: web.Request,
+        turn: Turn,
+        told: list[dict[str, Any]],
+        added: Callable[[dict[str, Any]], str],
+        written: Callable[[dict[str, Any]], bytes],
+    ) -> web.StreamResponse:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         if self.compresses:
             stream.enable_compression()
         await stream.prepare(http)
-        told = list(events(response))
-        if any(isinstance(output, ErrorEvent) for output in turn):
-            told[-1] = error_event(response) | {"sequence_number": len(told) - 1}
         cut = _cut(turn)
-        async for event in self._pace.paced(iter(told[: len(told) // 2] if cut else told)):
-            await stream.write(encoded(event))
+        async for event in self._pace.paced(told[: len(told) // 2] if cut else told, added):
+            if "keep_alive" in self.odd:
+                await stream.write(b": keep-alive\n\n")
+            await stream.write(written(event))
         if cut and not cut.quietly:
             drop(http)
-        else:
-            await stream.write_eof()
+            return stream
+        if written is encoded_chunk and not cut and "no_done" not in self.odd:
+            await stream.write(b"data: [DONE]\n\n")
+        await stream.write_eof()
         return stream
 
     async def _compact(self, _: web.Request, call: Call) -> web.Response:
@@ -249,12 +305,14 @@ class OpenAI(Vendor):
                 response["output"].insert(0, self._maker.compaction(person, conversation.said))
                 return
 
-    def _rule_turn(self, request: CreateRequest, call: Call, conversation: Conversation, files: list[SeenFile]) -> Turn:
+    def _rule_turn(
+        self, request: CreateRequest, body: dict[str, Any], conversation: Conversation, files: list[SeenFile]
+    ) -> Turn:
         if not self._obeys:
             return _rule_turn(request, conversation)
         offered = [tool.name for tool in request.tools or []]
-        obeyed = obedient_model.orders(call.body, files, conversation.said, offered)
-        said = obedient_model.sayings(call.body, files, conversation.said)
+        obeyed = obedient_model.orders(body, files, conversation.said, offered)
+        said = obedient_model.sayings(body, files, conversation.said)
         return obeyed or obedient_model.answer(_rule_turn(request, conversation), said)
 
     def _record(
@@ -302,6 +360,11 @@ def _rule_turn(request: CreateRequest, conversation: Conversation) -> Turn:
 
 async def _unknown(_: web.Request, call: Call) -> web.StreamResponse:
     raise refused(f"Invalid URL ({call.method} /v1{call.path})", status=404)
+
+
+def _check_known(names: Iterable[str], known: Container[str]) -> None:
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"unknown: {', '.join(unknown)}")
 
 
 def _cut(turn: Turn) -> Cut | None:

@@ -4,11 +4,13 @@ Item types of hosted tools (web search, computer use, ...) are refused too, beca
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from emulators.openai.chat_wire import ChatRequest
 from emulators.openai.errors import invalid_value, of_shape, refused
 from emulators.openai.tool_checks import check_tools
 from emulators.openai.wire import (
@@ -24,6 +26,7 @@ from emulators.openai.wire import (
     ReasoningItem,
     Strict,
 )
+from emulators.vendor import RefusedError
 
 Shape = TypeVar("Shape", bound=Strict)
 
@@ -44,6 +47,27 @@ def create_request(body: Mapping[str, Any]) -> tuple[CreateRequest, list[Item]]:
         )
     check_tools(request)
     return request, _items(request, stored=request.store is not False)
+
+
+def chat_request(body: Mapping[str, Any]) -> ChatRequest:
+    """Parse a request to the chat endpoint. Raises RefusedError."""
+    request = _shaped(ChatRequest, body)
+    if request.stream_options is not None and not request.stream:
+        raise refused(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+        )
+    return request
+
+
+@contextmanager
+def in_words_of_chat() -> Iterator[None]:
+    """A refusal of the Responses form names the parts of a chat request."""
+    try:
+        yield
+    except RefusedError as refused:
+        error = refused.body["error"]
+        param = str(error["param"] or "").replace("input", "messages").replace(".parameters", ".function.parameters")
+        raise RefusedError(str(refused), refused.status, {"error": error | {"param": param or None}}) from None
 
 
 def compact_request(body: Mapping[str, Any]) -> tuple[CompactRequest, list[Item]]:

@@ -4,7 +4,7 @@ Source: openai 3.54, types/responses/response_*_event.py.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -59,12 +59,13 @@ class Pace:
             stall.release()
         self.stalls.clear()
 
-    async def paced(self, events: Iterator[Event]) -> AsyncIterator[Event]:
+    async def paced(self, events: Iterable[Event], text_of: Callable[[Event], str]) -> AsyncIterator[Event]:
+        """`text_of` gives the text that an event adds."""
         text = ""
         for event in events:
             yield event
-            if event["type"] == "response.output_text.delta":
-                text += event["delta"]
+            if added := text_of(event):
+                text += added
                 await self._pause(text)
 
     async def _pause(self, text: str) -> None:
@@ -76,8 +77,17 @@ class Pace:
                 await stall.released.wait()
 
 
+def text_of(event: Event) -> str:
+    """The text that an event adds."""
+    return str(event["delta"]) if event["type"] == "response.output_text.delta" else ""
+
+
 def encoded(event: Event) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+
+
+def encoded_chunk(chunk: Event) -> bytes:
+    return b"data: %b\n\n" % orjson.dumps(chunk)
 
 
 def _item(index: int, item: dict[str, Any]) -> Iterator[Event]:
@@ -88,7 +98,7 @@ def _item(index: int, item: dict[str, Any]) -> Iterator[Event]:
         for number, part in enumerate(item["content"]):
             yield from _part({**inside, "content_index": number}, part)
     elif item["type"] == "function_call":
-        for delta in _pieces(item["arguments"]):
+        for delta in pieces(item["arguments"]):
             yield {"type": "response.function_call_arguments.delta", **inside, "delta": delta}
         yield {"type": "response.function_call_arguments.done", **inside, "arguments": item["arguments"]}
     elif item["type"] == "reasoning":
@@ -116,7 +126,7 @@ def _part(at: dict[str, Any], part: dict[str, Any]) -> Iterator[Event]:
     field, name = ("text", "output_text") if text else ("refusal", "refusal")
     extra: dict[str, Any] = {"logprobs": []} if text else {}
     yield {"type": "response.content_part.added", **at, "part": {**part, field: ""}}
-    for delta in _pieces(part[field]):
+    for delta in pieces(part[field]):
         yield {"type": f"response.{name}.delta", **at, "delta": delta, **extra}
     yield {"type": f"response.{name}.done", **at, field: part[field], **extra}
     yield {"type": "response.content_part.done", **at, "part": part}
@@ -129,6 +139,6 @@ def _summary(at: dict[str, Any], part: dict[str, Any]) -> Iterator[Event]:
     yield {"type": "response.reasoning_summary_part.done", **at, "part": part}
 
 
-def _pieces(text: str, size: int = 16) -> Iterator[str]:
+def pieces(text: str, size: int = 16) -> Iterator[str]:
     for start in range(0, len(text), size):
         yield text[start : start + size]

@@ -39,7 +39,7 @@ def read_answer(raw: bytes | Item, request: Body) -> ModelAnswer:
 
     UnusableAnswerError, and what a failure that is told with HTTP 200 means: VendorUnavailable or ModelRejectedError.
     """
-    response = _value(raw) if isinstance(raw, bytes) else raw
+    response = value_of(raw) if isinstance(raw, bytes) else raw
     if not isinstance(response, dict):
         raise UnusableAnswerError(Usage(model_calls=1))
     if failure := read_failure(response):
@@ -50,7 +50,7 @@ def read_answer(raw: bytes | Item, request: Body) -> ModelAnswer:
     return _answer(response, usage, _TakenIds(request))
 
 
-def _value(raw: bytes) -> object:
+def value_of(raw: bytes) -> object:
     try:
         return from_json(raw)
     except ValueError:

@@ -33,9 +33,10 @@ from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from kernel_service.models.body import Body
+    from kernel_service.models.openai_stream import StreamedAnswer
     from kernel_service.models.openai_transcription_answers import VendorTranscript
     from kernel_service.rate_limits.fair_queue import FairQueue
 
@@ -79,16 +80,16 @@ class OpenAIClient:
         async with self._asked(path, body) as response:
             return await whole(response)
 
-    async def stream(self, path: str, body: Body, take: Callable[[object], bool]) -> bytes | None:
-        """JSON out, events to `take` as they come, until it returns True. Bytes: the server answered in one piece.
+    async def stream(self, path: str, body: Body, streamed: StreamedAnswer) -> bytes | None:
+        """JSON out, events to `streamed` as they come, until it is whole. Bytes: the server answered in one piece.
 
         As post(), and UnusableAnswerError: an event is no JSON.
         """
         async with self._asked(path, body) as response:
             if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 return await whole(response)
-            async with openai.AsyncStream(cast_to=object, response=as_httpx(response), client=self._openai) as events:
-                await _hand_over(events, take)
+            async with _Events(cast_to=object, response=as_httpx(response), client=self._openai) as events:
+                await _hand_over(events, streamed)
             return None
 
     @asynccontextmanager
@@ -173,19 +174,30 @@ def _json_or_text(body: bytes) -> object:
         return body.decode(errors="replace").strip()
 
 
-async def _hand_over(stream: openai.AsyncStream[object], take: Callable[[object], bool]) -> None:
-    """All events; a stream that ends before the last one broke, however it ended."""
+class _Events(openai.AsyncStream[object]):
+    """Tells whether the server said that the stream is over, which the vendor's own class keeps for itself."""
+
+    is_over = False
+
+    async def _iter_events(self) -> AsyncIterator[openai._streaming.ServerSentEvent]:
+        async for event in super()._iter_events():
+            self.is_over = self.is_over or event.data.startswith("[DONE]")
+            yield event
+
+
+async def _hand_over(events: _Events, streamed: StreamedAnswer) -> None:
+    """All events; a stream that ends before the answer is whole broke, however it ended."""
     ended = False
     try:
         async with asyncio.timeout(None) as rest:
-            async for event in stream:
-                if not ended and take(event):
+            async for event in events:
+                if streamed.take(event) and not ended:
                     ended = True
                     rest.reschedule(asyncio.get_running_loop().time() + REST_SECONDS)
     except Exception as broken:  # noqa: BLE001 - the response stands, whatever its connection comes to
         if not ended:
             raise _meaning_of_broken(broken) from None
-    if not ended:
+    if not ended and not (events.is_over and streamed.is_whole()):
         raise aiohttp.ClientPayloadError("the stream ended before its last event")
 
 

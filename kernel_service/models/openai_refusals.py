@@ -15,7 +15,7 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 PAYMENT_REQUIRED: Final = 402
 TOO_LARGE: Final = 413
@@ -49,6 +49,9 @@ class Refusal:
             return cls(status, message=body)
         if not isinstance(body, dict):
             return cls(status)
+        inside = body.get("message")
+        if isinstance(inside, dict) and "detail" in inside:  # Mistral
+            body = inside
         if "detail" in body and "message" not in body:
             return cls._of_detail(status, body["detail"])
         return cls(
@@ -137,7 +140,7 @@ def meaning_of(refusal: Refusal, retry_after: float | None = None) -> VendorUnav
     """VendorUnavailable: ask the same again later. ModelRejectedError: that is useless, ask differently."""
     if problem := _of_the_account(refusal):
         return VendorUnavailable(problem, retry_after)
-    if code := _canonical(refusal):
+    if code := _lack(refusal) or _canonical(refusal):
         return _rejected(refusal, code)
     if problem := _passing(refusal):
         return VendorUnavailable(problem, retry_after)
@@ -166,6 +169,11 @@ def _passing(refusal: Refusal) -> str:
     return "" if _FIRST_CLIENT_ERROR <= status < _FIRST_SERVER_ERROR else "model_unavailable"
 
 
+def _lack(refusal: Refusal) -> str:
+    """The code of LACKS, with any status; empty: it is another problem."""
+    return next((code for code, (words, _) in LACKS.items() if refusal.says(words)), "")
+
+
 def _canonical(refusal: Refusal) -> str:
     """The port's code for a problem that a turn can fix, with any status; empty: it is another problem."""
     if refusal.names(BAD_TOOL) or refusal.param.startswith("tools[") or refusal.says(_TOOL):
@@ -185,11 +193,64 @@ def _rejected(refusal: Refusal, code: str) -> ModelRejectedError:
     return ModelRejectedError(code, param=refusal.param, message=refusal.message)
 
 
+# --- what a server does not take at all -------------------------------------------------------------------------------
+
+TOOLS: Final = "tools"
+IMAGES: Final = "images"
+FILES: Final = "files"
+LACKS: Final = {
+    "unsupported_tools": (
+        re.compile(
+            r"(?:not|n't) support (?:tools?\b|tool[ _-](?:use|call)|function[ _-]call)|support tool use|"
+            r"`?(?:tool|function)[ _-]call(?:ing|s)?`? (?:is|are) not supported|tools param requires|"
+            r"tool choice requires|(?:not support parameters: \[[^\]]*|supplied: |parameter: )'?tools'?(?![\w.\[])",
+            re.IGNORECASE,
+        ),
+        frozenset({TOOLS}),
+    ),
+    "unsupported_images": (
+        re.compile(
+            r"images? (?:inputs? )?(?:is|are) not supported|(?:not|n't) support (?:images?|vision|multimodal)\b|"
+            r"not a multimodal model|at most 0 images?\b|support image input|missing data required for image|"
+            r"content part type[^a-z]{0,5}image_url|unknown variant .?image_url",
+            re.IGNORECASE,
+        ),
+        frozenset({IMAGES}),
+    ),
+    "unsupported_files": (
+        re.compile(
+            r"(?:unknown|unsupported|invalid) (?:content )?part type[^a-z]{0,5}(?:input_)?file\b|"
+            r"unknown variant .?file\b|\bfiles? (?:inputs? )?(?:is|are) not supported|"
+            r"(?:not|n't) support (?:files?|documents?|pdfs?)\b",
+            re.IGNORECASE,
+        ),
+        frozenset({FILES}),
+    ),
+    "unsupported_parts": (
+        re.compile(r"content'? ?:?[^.]{0,20} must be a string|unsupported content\[\]\.type|"
+                   r"content[^.]{0,60}input should be a valid string|should be a valid string[^.]*\bcontent\b",
+                   re.IGNORECASE),
+        frozenset({IMAGES, FILES}),
+    ),
+}  # fmt: skip
+"""Codes for what a server does not take from anybody: its words, and what they are about.
+
+Sources: ggml-org/llama.cpp#15377 and #12947, vllm-project/vllm#10078, ollama/ollama#8345, studio-dots-ai/dots.ocr#61.
+"""
+
+
+def lacking(code: str) -> frozenset[str]:
+    return LACKS[code][1] if code in LACKS else frozenset()
+
+
 # --- parameters that a server does not take ---------------------------------------------------------------------------
 
-OPTIONAL: Final = ("reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens", "stream")
-"""The optional parameters. `stream` is refused where only verified organisations may have a model stream.
-`store` is not among them: left out, the vendor would keep what people say."""
+_LIMITS: Final = ("max_output_tokens", "max_tokens", "max_completion_tokens")
+_PARAMETERS: Final = (
+    "reasoning", "reasoning_effort", "reasoning_content", "include", "prompt_cache_key", "safety_identifier", *_LIMITS,
+    "stream_options", "stream", "store",
+)  # fmt: skip
+"""Of all endpoints. Which of them may be left out is a matter of the endpoint."""
 
 _NOT_TAKEN: Final = re.compile(
     r"un(?:known|supported|recogni[sz]ed|expected)|not (?:supported|permitted|allowed|recogni[sz]ed)|"
@@ -206,23 +267,28 @@ _COUNTS_OUTPUT: Final = re.compile(
 )
 """Some servers count what may be said to the context: without the parameter they take what is left of it."""
 _NO_ENCRYPTED_CONTENT: Final = re.compile(r"encrypted content is not supported", re.IGNORECASE)
-_NAMED: Final = {name: re.compile(rf"(?:['\"`]|supplied: |parameters?\S*:? ){name}(?:\.\w+)?\b") for name in OPTIONAL}
+_NAMED: Final = {
+    name: re.compile(rf"(?:['\"`]|supplied: |parameters?\S*:? |\bmessages\S*\.){name}(?:\.\w+)?\b")
+    for name in _PARAMETERS
+}
 
 
-def unsupported(refusal: Refusal | ModelRejectedError) -> str:
-    """The optional parameter that the server does not take, or not with this value; empty: it is about others."""
-    root = re.split(r"[.\[]", refusal.param, maxsplit=1)[0]
-    if root and root not in OPTIONAL:
+def unsupported(refusal: Refusal | ModelRejectedError, optional: Collection[str] = _PARAMETERS) -> str:
+    """The one of `optional` that the server does not take, or not with this value; empty: it is about others."""
+    root, _, inner = refusal.param.replace("[", ".").partition(".")
+    if root == "messages":
+        root = inner.rpartition(".")[2]  # reasoning that goes back to a server
+    if root and root not in optional:
         return ""
     if _COUNTS_OUTPUT.search(refusal.message) and _TOO_LONG.search(refusal.message):
-        return "max_output_tokens"
+        return next((name for name in _LIMITS if name in optional), "")
     if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(refusal.message):
         return ""  # a `safety_identifier` may also be refused for what its person did
     if root:
         return root
-    if _NO_ENCRYPTED_CONTENT.search(refusal.message):
+    if "include" in optional and _NO_ENCRYPTED_CONTENT.search(refusal.message):
         return "include"
-    return next((name for name, form in _NAMED.items() if form.search(refusal.message)), "")
+    return next((name for name in optional if _NAMED[name].search(refusal.message)), "")
 
 
 # --- when to come back ------------------------------------------------------------------------------------------------

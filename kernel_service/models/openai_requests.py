@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kernel_service.models.body import Places
+from kernel_service.models.openai_files import REFERENCE, REFERS, shown
+from kernel_service.models.openai_refusals import TOOLS
 from kernel_service.ports.media import ReadAs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from kernel_service.models.body import Body
     from kernel_service.ports.model import ModelFile, ModelRequest, ToolSchema
-    from kernel_service.ports.payloads import File
 
+OPTIONAL: Final = ("reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens", "stream")
+"""The optional parameters. `stream` is refused where only verified organisations may have a model stream.
+`store` is not among them: left out, the vendor would keep what people say."""
 LEAST_OUTPUT_TOKENS: Final = 16
 """The smallest max_output_tokens that the vendor accepts."""
 
@@ -41,14 +46,15 @@ def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) 
     return chosen
 
 
-def body_of(request: ModelRequest, chosen: dict[str, Any]) -> Body:
+def body_of(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str] = frozenset()) -> Body:
     """The request with these parameters. Only items that refer to a file are decoded."""
     places = Places()
-    tools = b',"tools":[%b]' % b",".join(map(_tool, request.tools)) if request.tools else b""
+    offered = () if TOOLS in lacks else request.tools
+    tools = b',"tools":[%b]' % b",".join(map(_tool, offered)) if offered else b""
     start = b'%b%b,"input":[' % (orjson.dumps(chosen)[:-1], tools)
     whole = _joined(start, request.items, b"]}")
-    if _REFERS in whole:
-        items = [_shown(item, request.files, places) if _REFERS in item else item for item in request.items]
+    if REFERS in whole:
+        items = [_with_file(item, request.files, lacks, places) if REFERS in item else item for item in request.items]
         whole = _joined(start, items, b"]}")
     return places.body(whole)
 
@@ -68,29 +74,14 @@ def _tool(tool: ToolSchema) -> bytes:
 
 # --- files ------------------------------------------------------------------------------------------------------------
 
-_REFERENCE: Final = "media"
-"""The type of a part of ours: in the history it stands for a file, and never leaves as it is."""
-_GONE: Final = "[The file itself is not at hand any more.]"
 
-
-def reference(file: File | None) -> list[dict[str, Any]]:
-    """The file, if the model is to be shown it; what was heard is there in words."""
-    if file is None or not file.media_id or file.transcript is not None:
-        return []
-    return [{"type": _REFERENCE, "media_id": file.media_id}]
-
-
-_REFERS: Final = orjson.dumps({"type": _REFERENCE, "media_id": ""})[: -len('"}')]
-"""The beginning of a reference as it is kept. Within a text each quotation mark has a backslash, so no words match."""
-
-
-def _shown(item: bytes, files: Mapping[str, ModelFile | str], places: Places) -> bytes:
+def _with_file(item: bytes, files: Mapping[str, ModelFile | str], lacks: AbstractSet[str], places: Places) -> bytes:
     """The item as it is sent: each available file at its placeholder, any other in words."""
     data = orjson.loads(item)
     parts = data.get("content")
-    if data.get("role") != "user" or not isinstance(parts, list) or parts[-1]["type"] != _REFERENCE:
+    if data.get("role") != "user" or not isinstance(parts, list) or parts[-1]["type"] != REFERENCE:
         return item
-    return orjson.dumps(data | {"content": [*parts[:-1], _part(files.get(parts[-1]["media_id"], _GONE), places)]})
+    return orjson.dumps(data | {"content": [*parts[:-1], _part(shown(parts[-1]["media_id"], files, lacks), places)]})
 
 
 def _part(file: ModelFile | str, places: Places) -> dict[str, Any]:

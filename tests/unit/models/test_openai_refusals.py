@@ -15,6 +15,7 @@ from kernel_service.models.openai_refusals import (
     retry_after,
     unsupported,
 )
+from kernel_service.models.openai_requests import OPTIONAL
 from kernel_service.ports.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
 
 
@@ -151,7 +152,7 @@ def test_each_refusal_means(status: int, body: object, meant: str) -> None:
 )  # fmt: skip
 def test_a_parameter_that_a_server_does_not_take(body: object, parameter: str) -> None:
     refusal = Refusal.read(400, body)
-    assert unsupported(refusal) == parameter
+    assert unsupported(refusal, OPTIONAL) == parameter
     if parameter:
         assert isinstance(meaning_of(refusal), ModelRejectedError)
 

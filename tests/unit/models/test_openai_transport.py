@@ -400,7 +400,7 @@ async def test_events_in_any_form_of_http(answer: bytes) -> None:
     streamed = StreamedResponse(lambda _: None)
     async with RawServer([answer]).serving() as server, asking(server.url) as client:
         for _ in range(2):
-            assert await client.stream("/responses", QUESTION, streamed.take) is None
+            assert await client.stream("/responses", QUESTION, streamed) is None
     assert read_answer(streamed.response, QUESTION).text == "Hi"
     assert server.connections == 1
 
@@ -409,7 +409,7 @@ async def test_events_without_an_end_are_cut_off(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(openai_transport, "MOST_STREAM_BYTES", 100_000)
     async with RawServer([of_events(b": ping\n\n" * 100_000)]).serving() as server, asking(server.url) as client:
         with pytest.raises(UnusableAnswerError):
-            await client.stream("/responses", QUESTION, lambda _: False)
+            await client.stream("/responses", QUESTION, StreamedResponse(lambda _: None))
 
 
 # --- proxies ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,122 @@
+"""What a compatible server does not take from anybody, in the words of such servers."""
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from emulators.vendor import RefusedError
+
+Body = dict[str, Any]
+
+
+def check(body: Body, lacks: set[str]) -> None:
+    """Raises RefusedError."""
+    for name in sorted(lacks):
+        meets, status, answer = LACKS[name]
+        if meets(body):
+            raise RefusedError(name, status, answer)
+
+
+def _has_part(kind: str) -> Callable[[Body], bool]:
+    return lambda body: any(
+        part.get("type") == kind
+        for message in body["messages"]
+        if isinstance(message.get("content"), list)
+        for part in message["content"]
+    )
+
+
+def _sends(name: str) -> Callable[[Body], bool]:
+    return lambda body: name in body
+
+
+def _is_long_id(body: Body) -> bool:
+    calls = [call for message in body["messages"] for call in message.get("tool_calls") or []]
+    return any(not re.fullmatch(r"[a-zA-Z0-9]{9}", call["id"]) for call in calls)
+
+
+def _does_not_alternate(body: Body) -> bool:
+    sides = [
+        message["role"]
+        for message in body["messages"]
+        if message["role"] == "user" or (message["role"] == "assistant" and not message.get("tool_calls"))
+    ]
+    return sides[:1] != ["user"] or any(one == other for one, other in pairwise(sides))
+
+
+def _in_vllms_form(message: str) -> Body:
+    return {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}
+
+
+def _in_llama_cpps_form(message: str, code: int = 500) -> Body:
+    return {"error": {"code": code, "message": message, "type": "server_error"}}
+
+
+def _unknown_to_mistral(name: str) -> Body:
+    detail = [{"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted", "input": 1}]
+    return {"object": "error", "message": {"detail": detail}, "type": "invalid_request_error", "code": None}
+
+
+LACKS: dict[str, tuple[Callable[[Body], bool], int, Body]] = {
+    "tools": (
+        _sends("tools"),
+        400,
+        {"error": {"message": "registry.ollama.ai/library/gemma3:4b does not support tools", "type": "api_error",
+                   "param": None, "code": None}},
+    ),
+    "tool_parser": (
+        _sends("tools"),
+        400,
+        _in_vllms_form('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+    ),
+    "images": (
+        _has_part("image_url"),
+        500,
+        _in_llama_cpps_form("image input is not supported - hint: if this is unexpected, you may need to provide the "
+                            "mmproj"),
+    ),
+    "files": (_has_part("file"), 400, _in_vllms_form("Unknown part type: file")),
+    "parts": (
+        lambda body: _has_part("image_url")(body) or _has_part("file")(body),
+        400,
+        {"error": {"message": "'messages.1' : for 'role:user' the following must be satisfied[('messages.1.content' : "
+                              "value must be a string)]", "type": "invalid_request_error"}},
+    ),
+    "max_tokens": (
+        _sends("max_tokens"),
+        400,
+        {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+                              "'max_completion_tokens' instead.", "type": "invalid_request_error",
+                   "param": "max_tokens", "code": "unsupported_parameter"}},
+    ),
+    "max_completion_tokens": (_sends("max_completion_tokens"), 422, _unknown_to_mistral("max_completion_tokens")),
+    "stream_options": (_sends("stream_options"), 422, _unknown_to_mistral("stream_options")),
+    "store": (_sends("store"), 422, _unknown_to_mistral("store")),
+    "safety_identifier": (_sends("safety_identifier"), 422, _unknown_to_mistral("safety_identifier")),
+    "prompt_cache_key": (_sends("prompt_cache_key"), 422, _unknown_to_mistral("prompt_cache_key")),
+    "reasoning_content": (
+        lambda body: any("reasoning_content" in message for message in body["messages"]),
+        400,
+        {"error": {"message": "property 'messages.2.reasoning_content' is unsupported",
+                   "type": "invalid_request_error"}},
+    ),
+    "developer": (
+        lambda body: any(message["role"] == "developer" for message in body["messages"]),
+        400,
+        _in_vllms_form("Unexpected message role: developer"),
+    ),
+    "same_side_twice": (
+        _does_not_alternate,
+        500,
+        _in_llama_cpps_form("Conversation roles must alternate user/assistant/user/assistant/..."),
+    ),
+    "long_ids": (
+        _is_long_id,
+        500,
+        _in_llama_cpps_form("Tool call IDs should be alphanumeric strings with length 9!"),
+    ),
+}  # fmt: skip
+"""For each thing: whether a request has it, and the refusal.
+
+Sources: ollama/ollama#8345, ggml-org/llama.cpp#15377, vllm-project/vllm#10078, the chat templates of Mistral-Nemo."""

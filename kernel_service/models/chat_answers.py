@@ -1,0 +1,109 @@
+"""A completion of the chat endpoint in the form of a Response, which openai_answers reads and repairs.
+
+Source: openai 3.54, `types/chat/chat_completion.py`; what other servers make of it: docs/vendors.md.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service.models.chat_messages import REASONING, call_id_of
+from kernel_service.models.openai_answers import read_answer, value_of
+from kernel_service.models.thinking import without_thinking
+
+if TYPE_CHECKING:
+    from kernel_service.models.body import Body
+    from kernel_service.ports.model import ModelAnswer
+
+_ENDED_EARLY: Final = {
+    "length": "max_output_tokens", "max_tokens": "max_output_tokens", "model_length": "max_output_tokens",
+    "content_filter": "content_filter",
+}  # fmt: skip
+"""The second and third names are those of compatible servers, as Mistral."""
+_FAILED: Final = ("error", "insufficient_system_resource", "abort")
+"""Reasons of OpenRouter, DeepSeek and vLLM: the answer is not finished."""
+_ASIDE: Final = ("thinking", "reasoning")
+"""Types of parts that are not for the person, as Mistral sends them."""
+
+Item = dict[str, Any]
+
+
+def read_completion(raw: bytes | Item, request: Body) -> ModelAnswer:
+    """As openai_answers.read_answer. Reasoning goes back to the server that told it, until the turn ends."""
+    completion = value_of(raw) if isinstance(raw, bytes) else raw
+    if not isinstance(completion, dict):
+        return read_answer(b"null", request)
+    choice = _choice(completion)
+    answer = read_answer(_as_response(completion, choice), request)
+    if answer.items and (thought := _thought(choice.get("message"))):
+        answer.items.insert(0, thought)
+    return answer
+
+
+def _choice(completion: Item) -> Item:
+    choices = completion.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def _as_response(completion: Item, choice: Item) -> Item:
+    message, ended = choice.get("message"), choice.get("finish_reason")
+    response: Item = {"usage": _usage(completion.get("usage"))}
+    if not isinstance(message, dict) or choice.get("error"):
+        return response | {"error": choice.get("error") or completion.get("error")}
+    if ended in _FAILED:
+        return response | {"status": "failed", "error": {"code": "server_error"}}
+    reason = _ENDED_EARLY.get(ended) if isinstance(ended, str) else None
+    calls = list(map(_call, _calls(message)))
+    if reason and calls:
+        calls[-1]["status"] = "incomplete"
+    said = {"type": "message", "content": [*_said(message.get("content")), *_refusal(message.get("refusal"))]}
+    return response | {"incomplete_details": {"reason": reason}, "output": [said, *calls]}
+
+
+def _said(content: Any) -> list[Any]:
+    """Texts without reasoning. Content may be null, a text, one part, or parts of which some are reasoning."""
+    parts = content if isinstance(content, list) else [content]
+    said = [without_thinking(part) if isinstance(part, str) else part for part in parts]
+    return [part for part in said if part and not (isinstance(part, dict) and part.get("type") in _ASIDE)]
+
+
+def _refusal(words: Any) -> list[Item]:
+    return [{"refusal": words}] if words else []
+
+
+def _calls(message: Item) -> list[Item]:
+    calls = message.get("tool_calls")
+    made = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    # The form before tools, which some servers still use.
+    return made or ([message] if isinstance(message.get("function_call"), dict) else [])
+
+
+def _call(call: Item) -> Item:
+    """With an id of ours: servers leave theirs out, or use one for every first call."""
+    function = call.get("function") or call.get("function_call")
+    of = function if isinstance(function, dict) else call
+    return {
+        "type": "function_call",
+        "call_id": call_id_of(secrets.token_hex(16)),
+        "name": of.get("name"),
+        "arguments": of.get("arguments"),
+    }
+
+
+def _thought(message: Any) -> Item | None:
+    for name in REASONING:
+        if isinstance(message, dict) and isinstance(message.get(name), str) and message[name]:
+            return {"type": "reasoning", "id": f"rs_{secrets.token_hex(12)}", name: message[name]}
+    return None
+
+
+def _usage(usage: Any) -> Item:
+    of = usage if isinstance(usage, dict) else {}
+    return {
+        "input_tokens": of.get("prompt_tokens"),
+        "input_tokens_details": of.get("prompt_tokens_details") or {"cached_tokens": of.get("prompt_cache_hit_tokens")},
+        "output_tokens": of.get("completion_tokens"),
+        "output_tokens_details": of.get("completion_tokens_details"),
+    }

@@ -1,0 +1,162 @@
+"""History items as messages of Chat Completions, in an order that strict servers and chat templates take.
+
+- Results follow the message with their calls at once: OpenAI, vLLM and Mistral refuse any other place.
+- Roles alternate: messages of one side in a row become one (templates of Mistral and Gemma raise otherwise).
+- Content is a text wherever no file is shown, and never null: llama-cpp-python and text-only servers refuse others.
+- Ids of calls have nine letters and digits, as Mistral's templates ask.
+
+Sources: openai 3.54 (`types/chat`), the chat templates of Mistral-Nemo and Gemma 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from kernel_service.storable import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
+
+Message = dict[str, Any]
+Item = dict[str, Any]
+
+REASONING: Final = ("reasoning_content", "reasoning")
+"""The names under which servers tell a model's reasoning: DeepSeek, llama.cpp and vLLM; OpenRouter, Groq and Ollama."""
+_ID_SIZE: Final = 9
+
+
+def call_id_of(name: str) -> str:
+    """The same id for the same name, of nine hexadecimal digits."""
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_SIZE]
+
+
+def messages_of(items: Iterable[Item], part: Callable[[Item], Item], left_out: AbstractSet[str]) -> list[Message]:
+    """`part` gives what is sent for a part that refers to a file. `left_out`: `tools`, or names of REASONING."""
+    conversation = _Conversation(part, left_out)
+    for item in items:
+        conversation.add(item)
+    return conversation.ended()
+
+
+class _Conversation:
+    """Messages so far, each with its calls, and the results of all calls."""
+
+    def __init__(self, part: Callable[[Item], Item], left_out: AbstractSet[str]) -> None:
+        self._part = part
+        self._left_out = left_out
+        self._messages: list[Message] = []
+        self._results: dict[str, str] = {}
+        self._is_answered = False
+        """Whether a result came after the calls of the last message."""
+
+    def add(self, item: Item) -> None:
+        match item.get("type", "message"):
+            case "message" if item.get("role") == "assistant":
+                self._say(_text_of(item.get("content")))
+            case "message":
+                self._hear(item.get("content"))
+            case "function_call" if "tools" not in self._left_out:
+                self._call(item)
+            case "function_call_output":
+                self._results[item["call_id"]] = _written(item.get("output"))
+                self._is_answered = True
+            case "reasoning":
+                self._think(item)
+
+    def ended(self) -> list[Message]:
+        """The messages, with the results after the calls they belong to. A call without a result is left out."""
+        told: list[Message] = []
+        for message in self._messages:
+            calls = [call for call in message.pop("calls", ()) if call["call_id"] in self._results]
+            if calls:
+                message["tool_calls"] = [_tool_call(call) for call in calls]
+            if calls or message["content"]:
+                told.append(message)
+                told += [_result(call["call_id"], self._results[call["call_id"]]) for call in calls]
+        return told
+
+    def _hear(self, content: Any) -> None:
+        parts = [self._part(part) for part in content] if isinstance(content, list) else [_text_part(content)]
+        last = self._messages[-1] if self._messages else {}
+        if last.get("role") == "user":
+            parts = [*_parts_of(last["content"]), *parts]
+        else:
+            last = {"role": "user"}
+            self._messages.append(last)
+        last["content"] = _joined(parts)
+
+    def _answer(self) -> Message:
+        """The assistant's message that the next output belongs to."""
+        last = self._messages[-1] if self._messages else {}
+        if last.get("role") != "assistant" or (self._is_answered and "calls" in last):
+            last = {"role": "assistant", "content": ""}
+            self._messages.append(last)
+            self._is_answered = False
+        return last
+
+    def _say(self, text: str) -> None:
+        answer = self._answer()
+        answer["content"] = "\n\n".join(filter(None, (answer["content"], text)))
+
+    def _call(self, item: Item) -> None:
+        self._answer().setdefault("calls", []).append(item)
+
+    def _think(self, item: Item) -> None:
+        for name in REASONING:
+            if name not in self._left_out and isinstance(item.get(name), str):
+                self._answer()[name] = item[name]
+
+
+def _tool_call(call: Item) -> Item:
+    function = {"name": call["name"], "arguments": _arguments(call["arguments"])}
+    return {"id": call_id_of(call["call_id"]), "type": "function", "function": function}
+
+
+def _result(call_id: str, output: str) -> Message:
+    return {"role": "tool", "tool_call_id": call_id_of(call_id), "content": output}
+
+
+def _arguments(written: str) -> str:
+    """Servers parse the arguments for their template, and refuse the whole conversation if they are no object."""
+    try:
+        return written if isinstance(from_json(written), dict) else "{}"
+    except ValueError:
+        return "{}"
+
+
+def _written(output: Any) -> str:
+    return output if isinstance(output, str) else orjson.dumps(output).decode()
+
+
+# --- content ----------------------------------------------------------------------------------------------------------
+
+
+def text_part(text: str) -> Item:
+    return {"type": "text", "text": text}
+
+
+def _text_part(content: Any) -> Item:
+    return text_part(content if isinstance(content, str) else "")
+
+
+def _parts_of(content: str | list[Item]) -> list[Item]:
+    return [text_part(content)] if isinstance(content, str) else content
+
+
+def _joined(parts: list[Item]) -> str | list[Item]:
+    """One text if all are texts."""
+    if any(part["type"] != "text" for part in parts):
+        return parts
+    return "\n\n".join(part["text"] for part in parts)
+
+
+def _text_of(content: Any) -> str:
+    """The words of an output message: its texts and refusals."""
+    if isinstance(content, str):
+        return content
+    texts = (part.get("text") or part.get("refusal") for part in content or () if isinstance(part, dict))
+    return "\n\n".join(text for text in texts if isinstance(text, str) and text)

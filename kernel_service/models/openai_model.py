@@ -1,0 +1,152 @@
+"""A model on OpenAI's wire. Its history items have the form of the Responses API, whichever endpoint answers.
+
+So a chat goes on when an operator changes the endpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+
+from kernel_service.models.openai_answers import call_of
+from kernel_service.models.openai_files import reference
+from kernel_service.models.openai_refusals import lacking, unsupported
+from kernel_service.models.person_said import in_words
+from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswerError
+from kernel_service.ports.payloads import Payload
+from kernel_service.token_counts import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from collections.abc import Set as AbstractSet
+
+    from kernel_service.models.body import Body
+    from kernel_service.models.openai_client import OpenAIClient
+    from kernel_service.models.openai_stream import StreamedAnswer
+    from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRequest, TextListener, UserInput
+
+log = logging.getLogger(__name__)
+
+
+class OpenAIModel(Model):
+    """One for the whole process; the client stays its owner's. A subclass knows one endpoint."""
+
+    vendor: ClassVar[str]
+    """The first part of the origin."""
+    path: ClassVar[str]
+    optional: ClassVar[Collection[str]]
+    """The parameters that are left out where a server refuses them."""
+
+    def __init__(self, client: OpenAIClient, model: str, *, effort: str = "") -> None:
+        """`effort` is how much the model is to reason; empty: as the vendor sees fit."""
+        self._client = client
+        self._model = model
+        self._effort = effort
+        self._left_out: set[str] = set()
+
+    @property
+    def origin(self) -> str:
+        return f"{self.vendor}:{self._model}"
+
+    # --- an answer --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def parameters(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
+        """All parameters but the tools and the conversation."""
+
+    @abstractmethod
+    def body(self, request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
+        """The request with these parameters. `lacks` are things of LACKS that the server does not take."""
+
+    @abstractmethod
+    def streamed(self, listener: TextListener) -> StreamedAnswer: ...
+
+    @abstractmethod
+    def read(self, raw: bytes | dict[str, Any], body: Body) -> ModelAnswer:
+        """As openai_answers.read_answer."""
+
+    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
+        raw, body = await self._asked(request, listener)
+        try:
+            answer = self.read(raw, body)
+        except UnusableAnswerError as nonsense:
+            self._client.queue.record_cost(nonsense.usage.tokens)
+            raise
+        self._client.queue.record_cost(answer.usage.tokens)
+        return answer
+
+    async def _asked(self, request: ModelRequest, listener: TextListener | None) -> tuple[bytes | dict[str, Any], Body]:
+        """The response, and the body that it answers.
+
+        What the server refuses once is left out of all later requests: it is the same for everybody.
+        """
+        while True:
+            chosen = self.parameters(request, stream=listener is not None)
+            for name in self._left_out:
+                chosen.pop(name, None)
+            body = self.body(request, chosen, self._left_out)
+            try:
+                if listener is not None and "stream" in chosen:
+                    return await self._streamed(body, listener), body
+                return await self._client.post(self.path, body), body
+            except ModelRejectedError as rejected:
+                names = self._refused(rejected)
+                if not names:
+                    raise
+                log.warning("model takes no %s: left out until this process ends", " and no ".join(sorted(names)))
+                self._left_out |= names
+
+    def _refused(self, rejected: ModelRejectedError) -> AbstractSet[str]:
+        """What to leave out because of this refusal; empty: nothing that was not left out already."""
+        if lacks := lacking(rejected.code):
+            return lacks - self._left_out
+        return {unsupported(rejected, [name for name in self.optional if name not in self._left_out])} - {""}
+
+    async def _streamed(self, body: Body, listener: TextListener) -> bytes | dict[str, Any]:
+        streamed = self.streamed(listener)
+        whole = await self._client.stream(self.path, body, streamed)
+        return streamed.response if whole is None else whole
+
+    # --- items of the history ---------------------------------------------------------------------------------------
+
+    def user_item(self, given: UserInput) -> dict[str, Any]:
+        parts = [{"type": "input_text", "text": text} for text in (in_words(given), given.time) if text]
+        file = given.said.file if isinstance(given.said, Payload) else None
+        return {"type": "message", "role": "user", "content": [*parts, *reference(file)]}
+
+    def said_item(self, text: str) -> dict[str, Any]:
+        # The vendor refuses an assistant text without annotations, and so every request with one in its history.
+        content = [{"type": "output_text", "text": text, "annotations": []}]
+        return {"type": "message", "role": "assistant", "content": content}
+
+    def call_item(self, call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "function_call",
+            "call_id": call_id,
+            "name": name,
+            "arguments": orjson.dumps(arguments).decode(),
+        }
+
+    def call_of(self, item: dict[str, Any]) -> FunctionCall:
+        return call_of(item)
+
+    def result_item(self, call_id: str, output: str) -> dict[str, Any]:
+        return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+    def shortened(self, item: dict[str, Any], most: int, note: str) -> dict[str, Any]:
+        if isinstance(item.get("output"), str):
+            return _replaced(item, "output", cut(item["output"], most, note))
+        if isinstance(item.get("content"), list):
+            return item | {"content": [_shortened(part, most, note) for part in item["content"]]}
+        return item
+
+
+def _shortened(part: dict[str, Any], most: int, note: str) -> dict[str, Any]:
+    return _replaced(part, "text", cut(part["text"], most, note)) if "text" in part else part
+
+
+def _replaced(data: dict[str, Any], name: str, value: str) -> dict[str, Any]:
+    return data if data[name] is value else data | {name: value}

@@ -1,0 +1,48 @@
+"""Reasoning that a server leaves in the text, as `<think>…</think>` before the answer.
+
+llama.cpp, vLLM and Ollama do so for models whose form of reasoning they are not set to parse.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_OPEN: Final = "<think>"
+_CLOSE: Final = "</think>"
+
+
+def without_thinking(text: str) -> str:
+    """What follows the reasoning. The opening tag may be missing, since some templates put it into the prompt."""
+    _, closed, said = text.rpartition(_CLOSE)
+    if closed:
+        return said.lstrip()
+    return "" if text.lstrip().startswith(_OPEN) else text
+
+
+class SpokenPart:
+    """The same for a text that comes in pieces. Reasoning without an opening tag passes for text here."""
+
+    def __init__(self) -> None:
+        self._held: str | None = ""
+
+    def take(self, piece: str) -> str:
+        """What can be said now."""
+        if self._held is None:
+            return piece
+        self._held += piece
+        text = self._held.lstrip()
+        if text.startswith(_OPEN):
+            _, closed, said = text.partition(_CLOSE)
+            if not closed or not (said := said.lstrip()):
+                return ""
+            self._held = None
+            return said
+        if _OPEN.startswith(text):
+            return ""
+        held, self._held = self._held, None
+        return held
+
+    def end(self) -> str:
+        """What was held though it begins no reasoning."""
+        held, self._held = self._held or "", None
+        return without_thinking(held)
