@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -90,10 +90,13 @@ class Settings(BaseSettings):
     connect_trusted_proxies: str = ""
     openai_api_key: SecretStr
     openai_base_url: str = "https://api.openai.com/v1"
+    openai_api: Literal["responses", "chat"] = "responses"
     openai_model: str = "gpt-6.2-sol"
     openai_max_output_tokens: int = Field(25_000, ge=16)
     openai_reasoning_effort: str = Field("", pattern=r"^[a-z]*$")
     openai_transcribe_model: str = "gpt-transcribe"
+    openai_transcribe_base_url: str = ""
+    openai_transcribe_api_key: SecretStr = SecretStr("")
     composio_api_key: SecretStr
     composio_base_url: str = "https://backend.composio.dev"
     composio_webhook_secret: SecretStr = SecretStr("")
@@ -173,7 +176,7 @@ class Settings(BaseSettings):
         insecure.check_emulated_clock(value, info)
         return value
 
-    @field_validator("openai_api_key", "composio_api_key")
+    @field_validator("openai_api_key", "openai_transcribe_api_key", "composio_api_key")
     @classmethod
     def _is_vendor_key(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         """A key from a file often ends with a line break, and no header may hold one."""
@@ -183,10 +186,11 @@ class Settings(BaseSettings):
         insecure.check_vendor_key(key, info)
         return SecretStr(key)
 
-    @field_validator("openai_base_url", "composio_base_url")
+    @field_validator("openai_base_url", "openai_transcribe_base_url", "composio_base_url")
     @classmethod
-    def _is_base(cls, value: str) -> str:
-        if not _is_http(value.strip()):
+    def _is_base(cls, value: str, info: ValidationInfo) -> str:
+        is_default = value == cls.model_fields[str(info.field_name)].default
+        if not is_default and not _is_http(value.strip()):
             raise ValueError("must be an http or https address, as https://vendor.example.com/v1")
         return value.strip()
 
@@ -253,6 +257,11 @@ class Settings(BaseSettings):
     def connect_url(self) -> str:
         """The address of the connect pages for people's browsers. If unset, only browsers on this machine find them."""
         return self.connect_public_url or Address.parse(self.connect_listen).url
+
+    def transcription_server(self) -> tuple[str, str]:
+        """The key and the address of the server that transcribes."""
+        key = self.openai_transcribe_api_key.get_secret_value() or self.openai_api_key.get_secret_value()
+        return key, self.openai_transcribe_base_url or self.openai_base_url
 
     def toolkits(self) -> list[str]:
         return words(self.kernel_toolkits)

@@ -38,8 +38,8 @@ def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) 
         "store": False,
         "safety_identifier": request.person_key,
         "prompt_cache_key": request.person_key,
+        **dict.fromkeys(LIMITS, request.max_output_tokens),
     }
-    chosen |= dict.fromkeys(LIMITS, request.max_output_tokens)
     if effort:
         chosen["reasoning_effort"] = effort
     if stream:
@@ -48,9 +48,11 @@ def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) 
 
 
 def body_of(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
-    """The request with these parameters. Of the names of the limit it has one."""
-    if LIMITS[0] in chosen:
-        chosen = {name: value for name, value in chosen.items() if name != LIMITS[1]}
+    """The request with these parameters, as far as they go together."""
+    without = {LIMITS[1]} if LIMITS[0] in chosen else set()
+    if "stream" not in chosen:
+        without.add("stream_options")
+    chosen = {name: value for name, value in chosen.items() if name not in without}
     places = Places()
 
     def part(given: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
 """Statuses of a proxy, or of the vendor's own front, behind which the request may have been worked on."""
+_NO_SUCH_PATH: Final = (404, 405, 501)
 REST_SECONDS: Final = 1.0
 """For what follows the last event of a stream; a connection is of use again once its response was read to the end."""
 
@@ -117,7 +118,7 @@ class OpenAIClient:
             log.warning("model refused the request status=%d code=%s param=%s", refusal.status, means.code, means.param)
             return means
         means.unanswered = refused.status in _GAVE_UP_WAITING
-        self.outages.met(means.problem)
+        self.outages.met("model_path_missing" if _is_path_missing(refusal, means) else means.problem)
         if means.problem == "model_busy" and seconds is not None:
             return self.queue.rejected(seconds)
         return means
@@ -145,6 +146,11 @@ class OpenAIClient:
     async def close(self) -> None:
         await self._transport.close()
         await self._openai.close()
+
+
+def _is_path_missing(refusal: Refusal, means: VendorUnavailable) -> bool:
+    """Servers that speak the other endpoint only answer so. Proxies do too while a server restarts, so it is held."""
+    return refusal.status in _NO_SUCH_PATH and means.problem == "model_unavailable"
 
 
 def _headers(client: openai.AsyncOpenAI) -> dict[str, str]:

@@ -81,7 +81,7 @@ class OpenAIModel(Model):
     async def _asked(self, request: ModelRequest, listener: TextListener | None) -> tuple[bytes | dict[str, Any], Body]:
         """The response, and the body that it answers.
 
-        What the server refuses once is left out of all later requests: it is the same for everybody.
+        A part that the server refuses once is left out of all later requests: it is the same for everybody.
         """
         while True:
             chosen = self.parameters(request, stream=listener is not None)
@@ -100,7 +100,7 @@ class OpenAIModel(Model):
                 self._left_out |= names
 
     def _refused(self, rejected: ModelRejectedError) -> AbstractSet[str]:
-        """What to leave out because of this refusal; empty: nothing that was not left out already."""
+        """The parts to leave out because of this refusal; empty: it concerns nothing that is still sent."""
         if lacks := lacking(rejected.code):
             return lacks - self._left_out
         return {unsupported(rejected, [name for name in self.optional if name not in self._left_out])} - {""}

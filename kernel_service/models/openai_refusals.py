@@ -112,7 +112,8 @@ _TOO_LONG: Final = re.compile(
     r"(?:prompt|request|request entity) too (?:long|large)|too many (?:input )?tokens|"
     r"token (?:count|limit)[^.]{0,40} exceed|"
     r"exceed[^.]{0,40}\btoken (?:count|limit)|input tokens exceed|reduce the length of|"
-    r"tokens must be reduced|maximum number of (?:input )?tokens|exceeds the (?:limit|maximum) of \d+",
+    r"tokens must be reduced|`inputs` tokens \+|prompt length \d+ is greater|"
+    r"maximum number of (?:input )?tokens|exceeds the (?:limit|maximum) of \d+",
     re.IGNORECASE,
 )
 _TOO_LARGE_FOR_ITS_RATE: Final = re.compile(
@@ -211,7 +212,7 @@ LACKS: Final = {
     "unsupported_images": (
         re.compile(
             r"images? (?:inputs? )?(?:is|are) not supported|(?:not|n't) support (?:images?|vision|multimodal)\b|"
-            r"not a multimodal model|at most 0 images?\b|support image input|missing data required for image|"
+            r"not a multimodal model|at most 0 image|support image input|missing data required for image|"
             r"content part type[^a-z]{0,5}image_url|unknown variant .?image_url",
             re.IGNORECASE,
         ),
@@ -228,7 +229,7 @@ LACKS: Final = {
     ),
     "unsupported_parts": (
         re.compile(r"content'? ?:?[^.]{0,20} must be a string|unsupported content\[\]\.type|"
-                   r"content[^.]{0,60}input should be a valid string|should be a valid string[^.]*\bcontent\b",
+                   r"content[^.]{0,60}input should be a valid string|should be a valid string.{0,60}\bcontent\b",
                    re.IGNORECASE),
         frozenset({IMAGES, FILES}),
     ),

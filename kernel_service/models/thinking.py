@@ -12,7 +12,7 @@ _CLOSE: Final = "</think>"
 
 
 def without_thinking(text: str) -> str:
-    """What follows the reasoning. The opening tag may be missing, since some templates put it into the prompt."""
+    """The text after the reasoning. The opening tag may be missing, since some templates put it into the prompt."""
     _, closed, said = text.rpartition(_CLOSE)
     if closed:
         return said.lstrip()
@@ -26,7 +26,7 @@ class SpokenPart:
         self._held: str | None = ""
 
     def take(self, piece: str) -> str:
-        """What can be said now."""
+        """The text that can be said now."""
         if self._held is None:
             return piece
         self._held += piece
@@ -43,6 +43,6 @@ class SpokenPart:
         return held
 
     def end(self) -> str:
-        """What was held though it begins no reasoning."""
+        """The text that was held and begins no reasoning."""
         held, self._held = self._held or "", None
         return without_thinking(held)

@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kernel_service.models.openai_responses import OpenAIResponses
-from kernel_service.models.openai_transcriptions import OpenAITranscriptions
 from kernel_service.tools.developer_tools import load_tools
 from kernel_service.tools.own_tools import own_tools
 from kernel_service.tools.toolbox import KernelToolbox
@@ -16,10 +14,10 @@ from kernel_service.turns.counters import TurnCounters
 from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import TurnLimits
+from kernel_service.wiring.models import build_model, build_transcriptions
 
 if TYPE_CHECKING:
     from kernel_service.config import Settings
-    from kernel_service.models.openai_client import OpenAIClient
     from kernel_service.wiring.connecting import ConnectParts
     from kernel_service.wiring.delivering import DeliveryParts
     from kernel_service.wiring.foundation import Foundation
@@ -33,8 +31,8 @@ async def build_answering(
     developer_tools, own = load_tools(settings.kernel_tools), own_tools(base.store.memory, clock)
     turns = TurnDependencies(
         store=base.store,
-        model=OpenAIResponses(vendors.openai, settings.openai_model, effort=settings.openai_reasoning_effort),
-        transcription=Transcription(_transcripts(settings, vendors.openai), clock),
+        model=build_model(settings, vendors.openai),
+        transcription=Transcription(build_transcriptions(base, vendors.openai), clock),
         toolbox=KernelToolbox(vendors.composio, connect.connections, connect.connect_links, developer_tools, own),
         refused_tools=RefusedTools(clock, counters.refused_tools),
         codes=connect.confirmation,
@@ -50,12 +48,6 @@ async def build_answering(
         counters=counters,
     )
     return await _traced(turns, base)
-
-
-def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscriptions:
-    return OpenAITranscriptions(
-        openai, settings.openai_transcribe_model, tokens_per_second=settings.kernel_tokens_per_audio_second
-    )
 
 
 def _limits(settings: Settings) -> TurnLimits:

@@ -84,7 +84,7 @@ APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_AP
 
 EXPECTED: Final[Mapping[str, Point]] = {
     "opening not written": Point("after", f"{_TURNS}.begin"),
-    "model not asked": Point("before", "kernel_service.models.openai_responses:OpenAIResponses.answer"),
+    "model not asked": Point("before", "kernel_service.models.openai_model:OpenAIModel.answer"),
     "turn not ended": Point("before", f"{_TURNS}.end"),
 }
 """In a turn that begins before its opening is committed: the second turn of a person in a process."""
@@ -108,7 +108,7 @@ def _poisonous(named: Named, _: object) -> bool:
 
 
 POISONED: Final[Mapping[str, Point]] = {
-    "poison swallowed": Point("before", "kernel_service.models.openai_responses:OpenAIResponses.answer", _poisonous)
+    "poison swallowed": Point("before", "kernel_service.models.openai_model:OpenAIModel.answer", _poisonous)
 }
 
 LOADED: Final = {"kernel_service": {**KERNEL, **EXPECTED}, "whatsapp_gateway": GATEWAY}

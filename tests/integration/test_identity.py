@@ -97,7 +97,7 @@ async def ack(world: World, leased: outbox_pb2.ReplyDelivery) -> None:
 
 
 async def metrics(world: World) -> str:
-    url = f"http://{world._settings['kernel_metrics_listen']}/metrics"
+    url = f"http://{world.settings['kernel_metrics_listen']}/metrics"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return await response.text()
 

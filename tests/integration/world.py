@@ -38,8 +38,8 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
 
 
 class World:
-    """`kernel` and `gateway_url` change with a restart; the phones and vendors stay. `wall` and `monotonic` are
-    the kernel's clocks, without the time that `pass_time` has let pass.
+    """`kernel` and `gateway_url` change with a restart; the phones and vendors stay. `settings` are read when the
+    kernel service starts. `wall` and `monotonic` are its clocks, without the time that `pass_time` has let pass.
     """
 
     kernel: KernelServer
@@ -51,7 +51,7 @@ class World:
         self.accept_seconds = ACCEPT_SECONDS
         self._kernel_port, self._gateway_port = kernel_port, free_port()
         self._kernel_parts, self._gateway_parts = AsyncExitStack(), AsyncExitStack()
-        self._settings = {
+        self.settings = {
             "kernel_listen": f"127.0.0.1:{self._kernel_port}",
             "kernel_metrics_listen": f"127.0.0.1:{free_port()}",
             "connect_listen": f"127.0.0.1:{free_port()}",
@@ -78,7 +78,7 @@ class World:
 
     @property
     def connect_url(self) -> str:
-        return f"http://{self._settings['connect_listen']}"
+        return f"http://{self.settings['connect_listen']}"
 
     @property
     def webhook_url(self) -> str:
@@ -86,7 +86,7 @@ class World:
 
     async def metrics(self) -> str:
         """The kernel service's metrics."""
-        url = f"http://{self._settings['kernel_metrics_listen']}/metrics"
+        url = f"http://{self.settings['kernel_metrics_listen']}/metrics"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             return await response.text()
 
@@ -94,7 +94,7 @@ class World:
 
     async def start_kernel(self) -> None:
         clocks = {"wall": lambda: self.wall(), "monotonic": lambda: self.monotonic()}  # noqa: PLW0108 - tests set them
-        serving = serve(KernelSettings(**self._settings), **clocks)
+        serving = serve(KernelSettings(**self.settings), **clocks)
         self.kernel = await self._kernel_parts.enter_async_context(serving)
 
     async def stop_kernel(self) -> None:
@@ -137,7 +137,7 @@ class World:
             whatsapp_api_base_url=f"{self.emulators.url}/graph",
             whatsapp_chat_url=f"{self.emulators.url}/wa.me",
             whatsapp_messages_per_second=0,  # the emulated WhatsApp is in no hurry to refuse, and the tests are
-            otel_exporter_otlp_endpoint=self._settings.get("otel_exporter_otlp_endpoint", ""),
+            otel_exporter_otlp_endpoint=self.settings.get("otel_exporter_otlp_endpoint", ""),
         )
         runner = web.AppRunner(await build_app(settings, accept_seconds=self.accept_seconds), access_log=None)
         await runner.setup()

@@ -133,7 +133,7 @@ NO_SITES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "COMPOSIO_BASE_URL"])
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_TRANSCRIBE_BASE_URL", "COMPOSIO_BASE_URL"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -148,7 +148,7 @@ def test_an_address_of_a_vendor(monkeypatch: pytest.MonkeyPatch, name: str, url:
     assert getattr(Settings(), name.lower()) == url.strip()
 
 
-@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "COMPOSIO_BASE_URL"])
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OPENAI_TRANSCRIBE_BASE_URL", "COMPOSIO_BASE_URL"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -401,3 +401,17 @@ def test_unlimited_access_is_detected(
 ) -> None:
     monkeypatch.setenv(setting, value)
     assert Settings().is_unlimited() is unlimited
+
+
+def test_transcription_is_where_the_model_is_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().transcription_server() == ("k", "https://api.openai.com/v1")
+    monkeypatch.setenv("OPENAI_TRANSCRIBE_BASE_URL", "http://127.0.0.1:9000/v1")
+    assert Settings().transcription_server() == ("k", "http://127.0.0.1:9000/v1")
+    monkeypatch.setenv("OPENAI_TRANSCRIBE_API_KEY", "other\n")
+    assert Settings().transcription_server() == ("other", "http://127.0.0.1:9000/v1")
+
+
+def test_an_endpoint_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API", "completions")
+    with pytest.raises(ValidationError, match="openai_api"):
+        Settings()

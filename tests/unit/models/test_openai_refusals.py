@@ -53,6 +53,16 @@ TOO_LONG = [
     (422, {"detail": "Input is too long for requested model."}),
     (400, error("Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.")),
     (400, error("Please reduce the length of the messages or completion.")),
+    (500, error("Requested tokens (3000) exceed context window of 2048", None, kind="internal_server_error")),
+    (400, error("Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with "
+                "context length of only 4096 tokens, which is not enough.")),
+    (400, {"object": "error", "message": "The input (5000 tokens) is longer than the model's context length (4096 "
+           "tokens).", "type": "BadRequestError", "code": 400}),
+    (422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` "
+           "tokens and 100 `max_new_tokens`", "error_type": "validation"}),
+    (400, {"object": "error", "message": "Prompt contains 40000 tokens, too large for model with 32768 maximum context "
+           "length", "type": "invalid_request_error", "code": "3051"}),
+    (400, error("Prompt length 5000 is greater than max_seq_len 4096")),
 ]  # fmt: skip
 REASONING = [
     (400, error("The encrypted content gAAA...DQ== could not be verified.", "invalid_encrypted_content")),
@@ -155,6 +165,49 @@ def test_a_parameter_that_a_server_does_not_take(body: object, parameter: str) -
     assert unsupported(refusal, OPTIONAL) == parameter
     if parameter:
         assert isinstance(meaning_of(refusal), ModelRejectedError)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (400, error("registry.ollama.ai/library/gemma:2b does not support tools"), "unsupported_tools"),
+        (400, {"error": "gemma3 does not support tools"}, "unsupported_tools"),
+        (404, error("No endpoints found that support tool use."), "unsupported_tools"),
+        (400, error('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+         "unsupported_tools"),
+        (500, error("tools param requires --jinja flag", 500, kind="server_error"), "unsupported_tools"),
+        (400, error("`tool calling` is not supported with this model"), "unsupported_tools"),
+        (400, error("litellm.UnsupportedParamsError: ollama does not support parameters: ['tools'], for model=x"),
+         "unsupported_tools"),
+        (400, error("Unrecognized request argument supplied: tools"), "unsupported_tools"),
+        (500, error("image input is not supported by this server", 500, kind="server_error"), "unsupported_images"),
+        (500, error('Failed to parse messages: Unsupported content part type: "image_url"; messages = []', 500),
+         "unsupported_images"),
+        (400, {"object": "error", "message": "facebook/opt-125m is not a multimodal model None", "code": 400},
+         "unsupported_images"),
+        (400, {"object": "error", "message": "At most 0 image(s) may be provided in one prompt.", "code": 400},
+         "unsupported_images"),
+        (404, error("No endpoints found that support image input"), "unsupported_images"),
+        (422, error("Failed to deserialize the JSON body into the target type: messages[1]: unknown variant "
+                    "`image_url`, expected `text` at line 1 column 40"), "unsupported_images"),
+        (400, {"object": "error", "message": "Unknown part type: file", "code": 400}, "unsupported_files"),
+        (400, error("unsupported content[].type", 400), "unsupported_parts"),
+        (400, error("'messages.1' : for 'role:user' the following must be satisfied[('messages.1.content' : value must "
+                    "be a string)]"), "unsupported_parts"),
+        (422, {"detail": [{"type": "string_type", "loc": ["body", "messages", 1, "content"], "msg": "Input should be a "
+                           "valid string"}]}, "unsupported_parts"),
+        # About one file or one tool, so others are still sent:
+        (400, error("The image data you provided does not represent a valid image."), "http_400"),
+        (400, error("You uploaded an unsupported image. Please make sure your image has of one the following formats: "
+                    "['png', 'jpeg', 'gif', 'webp']."), "http_400"),
+        (400, error("image type image/heic is not supported"), "http_400"),
+        (400, error("Invalid schema for function 'x': tools are not nice"), BAD_TOOL),
+        (400, error("Unsupported value: 'tools[0].type'", "unsupported_value", "tools[0].type"), BAD_TOOL),
+        (400, error("Unsupported file: the PDF is damaged"), "http_400"),
+    ],
+)  # fmt: skip
+def test_a_general_refusal_is_told_from_one_of_a_single_file(status: int, body: object, code: str) -> None:
+    assert meaning(status, body) == code
 
 
 @pytest.mark.parametrize("body", [None, 3, [], {}, {"error": None}, {"error": [1]}, {"detail": None}, {"detail": [3]},

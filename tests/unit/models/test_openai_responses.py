@@ -8,6 +8,7 @@ import pytest
 from emulators.app import Emulators
 from emulators.openai.turns import Cut, Failed, Incomplete, Refused, Text, ToolCall
 from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.models.openai_chat import OpenAIChat
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.ports import payloads
@@ -17,6 +18,8 @@ from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from kernel_service.models.openai_model import OpenAIModel
 
 CLOCK = ToolSchema(
     "clock", "Tell the time.", {"type": "object", "properties": {"zone": {"type": "string"}}, "required": []}
@@ -30,13 +33,25 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 
 @pytest.fixture
-async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
+async def client(emulators: Emulators) -> AsyncIterator[OpenAIClient]:
     client = OpenAIClient("sk-emulated", emulators.openai.base_url, queue=unlimited_queue("model"), timeout=30)
-    yield OpenAIResponses(client, "gpt-6-luna")
+    yield client
     await client.close()
 
 
-def asking(model: OpenAIResponses, *texts: str, items: list[dict[str, Any]] | None = None) -> ModelRequest:
+@pytest.fixture(params=[OpenAIResponses, OpenAIChat])
+def model(client: OpenAIClient, request: pytest.FixtureRequest) -> OpenAIModel:
+    """Both endpoints keep the same promises."""
+    model: OpenAIModel = request.param(client, "gpt-6-luna")
+    return model
+
+
+@pytest.fixture
+def responses(client: OpenAIClient) -> OpenAIResponses:
+    return OpenAIResponses(client, "gpt-6-luna")
+
+
+def asking(model: OpenAIModel, *texts: str, items: list[dict[str, Any]] | None = None) -> ModelRequest:
     heard = [model.user_item(UserInput(payloads.Payload(payloads.Text(text)))) for text in texts]
     return ModelRequest("Be brief.", [orjson.dumps(item) for item in [*(items or []), *heard]], [CLOCK], "k" * 32, 500)
 
@@ -45,9 +60,9 @@ def items_of(request: ModelRequest) -> list[dict[str, Any]]:
     return [orjson.loads(item) for item in request.items]
 
 
-async def test_text_and_what_is_sent(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_text_and_what_is_sent(emulators: Emulators, responses: OpenAIResponses) -> None:
     emulators.openai.script(["Good morning."])
-    answer = await model.answer(asking(model, "Hello"))
+    answer = await responses.answer(asking(responses, "Hello"))
     assert (answer.text, answer.calls, answer.refusal, answer.cut) == ("Good morning.", [], "", False)
     assert answer.usage.model_calls == 1
     assert answer.usage.input_tokens > 0 < answer.usage.output_tokens
@@ -60,7 +75,7 @@ async def test_text_and_what_is_sent(emulators: Emulators, model: OpenAIResponse
 
 
 @pytest.mark.parametrize("watched", [False, True])
-async def test_compressed_answers(emulators: Emulators, model: OpenAIResponses, watched: bool) -> None:
+async def test_compressed_answers(emulators: Emulators, model: OpenAIModel, watched: bool) -> None:
     emulators.openai.compresses = True
     emulators.openai.script(["Good morning. " * 50])
     heard: list[str] = []
@@ -70,57 +85,57 @@ async def test_compressed_answers(emulators: Emulators, model: OpenAIResponses, 
     assert "gzip" in emulators.openai.requests[0].headers["Accept-Encoding"]
 
 
-async def test_items_go_back_verbatim(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_items_go_back_verbatim(emulators: Emulators, responses: OpenAIResponses) -> None:
     emulators.openai.script([ToolCall("clock", {"zone": "UTC"}), "It is noon."])
-    first = asking(model, "What time is it?")
-    asked = await model.answer(first)
+    first = asking(responses, "What time is it?")
+    asked = await responses.answer(first)
     assert [item["type"] for item in asked.items] == ["reasoning", "function_call"]
     (call,) = asked.calls
     assert (call.name, call.arguments) == ("clock", {"zone": "UTC"})
-    assert model.call_of(asked.items[-1]) == call
-    told = [*items_of(first), *asked.items, model.result_item(call.call_id, "12:00")]
-    answer = await model.answer(asking(model, items=told))
+    assert responses.call_of(asked.items[-1]) == call
+    told = [*items_of(first), *asked.items, responses.result_item(call.call_id, "12:00")]
+    answer = await responses.answer(asking(responses, items=told))
     assert answer.text == "It is noon."
     assert emulators.openai.requests[1].body["input"][1:3] == asked.items
 
 
-async def test_the_vendor_accepts_texts_attributed_to_the_model(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_the_vendor_accepts_texts_attributed_to_the_model(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.script(["Yes."])
     told = [*items_of(asking(model, "Do it")), model.said_item("Something went wrong.")]
     assert (await model.answer(asking(model, "Did it work?", items=told))).text == "Yes."
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", '"zone"', ""])
-async def test_arguments_that_are_no_object(emulators: Emulators, model: OpenAIResponses, arguments: str) -> None:
+async def test_arguments_that_are_no_object(emulators: Emulators, model: OpenAIModel, arguments: str) -> None:
     emulators.openai.script([ToolCall("clock", arguments)])
     answer = await model.answer(asking(model, "What time is it?"))
     assert answer.calls[0].arguments is None
 
 
-async def test_refusal(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_refusal(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.script([Refused("I will not.")])
     answer = await model.answer(asking(model, "Do harm."))
     assert (answer.refusal, answer.text) == ("I will not.", "")
 
 
-async def test_cut_answer(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_cut_answer(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.script([[Text("First."), Incomplete("Once upon")]])
     answer = await model.answer(asking(model, "Tell a tale."))
     assert (answer.text, answer.cut) == ("First.\n\nOnce upon", True)
 
 
-async def test_a_filtered_answer_is_a_refusal(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_filtered_answer_is_a_refusal(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.script([Incomplete("", reason="content_filter")])
     answer = await model.answer(asking(model, "Do harm."))
     assert answer.refusal
     assert not answer.cut
 
 
-async def test_reasoning_that_led_nowhere_is_left_out(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_reasoning_that_led_nowhere_is_left_out(emulators: Emulators, responses: OpenAIResponses) -> None:
     reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
     cut = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     emulators.openai.fail(200, body=orjson.dumps({**cut, "output": [reasoning]}).decode())
-    answer = await model.answer(asking(model, "Think."))
+    answer = await responses.answer(asking(responses, "Think."))
     assert (answer.items, answer.cut, answer.usage.tokens) == ([], True, 0)
 
 
@@ -135,7 +150,7 @@ async def test_reasoning_that_led_nowhere_is_left_out(emulators: Emulators, mode
         (0, "model_unavailable"),
     ],
 )
-async def test_an_unavailable_vendor(emulators: Emulators, model: OpenAIResponses, status: int, problem: str) -> None:
+async def test_an_unavailable_vendor(emulators: Emulators, model: OpenAIModel, status: int, problem: str) -> None:
     emulators.openai.fail(status, retry_after=7 if status else None)
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
@@ -145,9 +160,7 @@ async def test_an_unavailable_vendor(emulators: Emulators, model: OpenAIResponse
     assert (await model.answer(asking(model, "Hello"))).text, "it must recover"
 
 
-async def test_a_vendor_who_names_a_time_is_left_alone_by_everybody(
-    emulators: Emulators, model: OpenAIResponses
-) -> None:
+async def test_a_vendor_who_names_a_time_is_left_alone_by_everybody(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.fail(429, retry_after=7)
     for person in ("p_1", "p_2"):
         with as_tenant(person), pytest.raises(Busy) as caught:
@@ -158,7 +171,7 @@ async def test_a_vendor_who_names_a_time_is_left_alone_by_everybody(
 
 
 async def test_a_vendor_who_names_no_time_is_asked_again_when_the_turn_likes(
-    emulators: Emulators, model: OpenAIResponses
+    emulators: Emulators, model: OpenAIModel
 ) -> None:
     emulators.openai.fail(429)
     with pytest.raises(VendorUnavailable) as caught:
@@ -196,48 +209,49 @@ async def test_a_slow_vendor(emulators: Emulators) -> None:
     assert caught.value.problem == "model_unavailable"
 
 
-async def test_nonsense_is_no_absence(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_nonsense_is_no_absence(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.fail(200, body="<html>")
     with pytest.raises(UnusableAnswerError):
         await model.answer(asking(model, "Hello"))
 
 
-async def test_a_broken_connection(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_broken_connection(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.script([Cut("Half")])
     with pytest.raises(VendorUnavailable):
         await model.answer(asking(model, "Hello"))
 
 
-async def test_a_failure_that_passes(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_failure_that_passes(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.script([Failed()])
     with pytest.raises(VendorUnavailable):
         await model.answer(asking(model, "Hello"))
 
 
-async def test_a_permanent_failure_is_rejected(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_permanent_failure_is_rejected(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.script([Failed(code="invalid_prompt")])
     with pytest.raises(ModelRejectedError, match="invalid_prompt"):
         await model.answer(asking(model, "Hello"))
 
 
-async def test_a_request_that_is_never_accepted(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_request_that_is_never_accepted(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.context_window = 1
     with pytest.raises(ModelRejectedError, match="context_length_exceeded"):
         await model.answer(asking(model, "Hello"))
 
 
-async def test_a_refusal_without_a_code(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_refusal_without_a_code(emulators: Emulators, model: OpenAIModel) -> None:
     emulators.openai.fail(422, body="<html>")
     with pytest.raises(ModelRejectedError, match="http_422"):
         await model.answer(asking(model, "Hello"))
 
 
-async def test_a_refusal_names_what_it_refuses(emulators: Emulators, model: OpenAIResponses) -> None:
+async def test_a_refusal_names_what_it_refuses(emulators: Emulators, model: OpenAIModel) -> None:
     broken = ToolSchema("broken", "", {"type": "array"})
     request = asking(model, "Hello")
     with pytest.raises(ModelRejectedError) as caught:
         await model.answer(ModelRequest(request.instructions, request.items, [CLOCK, broken], "k" * 32, 500))
-    assert (caught.value.code, caught.value.param) == ("invalid_function_parameters", "tools[1].parameters")
+    assert caught.value.code == "invalid_function_parameters"
+    assert caught.value.param.startswith("tools[1].")
     assert "broken" in caught.value.message
 
 
@@ -248,7 +262,7 @@ async def test_a_refusal_names_what_it_refuses(emulators: Emulators, model: Open
         '{"error": {"code": "what they said: +49 170", "param": "input\\nx", "message": null}}',
     ],
 )  # fmt: skip
-async def test_a_refusal_of_any_shape_has_a_code(emulators: Emulators, model: OpenAIResponses, body: str) -> None:
+async def test_a_refusal_of_any_shape_has_a_code(emulators: Emulators, model: OpenAIModel, body: str) -> None:
     emulators.openai.fail(400, body=body)
     with pytest.raises(ModelRejectedError) as caught:
         await model.answer(asking(model, "Hello"))
@@ -279,17 +293,17 @@ async def test_a_parameter_that_the_server_refuses_is_left_out_afterwards(
     assert all(request.body["store"] is False for request in emulators.openai.requests)
 
 
-async def test_a_parameter_that_is_refused_for_ever_ends(emulators: Emulators, model: OpenAIResponses) -> None:
-    emulators.openai.fail(400, times=99, body='{"error": {"message": "Unknown parameter", "param": "include"}}')
+async def test_a_parameter_that_is_refused_for_ever_ends(emulators: Emulators, model: OpenAIModel) -> None:
+    emulators.openai.fail(400, times=9, body='{"error": {"message": "Unknown", "param": "safety_identifier"}}')
     with pytest.raises(ModelRejectedError):
         await model.answer(asking(model, "Hello"))
     assert len(emulators.openai.requests) == 2
 
 
-async def test_the_effort_is_sent_where_it_is_set(emulators: Emulators, model: OpenAIResponses) -> None:
-    await model.answer(asking(model, "Hello"))
+async def test_the_effort_is_sent_where_it_is_set(emulators: Emulators, responses: OpenAIResponses) -> None:
+    await responses.answer(asking(responses, "Hello"))
     assert "reasoning" not in emulators.openai.requests[0].body
 
 
-async def test_the_origin_names_vendor_and_model(model: OpenAIResponses) -> None:
-    assert model.origin == "openai:gpt-6-luna"
+async def test_the_origin_names_vendor_and_model(responses: OpenAIResponses) -> None:
+    assert responses.origin == "openai:gpt-6-luna"
