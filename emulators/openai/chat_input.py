@@ -1,6 +1,6 @@
 """A chat request in the form of the Responses API, which the one model of the emulator reads.
 
-What only Chat Completions asks is checked here: results stand right after their calls.
+The one rule that only Chat Completions has is checked here: results stand right after their calls.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a compatible server does not take from anybody, in the words of such servers."""
+"""Parts of requests that a compatible server takes from nobody, and the words in which it refuses them."""
 
 import re
 from collections.abc import Callable
@@ -114,7 +114,7 @@ LACKS: dict[str, tuple[Callable[[Body], bool], int, Body]] = {
     "long_ids": (
         _is_long_id,
         500,
-        _in_llama_cpps_form("Tool call IDs should be alphanumeric strings with length 9!"),
+        _in_llama_cpps_form("Tool call IDs should be alphanumeric strings with length 9!"),  # language: ok - the template's
     ),
 }  # fmt: skip
 """For each thing: whether a request has it, and the refusal.

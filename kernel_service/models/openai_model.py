@@ -1,6 +1,6 @@
 """A model on OpenAI's wire. Its history items have the form of the Responses API, whichever endpoint answers.
 
-So a chat goes on when an operator changes the endpoint.
+So a chat continues when an operator changes the endpoint.
 """
 
 from __future__ import annotations
