@@ -21,8 +21,8 @@ ODDITIES = frozenset({
 """Ways in which servers differ from OpenAI, by name:
 
 Ollama numbers every call 0 and sends each whole. llama-cpp-python and older vLLM leave out ids and indices. Mistral
-sends content in parts. DeepSeek, vLLM and llama.cpp tell reasoning in `reasoning_content`, and OpenRouter in `reasoning`.
-Servers without a parser of it leave it in the text."""
+sends content in parts. DeepSeek, vLLM and llama.cpp tell reasoning in `reasoning_content`, OpenRouter in
+`reasoning`. Servers without a parser of it leave it in the text."""
 
 
 def completion(response: dict[str, Any], odd: AbstractSet[str] = frozenset()) -> Completion:

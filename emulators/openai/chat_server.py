@@ -1,4 +1,4 @@
-"""Parts of requests that a compatible server takes from nobody, and the words in which it refuses them."""
+"""Parts of requests that a compatible server refuses from everybody, and its words for that."""
 
 import re
 from collections.abc import Callable
@@ -114,7 +114,9 @@ LACKS: dict[str, tuple[Callable[[Body], bool], int, Body]] = {
     "long_ids": (
         _is_long_id,
         500,
-        _in_llama_cpps_form("Tool call IDs should be alphanumeric strings with length 9!"),  # language: ok - the template's
+        _in_llama_cpps_form(
+            "Tool call IDs should be alphanumeric strings with length 9!"  # language: ok - the template's
+        ),
     ),
 }  # fmt: skip
 """For each thing: whether a request has it, and the refusal.

@@ -157,7 +157,7 @@ async def test_keys(emulators: Emulators) -> None:
 
 
 async def test_unknown_paths_and_bodies(client: AsyncOpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/chat/completions\)"):
-        await client.chat.completions.create(model="gpt-6.2-sol", messages=[])
+    with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/completions\)"):
+        await client.completions.create(model="gpt-6.2-sol", prompt="Hello")
     with pytest.raises(openai.BadRequestError, match="could not parse the JSON body"):
         await client.post("/responses", cast_to=object, content=b"{nonsense")
