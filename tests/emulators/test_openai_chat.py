@@ -34,7 +34,12 @@ async def test_both_endpoints_have_the_same_model(client: AsyncOpenAI) -> None:
 
 
 async def test_the_reasons_why_an_answer_ends(client: AsyncOpenAI, emulators: Emulators) -> None:
-    turns: list[str | Output | Turn] = [ToolCall("clock", {}), Incomplete("Once"), Incomplete("", "content_filter"), Refused("No.")]
+    turns: list[str | Output | Turn] = [
+        ToolCall("clock", {}),
+        Incomplete("Once"),
+        Incomplete("", "content_filter"),
+        Refused("No."),
+    ]
     emulators.openai.script(turns)
     answers = [(await complete(client, ASKED, tools=[TOOL])).choices[0] for _ in turns]
     assert [answer.finish_reason for answer in answers] == ["tool_calls", "length", "content_filter", "stop"]
