@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
-from kernel_service.api import connections, converters, nodes, usage
+from kernel_service.api import connections, converters, nodes, schedules, usage
 from kernel_service.api.pages import Page
 from kernel_service.api.peers import is_forwarded
 from kernel_service.api.resident_kernels import ResidentKernels
@@ -124,6 +124,26 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     ) -> admin_pb2.ResetContextResponse:
         await self._kernels.reset(await self._person(request.person))
         return admin_pb2.ResetContextResponse()
+
+    # --- schedules ----------------------------------------------------------------------------------------------
+
+    async def ListPersonSchedules(
+        self, request: admin_pb2.ListPersonSchedulesRequest, context: Context
+    ) -> admin_pb2.ListPersonSchedulesResponse:
+        person_id, now = await self._person(request.person), self._clock()
+        page = Page(request.page_size, request.page_token, "schedules", person_id)
+        shown, next_page_token = await schedules.page_of(self._store.schedules, person_id, page)
+        return admin_pb2.ListPersonSchedulesResponse(
+            schedules=[schedules.schedule(each, now=now, with_request=False) for each in shown],
+            next_page_token=next_page_token,
+        )
+
+    async def DeletePersonSchedule(
+        self, request: admin_pb2.DeletePersonScheduleRequest, context: Context
+    ) -> admin_pb2.DeletePersonScheduleResponse:
+        schedule_id = converters.plain(converters.required(request.schedule_id, "schedule_id"), "schedule_id")
+        deleted = await self._store.schedules.delete(await self._person(request.person), schedule_id)
+        return admin_pb2.DeletePersonScheduleResponse(deleted=deleted is not None)
 
     # --- identities ---------------------------------------------------------------------------------------------
 

@@ -7,9 +7,18 @@ from contextlib import aclosing
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
-from kernel.v1 import channel_pb2, connections_pb2, identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
+from kernel.v1 import (
+    channel_pb2,
+    connections_pb2,
+    identity_pb2,
+    kernel_pb2_grpc,
+    media_pb2,
+    messages_pb2,
+    outbox_pb2,
+    schedules_pb2,
+)
 
-from kernel_service.api import connections, converters, events, media, outbox
+from kernel_service.api import connections, converters, events, media, outbox, schedules
 from kernel_service.api.channel_calls import ChannelCalls
 from kernel_service.api.channel_streams import ChannelStreams
 from kernel_service.api.interceptors import caller
@@ -43,6 +52,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Alias, Message
     from kernel_service.ports.outbox import Lease
     from kernel_service.ports.people import PeopleStore
+    from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.traces import Traces
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -59,6 +69,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         people: People,
         connections_: Connections,
         connect_links: ConnectLinks,
+        schedules_: ScheduleStore,
         room: ChannelAdmission,
         cluster: Cluster,
         traces: Traces,
@@ -75,6 +86,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._people = people
         self._connections = connections_
         self._connect_links = connect_links
+        self._schedules = schedules_
         self._slices = Slices()
         calls = ChannelCalls(
             {
@@ -276,6 +288,35 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
                 person_id, connection_id=request.connection_id, toolkit=request.toolkit
             )
         return connections_pb2.DisconnectResponse(connections=[connections.connection(each) for each in removed])
+
+    # --- schedules ----------------------------------------------------------------------------------------------
+
+    async def CreateSchedule(
+        self, request: schedules_pb2.CreateScheduleRequest, context: Context
+    ) -> schedules_pb2.CreateScheduleResponse:
+        request_id = converters.required(request.request_id, "request_id")
+        new = schedules.new_schedule(request, caller.get())
+        person_id, now = await self._person(request.user_id), self._clock()
+        created = await self._schedules.create(person_id, new, request_id=request_id, now=now)
+        return schedules_pb2.CreateScheduleResponse(schedule=schedules.schedule(created, now=now))
+
+    async def ListSchedules(
+        self, request: schedules_pb2.ListSchedulesRequest, context: Context
+    ) -> schedules_pb2.ListSchedulesResponse:
+        person_id, now = await self._person(request.user_id), self._clock()
+        page = Page(request.page_size, request.page_token, "schedules", person_id)
+        shown, next_page_token = await schedules.page_of(self._schedules, person_id, page)
+        return schedules_pb2.ListSchedulesResponse(
+            schedules=[schedules.schedule(each, now=now) for each in shown], next_page_token=next_page_token
+        )
+
+    async def DeleteSchedule(
+        self, request: schedules_pb2.DeleteScheduleRequest, context: Context
+    ) -> schedules_pb2.DeleteScheduleResponse:
+        schedule_id = converters.plain(converters.required(request.schedule_id, "schedule_id"), "schedule_id")
+        person_id, now = await self._person(request.user_id), self._clock()
+        deleted = await self._schedules.delete(person_id, schedule_id)
+        return schedules_pb2.DeleteScheduleResponse(schedule=schedules.schedule(deleted, now=now) if deleted else None)
 
     async def _person(self, user_id: str) -> str:
         check_user_id(user_id, caller.get())

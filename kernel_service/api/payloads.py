@@ -11,6 +11,7 @@ from kernel_service.ports.payloads import Content, Payload
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from google.protobuf.timestamp_pb2 import Timestamp
     from kernel.v1 import media_pb2, messages_pb2
 
 _YEAR_1: Final = -62_135_596_800
@@ -89,10 +90,11 @@ def _referral(given: messages_pb2.Referral) -> payloads.Referral:
 
 def _sent_at(given: messages_pb2.Payload) -> int | None:
     """In nanoseconds since the epoch."""
-    if not given.HasField("sent_at"):
-        return None
-    sent_at = given.sent_at
-    seconds, nanos = sent_at.seconds, sent_at.nanos
-    if not (_YEAR_1 <= seconds < _YEAR_10000 and 0 <= nanos < _SECOND):
-        raise CallerError("FIELD_INVALID", "`payload.sent_at` must lie in the years 1 to 9999", field="payload.sent_at")
-    return seconds * _SECOND + nanos
+    return nanoseconds(given.sent_at, "payload.sent_at") if given.HasField("sent_at") else None
+
+
+def nanoseconds(given: Timestamp, field: str) -> int:
+    """Since the epoch. Raises `CallerError` FIELD_INVALID."""
+    if not (_YEAR_1 <= given.seconds < _YEAR_10000 and 0 <= given.nanos < _SECOND):
+        raise CallerError("FIELD_INVALID", f"`{field}` must lie in the years 1 to 9999", field=field)
+    return given.seconds * _SECOND + given.nanos

@@ -184,6 +184,26 @@ def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 
 
 @main.command()
+@click.argument("who")
+@paged
+@click.pass_obj
+def schedules(admin: Admin, who: str, page_size: int, page_token: str) -> None:
+    """List a person's schedules without their requests, oldest first."""
+    request = admin_pb2.ListPersonSchedulesRequest(person=_person(who), page_size=page_size, page_token=page_token)
+    admin.show("ListPersonSchedules", request)
+
+
+@main.command()
+@click.argument("who")
+@click.argument("schedule_id")
+@click.pass_obj
+def unschedule(admin: Admin, who: str, schedule_id: str) -> None:
+    """Delete a schedule (s_…) of a person."""
+    request = admin_pb2.DeletePersonScheduleRequest(person=_person(who), schedule_id=schedule_id)
+    admin.show("DeletePersonSchedule", request)
+
+
+@main.command()
 @click.argument("who", required=False)
 @paged
 @click.pass_obj

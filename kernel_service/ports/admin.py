@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.keys import KeyStore
     from kernel_service.ports.messages import Usage
     from kernel_service.ports.people import PeopleStore
+    from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.spending import SpendingStore
     from kernel_service.ports.states.part import PartState
     from kernel_service.ports.states.reply import ReplyState
@@ -123,3 +124,5 @@ class AdminStores(Protocol):
     def spending(self) -> SpendingStore: ...
     @property
     def keys(self) -> KeyStore: ...
+    @property
+    def schedules(self) -> ScheduleStore: ...

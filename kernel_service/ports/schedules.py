@@ -21,8 +21,9 @@ class ScheduleKind(StrEnum):
 class NewSchedule:
     """A schedule as it is asked for. Either `cron` (five fields) or `at` (once) is given.
 
-    `time_zone`: that of the cron fields and of what the person is shown, by its IANA name. `channel` and `address`:
-    the chat that its replies go to. `tainted`: the model had seen content from outside when it made the schedule.
+    `time_zone`: that of the cron fields and of what the person is shown, by its IANA name; empty: the person's own.
+    `channel` and `address`: the chat that its replies go to; no address: the one to which the person wrote last.
+    `tainted`: the model had seen content from outside when it made the schedule.
     """
 
     kind: ScheduleKind

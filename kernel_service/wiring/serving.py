@@ -84,6 +84,7 @@ def _kernel_servicer(
         received.people,
         connect.connections,
         connect.connect_links,
+        base.store.schedules,
         admission,
         base.membership,
         received.turns.traces,

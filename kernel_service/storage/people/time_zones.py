@@ -30,6 +30,12 @@ def of_row(tx: Tx, person_id: str, row: Row[Any]) -> str:
     return said(tx, person_id, row) or _opened(tx, person_id, kernel.c.time_zone, row.time_zone)
 
 
+def of(tx: Tx, person_id: str) -> str:
+    """Empty: unknown, or no longer readable."""
+    row = tx.execute(_OF, {"person": person_id}).one_or_none()
+    return of_row(tx, person_id, row) if row else ""
+
+
 def said(tx: Tx, person_id: str, row: Row[Any]) -> str:
     """The one that the person said; empty: none, or it is no longer readable."""
     return _opened(tx, person_id, kernel.c.said_time_zone, row.said_time_zone)

@@ -14,7 +14,7 @@ from kernel_service.schedules import checking
 from kernel_service.schedules.recurrence import runs
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.people.people import surviving
-from kernel_service.storage.schedules import due_runs, rows
+from kernel_service.storage.schedules import defaults, due_runs, rows
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.schedules import schedule
@@ -63,6 +63,7 @@ class SqlSchedules(SqlPort):
         known = tx.execute(_SAME_REQUEST, {"person": person_id, "digest": digest}).one_or_none()
         if known is not None:
             return _repeated(rows.opened(tx, known), new)
+        new = defaults.completed(tx, person_id, new)
         due_at = checking.check(new, self._limits, now=now)
         if tx.execute(_COUNT, {"person": person_id}).scalar_one() >= self._limits.per_person:
             most = self._limits.per_person
@@ -119,7 +120,7 @@ class SqlSchedules(SqlPort):
 
 
 def _repeated(known: Schedule, new: NewSchedule) -> Schedule:
-    if known.asked != new:
+    if not defaults.repeats(known.asked, new):
         raise AlreadyExists(
             "REQUEST_ID_REUSED", "this request id was used before with another schedule; give each request its own"
         )

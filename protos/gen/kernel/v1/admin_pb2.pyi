@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from kernel.v1 import connections_pb2 as _connections_pb2
 from kernel.v1 import messages_pb2 as _messages_pb2
+from kernel.v1 import schedules_pb2 as _schedules_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -961,6 +962,116 @@ class ListRepliesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRepliesResponse: _TypeAlias = ListRepliesResponse  # noqa: Y015
+
+@_typing.final
+class ListPersonSchedulesRequest(_message.Message):
+    """ListPersonSchedulesRequest asks for a page of a person's schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0: 100, at most 1000."""
+    page_token: _builtins.str
+    """ListPersonSchedulesResponse.next_page_token of the page before; empty: the first."""
+    @_builtins.property
+    def person(self) -> Global___PersonRef:
+        """Required. The person."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___PersonRef | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPersonSchedulesRequest: _TypeAlias = ListPersonSchedulesRequest  # noqa: Y015
+
+@_typing.final
+class ListPersonSchedulesResponse(_message.Message):
+    """ListPersonSchedulesResponse is a page of schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: this was the last page."""
+    @_builtins.property
+    def schedules(self) -> _containers.RepeatedCompositeFieldContainer[_schedules_pb2.Schedule]:
+        """The schedules; Schedule.request is empty."""
+
+    def __init__(
+        self,
+        *,
+        schedules: _abc.Iterable[_schedules_pb2.Schedule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPersonSchedulesResponse: _TypeAlias = ListPersonSchedulesResponse  # noqa: Y015
+
+@_typing.final
+class DeletePersonScheduleRequest(_message.Message):
+    """DeletePersonScheduleRequest names the schedule to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    schedule_id: _builtins.str
+    """Required. Schedule.id."""
+    @_builtins.property
+    def person(self) -> Global___PersonRef:
+        """Required. The person."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___PersonRef | None = ...,
+        schedule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person", "schedule_id", b"schedule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePersonScheduleRequest: _TypeAlias = DeletePersonScheduleRequest  # noqa: Y015
+
+@_typing.final
+class DeletePersonScheduleResponse(_message.Message):
+    """DeletePersonScheduleResponse says whether there was one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.bool
+    """Whether the person had a schedule of this id."""
+    def __init__(
+        self,
+        *,
+        deleted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePersonScheduleResponse: _TypeAlias = DeletePersonScheduleResponse  # noqa: Y015
 
 @_typing.final
 class GetUsageRequest(_message.Message):

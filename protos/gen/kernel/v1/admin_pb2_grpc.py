@@ -75,6 +75,16 @@ class KernelAdminServiceStub:
                 request_serializer=kernel_dot_v1_dot_admin__pb2.ListRepliesRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_admin__pb2.ListRepliesResponse.FromString,
                 _registered_method=True)
+        self.ListPersonSchedules = channel.unary_unary(
+                '/kernel.v1.KernelAdminService/ListPersonSchedules',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.ListPersonSchedulesRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.ListPersonSchedulesResponse.FromString,
+                _registered_method=True)
+        self.DeletePersonSchedule = channel.unary_unary(
+                '/kernel.v1.KernelAdminService/DeletePersonSchedule',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.DeletePersonScheduleRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.DeletePersonScheduleResponse.FromString,
+                _registered_method=True)
         self.GetUsage = channel.unary_unary(
                 '/kernel.v1.KernelAdminService/GetUsage',
                 request_serializer=kernel_dot_v1_dot_admin__pb2.GetUsageRequest.SerializeToString,
@@ -171,6 +181,20 @@ class KernelAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPersonSchedules(self, request, context):
+        """ListPersonSchedules returns a person's schedules without their requests, oldest first. NOT_FOUND: PERSON_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePersonSchedule(self, request, context):
+        """DeletePersonSchedule is DeleteSchedule of KernelService. NOT_FOUND: PERSON_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUsage(self, request, context):
         """GetUsage returns daily usage, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND.
         """
@@ -256,6 +280,16 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
                     servicer.ListReplies,
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.ListRepliesRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_admin__pb2.ListRepliesResponse.SerializeToString,
+            ),
+            'ListPersonSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPersonSchedules,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.ListPersonSchedulesRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.ListPersonSchedulesResponse.SerializeToString,
+            ),
+            'DeletePersonSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePersonSchedule,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.DeletePersonScheduleRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.DeletePersonScheduleResponse.SerializeToString,
             ),
             'GetUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsage,
@@ -483,6 +517,60 @@ class KernelAdminService:
             '/kernel.v1.KernelAdminService/ListReplies',
             kernel_dot_v1_dot_admin__pb2.ListRepliesRequest.SerializeToString,
             kernel_dot_v1_dot_admin__pb2.ListRepliesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPersonSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/ListPersonSchedules',
+            kernel_dot_v1_dot_admin__pb2.ListPersonSchedulesRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.ListPersonSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePersonSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/DeletePersonSchedule',
+            kernel_dot_v1_dot_admin__pb2.DeletePersonScheduleRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.DeletePersonScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,10 @@ class KernelAdminServiceStub:
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
     ListReplies: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListRepliesRequest, _admin_pb2.ListRepliesResponse]
     """ListReplies returns a person's replies and the states of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
+    ListPersonSchedules: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListPersonSchedulesRequest, _admin_pb2.ListPersonSchedulesResponse]
+    """ListPersonSchedules returns a person's schedules without their requests, oldest first. NOT_FOUND: PERSON_NOT_FOUND."""
+    DeletePersonSchedule: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeletePersonScheduleRequest, _admin_pb2.DeletePersonScheduleResponse]
+    """DeletePersonSchedule is DeleteSchedule of KernelService. NOT_FOUND: PERSON_NOT_FOUND."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetUsageRequest, _admin_pb2.GetUsageResponse]
     """GetUsage returns daily usage, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDeadLettersRequest, _admin_pb2.ListDeadLettersResponse]
@@ -116,6 +120,10 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
     ListReplies: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListRepliesRequest, _admin_pb2.ListRepliesResponse]  # type: ignore[assignment]
     """ListReplies returns a person's replies and the states of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
+    ListPersonSchedules: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListPersonSchedulesRequest, _admin_pb2.ListPersonSchedulesResponse]  # type: ignore[assignment]
+    """ListPersonSchedules returns a person's schedules without their requests, oldest first. NOT_FOUND: PERSON_NOT_FOUND."""
+    DeletePersonSchedule: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeletePersonScheduleRequest, _admin_pb2.DeletePersonScheduleResponse]  # type: ignore[assignment]
+    """DeletePersonSchedule is DeleteSchedule of KernelService. NOT_FOUND: PERSON_NOT_FOUND."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetUsageRequest, _admin_pb2.GetUsageResponse]  # type: ignore[assignment]
     """GetUsage returns daily usage, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDeadLettersRequest, _admin_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
@@ -210,6 +218,22 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListRepliesResponse, _abc.Awaitable[_admin_pb2.ListRepliesResponse]]:
         """ListReplies returns a person's replies and the states of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListPersonSchedules(
+        self,
+        request: _admin_pb2.ListPersonSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListPersonSchedulesResponse, _abc.Awaitable[_admin_pb2.ListPersonSchedulesResponse]]:
+        """ListPersonSchedules returns a person's schedules without their requests, oldest first. NOT_FOUND: PERSON_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def DeletePersonSchedule(
+        self,
+        request: _admin_pb2.DeletePersonScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeletePersonScheduleResponse, _abc.Awaitable[_admin_pb2.DeletePersonScheduleResponse]]:
+        """DeletePersonSchedule is DeleteSchedule of KernelService. NOT_FOUND: PERSON_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def GetUsage(

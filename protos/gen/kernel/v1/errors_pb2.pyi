@@ -102,6 +102,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: the node that owns the person does not answer another node within 2 seconds; the metadata's `node_id`
     names it.
     """
+    ERROR_REASON_SCHEDULE_INVALID: _ErrorReason.ValueType  # 33
+    """INVALID_ARGUMENT: a schedule that never runs, runs too often, or lies in the past or too far in the future. The
+    google.rpc.BadRequest names the field; the sentence says what is allowed.
+    """
+    ERROR_REASON_TOO_MANY_SCHEDULES: _ErrorReason.ValueType  # 34
+    """RESOURCE_EXHAUSTED: the person has as many schedules as they may have, until one ends or is deleted."""
+    ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 35
+    """ALREADY_EXISTS: the request id was used before, with another request."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
@@ -186,6 +194,14 @@ ERROR_REASON_NODE_UNAVAILABLE: ErrorReason.ValueType  # 32
 """UNAVAILABLE: the node that owns the person does not answer another node within 2 seconds; the metadata's `node_id`
 names it.
 """
+ERROR_REASON_SCHEDULE_INVALID: ErrorReason.ValueType  # 33
+"""INVALID_ARGUMENT: a schedule that never runs, runs too often, or lies in the past or too far in the future. The
+google.rpc.BadRequest names the field; the sentence says what is allowed.
+"""
+ERROR_REASON_TOO_MANY_SCHEDULES: ErrorReason.ValueType  # 34
+"""RESOURCE_EXHAUSTED: the person has as many schedules as they may have, until one ends or is deleted."""
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 35
+"""ALREADY_EXISTS: the request id was used before, with another request."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 RETRYABLE_FIELD_NUMBER: _builtins.int

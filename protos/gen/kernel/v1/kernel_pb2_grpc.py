@@ -9,6 +9,7 @@ from kernel.v1 import identity_pb2 as kernel_dot_v1_dot_identity__pb2
 from kernel.v1 import media_pb2 as kernel_dot_v1_dot_media__pb2
 from kernel.v1 import messages_pb2 as kernel_dot_v1_dot_messages__pb2
 from kernel.v1 import outbox_pb2 as kernel_dot_v1_dot_outbox__pb2
+from kernel.v1 import schedules_pb2 as kernel_dot_v1_dot_schedules__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -136,6 +137,21 @@ class KernelServiceStub:
                 '/kernel.v1.KernelService/Disconnect',
                 request_serializer=kernel_dot_v1_dot_connections__pb2.DisconnectRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_connections__pb2.DisconnectResponse.FromString,
+                _registered_method=True)
+        self.CreateSchedule = channel.unary_unary(
+                '/kernel.v1.KernelService/CreateSchedule',
+                request_serializer=kernel_dot_v1_dot_schedules__pb2.CreateScheduleRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_schedules__pb2.CreateScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/kernel.v1.KernelService/ListSchedules',
+                request_serializer=kernel_dot_v1_dot_schedules__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_schedules__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.DeleteSchedule = channel.unary_unary(
+                '/kernel.v1.KernelService/DeleteSchedule',
+                request_serializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleResponse.FromString,
                 _registered_method=True)
 
 
@@ -329,6 +345,34 @@ class KernelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSchedule(self, request, context):
+        """CreateSchedule stores a request of the person that is due once, or again and again. Its replies go to the outbox of
+        this channel. Idempotent on the person and the request id, for as long as the schedule exists.
+
+        NOT_FOUND: PERSON_NOT_FOUND (they have never written). INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID,
+        SCHEDULE_INVALID. RESOURCE_EXHAUSTED: TOO_MANY_SCHEDULES. ALREADY_EXISTS: REQUEST_ID_REUSED. FAILED_PRECONDITION:
+        IDENTITY_CONFLICT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """ListSchedules returns the person's schedules, of every channel. NOT_FOUND: PERSON_NOT_FOUND. INVALID_ARGUMENT:
+        FIELD_INVALID (a page token of another list, or of another person's).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSchedule(self, request, context):
+        """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_KernelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -406,6 +450,21 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     servicer.Disconnect,
                     request_deserializer=kernel_dot_v1_dot_connections__pb2.DisconnectRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_connections__pb2.DisconnectResponse.SerializeToString,
+            ),
+            'CreateSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSchedule,
+                    request_deserializer=kernel_dot_v1_dot_schedules__pb2.CreateScheduleRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_schedules__pb2.CreateScheduleResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=kernel_dot_v1_dot_schedules__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_schedules__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'DeleteSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSchedule,
+                    request_deserializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -836,6 +895,87 @@ class KernelService:
             '/kernel.v1.KernelService/Disconnect',
             kernel_dot_v1_dot_connections__pb2.DisconnectRequest.SerializeToString,
             kernel_dot_v1_dot_connections__pb2.DisconnectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelService/CreateSchedule',
+            kernel_dot_v1_dot_schedules__pb2.CreateScheduleRequest.SerializeToString,
+            kernel_dot_v1_dot_schedules__pb2.CreateScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelService/ListSchedules',
+            kernel_dot_v1_dot_schedules__pb2.ListSchedulesRequest.SerializeToString,
+            kernel_dot_v1_dot_schedules__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelService/DeleteSchedule',
+            kernel_dot_v1_dot_schedules__pb2.DeleteScheduleRequest.SerializeToString,
+            kernel_dot_v1_dot_schedules__pb2.DeleteScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ from kernel.v1 import identity_pb2 as _identity_pb2
 from kernel.v1 import media_pb2 as _media_pb2
 from kernel.v1 import messages_pb2 as _messages_pb2
 from kernel.v1 import outbox_pb2 as _outbox_pb2
+from kernel.v1 import schedules_pb2 as _schedules_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -165,6 +166,22 @@ class KernelServiceStub:
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
     CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is unusable at once nevertheless).
     """
+    CreateSchedule: _grpc.UnaryUnaryMultiCallable[_schedules_pb2.CreateScheduleRequest, _schedules_pb2.CreateScheduleResponse]
+    """CreateSchedule stores a request of the person that is due once, or again and again. Its replies go to the outbox of
+    this channel. Idempotent on the person and the request id, for as long as the schedule exists.
+
+    NOT_FOUND: PERSON_NOT_FOUND (they have never written). INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID,
+    SCHEDULE_INVALID. RESOURCE_EXHAUSTED: TOO_MANY_SCHEDULES. ALREADY_EXISTS: REQUEST_ID_REUSED. FAILED_PRECONDITION:
+    IDENTITY_CONFLICT.
+    """
+    ListSchedules: _grpc.UnaryUnaryMultiCallable[_schedules_pb2.ListSchedulesRequest, _schedules_pb2.ListSchedulesResponse]
+    """ListSchedules returns the person's schedules, of every channel. NOT_FOUND: PERSON_NOT_FOUND. INVALID_ARGUMENT:
+    FIELD_INVALID (a page token of another list, or of another person's).
+    """
+    DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_schedules_pb2.DeleteScheduleRequest, _schedules_pb2.DeleteScheduleResponse]
+    """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+    """
 
 @_typing.type_check_only
 class KernelServiceAsyncStub(KernelServiceStub):
@@ -297,6 +314,22 @@ class KernelServiceAsyncStub(KernelServiceStub):
     Disconnect: _aio.UnaryUnaryMultiCallable[_connections_pb2.DisconnectRequest, _connections_pb2.DisconnectResponse]  # type: ignore[assignment]
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
     CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is unusable at once nevertheless).
+    """
+    CreateSchedule: _aio.UnaryUnaryMultiCallable[_schedules_pb2.CreateScheduleRequest, _schedules_pb2.CreateScheduleResponse]  # type: ignore[assignment]
+    """CreateSchedule stores a request of the person that is due once, or again and again. Its replies go to the outbox of
+    this channel. Idempotent on the person and the request id, for as long as the schedule exists.
+
+    NOT_FOUND: PERSON_NOT_FOUND (they have never written). INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID,
+    SCHEDULE_INVALID. RESOURCE_EXHAUSTED: TOO_MANY_SCHEDULES. ALREADY_EXISTS: REQUEST_ID_REUSED. FAILED_PRECONDITION:
+    IDENTITY_CONFLICT.
+    """
+    ListSchedules: _aio.UnaryUnaryMultiCallable[_schedules_pb2.ListSchedulesRequest, _schedules_pb2.ListSchedulesResponse]  # type: ignore[assignment]
+    """ListSchedules returns the person's schedules, of every channel. NOT_FOUND: PERSON_NOT_FOUND. INVALID_ARGUMENT:
+    FIELD_INVALID (a page token of another list, or of another person's).
+    """
+    DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedules_pb2.DeleteScheduleRequest, _schedules_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
+    """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
 
 class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -517,6 +550,40 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_connections_pb2.DisconnectResponse, _abc.Awaitable[_connections_pb2.DisconnectResponse]]:
         """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
         CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is unusable at once nevertheless).
+        """
+
+    @_abc_1.abstractmethod
+    def CreateSchedule(
+        self,
+        request: _schedules_pb2.CreateScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedules_pb2.CreateScheduleResponse, _abc.Awaitable[_schedules_pb2.CreateScheduleResponse]]:
+        """CreateSchedule stores a request of the person that is due once, or again and again. Its replies go to the outbox of
+        this channel. Idempotent on the person and the request id, for as long as the schedule exists.
+
+        NOT_FOUND: PERSON_NOT_FOUND (they have never written). INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID,
+        SCHEDULE_INVALID. RESOURCE_EXHAUSTED: TOO_MANY_SCHEDULES. ALREADY_EXISTS: REQUEST_ID_REUSED. FAILED_PRECONDITION:
+        IDENTITY_CONFLICT.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: _schedules_pb2.ListSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedules_pb2.ListSchedulesResponse, _abc.Awaitable[_schedules_pb2.ListSchedulesResponse]]:
+        """ListSchedules returns the person's schedules, of every channel. NOT_FOUND: PERSON_NOT_FOUND. INVALID_ARGUMENT:
+        FIELD_INVALID (a page token of another list, or of another person's).
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSchedule(
+        self,
+        request: _schedules_pb2.DeleteScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedules_pb2.DeleteScheduleResponse, _abc.Awaitable[_schedules_pb2.DeleteScheduleResponse]]:
+        """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
 
 def add_KernelServiceServicer_to_server(servicer: KernelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
