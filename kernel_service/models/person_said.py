@@ -179,7 +179,7 @@ def _decided(decided: Decided) -> str:
 def _recalled(recalled: Recalled) -> str:
     """Each fact is quoted as in JSON, so that none can end the brackets or look like a message."""
     facts = (
-        f"{fact.number}. {f'{fact.label.value}: ' if fact.label else ''}{to_json(fact.text).decode()}"
+        f"{fact.number}: {f'{fact.label.value} ' if fact.label else ''}{to_json(fact.text).decode()}"
         for fact in recalled.facts
     )
     told = "; ".join(facts) or "nothing"

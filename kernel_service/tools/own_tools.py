@@ -1,17 +1,25 @@
-"""The tools that every person has and that need no account: the assistant's memory."""
+"""The tools that every person has and that need no account: the assistant's memory, and schedules."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from kernel_service.tools.memory import ForgetFactTool, RememberTool
+from kernel_service.tools.scheduling import CreateScheduleTool, DeleteScheduleTool, ListSchedulesTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.ports.memory import MemoryStore
+    from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.tools import Tool
 
 
-def own_tools(memory: MemoryStore, clock: Callable[[], float]) -> list[Tool]:
-    return [RememberTool(memory, clock), ForgetFactTool(memory)]
+def own_tools(memory: MemoryStore, schedules: ScheduleStore, clock: Callable[[], float]) -> list[Tool]:
+    return [
+        RememberTool(memory, clock),
+        ForgetFactTool(memory),
+        CreateScheduleTool(schedules, memory, clock),
+        ListSchedulesTool(schedules, memory, clock),
+        DeleteScheduleTool(schedules, clock),
+    ]

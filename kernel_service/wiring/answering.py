@@ -28,7 +28,7 @@ async def build_answering(
     base: Foundation, vendors: Vendors, connect: ConnectParts, delivery: DeliveryParts
 ) -> TurnDependencies:
     settings, clock, counters = base.settings, base.clock, TurnCounters()
-    developer_tools, own = load_tools(settings.kernel_tools), own_tools(base.store.memory, clock)
+    developer_tools, own = load_tools(settings.kernel_tools), own_tools(base.store.memory, base.store.schedules, clock)
     turns = TurnDependencies(
         store=base.store,
         model=build_model(settings, vendors.openai),
