@@ -13,12 +13,13 @@ from kernel.v1 import (
     identity_pb2,
     kernel_pb2_grpc,
     media_pb2,
+    memory_pb2,
     messages_pb2,
     outbox_pb2,
     schedules_pb2,
 )
 
-from kernel_service.api import connections, converters, events, media, outbox, schedules
+from kernel_service.api import connections, converters, events, media, memory, outbox, schedules
 from kernel_service.api.channel_calls import ChannelCalls
 from kernel_service.api.channel_streams import ChannelStreams
 from kernel_service.api.interceptors import caller
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
     from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.messages import Alias, Message
     from kernel_service.ports.outbox import Lease
     from kernel_service.ports.people import PeopleStore
@@ -70,6 +72,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         connections_: Connections,
         connect_links: ConnectLinks,
         schedules_: ScheduleStore,
+        memory_: MemoryStore,
         room: ChannelAdmission,
         cluster: Cluster,
         traces: Traces,
@@ -87,6 +90,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._connections = connections_
         self._connect_links = connect_links
         self._schedules = schedules_
+        self._memory = memory_
         self._slices = Slices()
         calls = ChannelCalls(
             {
@@ -317,6 +321,11 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         person_id, now = await self._person(request.user_id), self._clock()
         deleted = await self._schedules.delete(person_id, schedule_id)
         return schedules_pb2.DeleteScheduleResponse(schedule=schedules.schedule(deleted, now=now) if deleted else None)
+
+    # --- memory -------------------------------------------------------------------------------------------------
+
+    async def GetMemory(self, request: memory_pb2.GetMemoryRequest, context: Context) -> memory_pb2.GetMemoryResponse:
+        return memory.response(await self._memory.of_person(await self._person(request.user_id)))
 
     async def _person(self, user_id: str) -> str:
         check_user_id(user_id, caller.get())

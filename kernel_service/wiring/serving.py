@@ -85,6 +85,7 @@ def _kernel_servicer(
         connect.connections,
         connect.connect_links,
         base.store.schedules,
+        base.store.memory,
         admission,
         base.membership,
         received.turns.traces,

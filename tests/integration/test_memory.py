@@ -5,8 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import grpc
+import pytest
+from kernel.v1 import memory_pb2
+
 from emulators.openai.turns import Output, ToolCall
 from tests.integration.test_approvals import tapped
+from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, bearer
 
 if TYPE_CHECKING:
     from emulators.whatsapp.phones import Phone
@@ -55,6 +60,29 @@ async def test_facts_outlive_the_chat_and_are_their_persons_alone(world: World) 
     assert (await world.ask(bob, SHOWN)).text == "I was shown nothing about you."
     await world.evict(alice)
     assert (await world.ask(alice, SHOWN)).text == facts
+
+
+async def test_a_channel_can_show_the_facts_of_its_people(world: World) -> None:
+    alice, bob = world.phone("Alice"), world.phone("Bob")
+    await world.ask(bob, "hello")
+    await remember(world, alice, name="Alice", fact="Takes tea without milk", time_zone="Europe/Berlin")
+    memory = await memory_of(world, alice)
+    assert [(fact.number, fact.label, fact.text) for fact in memory.facts] == [
+        (1, "name", "Alice"),
+        (2, "", "Takes tea without milk"),
+    ]
+    assert memory.time_zone == "Europe/Berlin"
+    assert await memory_of(world, bob) == memory_pb2.GetMemoryResponse()
+    with pytest.raises(grpc.aio.AioRpcError, match="users of one channel only"):
+        await memory_of(world, alice, token=TELEGRAM_TOKEN)
+    with pytest.raises(grpc.aio.AioRpcError, match="no person has this user id"):
+        await memory_of(world, world.phone("Carol"))
+
+
+async def memory_of(world: World, phone: Phone, token: str = WHATSAPP_TOKEN) -> memory_pb2.GetMemoryResponse:
+    request = memory_pb2.GetMemoryRequest(user_id=f"whatsapp:{phone.user_id}")
+    answer: memory_pb2.GetMemoryResponse = await world.stub.GetMemory(request, metadata=bearer(token), timeout=20)
+    return answer
 
 
 async def test_facts_are_shown_once_in_a_context_and_never_change_what_was_sent(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from kernel.v1 import connections_pb2, identity_pb2, messages_pb2
+from kernel.v1 import connections_pb2, identity_pb2, memory_pb2, messages_pb2
 
 from tests.connect_browser import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, bearer
@@ -67,7 +67,9 @@ def calls_about(world: World, connection_id: str) -> dict[str, Callable[[], Any]
     linking = connections_pb2.CreateConnectLinkRequest(user_id=NUMBER, toolkit="asana")
     removing = connections_pb2.DisconnectRequest(user_id=NUMBER, connection_id=connection_id)
     of_toolkit = connections_pb2.DisconnectRequest(user_id=NUMBER, toolkit="asana")
+    memory = memory_pb2.GetMemoryRequest(user_id=NUMBER)
     return {
+        "GetMemory": lambda: stub.GetMemory(memory, metadata=TOKEN),
         "ListConnections": lambda: stub.ListConnections(listing, metadata=TOKEN),
         "CreateConnectLink": lambda: stub.CreateConnectLink(linking, metadata=TOKEN),
         "Disconnect": lambda: stub.Disconnect(removing, metadata=TOKEN),

@@ -7,6 +7,7 @@ from kernel.v1 import channel_pb2 as kernel_dot_v1_dot_channel__pb2
 from kernel.v1 import connections_pb2 as kernel_dot_v1_dot_connections__pb2
 from kernel.v1 import identity_pb2 as kernel_dot_v1_dot_identity__pb2
 from kernel.v1 import media_pb2 as kernel_dot_v1_dot_media__pb2
+from kernel.v1 import memory_pb2 as kernel_dot_v1_dot_memory__pb2
 from kernel.v1 import messages_pb2 as kernel_dot_v1_dot_messages__pb2
 from kernel.v1 import outbox_pb2 as kernel_dot_v1_dot_outbox__pb2
 from kernel.v1 import schedules_pb2 as kernel_dot_v1_dot_schedules__pb2
@@ -152,6 +153,11 @@ class KernelServiceStub:
                 '/kernel.v1.KernelService/DeleteSchedule',
                 request_serializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetMemory = channel.unary_unary(
+                '/kernel.v1.KernelService/GetMemory',
+                request_serializer=kernel_dot_v1_dot_memory__pb2.GetMemoryRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_memory__pb2.GetMemoryResponse.FromString,
                 _registered_method=True)
 
 
@@ -323,7 +329,7 @@ class KernelServiceServicer:
         NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
         VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
         identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
-        people in different scopes. The same holds for ListConnections and Disconnect.
+        people in different scopes. The same holds for ListConnections, Disconnect and GetMemory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -368,6 +374,14 @@ class KernelServiceServicer:
     def DeleteSchedule(self, request, context):
         """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMemory(self, request, context):
+        """GetMemory returns the facts that are remembered about a person, as "what do you know about me" tells them in chat.
+        NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -465,6 +479,11 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     servicer.DeleteSchedule,
                     request_deserializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_schedules__pb2.DeleteScheduleResponse.SerializeToString,
+            ),
+            'GetMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMemory,
+                    request_deserializer=kernel_dot_v1_dot_memory__pb2.GetMemoryRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_memory__pb2.GetMemoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -976,6 +995,33 @@ class KernelService:
             '/kernel.v1.KernelService/DeleteSchedule',
             kernel_dot_v1_dot_schedules__pb2.DeleteScheduleRequest.SerializeToString,
             kernel_dot_v1_dot_schedules__pb2.DeleteScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelService/GetMemory',
+            kernel_dot_v1_dot_memory__pb2.GetMemoryRequest.SerializeToString,
+            kernel_dot_v1_dot_memory__pb2.GetMemoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ from kernel.v1 import channel_pb2 as _channel_pb2
 from kernel.v1 import connections_pb2 as _connections_pb2
 from kernel.v1 import identity_pb2 as _identity_pb2
 from kernel.v1 import media_pb2 as _media_pb2
+from kernel.v1 import memory_pb2 as _memory_pb2
 from kernel.v1 import messages_pb2 as _messages_pb2
 from kernel.v1 import outbox_pb2 as _outbox_pb2
 from kernel.v1 import schedules_pb2 as _schedules_pb2
@@ -156,7 +157,7 @@ class KernelServiceStub:
     NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
     VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
     identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
-    people in different scopes. The same holds for ListConnections and Disconnect.
+    people in different scopes. The same holds for ListConnections, Disconnect and GetMemory.
     """
     ListConnections: _grpc.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
@@ -181,6 +182,10 @@ class KernelServiceStub:
     DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_schedules_pb2.DeleteScheduleRequest, _schedules_pb2.DeleteScheduleResponse]
     """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+    """
+    GetMemory: _grpc.UnaryUnaryMultiCallable[_memory_pb2.GetMemoryRequest, _memory_pb2.GetMemoryResponse]
+    """GetMemory returns the facts that are remembered about a person, as "what do you know about me" tells them in chat.
+    NOT_FOUND: PERSON_NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -305,7 +310,7 @@ class KernelServiceAsyncStub(KernelServiceStub):
     NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
     VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
     identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
-    people in different scopes. The same holds for ListConnections and Disconnect.
+    people in different scopes. The same holds for ListConnections, Disconnect and GetMemory.
     """
     ListConnections: _aio.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]  # type: ignore[assignment]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
@@ -330,6 +335,10 @@ class KernelServiceAsyncStub(KernelServiceStub):
     DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedules_pb2.DeleteScheduleRequest, _schedules_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
     """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+    """
+    GetMemory: _aio.UnaryUnaryMultiCallable[_memory_pb2.GetMemoryRequest, _memory_pb2.GetMemoryResponse]  # type: ignore[assignment]
+    """GetMemory returns the facts that are remembered about a person, as "what do you know about me" tells them in chat.
+    NOT_FOUND: PERSON_NOT_FOUND.
     """
 
 class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -529,7 +538,7 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
         VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
         identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
-        people in different scopes. The same holds for ListConnections and Disconnect.
+        people in different scopes. The same holds for ListConnections, Disconnect and GetMemory.
         """
 
     @_abc_1.abstractmethod
@@ -584,6 +593,16 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_schedules_pb2.DeleteScheduleResponse, _abc.Awaitable[_schedules_pb2.DeleteScheduleResponse]]:
         """DeleteSchedule deletes a schedule, and a run of it that has not begun. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMemory(
+        self,
+        request: _memory_pb2.GetMemoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.GetMemoryResponse, _abc.Awaitable[_memory_pb2.GetMemoryResponse]]:
+        """GetMemory returns the facts that are remembered about a person, as "what do you know about me" tells them in chat.
+        NOT_FOUND: PERSON_NOT_FOUND.
         """
 
 def add_KernelServiceServicer_to_server(servicer: KernelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
