@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from whatsapp_gateway.graph.advice import advice
 from whatsapp_gateway.graph.errors import Remedy
 from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
 from whatsapp_gateway.metrics import Metrics
@@ -54,7 +55,9 @@ class NumberCircuitBreaker:
             return
         self._metrics.operator_errors.labels(code).inc()
         if remedy is Remedy.HOLD_PERSON or number not in self._circuits:
-            self._metrics.alert("account", f"WhatsApp refuses to send for number {number}: error {code}")
+            self._metrics.alert(
+                "account", f"WhatsApp refuses to send for number {number}: error {code}: {advice(code)}"
+            )
         if remedy is Remedy.OPEN_CIRCUIT:
             self._circuits[number] = _OpenCircuit(self._now() + CIRCUIT_OPEN_SECONDS)
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from whatsapp_gateway.graph.advice import advice
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.outbound.template_faults import advice
 
 PAUSE_SECONDS: Final = 3600.0
 """WhatsApp pauses a template for three hours, then for six. A refused send costs nothing."""
@@ -51,4 +51,4 @@ class TemplateHealth:
         self._paused_until = self._now() + PAUSE_SECONDS
         if not self._is_alerted:
             self._is_alerted = True
-            self._metrics.alert("template", f"WhatsApp refuses template {self._name}: error {code}. {advice(code)}.")
+            self._metrics.alert("template", f"WhatsApp refuses template {self._name}: error {code}: {advice(code)}")

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from whatsapp_gateway.graph.advice import advice
 from whatsapp_gateway.graph.api import Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph.errors import Remedy
 from whatsapp_gateway.graph.retry_policy import retry_delay
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.invitations import InvitationName
 from whatsapp_gateway.outbound.rendering import Body
-from whatsapp_gateway.outbound.template_faults import HELD, OF_THE_TEMPLATE, OF_THE_TEXT, advice
+from whatsapp_gateway.outbound.template_faults import HELD, OF_THE_TEMPLATE, OF_THE_TEXT
 from whatsapp_gateway.outbound.template_health import TemplateHealth
 from whatsapp_gateway.outbound.template_messages import Template
 
@@ -110,4 +111,4 @@ class TemplateSender:
         now = self._now()
         if now - self._alerted_at.get(code, now - ALERT_SECONDS) >= ALERT_SECONDS:
             self._alerted_at[code] = now
-            self._metrics.alert("template", f"WhatsApp {does} template {template.name}: {code}. {advice(code)}.")
+            self._metrics.alert("template", f"WhatsApp {does} template {template.name}: {code}: {advice(code)}")

@@ -105,6 +105,8 @@ class WindowTemplates:
         granted = await self._kernel.claim_invitation(name.claimer, asking.reply_id, CLAIM_SECONDS)
         if granted is None:
             self._metrics.templates.labels("not_needed").inc()
+            if asking.attempt:  # this reply may no longer wait, while a later one does
+                self._asked.forget(asking.pairs)
         elif not sender.templates_for(granted.reminder):
             await self._kernel.withdraw_invitation(name.claimer, asking.reply_id, CLAIM_SECONDS)
             self._asked.forget(asking.pairs)
@@ -122,9 +124,10 @@ class WindowTemplates:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
 
     def _postpone(self, asking: _Asking, wait: float) -> None:
+        """Of several replies to a person the newest counts: an earlier one may no longer wait by then."""
         person = asking.pairs[0]
-        if person in self._postponed:
-            return
+        if (earlier := self._postponed.pop(person, None)) is not None:
+            earlier.cancel()
         if asking.attempt >= MOST_ATTEMPTS or len(self._postponed) >= MOST_POSTPONED:
             self._asked.forget(asking.pairs)
             return

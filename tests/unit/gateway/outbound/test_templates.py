@@ -285,6 +285,31 @@ async def test_after_a_passing_refusal_they_are_asked_again_less_and_less_often(
     assert len(graph.sends) == MOST_ATTEMPTS + 2
 
 
+async def test_the_newest_reply_is_the_one_that_asks() -> None:
+    """An earlier one may have been replaced while no template could be sent."""
+    works: list[bool] = []
+    graph, kernel = KeptGraph(lambda _: None if works else refused(132015)), Granting()
+    asking = Asking(graph, kernel)
+    await asking.ask("whatsapp:US.1")
+    asking.clock.now = REPEAT_SECONDS
+    await asking.ask("whatsapp:US.1", reply_id="rp_2")
+    works.append(True)
+    await asking.after(PAUSE_SECONDS)
+    assert kernel.claims == ["rp_1", "rp_2", "rp_2"]
+    assert graph.sends[-1][1]["biz_opaque_callback_data"] == "invitation/plain/1/rp_2/gateway-1"
+
+
+async def test_a_later_reply_asks_if_the_postponed_one_no_longer_waits() -> None:
+    graph, kernel = KeptGraph(lambda _: refused(131000) if len(kernel.claims) == 1 else None), Granting()
+    asking = Asking(graph, kernel)
+    await asking.ask("whatsapp:US.1")
+    kernel.answer = None
+    await asking.after(60)
+    kernel.answer = Invitation()
+    await asking.ask("whatsapp:US.1", reply_id="rp_2")
+    assert graph.people == ["US.1", "US.1"]
+
+
 async def test_an_answer_that_is_not_known_counts_as_sent() -> None:
     graph, kernel = KeptGraph(lambda _: Ambiguous("timeout")), Granting()
     asking = Asking(graph, kernel)
