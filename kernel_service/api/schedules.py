@@ -11,7 +11,7 @@ from kernel_service.api import converters
 from kernel_service.api.payloads import nanoseconds
 from kernel_service.errors import CallerError
 from kernel_service.ports.schedules import NewSchedule, ScheduleKind
-from kernel_service.schedules.plain_words import described
+from kernel_service.schedules.words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ def schedule(given: Schedule, *, now: float, with_request: bool = True) -> sched
         next_due_at=converters.timestamp(given.next_due_at),
         paused_at=converters.timestamp(given.paused_at),
         created_at=converters.timestamp(given.created_at),
-        description=described(given, now=now),
+        description=in_words(asked, given.next_due_at, now=now),
     )
     if asked.cron:
         shown.cron = asked.cron

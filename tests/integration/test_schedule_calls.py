@@ -94,7 +94,7 @@ async def test_a_schedule_is_created_once_listed_and_deleted(world: World) -> No
     at = Timestamp(seconds=int(time.time()) + DAY, nanos=500_000_000)
     once = await create(world, **ANN, request_id="r2", kind=DO, request="sum up the news", at=at)
     assert (once.at, once.next_due_at, once.time_zone, once.WhichOneof("when")) == (at, at, "Asia/Tokyo", "at")
-    assert once.description.startswith("Once, tomorrow, ")
+    assert once.description.startswith("Tomorrow, ")
     assert await create(world, **WEEKDAYS) == first
     assert list((await listed(world)).schedules) == [first, once]
     assert (await delete(world, first.id)).schedule == first
