@@ -19,7 +19,7 @@ from emulators.openai.conversation import Conversation, read
 from emulators.openai.errors import of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
-from emulators.openai.seal import Sealer
+from emulators.openai.seal import Sealer, unreadable
 from emulators.openai.stream import Pace, Stall, encoded, encoded_chunk, error_event, events, text_of
 from emulators.openai.tool_checks import refusal_of
 from emulators.openai.transcriptions import FORM, read_form, transcript
@@ -64,6 +64,8 @@ class OpenAI(Vendor):
         self.refused_tools: dict[str, str] = {}
         self.context_window = config.emulators_context_window
         self._context_window = self.context_window
+        self.compaction = "on"
+        """`on`; `refused` or `dropped`, as a server that does not know `context_management`."""
         self._key = config.openai_api_key
         self._effects = effects
         self.odd: set[str] = set()
@@ -113,6 +115,7 @@ class OpenAI(Vendor):
         self.context_window = self._context_window
         self.odd.clear()
         self.lacks.clear()
+        self.compaction = "on"
         self.reason(REASONING_TOKENS)
         self.obey(obeys=False)
         self._script.clear()
@@ -134,6 +137,7 @@ class OpenAI(Vendor):
         control.add("odd", lambda body: self.be_odd(*body["names"]))
         control.add("lack", lambda body: self.lack(*body["names"]))
         control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
+        control.add("compaction", lambda body: setattr(self, "compaction", str(body["is"])))
         control.mount(app, "openai")
 
     def check_key(self, request: web.Request) -> None:
@@ -204,10 +208,10 @@ class OpenAI(Vendor):
 
     def _answered(self, call: Call, body: dict[str, Any]) -> tuple[dict[str, Any], Turn]:
         """The finished Response to a body in the form of /responses, and the turn in it."""
-        request, items = checks.create_request(body)
+        request, items = checks.create_request(self._known(body))
         self._check_offered(request)
         files = seen_files(items)
-        unsealed, transformations = self._unsealed(items, call.person)
+        unsealed, transformations = self._unsealed(items, call.person, request.model)
         input_tokens = self._fitting(body)
         conversation = read(items, unsealed, files)
         turn = self._script.next(call) or self._rule_turn(request, body, conversation, list(files.values()))
@@ -244,8 +248,8 @@ class OpenAI(Vendor):
 
     async def _compact(self, _: web.Request, call: Call) -> web.Response:
         request, items = checks.compact_request(call.body)
-        self._unsealed(items, "")
-        compacted = self._maker.compacted(items, self._fitting(call.body))
+        self._unsealed(items, "", request.model)
+        compacted = self._maker.compacted(items, request.model, self._fitting(call.body))
         self._effects.record(
             "model_compaction", person=request.prompt_cache_key or "", key=compacted["id"], items=len(items)
         )
@@ -270,18 +274,35 @@ class OpenAI(Vendor):
             if form := self.refused_tools.get(tool.name):
                 raise refusal_of(tool.name, number, form)
 
-    def _unsealed(self, items: list[Item], person: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
-        """The content of the sealed items, and the removals of reasoning that belongs to other people."""
+    def _known(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The parameters that this server knows. It refuses `context_management`, or drops it without a word."""
+        if self.compaction == "on" or "context_management" not in body:
+            return body
+        if self.compaction == "refused":
+            name = "context_management"
+            raise refused(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+        return {name: value for name, value in body.items() if name != "context_management"}
+
+    def _unsealed(
+        self, items: list[Item], person: str, model: str
+    ) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
+        """The content of the sealed items, and the removals of reasoning that belongs to other people.
+
+        A compaction of another person or model is refused.
+        """
         contents = {}
         removed = []
         for item in items:
             if not isinstance(item, ReasoningItem | CompactionItem) or not item.encrypted_content:
                 continue
             content = contents[item.encrypted_content] = self._maker.sealer.open(item.encrypted_content)
-            if person and content["person"] not in ("", person):
+            foreign = person and content["person"] not in ("", person)
+            if foreign:
                 self._effects.record("foreign_content", person=person, key=item.id or "", owner=content["person"])
                 removal = {"id": item.id or "", "action": "removed", "reason": "end_user_mismatch"}
                 removed.append({**removal, "type": "reasoning"})
+            if isinstance(item, CompactionItem) and (foreign or content.get("model", model) != model):
+                raise unreadable(item.encrypted_content)
         return contents, removed
 
     def _fitting(self, body: dict[str, Any]) -> int:
@@ -302,7 +323,9 @@ class OpenAI(Vendor):
         for rule in request.context_management or []:
             if rule.compact_threshold is not None and size > rule.compact_threshold:
                 person = request.safety_identifier or ""
-                response["output"].insert(0, self._maker.compaction(person, conversation.said))
+                item = self._maker.compaction(person, request.model, conversation.carried)
+                response["output"].insert(0, item)
+                self._effects.record("model_compaction", person=person, key=item["id"], items=len(request.input or []))
                 return
 
     def _rule_turn(

@@ -1,5 +1,6 @@
 """The rule-based model's view of a request: the messages of each side, and the answers of the tools."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,11 +27,18 @@ _TIME = re.compile(
 _RECALLED = re.compile(r"\[What you remember about the person: (.*)\]")
 
 
+NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
+KEPT = 20
+"""The newest messages that a compaction keeps."""
+KEPT_CHARS = 200
+
+
 @dataclass(slots=True)
 class Conversation:
     """A conversation, oldest first.
 
-    `said` holds the person's messages; the last `new` of these are not answered yet. `told` holds the model's texts.
+    `said` holds the person's messages; the last `new` of these are not answered yet. A compaction keeps few of them:
+    `count` and `digest` are of all that they said. `told` holds the model's texts.
     `notes` holds the system's texts to the model since the last answer. `results` holds the calls made for the
     unanswered messages, with their outputs; `made` those of the whole conversation. `time` is when the newest message
     was sent, as the system states it. `recalled` is what the system remembers about the person.
@@ -44,6 +52,21 @@ class Conversation:
     made: list[tuple[FunctionCall, str]] = field(default_factory=list)
     time: str = ""
     recalled: str = ""
+    count: int = 0
+    digest: str = ""
+
+    def hear(self, text: str) -> None:
+        self.said.append(text)
+        self.new += 1
+        self.count += 1
+        self.digest = hashlib.sha256(f"{self.digest}\n{text}".encode()).hexdigest()
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """The content of a compaction. It does not grow with the conversation, as at the vendor."""
+        old, recent = self.said[:-KEPT], self.said[-KEPT:]
+        named = [text for text in old if NAME.search(text)][-1:]
+        return {"said": [text[:KEPT_CHARS] for text in (*named, *recent)], "count": self.count, "digest": self.digest}
 
     @property
     def unanswered(self) -> list[str]:
@@ -67,8 +90,7 @@ def read(
                 continue
             if item.role == "user":
                 text, conversation.time = _without_time(text, conversation.time)
-                conversation.said.append(text)
-                conversation.new += 1
+                conversation.hear(text)
             else:
                 conversation.notes.append(text)
             conversation.results.clear()
@@ -78,9 +100,8 @@ def read(
             conversation.notes.clear()
             conversation.results.clear()
         elif isinstance(item, CompactionItem):
-            said = unsealed[item.encrypted_content].get("said")
-            if said is not None:
-                conversation = Conversation(said=list(said))
+            if (carried := unsealed[item.encrypted_content].get("carried")) is not None:
+                conversation = Conversation(**carried)
         elif isinstance(item, FunctionCall):
             calls[item.call_id] = item
         elif isinstance(item, FunctionCallOutput):

@@ -79,22 +79,22 @@ class Maker:
             kept.append(output)
         return kept, False
 
-    def compaction(self, person: str, said: list[str] | None) -> dict[str, Any]:
-        """`said` holds the person's messages among the replaced items; None if those messages stay."""
+    def compaction(self, person: str, model: str, carried: dict[str, Any] | None) -> dict[str, Any]:
+        """`carried` is what is kept of the replaced items; None if the person's messages stay beside it."""
         return {
             "id": self.id("cmp"),
             "type": "compaction",
-            "encrypted_content": self.sealer.seal(person, said=said),
+            "encrypted_content": self.sealer.seal(person, model=model, carried=carried),
         }
 
-    def compacted(self, items: list[Item], input_tokens: int) -> dict[str, Any]:
+    def compacted(self, items: list[Item], model: str, input_tokens: int) -> dict[str, Any]:
         """The answer of /responses/compact: all messages of the person, then one compaction."""
         messages = [
             {"id": self.id("msg"), "status": "completed", **item.model_dump(exclude_none=True)}
             for item in items
             if isinstance(item, InputMessage) and item.role == "user"
         ]
-        output = [*map(_with_parts, messages), self.compaction("", None)]
+        output = [*map(_with_parts, messages), self.compaction("", model, None)]
         return {
             "id": self.id("resp"),
             "object": "response.compaction",

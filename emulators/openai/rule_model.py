@@ -1,13 +1,12 @@
 """The rule-based "model": handles a few kinds of request, and otherwise answers with a digest of its history."""
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from emulators.openai import load_rule
-from emulators.openai.conversation import Conversation
+from emulators.openai.conversation import NAME, Conversation
 from emulators.openai.tool_answers import in_words, not_connected, task_id, toolkit_of
 from emulators.openai.turns import Text, ToolCall, Turn
 
@@ -16,7 +15,6 @@ _NEW_LINK = re.compile(r"\bnew link\b(?: (?:for|to)(?: my| the)? +([a-z][a-z0-9_
 _DISCONNECT = re.compile(r"\bdisconnect(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
 _RESUMED = re.compile(r"^\[([A-Za-z][\w ]*) is connected now\.")
 _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
-_NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
 _THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
 _WHEN = re.compile(r"\bwhat(?: is|'s|’s)? (?:time|day|the time|the date)\b", re.IGNORECASE)
@@ -93,11 +91,6 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
     if calls:
         return list(calls)
     return [Text(_reply(conversation))]
-
-
-def digest(texts: Iterable[str]) -> str:
-    """Eight characters that identify all that a person said. Different histories have different digests."""
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
 def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list[ToolCall]:
@@ -204,7 +197,7 @@ def _reply(conversation: Conversation) -> str:
     said = conversation.said
     text = "\n".join(conversation.unanswered) or (said[-1] if said else "")
     if _WHO.search(text):
-        names = [match[1].strip() for earlier in said if (match := _NAME.search(earlier))]
+        names = [match[1].strip() for earlier in said if (match := NAME.search(earlier))]
         return f"Your name is {names[-1]}." if names else "You have not told me your name."
     if _RECALL.search(text):
         return f"I was shown: {conversation.recalled}" if conversation.recalled else "I was shown nothing about you."
@@ -214,6 +207,7 @@ def _reply(conversation: Conversation) -> str:
         return f"You said: {quoted}" if quoted else "This is the first thing you have written to me."
     if _WHEN.search(text):
         return f"You wrote on {conversation.time}." if conversation.time else "I do not know the time."
-    name = _NAME.search(text)
+    name = NAME.search(text)
     greeting = f"Nice to meet you, {name[1].strip()}. " if name else ""
-    return f"{greeting}You said: “{text}” (message {len(said)} of our chat, history {digest(said)})"
+    history = conversation.digest[:8]  # different histories have different digests
+    return f"{greeting}You said: “{text}” (message {conversation.count} of our chat, history {history})"

@@ -9,6 +9,16 @@ from typing import Any
 import orjson
 
 from emulators.openai.errors import refused
+from emulators.vendor import RefusedError
+
+
+def unreadable(sealed: str) -> RefusedError:
+    """The refusal of content that cannot be opened."""
+    return refused(
+        f"The encrypted content {sealed[:4]}...{sealed[-4:]} could not be verified. "
+        "Reason: Encrypted content could not be decrypted or parsed.",
+        code="invalid_encrypted_content",
+    )
 
 
 class Sealer:
@@ -29,11 +39,7 @@ class Sealer:
             raw = b""
         mark, plain = raw[:32], raw[32:]
         if not hmac.compare_digest(mark, self._mark(plain)):
-            raise refused(
-                f"The encrypted content {sealed[:4]}...{sealed[-4:]} could not be verified. "
-                "Reason: Encrypted content could not be decrypted or parsed.",
-                code="invalid_encrypted_content",
-            )
+            raise unreadable(sealed)
         content: dict[str, Any] = orjson.loads(plain)
         return content
 

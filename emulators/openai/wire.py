@@ -124,6 +124,7 @@ class CompactionItem(Strict):
     type: Literal["compaction"]
     encrypted_content: str
     id: str | None = None
+    created_by: str | None = None
 
 
 Item = InputMessage | OutputMessage | FunctionCall | FunctionCallOutput | ReasoningItem | CompactionItem

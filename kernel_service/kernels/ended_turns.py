@@ -1,9 +1,11 @@
 """The ended turns of a history, as every later request shows them to the model.
 
-Their items are encoded once, so that all requests begin with the same bytes and the vendor finds them in its cache.
-Reasoning is left out, together with the ids that refer to it: the vendor requires it only until its turn ends.
+Content that was sent once never changes, so that vendors find the beginning of each request in their caches. So the
+reasoning between the calls of a turn stays, since the turn's own requests have shown it. The reasoning before its last
+answer was in no request, and is left out with the ids that refer to it.
 
-Sources: the guides "Reasoning models" and "Conversation state" of OpenAI (`reasoning.context`: `current_turn`).
+Sources: the guides "Reasoning models" (`reasoning.context`: newer models are shown the reasoning of all turns) and
+"Conversation state" of OpenAI.
 """
 
 from __future__ import annotations
@@ -13,44 +15,56 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kernel_service.kernels import packing
-from kernel_service.kernels.outline import HIDDEN, hidden, kind_of, letter_of
-from kernel_service.ports.turns import REASONING, HistoryItem
+from kernel_service.kernels import compaction, packing
+from kernel_service.kernels.outline import (
+    HIDDEN,
+    SEALED_ITEMS,
+    THOUGHT,
+    hidden,
+    holds_any,
+    kind_of,
+    letter_of,
+    turns_in,
+)
+from kernel_service.ports.turns import COMPACTION, REASONING, SUMMARY, HistoryItem
 from kernel_service.token_counts import utf8_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+_LED_TO = b"os"
+"""The letters of what reasoning leads to: an answer, a call, more reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndedTurns:
     """`outline` has a letter for each item of the journal. `tokens` is the estimated most tokens of the shown items.
 
-    `segments` are the shown items, packed.
+    `segments` are the shown items, packed. They begin with the newest item that stands for all before it, if any.
+    `origin` is the model's, which alone reads its sealed items.
     """
 
+    origin: str = ""
     outline: bytes = b""
     tokens: int = 0
     segments: tuple[bytes, ...] = ()
 
     def followed_by(self, items: Sequence[HistoryItem]) -> EndedTurns:
         """These turns, and the items of turns that have ended since."""
-        called = _finished_calls(items)
-        outline, lines = bytearray(), []
-        for kind, data, origin in items:
-            letter = letter_of(kind, origin)
-            if letter not in HIDDEN and _is_shown(kind, data, called):
-                lines.append(_encoded(data))
-            else:
-                letter = hidden(letter)
-            outline.append(letter)
-        return _joined(self, bytes(outline), lines)
+        start = compaction.newest(items, self.origin)
+        before = self if start is None else self.emptied()
+        sent = [*_as_sent(items[start or 0 :], self.origin)][::-1]
+        return _joined(before, bytes(letter for letter, _ in sent), [line for _, line in sent if line is not None])
+
+    def emptied(self) -> EndedTurns:
+        """No turns, for the same model."""
+        return EndedTurns(self.origin)
 
     def since(self, place: int) -> EndedTurns:
         """The items from this place in the outline on."""
         outline = self.outline[place:]
         lines = self.lines()
-        return _joined(EndedTurns(), outline, lines[len(lines) - len(_shown(outline)) :])
+        return _joined(self.emptied(), outline, lines[len(lines) - len(_shown(outline)) :])
 
     def lines(self) -> list[bytes]:
         """The shown items, each as JSON, oldest first."""
@@ -67,6 +81,16 @@ class EndedTurns:
             yield HistoryItem(kind, orjson.loads(line), origin)
 
     @property
+    def has_sealed(self) -> bool:
+        """Whether some items are opaque to every other model."""
+        return holds_any(self.outline, SEALED_ITEMS)
+
+    @property
+    def turns(self) -> int:
+        """The number of turns."""
+        return turns_in(self.outline)
+
+    @property
     def size(self) -> int:
         """The size in memory, in bytes."""
         return len(self.outline) + sum(map(len, self.segments))
@@ -74,7 +98,27 @@ class EndedTurns:
 
 def _joined(turns: EndedTurns, outline: bytes, lines: list[bytes]) -> EndedTurns:
     tokens = turns.tokens + sum(map(utf8_tokens, lines))
-    return EndedTurns(turns.outline + outline, tokens, packing.appended(turns.segments, lines))
+    return EndedTurns(turns.origin, turns.outline + outline, tokens, packing.appended(turns.segments, lines))
+
+
+def _as_sent(items: Sequence[HistoryItem], model: str) -> Iterator[tuple[int, bytes | None]]:
+    """The letter and the JSON of each item, the newest first. None: the model is not shown it."""
+    called = _finished_calls(items)
+    following, was_sent = 0, False
+    for item in reversed(items):
+        is_whole = was_sent and item.origin == model
+        if item.kind in {"input", "result"}:
+            was_sent = item.kind == "result"  # the next request of the turn has shown what is before it
+        letter = _letter(item)
+        if letter in HIDDEN or not _is_shown(item, called, model, leads=is_whole and following in _LED_TO):
+            yield hidden(letter), None
+            continue
+        following = letter
+        yield letter, orjson.dumps(item.data) if is_whole or item.kind == COMPACTION else _without_id(item.data)
+
+
+def _letter(item: HistoryItem) -> int:
+    return THOUGHT if item.data.get("type") == REASONING else letter_of(item.kind, item.origin)
 
 
 def _finished_calls(items: Sequence[HistoryItem]) -> set[str | None]:
@@ -83,18 +127,23 @@ def _finished_calls(items: Sequence[HistoryItem]) -> set[str | None]:
     return results and results & {data.get("call_id") for kind, data, _ in items if _is_call(kind, data)}
 
 
-def _is_shown(kind: str, data: dict[str, Any], called: set[str | None]) -> bool:
-    """A call and its result are shown together or not at all: vendors refuse one without the other."""
-    if kind == "result" or _is_call(kind, data):
-        return data.get("call_id") in called
-    return data.get("type") != REASONING  # which earlier releases stored as an output
+def _is_shown(item: HistoryItem, called: set[str | None], model: str, *, leads: bool) -> bool:
+    """A call and its result are shown together or not at all: vendors refuse one without the other.
+
+    `leads`: reasoning is followed by what it led to, which vendors require.
+    """
+    if item.kind in {COMPACTION, SUMMARY}:
+        return compaction.replaces_earlier(item.kind, item.origin, model)
+    if item.kind == "result" or _is_call(item.kind, item.data):
+        return item.data.get("call_id") in called
+    return leads or _letter(item) != THOUGHT
 
 
 def _is_call(kind: str, data: dict[str, Any]) -> bool:
     return kind == "output" and data.get("type") == "function_call"
 
 
-def _encoded(data: dict[str, Any]) -> bytes:
+def _without_id(data: dict[str, Any]) -> bytes:
     """The vendor looks up the reasoning that belongs to an id."""
     if "id" in data:
         data = data.copy()

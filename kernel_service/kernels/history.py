@@ -27,10 +27,10 @@ class History:
 
     __slots__ = ("_open", "ended", "open_count")
 
-    def __init__(self, items: Sequence[HistoryItem], *, open_items: int = 0) -> None:
-        """`open_items` of them, the last ones, belong to the open turn."""
+    def __init__(self, items: Sequence[HistoryItem], *, open_items: int = 0, model: str = "") -> None:
+        """`open_items` of them, the last ones, belong to the open turn. `model` is the origin of the model."""
         ended = len(items) - open_items
-        self.keep(EndedTurns().followed_by(items[:ended]), items[ended:])
+        self.keep(EndedTurns(model).followed_by(items[:ended]), items[ended:])
 
     def keep(self, ended: EndedTurns, open_items: Sequence[HistoryItem]) -> None:
         self.ended = ended

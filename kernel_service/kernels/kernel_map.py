@@ -57,10 +57,13 @@ class KernelMap:
         *,
         max_turns: int,
         clock: Callable[[], float],
+        model: str = "",
         retry_seconds: float = 1.0,
         defer_seconds: float = 60.0,
     ) -> None:
-        """`retry_seconds`: the delay for a person after the store was unavailable or a turn failed.
+        """`model` is the origin of the model.
+
+        `retry_seconds`: the delay for a person after the store was unavailable or a turn failed.
 
         `defer_seconds`: the delay for a person whom only an operator can help, unless they write again.
         """
@@ -69,6 +72,7 @@ class KernelMap:
         self._turns = turns
         self._placement = placement
         self._clock = clock
+        self._model = model
         self._retry_seconds = retry_seconds
         self._defer_seconds = defer_seconds
         self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
@@ -206,7 +210,7 @@ class KernelMap:
     async def _activated(self, person_id: str) -> Kernel:
         while True:
             self._reset.discard(person_id)
-            activation = await self._store.activate(person_id, owner=self._placement.me)
+            activation = await self._store.activate(person_id, owner=self._placement.me, model=self._model)
             if activation.owner_before not in {"", self._placement.me}:
                 self.moves["taken"] += 1
             if person_id not in self._reset:  # otherwise the loaded history is outdated

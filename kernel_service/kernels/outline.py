@@ -5,16 +5,20 @@
 | `i`, `b`, `f`, `I` | input: the person's own words, a button that they tapped, facts about them, words of any author |
 | `r`, `R` | result: the assistant's own words, words of any author |
 | `o` | output |
-| `-` | an item that the model is not shown: reasoning of an ended turn; a link, file or approval prompt |
-| `x` | a result in words of any author that the model was shown, and is not any more: its call is not there |
+| `s` | reasoning: opaque, except to the model that made it |
+| `c`, `C` | compaction by the vendor: of own words, of words of any author |
+| `m`, `M` | summary of ours: of own words, of words of any author |
+| `-` | an item that the model is not shown, such as a link, a file or an approval prompt |
+| `x` | words of any author that the model was shown, and is not any more |
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.ports.turns import BUTTON, FACTS, OUTSIDE, OWN
+from kernel_service.ports.turns import BUTTON, COMPACTION, FACTS, OUTSIDE, OWN, REASONING, SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,13 +26,16 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import HistoryItem
 
 INPUTS: Final = b"ibfI"
-FROM_OUTSIDE: Final = b"IRx"
+FROM_OUTSIDE: Final = b"IRCMx"
+SEALED_ITEMS: Final = b"scC"
 TAPPED: Final = ord("b")
 SHOWS_FACTS: Final = ord("f")
 HIDDEN: Final = b"-x"
 _HIDDEN: Final = ord("-")
 _HIDDEN_OUTSIDE: Final = ord("x")
 _OUTPUT: Final = ord("o")
+THOUGHT: Final = ord("s")
+_TURN: Final = re.compile(rb"[%b]+" % INPUTS)
 
 _ITEMS: Final = {
     ord("i"): ("input", OWN),
@@ -38,6 +45,11 @@ _ITEMS: Final = {
     ord("r"): ("result", OWN),
     ord("R"): ("result", OUTSIDE),
     _OUTPUT: ("output", ""),
+    THOUGHT: (REASONING, ""),
+    ord("c"): (COMPACTION, OWN),
+    ord("C"): (COMPACTION, OUTSIDE),
+    ord("m"): (SUMMARY, OWN),
+    ord("M"): (SUMMARY, OUTSIDE),
 }
 _LETTERS: Final = {item: letter for letter, item in _ITEMS.items()}
 
@@ -50,12 +62,26 @@ def outline_of(items: Iterable[HistoryItem]) -> bytes:
 def letter_of(kind: str, origin: str) -> int:
     if kind == "output":
         return _OUTPUT
+    if kind == REASONING:
+        return THOUGHT
+    if kind == COMPACTION:
+        return _LETTERS[kind, OUTSIDE if OUTSIDE in origin.split(":") else OWN]
     return _LETTERS.get((kind, _mark(origin)), _HIDDEN)
 
 
 def hidden(letter: int) -> int:
     """The letter of an item that the model is not shown any more. Its words may be repeated in those that it is."""
     return _HIDDEN_OUTSIDE if letter in FROM_OUTSIDE else _HIDDEN
+
+
+def holds_any(outline: bytes, letters: bytes) -> bool:
+    """Whether one of these letters is in the outline."""
+    return len(outline.translate(None, letters)) < len(outline)
+
+
+def turns_in(outline: bytes) -> int:
+    """The number of turns that begin in the outline."""
+    return sum(1 for _ in _TURN.finditer(outline))
 
 
 def kind_of(letter: int) -> tuple[str, str]:

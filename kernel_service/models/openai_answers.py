@@ -1,8 +1,8 @@
 """Reads the vendor's answers into a form that can be stored and sent again, and repairs them where possible.
 
 Servers that implement only part of OpenAI's wire leave fields out, send null, send objects for texts, or use one call
-id twice. The history keeps the items that the vendor accepts back: messages, calls, and reasoning with the item that
-follows it. Only a body that is not an answer is refused.
+id twice. The history keeps the items that the vendor accepts back: messages, calls, compactions, and reasoning with the
+item that follows it. Only a body that is not an answer is refused.
 
 Source: openai 3.54, `types/responses`.
 """
@@ -128,6 +128,8 @@ def _mended(item: object, taken: _TakenIds) -> Item | None:
         mended = _mended_call(kept, taken)
     elif kind == "reasoning":
         mended = _mended_reasoning(kept)
+    elif kind == "compaction" and _is_name(item.get("encrypted_content")):
+        mended = kept
     if mended is not None and "id" in mended:
         taken.add(mended["id"])
     return mended

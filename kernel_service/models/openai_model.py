@@ -51,6 +51,10 @@ class OpenAIModel(Model):
     def origin(self) -> str:
         return f"{self.vendor}:{self._model}"
 
+    @property
+    def compacts(self) -> bool:
+        return False
+
     # --- an answer --------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -249,7 +249,7 @@ def lacking(code: str) -> frozenset[str]:
 _LIMITS: Final = ("max_output_tokens", "max_tokens", "max_completion_tokens")
 _PARAMETERS: Final = (
     "reasoning", "reasoning_effort", "reasoning_content", "include", "prompt_cache_key", "safety_identifier", *_LIMITS,
-    "stream_options", "stream", "store",
+    "stream_options", "stream", "store", "context_management",
 )  # fmt: skip
 """Of all endpoints. Which of them may be left out is a matter of the endpoint."""
 

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from kernel_service.models.body import Body
     from kernel_service.ports.model import ModelFile, ModelRequest, ToolSchema
 
-OPTIONAL: Final = ("reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens", "stream")
+OPTIONAL: Final = (
+    "reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens", "context_management",
+    "stream",
+)  # fmt: skip
 """The optional parameters. `stream` is refused where only verified organisations may have a model stream.
 `store` is not among them: left out, the vendor would keep what people say."""
 LEAST_OUTPUT_TOKENS: Final = 16
 """The smallest max_output_tokens that the vendor accepts."""
+
+
+LEAST_COMPACT_TOKENS: Final = 1000
+"""The smallest compact_threshold that the vendor accepts."""
+OF_A_REQUEST: Final = frozenset({"max_output_tokens", "context_management", "stream"})
+"""The parameters that differ between the requests of a person. They follow the input, so that requests begin alike."""
 
 
 def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) -> dict[str, Any]:
@@ -35,12 +44,15 @@ def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) 
         "instructions": request.instructions,
         "store": False,
         "include": ["reasoning.encrypted_content"],
-        "max_output_tokens": max(LEAST_OUTPUT_TOKENS, request.max_output_tokens),
         "safety_identifier": request.person_key,
         "prompt_cache_key": request.person_key,
     }
     if effort:
         chosen["reasoning"] = {"effort": effort}
+    chosen["max_output_tokens"] = max(LEAST_OUTPUT_TOKENS, request.max_output_tokens)
+    if request.compact_at:
+        threshold = max(LEAST_COMPACT_TOKENS, request.compact_at)
+        chosen["context_management"] = [{"type": "compaction", "compact_threshold": threshold}]
     if stream:
         chosen["stream"] = True
     return chosen
@@ -51,11 +63,14 @@ def body_of(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[st
     places = Places()
     offered = () if TOOLS in lacks else request.tools
     tools = b',"tools":[%b]' % b",".join(map(_tool, offered)) if offered else b""
-    start = b'%b%b,"input":[' % (orjson.dumps(chosen)[:-1], tools)
-    whole = _joined(start, request.items, b"]}")
+    constant = {name: value for name, value in chosen.items() if name not in OF_A_REQUEST}
+    rest = {name: value for name, value in chosen.items() if name in OF_A_REQUEST}
+    start = b'%b%b,"input":[' % (orjson.dumps(constant)[:-1], tools)
+    end = b"],%b" % orjson.dumps(rest)[1:] if rest else b"]}"
+    whole = _joined(start, request.items, end)
     if REFERS in whole:
         items = [_with_file(item, request.files, lacks, places) if REFERS in item else item for item in request.items]
-        whole = _joined(start, items, b"]}")
+        whole = _joined(start, items, end)
     return places.body(whole)
 
 

@@ -5,12 +5,14 @@ Sources: openai 3.54 (`types/responses`), platform.openai.com/docs/api-reference
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.models.openai_answers import read_answer
 from kernel_service.models.openai_model import OpenAIModel
-from kernel_service.models.openai_requests import OPTIONAL, body_of, parameters
+from kernel_service.models.openai_requests import LEAST_COMPACT_TOKENS, OPTIONAL, body_of, parameters
 from kernel_service.models.openai_stream import StreamedResponse
+from kernel_service.ports.turns import COMPACTION
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from kernel_service.models.body import Body
     from kernel_service.models.openai_stream import StreamedAnswer
     from kernel_service.ports.model import ModelAnswer, ModelRequest, TextListener
+
+log = logging.getLogger(__name__)
+
+_PARAMETER: Final = "context_management"
+_MOST_BYTES_PER_TOKEN: Final = 12
+"""For a server that does not count: no text has fewer tokens."""
 
 
 class OpenAIResponses(OpenAIModel):
@@ -38,3 +46,23 @@ class OpenAIResponses(OpenAIModel):
 
     def read(self, raw: bytes | dict[str, Any], body: Body) -> ModelAnswer:
         return read_answer(raw, body)
+
+    @property
+    def compacts(self) -> bool:
+        return _PARAMETER not in self._left_out
+
+    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
+        answer = await super().answer(request, listener)
+        if self.compacts and _ignores_compaction(request, answer):
+            log.warning("model does not compact: this process summarises long conversations itself")
+            self._left_out.add(_PARAMETER)
+        return answer
+
+
+def _ignores_compaction(request: ModelRequest, answer: ModelAnswer) -> bool:
+    """Whether the request was long enough, by the server's own count, and the answer has no compaction."""
+    if not request.compact_at or answer.says_nothing or answer.filtered:
+        return False
+    counted = answer.usage.input_tokens or sum(map(len, request.items)) // _MOST_BYTES_PER_TOKEN
+    is_long = counted > max(LEAST_COMPACT_TOKENS, request.compact_at)
+    return is_long and not any(item["type"] == COMPACTION for item in answer.items)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from kernel_service.ports.turns import HistoryItem
 
 
 class ContextStore(Protocol):
@@ -32,5 +35,9 @@ class ContextStore(Protocol):
         ...
 
     async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
-        """Mark the items of this origin so far as foreign, because the vendor no longer opens their reasoning."""
+        """Mark the items of this origin so far as foreign, because the vendor no longer opens what it has sealed."""
+        ...
+
+    async def ended_turns(self, person_id: str, epoch: int, model: str) -> list[HistoryItem]:
+        """The items of the ended turns in the context, as `activate` reads them. `model` is the origin of the model."""
         ...

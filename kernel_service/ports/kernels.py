@@ -16,7 +16,8 @@ class Activation:
     """The initial state of a kernel. `epoch` is one higher than any earlier epoch of this person.
 
     The last `open_items` of the history belong to a turn that is open. `context_tokens` limits the history that the
-    model is shown; 0: the default limit. `owner_before`: the node that owned the kernel until now, for operators; it is
+    model is shown; 0: the default limit. `model` is the origin of the model that reads the
+    history. `owner_before`: the node that owned the kernel until now, for operators; it is
     this node, dead or draining; empty: none.
     """
 
@@ -26,6 +27,7 @@ class Activation:
     context_tokens: int = 0
     open_items: int = 0
     owner_before: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,10 @@ class KernelLease:
 class KernelStore(Protocol):
     """The lease of each person: which process owns their kernel, under which epoch."""
 
-    async def activate(self, person_id: str, *, owner: str) -> Activation:
-        """Take the person's lease (epoch + 1) and read their history.
+    async def activate(self, person_id: str, *, owner: str, model: str = "") -> Activation:
+        """Take the person's lease (epoch + 1) and read their history, back to what the model needs.
+
+        `model` is the origin of the model, which alone reads its sealed items.
 
         NotFound PERSON_NOT_FOUND; LeaseLost if they were merged into another.
         """

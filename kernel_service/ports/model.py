@@ -79,7 +79,8 @@ class ModelRequest:
 
     `items` are history items in the vendor's own input form, oldest first, each as JSON in UTF-8. `person_key` is a
     hash that stands for the person at the vendor (rate limiting, abuse, cache). `files` maps the ids in items to files,
-    or to a sentence that says why the file is missing. Any file that is not in it is no longer available.
+    or to a sentence that says why the file is missing. Any file that is not in it is no longer available. The vendor
+    puts a compaction before its answer if it counts more than `compact_at` tokens in the request; 0: never.
     """
 
     instructions: str
@@ -88,6 +89,7 @@ class ModelRequest:
     person_key: str
     max_output_tokens: int
     files: Mapping[str, ModelFile | str] = field(default_factory=dict)
+    compact_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ _BLANKS: Final = "\u2800\u3164\u115f\u1160\uffa0"
 CONTEXT_TOO_LONG: Final = "context_length_exceeded"
 """The request exceeds the context of the model."""
 FOREIGN_REASONING: Final = "invalid_encrypted_content"
-"""The request has reasoning that the vendor cannot use: sealed for another key, or without the items it belongs to."""
+"""The request has sealed content that the vendor cannot use: of another key, or reasoning without what it led to."""
 BAD_TOOL: Final = "invalid_function_parameters"
 """A tool of the request cannot be offered as it is."""
 
@@ -172,7 +174,12 @@ class Model(Protocol):
 
     @property
     def origin(self) -> str:
-        """Vendor and model, as `openai:gpt-6-luna`. Opaque reasoning is shown only to its own origin."""
+        """Vendor and model, as `openai:gpt-6-luna`. Sealed items are shown only to their own origin."""
+        ...
+
+    @property
+    def compacts(self) -> bool:
+        """Whether the vendor compacts a long request by itself. A vendor that does not is found out by one answer."""
         ...
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:

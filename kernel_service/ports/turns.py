@@ -38,19 +38,26 @@ BUTTON: Final = "button:own"
 OUTSIDE: Final = "outside"
 """The origin of an input or a result whose words may have any author."""
 REASONING: Final = "reasoning"
-"""The kind of an item, and its type at the vendor. The model is shown it only until its turn ends."""
+"""The kind of an item, and its type at the vendor. It is shown again if a request of its turn has shown it."""
+COMPACTION: Final = "compaction"
+"""The kind of an item, and its type at the vendor: sealed, it stands for all items before it."""
+SUMMARY: Final = "summary"
+"""The kind of an item of ours that stands for all items before it, in the model's own words."""
+TAINTED: Final = "outside:"
+"""The prefix of the origin of a compaction that may hold words of any author."""
 SEALED: Final = "sealed:"
 """The prefix of an origin whose key is no longer valid: no model can read its reasoning."""
 
 
 class HistoryItem(NamedTuple):
-    """One journal entry. `kind`: input | reasoning | output | result; link | file | approval. `data` is the model
-    vendor's own item, verbatim. The last three kinds have our own data, which no model sees. Earlier releases stored
-    reasoning as an output.
+    """One journal entry. `kind`: input | reasoning | output | result | compaction | summary; link | file | approval.
+    `data` is the model vendor's own item, verbatim. The last three kinds have our own data, which no model sees.
+    Earlier releases stored reasoning as an output.
 
-    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input or a result it is `own` or
-    `outside` (see turns.context.taint), and empty if an earlier release kept it. The prefix `merged:` marks items of a
-    person who was merged into this one, and `sealed:` items under a key that is no longer valid.
+    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input, a result or a summary it is
+    `own` or `outside` (see turns.context.taint), and empty if an earlier release kept it. The prefix `outside:` marks
+    a compaction of words of any author, `merged:` items of a person who was merged into this one, and `sealed:` items
+    under a key that is no longer valid.
     """
 
     kind: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.spending import Budgets
+from kernel_service.turns.compaction_rule import CompactionRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class TurnLimits:
     A person gets `daily_replies_per_person` a UTC day; 0: no limit (see turns/replies/reply_cap.py).
     A second of a recording counts as `tokens_per_audio_second` if the vendor reports no tokens.
     If only the tools' descriptions are missing, the turn continues without tools after `toolless_after_seconds`.
+    `compaction` says when the conversation before the turn is compacted.
     """
 
     steps: int = 24
@@ -41,6 +43,7 @@ class TurnLimits:
     daily_tokens_per_person: int = 0
     tokens_per_audio_second: int = 20
     daily_replies_per_person: int = 0
+    compaction: CompactionRule = field(default_factory=CompactionRule)
 
     @property
     def budgets(self) -> Budgets:

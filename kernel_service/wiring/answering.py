@@ -10,6 +10,7 @@ from kernel_service.tools.developer_tools import load_tools
 from kernel_service.tools.own_tools import own_tools
 from kernel_service.tools.toolbox import KernelToolbox
 from kernel_service.turns.calls.refused_tools import RefusedTools
+from kernel_service.turns.compaction_rule import CompactionRule
 from kernel_service.turns.counters import TurnCounters
 from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
@@ -57,6 +58,7 @@ def _limits(settings: Settings) -> TurnLimits:
         daily_tokens_per_person=settings.kernel_daily_tokens_per_user,
         daily_replies_per_person=settings.kernel_daily_replies_per_user,
         tokens_per_audio_second=settings.kernel_tokens_per_audio_second,
+        compaction=CompactionRule(settings.openai_compact_tokens, settings.openai_compact_turns),
     )
 
 

@@ -41,6 +41,7 @@ def build_receiving(base: Foundation, turns: TurnDependencies, delivery: Deliver
         placement,
         max_turns=settings.kernel_max_turns,
         clock=clock,
+        model=turns.model.origin,
         defer_seconds=settings.kernel_sweep_seconds,
     )
     transfers = MediaTransfers(

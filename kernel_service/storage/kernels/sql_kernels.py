@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, update
 
 from kernel_service.ports.kernels import Activation
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.kernels.recent_items import recent_items, turns_of
-from kernel_service.storage.keys import damage
 from kernel_service.storage.people import leases
 from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.turns.recent_items import readable_items
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kernel_service.ports.kernels import KernelLease
     from kernel_service.storage.engine.engine import Tx
-
-log = logging.getLogger(__name__)
 
 _RELEASE = (
     update(kernel).where(kernel.c.person_id == bindparam("person"), kernel.c.epoch == bindparam("of")).values(owner="")
@@ -31,16 +27,17 @@ class SqlKernels(SqlPort):
     """Fills `KernelStore`."""
 
     @writes(in_order_of="person_id")
-    def activate(self, tx: Tx, person_id: str, *, owner: str) -> Activation:
+    def activate(self, tx: Tx, person_id: str, *, owner: str, model: str = "") -> Activation:
         taken = leases.take(tx, person_id, owner)
-        recent = recent_items(tx, person_id)
-        while recent.damaged:
-            turns = turns_of(tx, person_id, recent.damaged)
-            log.error("alert: history damaged, left out turns=%s person=%s", ",".join(turns), person_id)
-            damage.leave_out(tx, person_id, turns)
-            recent = recent_items(tx, person_id)
+        recent = readable_items(tx, person_id, model)
         return Activation(
-            person_id, taken.epoch, recent.items, taken.context_tokens, recent.open_items, taken.owner_before
+            person_id,
+            taken.epoch,
+            recent.items,
+            taken.context_tokens,
+            recent.open_items,
+            taken.owner_before,
+            model,
         )
 
     @writes(in_order_of="person_id")

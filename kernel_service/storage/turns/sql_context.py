@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Integer, bindparam, func, literal, select, update
 
 from kernel_service.errors import Unreadable
-from kernel_service.ports.turns import OUTSIDE, SEALED
+from kernel_service.ports.turns import OUTSIDE, SEALED, TAINTED
 from kernel_service.storage.engine.units import SqlPort, writes
 from kernel_service.storage.people import leases
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.turns import context
 from kernel_service.storage.turns.context import CONTEXT_START
+from kernel_service.storage.turns.recent_items import readable_items
 
 if TYPE_CHECKING:
+    from kernel_service.ports.turns import HistoryItem
     from kernel_service.storage.engine.engine import Tx
 
 _mine = item.c.person_id == bindparam("person")
@@ -36,7 +38,7 @@ _newest_input = (
 _TAINT = update(item).where(_mine, item.c.seq == _newest_input).values(origin=literal(OUTSIDE))
 _DISOWN = (
     update(item)
-    .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin == bindparam("of"))
+    .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin.in_((bindparam("of"), literal(TAINTED) + bindparam("of"))))
     .values(origin=literal(SEALED) + item.c.origin)
 )
 # The turn may have been put off because of an item that is hidden now.
@@ -77,6 +79,12 @@ class SqlContext(SqlPort):
     def disown_reasoning(self, tx: Tx, person_id: str, epoch: int, origin: str) -> None:
         leases.fence(tx, person_id, epoch)
         tx.execute(_DISOWN, {"person": person_id, "of": origin})
+
+    @writes(in_order_of="person_id")
+    def ended_turns(self, tx: Tx, person_id: str, epoch: int, model: str) -> list[HistoryItem]:
+        leases.fence(tx, person_id, epoch)
+        recent = readable_items(tx, person_id, model)
+        return recent.items[: len(recent.items) - recent.open_items]
 
 
 def _check_key(tx: Tx, person_id: str) -> None:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.kernels import compaction
 from kernel_service.kernels.outline import HIDDEN, begins, kind_of
-from kernel_service.ports.turns import OUTSIDE, REASONING, SEALED
+from kernel_service.ports.turns import COMPACTION, OUTSIDE, REASONING, SEALED, TAINTED
 from kernel_service.token_counts import utf8_tokens
 from kernel_service.turns.context.transcript import FOR_THE_PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kernel_service.kernels.ended_turns import EndedTurns
     from kernel_service.ports.model import Model
     from kernel_service.ports.turns import HistoryItem
     from kernel_service.turns.context.transcript import Transcript
@@ -52,12 +53,24 @@ class ContextWindow:
             yield from self.transcript.ended.items()
         yield from (item for item in self.transcript.items if item.kind not in FOR_THE_PERSON)
 
+    @property
+    def is_compacted(self) -> bool:
+        """Whether an item of this turn stands for all items before it."""
+        return self._start is not None
+
+    @property
+    def _start(self) -> int | None:
+        """The place of that item in this turn."""
+        return compaction.newest(self.transcript.items, self.model.origin)
+
     def for_model(self) -> list[bytes]:
         """The items as JSON in the form that the vendor accepts, each cut to its part of the context."""
-        return [*([] if self._hides_ended else self._ended_turns()), *self._this_turn()]
+        return [*self._ended_turns(), *self._this_turn()]
 
     def _ended_turns(self) -> list[bytes]:
         """Only an item that may be too long is decoded. No text has more tokens than bytes."""
+        if self._hides_ended or self.is_compacted:
+            return []
         ended = self.transcript.ended
         lines = ended.lines()
         if max(map(len, lines), default=0) > self.limit // OF_A_RESULT:
@@ -70,18 +83,20 @@ class ContextWindow:
         return orjson.dumps(self._cut(kind_of(letter)[0], orjson.loads(line)))
 
     def _this_turn(self) -> list[bytes]:
-        items = self.transcript.items
+        items = self.transcript.items[self._start or 0 :]
         called = {item.data.get("call_id") for item in items if item.kind == "output"}
         return [
             orjson.dumps(self._shown(item))
             for item in items
             if item.kind not in FOR_THE_PERSON
-            and not self._foreign_reasoning(item)
+            and not self._is_foreign(item)
             and (item.kind != "result" or item.data.get("call_id") in called)
         ]
 
-    def _foreign_reasoning(self, item: HistoryItem) -> bool:
-        """Another model's reasoning is opaque to this one, and vendors refuse it."""
+    def _is_foreign(self, item: HistoryItem) -> bool:
+        """Sealed items of another model are opaque to this one, and vendors refuse them."""
+        if item.kind == COMPACTION:
+            return not compaction.replaces_earlier(item.kind, item.origin, self.model.origin)
         return item.data.get("type") == REASONING and item.origin != self.model.origin
 
     def _shown(self, item: HistoryItem) -> dict[str, Any]:
@@ -100,18 +115,33 @@ class ContextWindow:
 
     def is_full(self) -> bool:
         """Whether the items exceed the limit. The whole window is counted only if it may be full."""
-        most = self.transcript.ended.tokens + sum(map(utf8_tokens, self._this_turn()))
-        return most > self.limit and self.tokens() > self.limit
+        return self.most_tokens > self.limit and self.tokens() > self.limit
+
+    @property
+    def most_tokens(self) -> int:
+        """As tokens(), of the items before they are cut. The ended turns are not read for it."""
+        ended = 0 if self.is_compacted else self.transcript.ended.tokens
+        return ended + sum(map(utf8_tokens, self._this_turn()))
+
+    @property
+    def turns(self) -> int:
+        """The number of ended turns that the model is shown."""
+        return 0 if self.is_compacted else self.transcript.ended.turns
 
     # --- items that are left out ---------------------------------------------------------------------------------
 
     def disown(self) -> str:
-        """Treat all reasoning so far as foreign. Returns its origin; empty: there is none."""
+        """Treat all that the model has sealed so far as foreign. Returns its origin; empty: there is nothing.
+
+        The caller must replace the ended turns.
+        """
         own = self.model.origin
-        if not any(item.origin == own and "id" in item.data for item in self.transcript.items):
+        sealed = (own, TAINTED + own)
+        in_turn = any(item.origin in sealed and "id" in item.data for item in self.transcript.items)
+        if not in_turn and not self.transcript.ended.has_sealed:
             return ""
         for items in (self.transcript.stored, self.transcript.unstored):
-            items[:] = [item._replace(origin=SEALED + own) if item.origin == own else item for item in items]
+            items[:] = [item._replace(origin=SEALED + item.origin) if item.origin in sealed else item for item in items]
         return own
 
     def halve(self) -> bool:
@@ -136,7 +166,7 @@ class ContextWindow:
         Returns False if there was nothing to forget.
         """
         ended = self.transcript.ended
-        start = self._first_kept(most - sum(map(utf8_tokens, self._this_turn())))
+        start = 0 if self.is_compacted else self._first_kept(most - sum(map(utf8_tokens, self._this_turn())))
         if start == 0:
             return False
         self._larger = self._larger or (ended, self.limit)
@@ -179,7 +209,7 @@ class ContextWindow:
         """Make hidden items permanently hidden. Returns False if there are none."""
         hidden, self._hides_ended = self._hides_ended, False
         if hidden:
-            self._replace_ended(EndedTurns())
+            self._replace_ended(self.transcript.ended.emptied())
         return hidden
 
     def _replace_ended(self, ended: EndedTurns) -> None:

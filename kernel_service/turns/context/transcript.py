@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.approvals.prompt import shown
 from kernel_service.kernels.ended_turns import EndedTurns
-from kernel_service.kernels.outline import SHOWS_FACTS, outline_of
+from kernel_service.kernels.outline import FROM_OUTSIDE, SHOWS_FACTS, holds_any, outline_of
 from kernel_service.ports.approvals import ASKED, Approval, ApprovalPrompt
 from kernel_service.ports.memory import Recalled
 from kernel_service.ports.messages import Link, ReplyFile
 from kernel_service.ports.model import UserInput
 from kernel_service.ports.resuming import ParkedRequest
-from kernel_service.ports.turns import FACTS, OWN, REASONING, HistoryItem
+from kernel_service.ports.turns import COMPACTION, FACTS, OWN, REASONING, TAINTED, HistoryItem
 from kernel_service.storable import storable
 from kernel_service.turns.context.taint import is_tainted, mark, mark_of
 
@@ -59,8 +59,11 @@ class Transcript:
         return not shown and bool(_ending_inputs(self.unstored))
 
     def note(self, answer: ModelAnswer) -> None:
-        """Add an answer of the model."""
-        self.unstored += [_item(_kind_of(item), item, self.model.origin) for item in answer.items]
+        """Add an answer of the model. A compaction may hold any words that the model has seen."""
+        for item in answer.items:
+            kind = _kind_of(item)
+            seen = TAINTED if kind == COMPACTION and self._sees_outside else ""
+            self.unstored.append(_item(kind, item, seen + self.model.origin))
 
     def result(self, call_id: str, result: ToolResult, files: Iterable[ReplyFile] = ()) -> None:
         """Add a tool's result, and the link and files that go to the person (the model never sees them)."""
@@ -101,7 +104,7 @@ class Transcript:
 
     def begin_anew(self) -> None:
         """The conversation starts over: nothing so far is shown again."""
-        self.ended = EndedTurns()
+        self.ended = self.ended.emptied()
         self.stored = []
 
     @property
@@ -113,6 +116,11 @@ class Transcript:
     def tainted(self) -> bool:
         """Whether content from outside is among what the model sees of this turn or the three before it."""
         return is_tainted(self.ended.outline + outline_of(self.items))
+
+    @property
+    def _sees_outside(self) -> bool:
+        """Whether content from outside is anywhere in what the model sees."""
+        return holds_any(self.ended.outline + outline_of(self.items), FROM_OUTSIDE)
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -193,7 +201,8 @@ def _item(kind: str, data: dict[str, Any], origin: str = "") -> HistoryItem:
 
 
 def _kind_of(data: dict[str, Any]) -> str:
-    return REASONING if data.get("type") == REASONING else "output"
+    kind = data.get("type")
+    return kind if kind in {REASONING, COMPACTION} else "output"
 
 
 def _question(data: dict[str, Any]) -> ApprovalPrompt | None:

@@ -133,7 +133,6 @@ class _Assembly:
         return TurnStart(
             turn=self._turn,
             transcript=self._transcript,
-            window=self._window,
             inputs=self._inputs,
             recall=self._recall,
             tools=self._tools,
@@ -173,7 +172,13 @@ class _Assembly:
         step = ModelStep(
             model=process.model,
             requests=ModelRequests(
-                turn.person_id, process.instructions, self._window, self._tools, self._files, self._recovery
+                turn.person_id,
+                process.instructions,
+                self._window,
+                self._tools,
+                self._files,
+                self._recovery,
+                process.limits.compaction,
             ),
             spending=self._spending,
             interrupts=self._interrupts,

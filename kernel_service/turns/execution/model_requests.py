@@ -10,6 +10,7 @@ from kernel_service.turns.context.instructions import WITHOUT_TOOLS, instruction
 
 if TYPE_CHECKING:
     from kernel_service.turns.calls.available_tools import AvailableTools
+    from kernel_service.turns.compaction_rule import CompactionRule
     from kernel_service.turns.context.context_window import ContextWindow
     from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.refusals.recovery import Recovery
@@ -25,6 +26,7 @@ class ModelRequests:
     tools: AvailableTools
     files: TurnFiles
     recovery: Recovery
+    compaction: CompactionRule
 
     def next(self) -> ModelRequest:
         told = instructions(self.own_instructions)
@@ -35,4 +37,7 @@ class ModelRequests:
             person_key=person_key(self.person_id),
             max_output_tokens=self.recovery.output_tokens,
             files=self.files.for_model(),
+            compact_at=self.compaction.compact_at(
+                tokens=self.window.most_tokens, turns=self.window.turns, limit=self.window.limit
+            ),
         )

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.calls.available_tools import AvailableTools
     from kernel_service.turns.calls.tool_calls import ToolCalls
-    from kernel_service.turns.context.context_window import ContextWindow
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.execution.inputs import TurnInputs
     from kernel_service.turns.execution.recall import Recall
@@ -26,7 +25,6 @@ class TurnStart:
 
     turn: Turn
     transcript: Transcript
-    window: ContextWindow
     inputs: TurnInputs
     recall: Recall
     tools: AvailableTools
@@ -44,10 +42,5 @@ class TurnStart:
         await self.tools.fetch(approved=subject.approved)
         if self.transcript.open_calls():
             await self.calls.finish_cut(turn.intents, subject.approved)
-        await self._make_room()
-
-    async def _make_room(self) -> None:
-        """Halve a full context once. A context that slides with each turn would miss the vendor's cache."""
-        if self.window.is_full() and self.window.forget_older(self.window.limit // 2):
-            await self.journal.shrink()
+        if await self.journal.make_room():
             await self.recall.show()

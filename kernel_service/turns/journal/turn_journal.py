@@ -136,10 +136,20 @@ class TurnJournal:
         self.kernel.context_tokens = limit
         self.window.keep_smaller()
 
+    async def make_room(self) -> bool:
+        """Halve a full context once. A context that slides with each turn would miss the vendor's cache."""
+        halves = self.window.is_full() and self.window.forget_older(self.window.limit // 2)
+        if halves:
+            await self.shrink()
+        return halves
+
     async def disown(self, origin: str) -> None:
-        """Treat the reasoning of this origin so far as foreign."""
+        """Treat what this origin has sealed so far as foreign. The items that it stood for are shown again."""
         person_id, epoch = self.turn.person_id, self.kernel.epoch
         await until_stored(lambda: self.context.disown_reasoning(person_id, epoch, origin))
+        ended = await until_stored(lambda: self.context.ended_turns(person_id, epoch, origin))
+        self.transcript.ended = self.transcript.ended.emptied().followed_by(ended)
+        await self.make_room()
 
     async def split(self, problem: str) -> None:
         """Split the turn, so that each of its messages runs alone."""

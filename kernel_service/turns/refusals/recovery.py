@@ -60,9 +60,10 @@ class Recovery:
 
     async def _without_reasoning(self) -> bool:
         origin = self.window.disown()
-        if origin:
-            await self.journal.disown(origin)
-        return bool(origin)
+        if not origin:
+            return False
+        await self.journal.disown(origin)
+        return True
 
     async def _smaller(self, rejected: ModelRejectedError) -> bool:
         """Leave out history first, since it grows; then files; then results, messages and tools."""

@@ -11,10 +11,10 @@ from sqlalchemy import insert, select, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.kernels.history import WINDOW_BYTES
-from kernel_service.ports.turns import OUTSIDE, OWN, REASONING, HistoryItem
-from kernel_service.storage.kernels.recent_items import PAGE
+from kernel_service.ports.turns import COMPACTION, OUTSIDE, OWN, REASONING, HistoryItem
 from kernel_service.storage.schema import schema
 from kernel_service.storage.turns.items import item_place
+from kernel_service.storage.turns.recent_items import PAGE
 from tests.contract.store.owner import NOW, own, say
 from tests.contract.store.test_places import unbind
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.store import Store
 
+MODEL = "openai:m"
 COUNTS = (0, 1, 7, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE)
 ODD = (b"damaged", b"", b"\0" * 40)
 ODD_JSON = (b"{}", b"[]", b"{", b"null", b'"\xff"')
@@ -41,9 +42,9 @@ async def test_a_kernel_starts_with_what_a_plain_reading_finds(store: Store, see
         await store.engine.write(lambda tx: unbind(tx, person))
     await store.engine.write(lambda tx: _damage(tx, person, Random(seed), damaged))
     expected = await store.engine.read(lambda tx: _plainly(tx, person, open_turn))
-    activation = await store.kernels.activate(person, owner="two")
+    activation = await store.kernels.activate(person, owner="two", model=MODEL)
     assert (activation.history, activation.open_items) == expected
-    again = await store.kernels.activate(person, owner="three")
+    again = await store.kernels.activate(person, owner="three", model=MODEL)
     assert (again.history, again.open_items) == expected
     assert (activation.context_tokens, again.epoch) == (5000, activation.epoch + 1)
 
@@ -84,8 +85,9 @@ def _item(random: Random, size: int) -> HistoryItem:
             {"call_id": None},
         ]
     )
-    kind = random.choice(["input", "output", "result", REASONING, REASONING, "link", "file", "approval"])
-    return HistoryItem(kind, data, random.choice(["", OWN, OUTSIDE, "openai:m", f"merged:{OWN}"]))
+    kinds = ["input", "output", "result", REASONING, REASONING, "link", "file", "approval"]
+    kind = COMPACTION if random.random() < 0.01 else random.choice(kinds)
+    return HistoryItem(kind, data, random.choice(["", OWN, OUTSIDE, MODEL, "openai:other", f"merged:{OWN}"]))
 
 
 def _damage(tx: Tx, person: str, random: Random, part: float) -> None:
@@ -114,7 +116,9 @@ def _plainly(tx: Tx, person: str, open_turn: str) -> tuple[list[HistoryItem], in
 
 
 def _within_window(rows: list[Any], open_turn: str) -> list[Any]:
-    """Whole pages, until they have enough bytes."""
+    """Whole pages, until they have enough bytes; nothing before the newest compaction of the ended turns."""
+    begin = next((at for at, row in enumerate(rows) if _begins(row) and row.turn_id != open_turn), len(rows))
+    rows = rows[: begin + 1]
     taken, size = 0, 0
     while taken < len(rows) and size <= WINDOW_BYTES:
         size += sum(len(row.data) for row in rows[taken : taken + PAGE] if not _is_unread(row, open_turn))
@@ -122,8 +126,12 @@ def _within_window(rows: list[Any], open_turn: str) -> list[Any]:
     return rows[:taken]
 
 
+def _begins(row: Any) -> bool:
+    return bool(row.kind == COMPACTION and row.origin == MODEL)
+
+
 def _is_unread(row: Any, open_turn: str) -> bool:
-    return bool(row.kind == REASONING and row.turn_id != open_turn)
+    return bool(row.kind == REASONING and row.turn_id != open_turn and row.origin != MODEL)
 
 
 def _read(tx: Tx, person: str, row: Any, open_turn: str) -> HistoryItem | None:

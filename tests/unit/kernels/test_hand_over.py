@@ -106,11 +106,11 @@ async def test_a_person_whom_another_node_has_is_woken_there_once(here: Here) ->
 async def test_a_kernel_that_was_released_in_the_meantime_is_taken(here: Here) -> None:
     activate, tries = here.store.activate, []
 
-    async def first_refused(person_id: str, *, owner: str) -> Activation:
+    async def first_refused(person_id: str, **how: str) -> Activation:
         tries.append(person_id)
         if len(tries) == 1:
             raise OwnedElsewhere("")
-        return await activate(person_id, owner=owner)
+        return await activate(person_id, **how)
 
     here.store.activate = first_refused  # type: ignore[method-assign]
     await here.runs("p_1")

@@ -35,7 +35,7 @@ class Store:
         self.releasing: asyncio.Event | None = None
         self.lost = False
 
-    async def activate(self, person_id: str, *, owner: str) -> Activation:
+    async def activate(self, person_id: str, *, owner: str, model: str = "") -> Activation:
         await asyncio.sleep(0)
         if self.lost:
             raise LeaseLost

@@ -43,6 +43,7 @@ class Model:
     """Gives the scripted answers in order when the gate is open. Records the shown items."""
 
     origin = "test:1"
+    compacts = True
 
     def __init__(self) -> None:
         self.says: list[ModelAnswer | Exception] = []
@@ -214,7 +215,8 @@ class Scene:
         self.person_id, self.seq = accepted.person_id, accepted.seq
 
     async def activated(self) -> Kernel:
-        return Kernel(await self.store.kernels.activate(self.person_id, owner="k"), self.clock())
+        activation = await self.store.kernels.activate(self.person_id, owner="k", model=self.model.origin)
+        return Kernel(activation, self.clock())
 
     def runner(self, **changes: Any) -> TurnRunner:
         turns = TurnDependencies(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Integer, and_, bindparam, case, func, literal, not_, null, select, type_coerce
 
 from kernel_service.errors import Unreadable
+from kernel_service.kernels.compaction import replaces_earlier
 from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.ports.turns import REASONING, HistoryItem
+from kernel_service.storage.keys import damage
 from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.turns.context import CONTEXT_START
 from kernel_service.storage.turns.items import items_place
@@ -19,12 +22,15 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.engine.engine import Tx
 
+log = logging.getLogger(__name__)
+
 PAGE: Final = 200
 """Items per read, since only the recent end of a long history is needed."""
 
 _OPEN_TURN = select(turn.c.id).where(turn.c.person_id == bindparam("person"), TURN_OPEN).scalar_subquery()
 _IS_OPEN = type_coerce(item.c.turn_id == func.coalesce(_OPEN_TURN, ""), Integer)  # a number on SQLite: not converted
-_READ = case((and_(item.c.kind == literal(REASONING), not_(_IS_OPEN)), null()), else_=item.c.data)
+_IS_OPAQUE = and_(item.c.kind == literal(REASONING), item.c.origin != bindparam("model"))
+_READ = case((and_(_IS_OPAQUE, not_(_IS_OPEN)), null()), else_=item.c.data)
 _NEWEST = (
     select(item.c.seq, _IS_OPEN.label("is_open"), item.c.kind, item.c.origin, _READ.label("data"))
     .where(
@@ -56,15 +62,27 @@ class Recent(NamedTuple):
     damaged: list[int]
 
 
-def recent_items(tx: Tx, person_id: str) -> Recent:
-    """Reasoning comes without its data, unless it is of the open turn: the model is not shown it again.
+def readable_items(tx: Tx, person_id: str, model: str) -> Recent:
+    """The recent items, without the turns of which an item is damaged. An operator is alerted."""
+    recent = _recent_items(tx, person_id, model)
+    while recent.damaged:
+        turns = _turns_of(tx, person_id, recent.damaged)
+        log.error("alert: history damaged, left out turns=%s person=%s", ",".join(turns), person_id)
+        damage.leave_out(tx, person_id, turns)
+        recent = _recent_items(tx, person_id, model)
+    return recent
 
-    A turn starts its context at a message.
+
+def _recent_items(tx: Tx, person_id: str, model: str) -> Recent:
+    """Back to the newest item that the model is shown instead of those before it, unless it is of the open turn.
+
+    Reasoning of another model in ended turns comes without its data: no model is shown it again.
     """
     before, size, open_items = _PAST_ALL, 0, 0
     items: list[HistoryItem] = []
     damaged: list[int] = []
-    while rows := _page(tx, person_id, before):
+    begins = False
+    while rows := _page(tx, person_id, before, model):
         opened = tx.cipher_of(person_id).opener(items_place(person_id))
         for seq, is_open, kind, origin, sealed in rows:
             data: dict[str, Any] = {}
@@ -75,19 +93,21 @@ def recent_items(tx: Tx, person_id: str) -> Recent:
                     damaged.append(seq)
             open_items += is_open
             items.append(HistoryItem(kind, data, origin))
-        if damaged or len(rows) < PAGE or size > WINDOW_BYTES:
+            if begins := not is_open and replaces_earlier(kind, origin, model):
+                break
+        if begins or damaged or len(rows) < PAGE or size > WINDOW_BYTES:
             break
         before = rows[-1].seq
     items.reverse()
     return Recent(items, open_items, damaged)
 
 
-def _page(tx: Tx, person_id: str, before: int) -> Sequence[Any]:
+def _page(tx: Tx, person_id: str, before: int, model: str) -> Sequence[Any]:
     """The newest items before the one of that number."""
-    return tx.execute(_NEWEST, {"person": person_id, "limit": PAGE, "before": before}).all()
+    return tx.execute(_NEWEST, {"person": person_id, "limit": PAGE, "before": before, "model": model}).all()
 
 
-def turns_of(tx: Tx, person_id: str, items: Sequence[int]) -> list[str]:
+def _turns_of(tx: Tx, person_id: str, items: Sequence[int]) -> list[str]:
     """The ids of the turns of these items, in order."""
     return tx.execute(_TURNS, {"person": person_id, "items": items}).scalars().all()
 
