@@ -138,6 +138,18 @@ class WhatsApp:
         told = account_event(field, self.default_number()) if value is None else value
         return self.webhooks.deliver(told, field=field, at=int(self._clock()) if at is None else at)
 
+    def change_template(self, name: str, language: str, status: str) -> asyncio.Task[None]:
+        """Approve, pause, reject or disable a template, and tell the business. Raises KeyError for an unknown one."""
+        self.graph.templates.get(name, language).status = status
+        value = {
+            "event": status,
+            "message_template_id": 1689556908129832,
+            "message_template_name": name,
+            "message_template_language": language.replace("_", "-"),
+            "reason": "NONE",
+        }
+        return self.tell_account("message_template_status_update", value)
+
     async def verify_webhook(self) -> bool:
         """Subscribe to the gateway's webhook as Meta does. Returns whether the gateway knows the verify token."""
         challenge = str(secrets.randbelow(10**10))

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from whatsapp_gateway.inbound.fields import Object, object_in, objects_in, text_in
-from whatsapp_gateway.model.updates import AccountEvent, Ignored
+from whatsapp_gateway.model.updates import AccountEvent, Ignored, TemplateWorks
 
 _LONGEST: Final = 200
 _MOST_VALUES: Final = 20
@@ -41,6 +41,8 @@ class _Field:
 
 
 _TEMPLATE: Final = ("message_template_name", "message_template_language")
+TEMPLATE_STATUS: Final = "message_template_status_update"
+_WORKS: Final = frozenset({"APPROVED", "REINSTATED"})
 _MANAGER: Final = "See WhatsApp Manager"
 FIELDS: Final = {
     "account_update": _Field(
@@ -90,9 +92,9 @@ FIELDS: Final = {
         ("decision", "rejection_reason"), frozenset({"APPROVED"}), f"{_MANAGER}, Phone numbers"
     ),
     "security": _Field(("event",), advice="If none of your admins requested it, secure the business account now"),
-    "message_template_status_update": _Field(
+    TEMPLATE_STATUS: _Field(
         ("event", *_TEMPLATE, "reason", "disable_info.disable_date", "other_info.title", "other_info.description"),
-        frozenset({"APPROVED", "PENDING", "REINSTATED"}),
+        frozenset({"PENDING"}),
         f"{_MANAGER}, Message templates: paused and rejected templates are not delivered",
     ),
     "message_template_quality_update": _Field(
@@ -107,7 +109,9 @@ FIELDS: Final = {
 }
 
 
-def read_account_event(change: Object, entry: Object, numbers: Collection[str]) -> AccountEvent | Ignored:
+def read_account_event(
+    change: Object, entry: Object, numbers: Collection[str]
+) -> AccountEvent | TemplateWorks | Ignored:
     """The event of a change of any field except `messages`."""
     field, value = text_in(change, "field"), object_in(change, "value")
     if field in _HELD:
@@ -115,6 +119,9 @@ def read_account_event(change: Object, entry: Object, numbers: Collection[str]) 
     known = FIELDS.get(field)
     if known is None or not value:
         return Ignored("field")
+    if field == TEMPLATE_STATUS and text_in(value, "event") in _WORKS:
+        name, language = (text_in(value, path) for path in _TEMPLATE)
+        return TemplateWorks(name, language.replace("-", "_"))
     told = [(path, text) for path in known.told if (text := ", ".join(_texts(value, path)))]
     if told and told[0][1] in known.calm:
         return Ignored("field")

@@ -13,6 +13,7 @@ from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
 from whatsapp_gateway.graph.pacing import Pacing
 from whatsapp_gateway.graph.retry_policy import remedy_of_status
 from whatsapp_gateway.inbound.account_alerts import AccountAlerts
+from whatsapp_gateway.inbound.account_events import TEMPLATE_STATUS
 from whatsapp_gateway.inbound.items import InboundItem, by_person, ids_of
 from whatsapp_gateway.inbound.keyed_queue import KeyedQueue
 from whatsapp_gateway.inbound.receipts import Receipts
@@ -31,6 +32,7 @@ from whatsapp_gateway.model.updates import (
     Malformed,
     Message,
     Status,
+    TemplateWorks,
     Update,
 )
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
@@ -93,6 +95,9 @@ class Intake:
                     self._metrics.alert("account", f"WhatsApp reports error {code or '?'} of our account")
                 case AccountEvent():
                     self._account_alerts.alert_once(update)
+                case TemplateWorks(name, language):
+                    self._metrics.account_events.labels(TEMPLATE_STATUS).inc()
+                    self._templates.works(name, language)
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds

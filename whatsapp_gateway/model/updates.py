@@ -213,4 +213,12 @@ class AccountEvent:
     repeat_seconds: float = 0
 
 
-Update = Message | IdentityChange | Status | Malformed | Ignored | AccountError | AccountEvent
+@dataclass(frozen=True, slots=True)
+class TemplateWorks:
+    """WhatsApp takes a template from now on: it is approved, or no longer paused. language is as `en_US`."""
+
+    name: str
+    language: str
+
+
+Update = Message | IdentityChange | Status | Malformed | Ignored | AccountError | AccountEvent | TemplateWorks

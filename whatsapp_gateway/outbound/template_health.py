@@ -45,6 +45,10 @@ class TemplateHealth:
     def accepted(self) -> None:
         self._works, self._is_alerted = True, False
 
+    def resume(self) -> None:
+        """The pause is over."""
+        self._paused_until = self._now()
+
     def refused(self, code: str) -> None:
         """WhatsApp does not take it: alert the operator, and pause."""
         self._works = False

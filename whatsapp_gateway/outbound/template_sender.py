@@ -83,6 +83,13 @@ class TemplateSender:
         self._alert_once(template, "did not deliver", result.code)
         return None
 
+    def works(self, name: str, language: str) -> bool:
+        """WhatsApp takes a template from now on. Returns whether it is one of ours."""
+        ours = [each for each in self._health if (each.name, each.language) == (name, language)]
+        for template in ours:
+            self._health[template].resume()
+        return bool(ours)
+
     def refused_later(self, kind: str, code: str, remedy: Remedy, attempt: int) -> float | None:
         """As `send`, for a template of this kind that WhatsApp had accepted."""
         template = next((each for each in self._health if each.kind == kind), None)

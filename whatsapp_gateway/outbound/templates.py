@@ -6,7 +6,7 @@ The waiting reply stays in the outbox and is sent once they write.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from whatsapp_gateway.graph.retry_policy import remedy_of_status
 from whatsapp_gateway.kernel.client import KernelClient
@@ -35,6 +35,11 @@ class _Asking:
     attempt: int = 0
 
 
+class _Postponed(NamedTuple):
+    asking: _Asking
+    timer: asyncio.TimerHandle
+
+
 class WindowTemplates:
     """sender None: nothing is sent, and people get waiting replies when they write by themselves.
 
@@ -55,7 +60,7 @@ class WindowTemplates:
         self._sender = sender
         self._instance_id = instance_id
         self._asked = AskedPeople(now)
-        self._postponed: dict[Pair, asyncio.TimerHandle] = {}
+        self._postponed: dict[Pair, _Postponed] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -77,9 +82,16 @@ class WindowTemplates:
         if wait is not None:
             self._run(self._withdraw(replace(asking, attempt=name.attempt), name.claimer, wait))
 
+    def works(self, name: str, language: str) -> None:
+        """WhatsApp takes a template from now on: the postponed people are asked at once."""
+        if self._sender is not None and self._sender.works(name, language):
+            for asking, timer in list(self._postponed.values()):
+                timer.cancel()
+                self._resume(asking)
+
     async def close(self) -> None:
         """Wait for the sends in progress. People whose turn is postponed are asked with their next waiting reply."""
-        for timer in self._postponed.values():
+        for _, timer in self._postponed.values():
             timer.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -127,14 +139,14 @@ class WindowTemplates:
         """Of several replies to a person the newest counts: an earlier one may no longer wait by then."""
         person = asking.pairs[0]
         if (earlier := self._postponed.pop(person, None)) is not None:
-            earlier.cancel()
+            earlier.timer.cancel()
         if asking.attempt >= MOST_ATTEMPTS or len(self._postponed) >= MOST_POSTPONED:
             self._asked.forget(asking.pairs)
             return
         self._metrics.templates.labels("postponed").inc()
         again = replace(asking, attempt=asking.attempt + 1)
         loop = asyncio.get_running_loop()
-        self._postponed[person] = loop.call_later(wait, self._resume, again)
+        self._postponed[person] = _Postponed(again, loop.call_later(wait, self._resume, again))
 
     def _resume(self, asking: _Asking) -> None:
         del self._postponed[asking.pairs[0]]

@@ -8,10 +8,8 @@ from google.rpc import code_pb2
 from emulators.app import Emulators
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.templates import Template
-from tests.clock import Clock
 from tests.integration.gateway.conftest import Gateway, Start
 from tests.integration.gateway.fake_kernel import FakeKernel
-from whatsapp_gateway.outbound import template_health
 
 
 @pytest.fixture
@@ -95,28 +93,18 @@ async def test_another_quick_reply_keeps_its_words(start_gateway: Start, kernel:
 
 @pytest.mark.parametrize("status", ["PAUSED", "REJECTED"])
 async def test_a_template_that_whatsapp_refuses_is_not_tried_for_each_person(
-    start_gateway: Start,
-    kernel: FakeKernel,
-    emulators: Emulators,
-    *,
-    status: str,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    start_gateway: Start, kernel: FakeKernel, emulators: Emulators, status: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(template_health, "PAUSE_SECONDS", 1.0)
-    clock = Clock(0.0)
-    gateway: Gateway = await start_gateway(whatsapp_template="come_back:en_US", now=clock)
-    template = emulators.whatsapp.graph.templates.get("come_back", "en_US")
-    template.status = status
+    gateway: Gateway = await start_gateway(whatsapp_template="come_back:en_US")
+    await emulators.whatsapp.change_template("come_back", "en_US", status)
     people = [emulators.whatsapp.add_phone(f"Person {number}") for number in range(5)]
     for number, person in enumerate(people):
         kernel.lease("your reminder", user_id=f"whatsapp:{person.user_id}", id=f"rp_{number}")
     while await gateway.count('templates_total{outcome="postponed"}') < len(people):
         pass
-    alerts = [record.message for record in caplog.records if "template come_back" in record.message]
+    alerts = [record.message for record in caplog.records if "refuses template come_back" in record.message]
     assert len(alerts) == 1
-    template.status = "APPROVED"
-    clock.now += 1
+    await emulators.whatsapp.change_template("come_back", "en_US", "APPROVED")
     for person in people:
         assert (await person.wait_for_message()).text == "Template: come_back"
 
@@ -166,11 +154,9 @@ async def test_a_template_that_a_status_refuses_for_the_person_is_not_repeated(
 
 
 async def test_templates_that_are_dropped_for_their_quality_are_sent_once_it_is_good(
-    start_gateway: Start, kernel: FakeKernel, emulators: Emulators, alice: Phone, monkeypatch: pytest.MonkeyPatch
+    start_gateway: Start, kernel: FakeKernel, emulators: Emulators, alice: Phone
 ) -> None:
-    monkeypatch.setattr(template_health, "PAUSE_SECONDS", 1.0)
-    clock = Clock(0.0)
-    gateway: Gateway = await start_gateway(whatsapp_template="come_back:en_US", now=clock)
+    gateway: Gateway = await start_gateway(whatsapp_template="come_back:en_US")
     graph = emulators.whatsapp.graph
     template = graph.templates.get("come_back", "en_US")
     template.is_paced = True
@@ -181,8 +167,7 @@ async def test_templates_that_are_dropped_for_their_quality_are_sent_once_it_is_
     graph.outcomes.assess(template, good=False)
     while not await gateway.count('templates_total{outcome="postponed"}'):
         pass
-    template.status = "APPROVED"
-    clock.now += 1
+    await emulators.whatsapp.change_template("come_back", "en_US", "APPROVED")
     assert (await alice.wait_for_message()).text == "Template: come_back"
 
 

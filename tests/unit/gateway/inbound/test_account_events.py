@@ -13,7 +13,7 @@ from whatsapp_gateway.inbound.account_alerts import MOST_REMEMBERED, AccountAler
 from whatsapp_gateway.inbound.account_events import FIELDS
 from whatsapp_gateway.inbound.updates import read_updates
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.updates import AccountEvent, Ignored
+from whatsapp_gateway.model.updates import AccountEvent, Ignored, TemplateWorks
 
 NUMBER = "106540352242922"
 
@@ -54,10 +54,17 @@ def test_the_emulator_sends_every_field() -> None:
     assert [field for field in FIELDS if not account_event(field, NUMBER)] == []
 
 
+@pytest.mark.parametrize("event", ["APPROVED", "REINSTATED"])
+@pytest.mark.parametrize("language", ["en_US", "en-US"])
+def test_a_template_that_works_is_told_by_its_name(event: str, language: str) -> None:
+    value = {"event": event, "message_template_name": "hello", "message_template_language": language}
+    assert read("message_template_status_update", value) == TemplateWorks("hello", "en_US")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("message_template_status_update", {"event": "APPROVED"}),
+        ("message_template_status_update", {"event": "PENDING"}),
         ("account_review_update", {"decision": "APPROVED"}),
         ("phone_number_name_update", {"decision": "APPROVED"}),
         ("message_template_quality_update", {"new_quality_score": "GREEN"}),

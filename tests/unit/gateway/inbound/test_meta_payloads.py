@@ -28,6 +28,7 @@ from whatsapp_gateway.model.updates import (
     Referral,
     Revoke,
     Status,
+    TemplateWorks,
     Text,
     Unsupported,
     Update,
@@ -131,7 +132,7 @@ OTHERS: dict[str, Update] = {
     "status_payment": Ignored("status"),
     "status_of_a_group": status("delivered", user_ids=()),
     "errors": AccountError("130429"),
-    "field_message_template_status_update": Ignored("field"),
+    "field_message_template_status_update": TemplateWorks("hello", "en_US"),
     "field_account_update": AccountEvent(
         "account_update",
         "WhatsApp reports about account 102290129340398: account_update: event DISABLED_UPDATE, waba_ban_state "

@@ -90,10 +90,9 @@ class Asking(WindowTemplates):
     async def after(self, seconds: float) -> None:
         """The postponed attempts happen."""
         self.clock.now += seconds
-        for timer in list(self._postponed.values()):
-            given = timer._args
+        for asking, timer in list(self._postponed.values()):
             timer.cancel()
-            self._resume(*given)
+            self._resume(asking)
         await self.settled()
 
     def alerts(self) -> float:
@@ -274,8 +273,8 @@ async def test_after_a_passing_refusal_they_are_asked_again_less_and_less_often(
     await asking.ask("whatsapp:US.1")
     waits = []
     while asking._postponed:
-        (timer,) = asking._postponed.values()
-        waits.append(timer.when() - asyncio.get_running_loop().time())
+        (postponed,) = asking._postponed.values()
+        waits.append(postponed.timer.when() - asyncio.get_running_loop().time())
         await asking.after(waits[-1])
     assert len(graph.sends) == len(waits) + 1 == MOST_ATTEMPTS + 1
     assert waits[0] >= 59
@@ -283,6 +282,20 @@ async def test_after_a_passing_refusal_they_are_asked_again_less_and_less_often(
     assert len(kernel.withdrawn) == len(graph.sends)
     await asking.ask("whatsapp:US.1", reply_id="rp_2")
     assert len(graph.sends) == MOST_ATTEMPTS + 2
+
+
+@pytest.mark.parametrize(("language", "is_ours"), [("en_US", True), ("en_GB", False)])
+async def test_a_template_that_works_again_ends_its_pause(language: str, is_ours: bool) -> None:
+    works: list[bool] = []
+    graph = KeptGraph(lambda _: None if works else refused(132015))
+    asking = Asking(graph, Granting())
+    await asking.ask(*CROWD)
+    works.append(True)
+    asking.works("come_back", language)
+    await asking.settled()
+    assert len(graph.sends) == (1 + len(CROWD) if is_ours else 1)
+    assert len(asking._postponed) == (0 if is_ours else len(CROWD))
+    await asking.close()
 
 
 async def test_the_newest_reply_is_the_one_that_asks() -> None:
