@@ -132,6 +132,8 @@ def _services(settings: Settings, stand_ins: Settings, rest: Settings) -> tuple[
     gateway = {name: value for name, value in settings.items() if name.startswith(_THE_GATEWAYS)}
     # The emulators must not get real keys.
     emulators = {name: value for name, value in settings.items() if name.startswith(_THE_EMULATORS)} | stand_ins
+    if "WHATSAPP_ACCESS_TOKEN" in stand_ins:  # the phones are WhatsApp's: the page may ask what WhatsApp's gateway may
+        emulators["KERNEL_TOKEN"] = settings["KERNEL_TOKEN"]
     urls = {name: f"http://{_reachable(settings[name])}" for name in _LISTENS}
     return (
         Service("emulators", rest | emulators, f"{urls['EMULATORS_LISTEN']}/"),

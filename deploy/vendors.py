@@ -56,6 +56,8 @@ VENDORS = (
             **_demo("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"),
             "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
             "WHATSAPP_CHAT_URL": "{emulators}/wa.me",
+            "WHATSAPP_TEMPLATE": "waiting:en_US",
+            "WHATSAPP_REMINDER_TEMPLATE": "reminder:en_US",
         },
         instead="the phones are a web page",
     ),

@@ -44,6 +44,8 @@ class Config(BaseSettings):
     """Read on first use, because the kernel service may create it later."""
     kernel_admin_token: str = ""
     """With it the phones page shows the state of the system; empty: the page says that it cannot."""
+    kernel_token: str = ""
+    """The gateway's. With it the phones page shows what each person's assistant keeps for later."""
 
     @property
     def hosts(self) -> list[str]:

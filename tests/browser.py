@@ -59,6 +59,12 @@ class Browser:
         """Wait until the page shows something."""
         await self.do(lambda driver: WebDriverWait(driver, SEE_SECONDS, 0.05).until(shown, what))
 
+    async def press(self, selector: str) -> None:
+        """Click the first enabled button that the selector finds."""
+        enabled = f"{selector}:enabled"
+        await self.see(f"the button {selector}", lambda driver: shown(driver, enabled))
+        await self.do(lambda driver: driver.find_element(By.CSS_SELECTOR, enabled).click())
+
     async def say(self, label: str, text: str) -> None:
         await self.do(lambda driver: field(driver, label).send_keys(text, Keys.ENTER))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from emulators.openai import load_rule
+from emulators.openai import event_rule, load_rule, plan_rule
 from emulators.openai.conversation import NAME, Conversation
 from emulators.openai.tool_answers import in_words, not_connected, task_id, toolkit_of
 from emulators.openai.turns import Text, ToolCall, Turn
@@ -64,6 +64,12 @@ SKILLS = (
         lambda wish: {"recipient_email": wish[1], "subject": "Hello", "body": wish[2] or "Hello"},
     ),
     _skill(
+        r"\bforward (?:this|it)(?: mail)? to +([\w.+-]+@[\w-]+(?:\.[\w-]+)+)",
+        r"^GMAIL_SEND.*EMAIL",
+        "gmail",
+        lambda wish: {"recipient_email": wish[1], "subject": "Fwd", "body": "Forwarded."},
+    ),
+    _skill(
         r"\b(?:my|list|show|read|new) (?:my |new |unread )*(?:e-?)?mails?\b|\bmy inbox\b",
         r"^GMAIL_FETCH.*EMAILS",
         "gmail",
@@ -83,14 +89,25 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
     resumed = _resumed(conversation, offered)
     if resumed is not None:
         return resumed
-    calls = [
-        call
-        for text in conversation.unanswered
-        for call in _new_link(text, conversation, offered) or _calls(text, offered)
-    ]
-    if calls:
+    if calls := _wished(conversation, offered):
         return list(calls)
-    return [Text(_reply(conversation))]
+    return [Text(_events(conversation) or _reply(conversation))]
+
+
+def _wished(conversation: Conversation, offered: list[str]) -> list[ToolCall]:
+    """The first calls for the unanswered messages."""
+    return [
+        call
+        for text in map(event_rule.wishes_in, conversation.unanswered)
+        for call in plan_rule.calls(text, conversation, offered)
+        or _new_link(text, conversation, offered)
+        or _calls(text, offered)
+    ]
+
+
+def _events(conversation: Conversation) -> str:
+    """The events in the person's accounts; empty: none."""
+    return "\n".join(filter(None, map(event_rule.told, conversation.unanswered)))
 
 
 def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list[ToolCall]:
@@ -159,6 +176,8 @@ def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
 
 def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
     """Continue the request with newly found tools, connect an unconnected toolkit, or report the results."""
+    if calls := plan_rule.next_calls(conversation, offered):
+        return list(calls)
     call, output = conversation.results[-1]
     tried = [made.name for made, _ in conversation.results]
     if call.name == "search_tools" and (calls := _found(conversation, set(offered) - set(tried))):
@@ -170,13 +189,14 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
         return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": "\n".join(conversation.unanswered)})]
     looked_up = "task_gid" in call.arguments
     told = [
-        in_words(made, said)
+        plan_rule.in_words(made, said) or in_words(made, said)
         for made, said in conversation.results
         if made.name != "search_tools"
         and not ("connect" in tried and not_connected(said))
         and not (looked_up and _LIST_TASKS.search(made.name))
     ]
-    return [Text("\n".join(dict.fromkeys(told)) or "I found no tool for that.")]
+    words = "\n".join(dict.fromkeys(told)) or "I found no tool for that."
+    return [Text("\n".join(filter(None, (_events(conversation), words))))]
 
 
 def _with(conversation: Conversation, offered: list[str], listed: str, listing: str) -> list[ToolCall]:
@@ -187,7 +207,7 @@ def _with(conversation: Conversation, offered: list[str], listed: str, listing: 
 
 def _found(conversation: Conversation, offered: set[str]) -> list[ToolCall]:
     """The calls for the unanswered messages, else for the latest request."""
-    calls = [call for text in conversation.unanswered for call in _calls(text, sorted(offered))]
+    calls = [call for text in conversation.unanswered for call in _calls(event_rule.wishes_in(text), sorted(offered))]
     earlier = (_calls(text, sorted(offered)) for text in reversed(conversation.said))
     return calls or next(filter(None, earlier), [])
 

@@ -22,6 +22,7 @@ from emulators.whatsapp.graph import Graph
 from emulators.whatsapp.graph_caller import Caller
 from emulators.whatsapp.graph_media import GraphMedia
 from emulators.whatsapp.ids import message_id
+from emulators.whatsapp.kernel_plans import KernelPlans
 from emulators.whatsapp.media import MediaStore
 from emulators.whatsapp.page_routes import PageRoutes
 from emulators.whatsapp.payloads import Ids, changed_number_value, messages_value
@@ -73,7 +74,12 @@ class WhatsApp:
             rng=rng,
         )
         self._panel = SystemPanel(
-            config.kernel_address, config.kernel_admin_token, self.phones, self._feed, tls_ca=config.kernel_tls_ca
+            config.kernel_address,
+            config.kernel_admin_token,
+            self.phones,
+            self._feed,
+            KernelPlans(config.kernel_token),
+            tls_ca=config.kernel_tls_ca,
         )
         self._page = PageRoutes(self, self._feed, self._panel, TimeRoutes(time, clock, self._feed))
 

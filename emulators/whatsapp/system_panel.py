@@ -10,6 +10,7 @@ import grpc
 from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2
 
 from emulators.whatsapp.feed import Feed
+from emulators.whatsapp.kernel_plans import KernelPlans
 from emulators.whatsapp.phones import Phone
 from serving.cancellation import cancel_and_wait
 
@@ -22,8 +23,9 @@ State = dict[str, Any]
 class SystemPanel:
     """Polls while a page is open, and publishes a `system` event whenever the answer changes.
 
-    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections}]}. `problem` is empty,
-    or a sentence for people; in that case the other fields are not valid.
+    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections, schedules, facts}]}.
+    `plans` describes the last two. `problem` is empty, or a sentence for people; in that case the other fields are not
+    valid.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class SystemPanel:
         token: str,
         phones: Iterable[Phone],
         feed: Feed,
+        plans: KernelPlans,
         *,
         pause: float = 1,
         tls_ca: Path | None = None,
@@ -43,6 +46,7 @@ class SystemPanel:
         self._has_token = bool(token)
         self._phones = phones
         self._feed = feed
+        self._plans = plans
         self._pause = pause
         self._task: asyncio.Task[None] | None = None
 
@@ -60,10 +64,9 @@ class SystemPanel:
         while self._tls_ca is not None and not self._tls_ca.exists():  # noqa: ASYNC110 - another process's
             await asyncio.sleep(self._pause)
         async with self._channel() as channel:
-            admin = admin_pb2_grpc.KernelAdminServiceStub(channel)
             while True:
                 await self._feed.watched.wait()
-                state = await self._ask(admin)
+                state = await self._ask(channel)
                 if state != self.state:
                     self.state = state
                     self._feed.publish("system", state)
@@ -76,30 +79,33 @@ class SystemPanel:
         credentials = grpc.ssl_channel_credentials(self._tls_ca.read_bytes())
         return grpc.aio.secure_channel(self._address, credentials, options=options)
 
-    async def _ask(self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub") -> State:
+    async def _ask(self, channel: grpc.aio.Channel) -> State:
         if not self._has_token:
             return _away("The emulator has no access: set KERNEL_ADMIN_TOKEN to the token of the kernel service.")
+        admin = admin_pb2_grpc.KernelAdminServiceStub(channel)
         try:
             kernels = await admin.ListKernels(
                 admin_pb2.ListKernelsRequest(page_size=1), metadata=self._metadata, timeout=5
             )
             # Copy the phones: more may be added meanwhile.
             phones = list(islice(self._phones, _MOST_PHONES))
-            people = [await self._person(admin, phone) for phone in phones]
+            people = [await self._person(channel, phone) for phone in phones]
         except grpc.aio.AioRpcError as problem:
             return _away(_sentence(problem.code()))
         return {"problem": "", "resident": kernels.total, "people": people}
 
-    async def _person(self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub", phone: Phone) -> dict[str, Any]:
-        person = admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")
-        request = admin_pb2.GetKernelRequest(person=person)
+    async def _person(self, channel: grpc.aio.Channel, phone: Phone) -> dict[str, Any]:
+        user_id = f"whatsapp:{phone.user_id}"
+        request = admin_pb2.GetKernelRequest(person=admin_pb2.PersonRef(user_id=user_id))
+        admin = admin_pb2_grpc.KernelAdminServiceStub(channel)
         try:
             answer = await admin.GetKernel(request, metadata=self._metadata, timeout=5)
+            plans = await self._plans.of(channel, user_id)
         except grpc.aio.AioRpcError as problem:
             if problem.code() != grpc.StatusCode.NOT_FOUND:
                 raise
             return {"phone": phone.user_id, "person": ""}
-        return {"phone": phone.user_id} | _kernel(answer.kernel)
+        return {"phone": phone.user_id} | _kernel(answer.kernel) | plans
 
 
 def _kernel(kernel: admin_pb2.Kernel) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Template:
 
 
 class Templates:
-    """The templates by name and language; `hello`, `come_back` and `reminder` exist from the start."""
+    """The templates by name and language; `hello`, `come_back`, `waiting` and `reminder` exist from the start."""
 
     def __init__(self) -> None:
         self._all: dict[tuple[str, str], Template] = {}
@@ -80,6 +80,7 @@ class Templates:
             Template("hello", "en"),
             Template("hello", "en_US"),
             Template("come_back", "en_US"),
+            Template("waiting", "en_US", body="There is an answer for you. Write to me, and you get it."),
             Template("reminder", "en_US", body="Your reminder: {{1}}", buttons=["Show"]),
         ):
             self.add(template)

@@ -162,7 +162,9 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let time pass at once, whatever is on its way. Work that is due by it begins within a second."""
         assert self.emulators.clock is not None
+        assert self.emulators.time is not None
         self.emulators.clock.advance(seconds)
+        self.emulators.time.told()
 
     # --- people -------------------------------------------------------------------------------------------------
 
@@ -220,6 +222,7 @@ async def whole_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
         emulators_listen="127.0.0.1:0",
         kernel_address=f"127.0.0.1:{kernel_port}",
         kernel_admin_token=ADMIN_TOKEN,
+        kernel_token=WHATSAPP_TOKEN,
         kernel_emulated_clock=folder / "clock",
     )
     async with Emulators.start(config) as emulators:

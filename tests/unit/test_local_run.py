@@ -65,6 +65,13 @@ def test_each_process_is_told_its_own_secrets_only(tmp_path: Path) -> None:
     assert not {"KERNEL_ENCRYPTION_KEYS", "KERNEL_TOKEN"} & emulators.keys()
 
 
+def test_the_page_may_ask_what_the_gateway_may_while_its_phones_are_the_emulators(tmp_path: Path) -> None:
+    run = planned(tmp_path, {})
+    assert service(run, "emulators")["KERNEL_TOKEN"] == service(run, "whatsapp_gateway")["KERNEL_TOKEN"]
+    run = planned(tmp_path, {"WHATSAPP_ACCESS_TOKEN": "EAA-real"})
+    assert "KERNEL_TOKEN" not in service(run, "emulators")
+
+
 def test_a_vendors_key_that_only_the_shell_exports_is_not_used(tmp_path: Path) -> None:
     run = planned(tmp_path, {}, {"OPENAI_API_KEY": "sk-shell", "OPENAI_ORG_ID": "org", "PATH": "/bin"})
     kernel = service(run, "kernel_service")

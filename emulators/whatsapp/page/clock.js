@@ -8,10 +8,12 @@ const DAY = 24 * HOUR;
 const group = document.getElementById("clock");
 const face = document.getElementById("clock-now");
 const ahead = document.getElementById("clock-ahead");
+const next = document.getElementById("clock-next");
 const buttons = [...group.querySelectorAll("button")];
 
 /** Milliseconds by which the emulated time leads this browser's clock. */
 let lead = 0;
+let due = null;
 let waits = false;
 
 /** The emulated time in epoch seconds. */
@@ -27,14 +29,21 @@ export function showTime({ now: at, ahead: seconds, passes }) {
   tick();
 }
 
+/** Offer to go to the next due time; null: nothing is due later. */
+export function offerNext(at) {
+  due = at;
+  lock();
+}
+
 /** Let the buttons post to the emulator. `failed` is told why one did not work. */
 export function setClock(api, failed) {
   for (const button of buttons) {
     button.addEventListener("click", async () => {
+      const body = button === next ? { until: due } : { seconds: Number(button.dataset.seconds) };
       waits = true;
       lock();
       try {
-        await api.post("/phones/time", { seconds: Number(button.dataset.seconds) });
+        await api.post("/phones/time", body);
         failed("");
       } catch (problem) {
         failed(`Time did not pass: ${problem.message}`);
@@ -49,7 +58,7 @@ export function setClock(api, failed) {
 
 function lock() {
   group.ariaBusy = String(waits);
-  for (const button of buttons) button.disabled = waits;
+  for (const button of buttons) button.disabled = waits || (button === next && due === null);
 }
 
 function tick() {

@@ -1,7 +1,9 @@
-// The state of the system: resident kernels, and each person's opaque id and connections.
+// The state of the system: resident kernels, and each person's opaque id, connections and plans.
 
+import { now, offerNext } from "./clock.js";
 import { made } from "./made.js";
 import { portrait } from "./phone.js";
+import { plans } from "./plans.js";
 
 const summary = document.getElementById("system-summary");
 const people = document.getElementById("people");
@@ -11,7 +13,13 @@ export function showSystem(state, labels) {
   const sentence = state.problem || `${count(state.resident, "kernel")} in memory.`;
   if (summary.textContent !== sentence) summary.textContent = sentence;
   summary.classList.toggle("problem", Boolean(state.problem));
+  offerNext(firstDue(state.people));
   people.replaceChildren(...state.people.filter(({ phone }) => labels.has(phone)).map((person) => card(person, labels)));
+}
+
+function firstDue(people) {
+  const later = people.flatMap(({ schedules = [] }) => schedules.map(({ next }) => next)).filter((at) => at !== null && at > now());
+  return later.length ? Math.min(...later) : null;
 }
 
 function card(person, labels) {
@@ -29,11 +37,11 @@ function card(person, labels) {
   }
   const state = person.busy ? "in a turn" : person.resident ? "in memory" : "asleep";
   head.append(made("span", `state${person.resident ? " resident" : ""}`, state));
-  item.append(facts(person));
+  item.append(details(person), ...plans(person));
   return item;
 }
 
-function facts(person) {
+function details(person) {
   const list = made("dl", "facts");
   const id = made("dd");
   id.append(made("code", "", person.person));

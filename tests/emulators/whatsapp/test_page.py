@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
-from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2
+from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2, kernel_pb2_grpc, memory_pb2, schedules_pb2
 
 from emulators.app import Emulators
 from emulators.config import Config
@@ -181,14 +181,36 @@ class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
         return admin_pb2.GetKernelResponse(kernel=kernel)
 
 
+class Channel(kernel_pb2_grpc.KernelServiceServicer):
+    """A kernel service that keeps a reminder and two facts for everybody."""
+
+    async def ListSchedules(self, request: Any, context: Any) -> Any:  # noqa: N802
+        kind = schedules_pb2.SCHEDULE_KIND_REMIND
+        reminder = schedules_pb2.Schedule(id="s_1", kind=kind, request="call Ada", description="Tomorrow, at 09:00")
+        reminder.next_due_at.FromSeconds(1_800_000_000)
+        paused = schedules_pb2.Schedule(id="s_2", kind=schedules_pb2.SCHEDULE_KIND_DO, request="sum up my mails")
+        paused.paused_at.FromSeconds(1_800_000_000)
+        return schedules_pb2.ListSchedulesResponse(schedules=[reminder, paused])
+
+    async def GetMemory(self, request: Any, context: Any) -> Any:  # noqa: N802
+        fact = memory_pb2.Fact(number=1, label="name", text="Alice")
+        return memory_pb2.GetMemoryResponse(facts=[fact], time_zone="Europe/Berlin")
+
+
 @asynccontextmanager
-async def asking(admin: Admin, token: str) -> AsyncIterator[tuple[Emulators, Stream]]:
+async def asking(admin: Admin, token: str, channel_token: str = "") -> AsyncIterator[tuple[Emulators, Stream]]:
     """Emulators with an open page, which poll this admin service."""
     server = grpc.aio.server()
+    kernel_pb2_grpc.add_KernelServiceServicer_to_server(Channel(), server)  # type: ignore[abstract]
     admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(admin, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    config = Config(emulators_listen="127.0.0.1:0", kernel_address=f"127.0.0.1:{port}", kernel_admin_token=token)
+    config = Config(
+        emulators_listen="127.0.0.1:0",
+        kernel_address=f"127.0.0.1:{port}",
+        kernel_admin_token=token,
+        kernel_token=channel_token,
+    )
     async with (
         Emulators.start(config) as emulators,
         aiohttp.ClientSession() as session,
@@ -226,8 +248,25 @@ async def test_the_page_shows_the_state_of_the_system() -> None:
         "busy": False,
         "items": 3,
         "connections": [{"toolkit": "asana", "status": "active"}],
+        "schedules": [],
+        "facts": [],
     }
     assert unknown["person"] == ""
+
+
+async def test_the_page_shows_what_is_kept_for_later() -> None:
+    async with Emulators.start(Config(emulators_listen="127.0.0.1:0")) as first:
+        admin = Admin(first.whatsapp.add_phone("Alice").user_id)  # type: ignore[abstract]
+    async with asking(admin, "admin", "channel") as (_, stream):
+        known, unknown = (await told(stream, "s_1"))["people"]
+    assert known["facts"] == ["Name: Alice", "Time zone: Europe/Berlin"]
+    first_one = {"id": "s_1", "kind": "remind", "request": "call Ada", "when": "Tomorrow, at 09:00"}
+    second = {"id": "s_2", "kind": "do", "request": "sum up my mails", "when": ""}
+    assert known["schedules"] == [
+        first_one | {"next": 1_800_000_000, "paused": False},
+        second | {"next": None, "paused": True},
+    ]
+    assert "facts" not in unknown
 
 
 async def test_a_phone_added_during_a_poll_is_in_the_next_one() -> None:

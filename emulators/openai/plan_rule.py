@@ -1,0 +1,179 @@
+"""The rule-based model's part that concerns later: reminders, accounts that it watches, and facts.
+
+It calls create_schedule, list_schedules, delete_schedule, create_trigger, delete_trigger, remember and forget_fact.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from zoneinfo import available_timezones
+
+import orjson
+
+from emulators.openai import wished_times
+from emulators.openai.conversation import Conversation
+from emulators.openai.turns import ToolCall
+from emulators.openai.wire import FunctionCall
+
+_REMIND = re.compile(r"\bremind me\b", re.IGNORECASE)
+_EVERY = re.compile(r"^\W*every\b", re.IGNORECASE)
+_LEADING = re.compile(r"^\W*(?:(?:please|to|that|about|of)\b\W*)+", re.IGNORECASE)
+_LIST = re.compile(
+    r"\bwhat (?:reminders|schedules)\b|\b(?:list|show)(?: me)?(?: all)? my (?:reminders|schedules)\b"
+    r"|\bwhat (?:do|will) you remind me\b|\bwhat is (?:scheduled|planned)\b",
+    re.IGNORECASE,
+)
+_DELETE = re.compile(
+    r"\b(?:delete|cancel|remove) (?:the|my) reminder(?: (?:to|about|of|for))? +(.+?)\W*$", re.IGNORECASE
+)
+_WATCH = re.compile(
+    r"\b(?:tell me|let me know|notify me) (?:when|if|as soon as)\b.*\bmails?\b(?:.*?\bfrom (?:the |my )?([\w.@-]+))?",
+    re.IGNORECASE,
+)
+_UNWATCH = re.compile(r"\bstop (?:telling me|watching)\b.*\bmails?\b", re.IGNORECASE)
+_REMEMBER = re.compile(r"^\W*(?:please )?remember(?: that)?:? +(.+?)\W*$", re.IGNORECASE)
+_FORGET = re.compile(r"\bforget that +(.+?)\W*$", re.IGNORECASE)
+_PLACE = re.compile(
+    r"\bi(?:['’]m| am| live)(?: now)? in +([A-Za-z][A-Za-z ]*?)(?: (?:this|next|until|now|for)\b.*)?\W*$", re.IGNORECASE
+)
+_SHOWN = re.compile(r'(\d+)[.:] (?:\w+: )?("(?:[^"\\]|\\.)*")')
+_KEPT = re.compile(r"is kept, as number (\d+)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_NEEDS_ZONE = re.compile(r"time zone is unknown")
+_TRIGGER_ID = re.compile(r"\btg_\w+")
+
+_NEW_MAIL = "GMAIL_NEW_GMAIL_MESSAGE"
+
+
+_TOOLS = frozenset(
+    {
+        "create_schedule",
+        "list_schedules",
+        "delete_schedule",
+        "create_trigger",
+        "delete_trigger",
+        "remember",
+        "forget_fact",
+    }
+)
+_IN_WORDS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"^Set: (.+?) Its id is .*", r"Set. \1"),
+        (r"^This is set already: (.+?) Its id is .*", r"That is set already. \1"),
+        (r"time zone is unknown", "In which city are you? I need your time zone for that."),
+        (r"^Nothing is scheduled", "You have no reminders."),
+        (r"^Set, as tg_", "I will tell you when it arrives. It may take 15 minutes until I see it."),
+        (r"^It is set already", "I already watch for that."),
+        (r"^tg_\w+ is deleted", "I no longer tell you of that."),
+        (r"^The \w+ is (?:kept|known)", "I remember that."),
+        (r"time zone is (\S+) from now on", r"Your time zone is \1 now."),
+        (r"^Number \d+ is forgotten", "I have forgotten that."),
+    )
+)
+
+
+def calls(text: str, conversation: Conversation, offered: Sequence[str]) -> list[ToolCall]:
+    """The call for a message about later; none: it is about something else, or the tool is not offered."""
+    return [call for call in _wanted(text, conversation) if call.name in offered]
+
+
+def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolCall]:
+    """The calls that follow from the latest result: deletions need an id, and reminders a time zone."""
+    call, output = conversation.results[-1]
+    made = {each.name for each, _ in conversation.results}
+    wish = "\n".join(conversation.unanswered)
+    following: list[ToolCall] = []
+    if call.name == "list_schedules" and (meant := _DELETE.search(wish)):
+        following = [ToolCall("delete_schedule", {"id": each}) for each in _ids(output, meant[1])]
+    elif call.name == "delete_trigger":
+        following = [ToolCall("delete_trigger", {"id": each}) for each in _TRIGGER_ID.findall(output)[:1]]
+    elif call.name == "remember" and "time_zone" in call.arguments:
+        following = _waited(conversation)
+    return [each for each in following if each.name in offered and each.name not in made - {"delete_trigger"}]
+
+
+def in_words(call: FunctionCall, output: str) -> str:
+    """The answer of one of these tools as the model passes it on; empty: another tool's."""
+    if call.name not in _TOOLS:
+        return ""
+    if listed := _schedules(output):
+        return "\n".join(f"• {each['title']}: {each['when']}" for each in listed)
+    return next((match.expand(words) for pattern, words in _IN_WORDS if (match := pattern.search(output))), output)
+
+
+def _wanted(text: str, conversation: Conversation) -> list[ToolCall]:
+    if _LIST.search(text) or _DELETE.search(text):
+        return [ToolCall("list_schedules", {})]
+    if watch := _WATCH.search(text):
+        query = f"from:{watch[1].lower()}" if watch[1] else ""
+        return [ToolCall("create_trigger", {"trigger": _NEW_MAIL, "config": {"query": query}, "request": text})]
+    if _UNWATCH.search(text):
+        return [ToolCall("delete_trigger", {"id": ""})]
+    return _scheduled(text, conversation.time) or _remembered(text, conversation)
+
+
+def _scheduled(text: str, time: str) -> list[ToolCall]:
+    """`time`: when the person wrote, in their own zone."""
+    reminds = _REMIND.search(text)
+    date_ = _DATE.search(time)
+    found = wished_times.read(text, date.fromisoformat(date_[0]) if date_ else None)
+    if found is None or not (reminds or _EVERY.search(text)):
+        return []
+    when, rest = found
+    request = _LEADING.sub("", _REMIND.sub("", rest)).strip(" ,.:") or "This is the reminder that you asked for."
+    times: dict[str, Any] = {"in_minutes": when.minutes, "at": when.at, "cron": when.cron}
+    given = {name: value for name, value in times.items() if value}
+    return [ToolCall("create_schedule", {"kind": "remind" if reminds else "do", "request": request, **given})]
+
+
+def _remembered(text: str, conversation: Conversation) -> list[ToolCall]:
+    if fact := _REMEMBER.search(text):
+        return [ToolCall("remember", {"fact": fact[1]})]
+    if fact := _FORGET.search(text):
+        numbers = [number for number, kept in _known(conversation) if _is_about(kept, fact[1])]
+        return [ToolCall("forget_fact", {"numbers": numbers})]
+    if (place := _PLACE.search(text)) and (zone := _zone(place[1])):
+        return [ToolCall("remember", {"time_zone": zone})]
+    return []
+
+
+def _known(conversation: Conversation) -> list[tuple[int, str]]:
+    """The facts that the system has shown, and those that were kept since, with their numbers."""
+    shown = [(int(number), str(orjson.loads(text))) for number, text in _SHOWN.findall(conversation.recalled)]
+    outputs = [(call.arguments, output) for call, output in conversation.made if call.name == "remember"]
+    kept = [(int(found[1]), given) for given, output in outputs if (found := _KEPT.search(output))]
+    return shown + kept
+
+
+def _is_about(kept: str, meant: str) -> bool:
+    return meant.lower() in kept.lower() or kept.strip().lower() in meant.lower()
+
+
+def _zone(place: str) -> str:
+    """The IANA zone that is named after a place; empty: none is."""
+    name = place.strip().replace(" ", "_").lower()
+    return min((zone for zone in available_timezones() if zone.lower().rpartition("/")[2] == name), default="")
+
+
+def _waited(conversation: Conversation) -> list[ToolCall]:
+    """The latest reminder that could not be set while the person's time zone was unknown."""
+    asked = [(call, output) for call, output in conversation.made if call.name == "create_schedule"]
+    if not asked or not _NEEDS_ZONE.search(asked[-1][1]):
+        return []
+    return [ToolCall("create_schedule", asked[-1][0].arguments)]
+
+
+def _ids(listed: str, meant: str) -> list[str]:
+    """The id of the listed schedule that has the meant words in its title."""
+    return [str(each["id"]) for each in _schedules(listed) if meant.lower() in str(each["title"]).lower()][:1]
+
+
+def _schedules(listed: str) -> list[dict[str, Any]]:
+    """The answer of list_schedules; empty: it lists none."""
+    try:
+        found = orjson.loads(listed)["schedules"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return []
+    return list(found)
