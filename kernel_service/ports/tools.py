@@ -126,10 +126,13 @@ class NeedsNoAccount:
 class Toolbox(Protocol):
     """The tools of a person in a turn."""
 
-    async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
+    async def tools_for(
+        self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
+    ) -> list[Tool]:
         """The person's current tools. Requests only uncached tools from the vendor.
 
-        `connections` are the person's, the oldest first; None: they are read from the store.
+        `connections` are the person's, the oldest first; None: they are read from the store. `found` names tools of
+        earlier searches, which are offered again.
         """
         ...
 

@@ -14,6 +14,7 @@ from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
 from kernel_service.tools.connecting import ConnectTool, DisconnectTool
+from kernel_service.turns.context.found_tools import FOUND
 from kernel_service.turns.context.taint import is_of_just_created
 
 if TYPE_CHECKING:
@@ -53,13 +54,17 @@ class KernelToolbox(Toolbox):
         self._own_tools = tuple(own_tools)
         self._most_direct = most_direct
 
-    async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
+    async def tools_for(
+        self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
+    ) -> list[Tool]:
         connected, away = await self._of_toolkits(person, connections)
         tools = self._always(away)
         every = [*tools, *connected]
         if len(connected) <= self._most_direct and size_of(each.schema for each in every) <= MOST_OFFERED_BYTES:
             return every
-        return [*tools, SearchTools(self._composio, self._connections.sessions, connected)]
+        by_name = {tool.schema.name: tool for tool in connected}
+        again = [by_name[name] for name in found if name in by_name]
+        return [*tools, SearchTools(self._composio, self._connections.sessions, connected), *again]
 
     async def named(self, person: Person, name: str) -> Tool | None:
         connected, away = await self._of_toolkits(person)
@@ -221,4 +226,4 @@ class SearchTools(NeedsNoAccount):
         found = tuple(self._connected[slug] for slug in slugs if slug in self._connected)[:MOST_FOUND]
         told = [{"name": tool.schema.name, "description": tool.schema.description} for tool in found]
         # A toolkit's descriptions of its tools come with every request: here they are nothing that taints.
-        return ToolResult(to_json({"found": told}).decode(), found=found, own=True)
+        return ToolResult(to_json({FOUND: told}).decode(), found=found, own=True)

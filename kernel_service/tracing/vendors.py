@@ -48,8 +48,10 @@ class _TracedToolbox:
         self._toolbox = toolbox
         self._spans = spans
 
-    async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
-        return [self._traced(tool) for tool in await self._toolbox.tools_for(person, connections)]
+    async def tools_for(
+        self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
+    ) -> list[Tool]:
+        return [self._traced(tool) for tool in await self._toolbox.tools_for(person, connections, found)]
 
     async def readers(self, person: Person, name: str) -> Sequence[Tool]:
         return [self._traced(tool) for tool in await self._toolbox.readers(person, name)]

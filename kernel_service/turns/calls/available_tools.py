@@ -42,18 +42,23 @@ class AvailableTools:
     _found: list[str] = field(init=False, default_factory=list)
     _withheld: bool = field(init=False, default=False)
 
-    async def fetch(self, *, approved: Sequence[Approval] = ()) -> None:
-        """Get the person's tools, and those of approved calls. VendorUnavailable: the turn must wait for them."""
-        self._add(await self._fetched())
+    async def fetch(self, *, approved: Sequence[Approval] = (), found: Sequence[str] = ()) -> None:
+        """Get the person's tools, and those of approved calls. VendorUnavailable: the turn must wait for them.
+
+        `found` names the tools of earlier searches.
+        """
+        self._add(await self._fetched(found))
+        self._found = [name for name in found if name in self._tools]
+        self._leave_out_surplus()
         named = [await self.toolbox.named(self.person, each.tool) for each in approved]
         self._add(tool for tool in named if tool)
 
-    async def _fetched(self) -> list[Tool]:
+    async def _fetched(self, found: Sequence[str]) -> list[Tool]:
         """The turn can still answer without its tools, so their absence must not prevent a reply."""
         # A command of this turn may have changed the person's connections since it was opened.
         known = self.turn.connections if self.turn.messages[0].command is Command.NONE else None
         try:
-            return await self.toolbox.tools_for(self.person, known)
+            return await self.toolbox.tools_for(self.person, known, found)
         except VendorUnavailable:
             if self.clock() - self.turn.started_at < self.limits.toolless_after_seconds:
                 raise
@@ -72,6 +77,9 @@ class AvailableTools:
         new = [tool for tool in found if tool.schema.name not in self._tools]
         self._found += [tool.schema.name for tool in new]
         self._add(new)
+        self._leave_out_surplus()
+
+    def _leave_out_surplus(self) -> None:
         while self._found and self._are_too_many():
             del self._tools[self._found.pop(0)]
 

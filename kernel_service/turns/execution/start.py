@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.progress import Merged
+from kernel_service.turns.context.found_tools import found_tools
 
 if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn
@@ -39,7 +40,7 @@ class TurnStart:
             await self.recall.show()
         if len(turn.messages) > 1:
             self.reports.happened(Merged(turn.id))
-        await self.tools.fetch(approved=subject.approved)
+        await self.tools.fetch(approved=subject.approved, found=found_tools(self.transcript))
         if self.transcript.open_calls():
             await self.calls.finish_cut(turn.intents, subject.approved)
         if await self.journal.make_room():

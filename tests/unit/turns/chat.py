@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,13 @@ from tests.unit.turns.scene import FakeTool, Scene, Toolbox
 from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.models.body import Body
+    from kernel_service.models.openai_stream import StreamedAnswer
+    from kernel_service.ports.connections import Connection
+    from kernel_service.ports.tools import Person, Tool
     from kernel_service.turns.compaction_rule import CompactionRule
 
 
@@ -26,9 +29,29 @@ class RecordingClient(OpenAIClient):
         self.sent: list[bytes] = []
 
     async def post(self, path: str, body: Body) -> bytes:
+        await self._record(body)
+        return await super().post(path, body)
+
+    async def stream(self, path: str, body: Body, take: StreamedAnswer) -> bytes | None:
+        await self._record(body)
+        return await super().stream(path, body, take)
+
+    async def _record(self, body: Body) -> None:
         content = body.content
         self.sent.append(content if isinstance(content, bytes) else b"".join([chunk async for chunk in content]))
-        return await super().post(path, body)
+
+
+class SearchedToolbox(Toolbox):
+    """Offers `found` only after a search."""
+
+    def __init__(self, tools: Sequence[FakeTool], found: Sequence[FakeTool]) -> None:
+        super().__init__(*tools)
+        self.found = {tool.schema.name: tool for tool in found}
+
+    async def tools_for(
+        self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
+    ) -> list[Tool]:
+        return [*self.tools, *(self.found[name] for name in found if name in self.found)]
 
 
 class Chat:
@@ -38,6 +61,7 @@ class Chat:
         self.client = client
         self.model = OpenAIResponses(client, "gpt-6-luna")
         self.tools: list[FakeTool] = [scene.look, scene.act]
+        self.found: list[FakeTool] = []
         self.kernel: Kernel | None = None
         self.turns = 0
 
@@ -53,14 +77,16 @@ class Chat:
         """The next turn starts from the store, as in another process or at another node."""
         self.kernel = None
 
-    async def ask(self, text: str) -> str:
+    async def ask(self, text: str, *, watched: bool = False) -> str:
+        """The last reply. `watched`: the person's channel takes the answer as it comes."""
         self.scene.model = self.model  # type: ignore[assignment]
         self.turns += 1
         await self.scene.hear(text, self.turns)
         if self.kernel is None:
             self.kernel = await self.scene.activated()
-        runner = self.scene.runner(toolbox=Toolbox(*self.tools))
-        await runner.run_next(self.kernel)
+        runner = self.scene.runner(toolbox=SearchedToolbox(self.tools, self.found))
+        with self.scene.progress.watching(self.scene.seq) if watched else nullcontext():
+            await runner.run_next(self.kernel)
         told = await self.scene.told()
         return told[-1]
 

@@ -163,7 +163,9 @@ class Toolbox:
     def __init__(self, *tools: FakeTool) -> None:
         self.tools = list(tools)
 
-    async def tools_for(self, person: Person, connections: Sequence[Connection] | None = None) -> list[Tool]:
+    async def tools_for(
+        self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
+    ) -> list[Tool]:
         return list(self.tools)
 
     async def readers(self, person: Person, name: str) -> list[Tool]:
