@@ -8,7 +8,7 @@
 | `s` | reasoning: opaque, except to the model that made it |
 | `c`, `C` | compaction by the vendor: of own words, of words of any author |
 | `m`, `M` | summary of ours: of own words, of words of any author |
-| `-` | an item that the model is not shown, such as a link, a file or an approval prompt |
+| `-` | an item that the model is not shown, such as a link, a file, a confirmation or an approval prompt |
 | `x` | words of any author that the model was shown, and is not any more |
 """
 
@@ -30,6 +30,8 @@ FROM_OUTSIDE: Final = b"IRCMx"
 SEALED_ITEMS: Final = b"scC"
 TAPPED: Final = ord("b")
 SHOWS_FACTS: Final = ord("f")
+NO_WORDS: Final = bytes((TAPPED, SHOWS_FACTS))
+"""Inputs without any word of the person."""
 HIDDEN: Final = b"-x"
 _HIDDEN: Final = ord("-")
 _HIDDEN_OUTSIDE: Final = ord("x")

@@ -63,7 +63,8 @@ class ToolResult:
     """The result of a tool. `output` goes to the model (JSON or plain text); `link` goes to the person as a button.
 
     `parked` is the request that resumes once the link is completed. `files` go to the person with the turn's answer.
-    The model is told so and never sees them. `found` are tools that the result adds to the turn (a search). `ok` is
+    The model is told so and never sees them. `confirmed` are words that the person reads with the answer, whether the
+    model repeats them or not. `found` are tools that the result adds to the turn (a search). `ok` is
     False if the tool reports a failure. `changes_memory`: what is remembered about the person, or where they are, is
     different now. `own`: all words of `output` are the system's own. Any other result taints the
     turn (see taint.py).
@@ -75,6 +76,7 @@ class ToolResult:
     parked: ParkedRequest | None = None
     found: tuple[Tool, ...] = ()
     files: tuple[ToolFile, ...] = ()
+    confirmed: str = ""
     own: bool = False
     changes_memory: bool = False
 

@@ -50,9 +50,9 @@ SEALED: Final = "sealed:"
 
 
 class HistoryItem(NamedTuple):
-    """One journal entry. `kind`: input | reasoning | output | result | compaction | summary; link | file | approval.
-    `data` is the model vendor's own item, verbatim. The last three kinds have our own data, which no model sees.
-    Earlier releases stored reasoning as an output.
+    """One journal entry. `kind`: input | reasoning | output | result | compaction | summary; link | file | confirmed |
+    approval. `data` is the model vendor's own item, verbatim. The last four kinds have our own data, which no model
+    sees. Earlier releases stored reasoning as an output.
 
     `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input, a result or a summary it is
     `own` or `outside` (see turns.context.taint), and empty if an earlier release kept it. The prefix `outside:` marks

@@ -10,14 +10,14 @@ from kernel_service.errors import KernelError, NotFound, StoreUnavailable
 from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.schedules import NewSchedule, ScheduleKind
 from kernel_service.ports.tools import NeedsNoAccount, ToolResult
-from kernel_service.schedules.recurrence import moment_of
-from kernel_service.schedules.words import in_words
+from kernel_service.schedules.recurrence import UnreadableCronError, check, moment_of
+from kernel_service.schedules.words import in_words, recurrence_in_words
 from kernel_service.storable import to_json
 from kernel_service.tools.memory import NOT_DONE
 from kernel_service.zones import said_zone, zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.schedules import Schedule, ScheduleStore
@@ -36,6 +36,18 @@ _EXAMPLE: Final = '"2026-11-30T09:00"'
 
 class _RefusedError(Exception):
     """The arguments are wrong or ambiguous. The sentence says what to do."""
+
+
+def _meanings(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """The cron fields in plain words."""
+    cron = arguments.get("cron")
+    if not isinstance(cron, str):
+        return {}
+    try:
+        check(cron)
+    except UnreadableCronError:
+        return {}
+    return {cron: recurrence_in_words(cron)}
 
 
 class CreateScheduleTool(NeedsNoAccount):
@@ -79,6 +91,7 @@ class CreateScheduleTool(NeedsNoAccount):
             },
             "required": ["kind", "request"],
         },
+        meanings=_meanings,
     )
 
     def __init__(self, schedules: ScheduleStore, memory: MemoryStore, clock: Callable[[], float]) -> None:
@@ -103,7 +116,8 @@ class CreateScheduleTool(NeedsNoAccount):
         made = same or await self._schedules.create(person.id, new, request_id=person.call_id, now=now)
         told = in_words(made.asked, made.next_due_at, now=now, here=here)
         began = "This is set already" if same else "Set"
-        return _told(f"{began}: {told}.{note} Its id is {made.id}. Tell the person in these words when it runs.")
+        output = f"{began}: {told}.{note} Its id is {made.id}. Tell the person in these words when it runs."
+        return ToolResult(output, own=True, confirmed=f"{told}.{note}")
 
 
 class ListSchedulesTool(NeedsNoAccount):

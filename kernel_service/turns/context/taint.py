@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.kernels.outline import FROM_OUTSIDE, TAPPED, begins
+from kernel_service.kernels.outline import FROM_OUTSIDE, NO_WORDS, begins
 from kernel_service.ports.approvals import Decided
 from kernel_service.ports.memory import Recalled
 from kernel_service.ports.payloads import (
@@ -41,15 +41,15 @@ TURNS: Final = 4
 def is_tainted(outline: bytes) -> bool:
     """Whether the last turn of a history with this outline is tainted.
 
-    A turn begins where inputs follow another kind. One that an approval button began does not count, because the
-    model decides what it prompts for and how often.
+    A turn begins where inputs follow another kind. One that begins with the facts about the person does not count, and
+    one that an approval button began does not, because the model decides what it prompts for and how often.
     """
     turns = 0
     for place in range(len(outline) - 1, -1, -1):
         if outline[place] in FROM_OUTSIDE:
             return True
         if begins(outline, place):
-            turns += outline[place] != TAPPED
+            turns += outline[place] not in NO_WORDS
             if turns == TURNS:
                 return False
     return False

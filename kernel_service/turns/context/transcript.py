@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.model import Model, ModelAnswer
     from kernel_service.ports.tools import ToolResult
 
-FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
+FOR_THE_PERSON: Final = frozenset({"link", "file", "confirmed", "approval"})
 """Kinds of items that the model is never shown."""
 
 
@@ -66,13 +66,15 @@ class Transcript:
             self.unstored.append(_item(kind, item, seen + self.model.origin))
 
     def result(self, call_id: str, result: ToolResult, files: Iterable[ReplyFile] = ()) -> None:
-        """Add a tool's result, and the link and files that go to the person (the model never sees them)."""
+        """Add a tool's result, and the link, files and words that go to the person (the model never sees them)."""
         item = self.model.result_item(call_id, result.output)
         self.unstored.append(_item("result", item, mark(own=result.own)))
         if result.link is not None:
             data = asdict(result.link) | _parked(result.parked)
             self.unstored.append(_item("link", data))
         self.unstored += [_item("file", asdict(file)) for file in files]
+        if result.confirmed:
+            self.unstored.append(_item("confirmed", {"words": result.confirmed}))
 
     def ask(self, question: ApprovalPrompt) -> None:
         """Prompt the person for approval. The model is told so instead of a result."""
@@ -164,7 +166,7 @@ class Transcript:
     # --- what goes to the person --------------------------------------------------------------------------------
 
     def has_something_for_the_person(self) -> bool:
-        """Whether the answer has a button or a file, even without words of the model."""
+        """Whether the answer has a button, a file or words of a tool, even without words of the model."""
         return any(item.kind in FOR_THE_PERSON for item in _since_input(self.items))
 
     def links(self) -> list[Link]:
@@ -177,6 +179,10 @@ class Transcript:
     def files(self) -> list[ReplyFile]:
         """The files that tools have made since the person wrote last, in order."""
         return [ReplyFile(**data) for data in self._since_input("file")]
+
+    def confirmed(self) -> list[str]:
+        """The words of tools since the person wrote last that they must read, each once."""
+        return list(dict.fromkeys(data["words"] for data in self._since_input("confirmed")))
 
     def parked(self) -> list[ParkedRequest]:
         """The requests that wait for these links, each once."""

@@ -11,7 +11,7 @@ from kernel_service.ports.messages import Reply
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.turns.execution.endings import Finished, fixed_reply
 from kernel_service.turns.limits import seconds_of_day_left
-from kernel_service.turns.replies.answer_replies import answer_replies
+from kernel_service.turns.replies.answer_replies import answer_replies, with_confirmations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,8 @@ class Answers:
         return Finished(tuple(replies), parked=self._parked(subject), questions=self._questions())
 
     def broken_off(self, text: str, problem: str) -> Finished:
-        """An ending without an answer of the model. Its earlier approval prompts are still sent."""
+        """An ending without an answer of the model. Its earlier approval prompts and confirmations are still sent."""
+        text = with_confirmations(text, self.transcript.confirmed())
         return Finished((Reply(text),), TurnStatus.FAILED, problem, questions=self._questions())
 
     def over_budget(self) -> Finished:

@@ -29,7 +29,8 @@ def answer_replies(
 ) -> list[Reply]:
     """One reply with the files, and the first link as its button. Each further link needs a separate reply."""
     links, files = transcript.links(), transcript.files()
-    text = _warned(_text(answer, most_chars), transcript, seen) or _without_words(answer, transcript)
+    text = with_confirmations(_warned(_text(answer, most_chars), transcript, seen), transcript.confirmed())
+    text = text or _without_words(answer, transcript)
     first = Reply(text, link=links[0] if links else None, media=tuple(files))
     return [
         first,
@@ -49,6 +50,19 @@ def with_questions(replies: list[Reply], questions: Sequence[ApprovalPrompt]) ->
     if last.text and not last.link and not last.media and questions[0].document is None and _is_plain(last.text):
         return [*before, replace(asked[0], text=f"{last.text}\n\n{asked[0].text}"), *asked[1:]]
     return [*before, *([last] if last.text or last.link or last.media else []), *asked]
+
+
+def with_confirmations(text: str, confirmed: Sequence[str]) -> str:
+    """The text, and below it the words that the person must read and that it does not hold already."""
+    if not confirmed:
+        return text
+    said = _letters(text)
+    return "\n\n".join(filter(None, (text, *(words for words in confirmed if _letters(words) not in said))))
+
+
+def _letters(text: str) -> str:
+    """Without markup, line breaks and case."""
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _asked(question: ApprovalPrompt) -> list[Reply]:

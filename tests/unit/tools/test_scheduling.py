@@ -88,6 +88,7 @@ async def test_a_new_schedule_is_told_in_words(chat: Chat, arguments: dict[str, 
     assert told.output.startswith(words)
     assert f"Its id is {made.id}." in told.output
     assert (told.ok, told.own) == (True, True)
+    assert words.removeprefix("Set: ").removesuffix(" on that day") in told.confirmed
     assert (made.asked.channel, made.asked.address, made.asked.request) == ("test", "desk", "Call Ada")
     assert not made.asked.tainted
 
