@@ -1,8 +1,15 @@
-"""Marks that follow from the kind of a test."""
+"""Marks that follow from the kind of a test, and the PostgreSQL server that all tests of a process share."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tests.pristine_postgres import PristineDatabases
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -10,3 +17,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def pristine_postgres() -> Iterator[PristineDatabases]:
+    from tests.pristine_postgres import pristine_databases  # noqa: PLC0415 - most tests need no database
+
+    with pristine_databases() as databases:
+        yield databases
+
+
+@pytest.fixture(scope="session")
+def postgres(pristine_postgres: PristineDatabases) -> Callable[[str], str]:
+    """Returns the URL of a database of the server, by its name."""
+    return pristine_postgres.uri
+
+
+@pytest.fixture
+async def postgres_url(pristine_postgres: PristineDatabases) -> AsyncIterator[str]:
+    """A migrated database without a row of a test."""
+    name = await pristine_postgres.take()
+    yield pristine_postgres.uri(name)
+    await pristine_postgres.give_back(name)

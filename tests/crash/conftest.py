@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.store.conftest import postgres, postgres_url
 from tests.crash.system import System
 from tests.crash.times import short
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-__all__ = ["postgres", "postgres_url"]
 
 
 @pytest.fixture

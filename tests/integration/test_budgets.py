@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.store.conftest import postgres, postgres_url
 from tests.integration.test_order import database
 from tests.integration.world import whole_world
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.integration.world import World
 
-__all__ = ["database", "postgres", "postgres_url"]
+__all__ = ["database"]
 
 LONG = "word " * 12_000
 """20,000 tokens."""

