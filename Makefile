@@ -11,8 +11,14 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --un
 # A package without a wheel is built with locked build tools, too: an isolated build would fetch the newest ones.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation
 
+# One more than CI has cores, since many tests wait for processes and times.
+WORKERS ?= 3
+
 # Unit tests on emulated vendors, sockets, processes or a database.
 WITH_SERVICES := composio connections models serving storage tools turns
+
+# Otherwise each process that a test starts would compile the whole project again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast crash bench lint fmt hooks proto docs lock sbom audit pin up down
@@ -24,7 +30,7 @@ run: .venv/runtime ## Set up and run both services on SQLite; emulators replace 
 	@$(BIN)/python -m deploy.run
 
 test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k outbox"
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-fast: .venv/development ## Run what takes a moment: unit tests without services, in under 20 s of CPU
 	$(BIN)/python -m pytest -m "not slow" $(WITH_SERVICES:%=--ignore tests/unit/%) tests/unit $(ARGS)
@@ -40,7 +46,7 @@ lint: .venv/development ## Check style, language, types, import arrows and the p
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m checks.language
-	$(BIN)/mypy $(CODE)
+	$(BIN)/mypy --num-workers 2 $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/released.binpb

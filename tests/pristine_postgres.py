@@ -28,9 +28,9 @@ _END_OTHERS: Final = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
-_USED: Final = (
-    "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-    " AND pg_relation_size(oid) > 0 ORDER BY relname"
+_TABLES: Final = (
+    "SELECT quote_ident(relname), pg_relation_size(oid) > 0 FROM pg_class"
+    " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname"
 )
 # A store that is opened analyzes tables that have rows and no statistics.
 _FORGET_STATISTICS: Final = (
@@ -60,11 +60,16 @@ async def command(url: str, sql: str) -> None:
 
 
 class PristineDatabases:
-    """Migrated databases without a row of a test. `uri` returns the URL of a database of the server, by its name."""
+    """Migrated databases without a row or a table of a test.
+
+    `uri` returns the URL of a database of the server, by its name.
+    """
 
     def __init__(self, uri: Callable[[str], str]) -> None:
         self.uri = uri
         self._free: list[str] = []
+        self._tables: dict[str, bool] = {}
+        """The template's, and whether a migration writes rows of it."""
         self._pristine: list[Any] = []
 
     async def prepare(self) -> None:
@@ -77,7 +82,7 @@ class PristineDatabases:
         await store.close()
         connection = await asyncpg.connect(self.uri(_TEMPLATE))
         try:
-            self._kept = [name for (name,) in await connection.fetch(_USED)]
+            self._tables = dict(await connection.fetch(_TABLES))
             self._pristine = await self._seen(connection)
         finally:
             await connection.close()
@@ -91,7 +96,7 @@ class PristineDatabases:
         return name
 
     async def give_back(self, name: str) -> None:
-        """Empty it for the next test, or drop it if the test changed more than rows."""
+        """Empty it for the next test, or drop it if the test changed more than rows and added tables."""
         if await self._emptied(name):
             self._free.append(name)
         else:
@@ -104,7 +109,10 @@ class PristineDatabases:
             return False
         try:
             await connection.execute(_END_OTHERS)
-            if used := [table for (table,) in await connection.fetch(_USED) if table not in self._kept]:
+            tables = dict(await connection.fetch(_TABLES))
+            if own := tables.keys() - self._tables.keys():
+                await connection.execute(f"DROP TABLE {', '.join(own)} CASCADE")
+            if used := [name for name, is_used in tables.items() if is_used and self._tables.get(name) is False]:
                 await connection.execute(f"TRUNCATE {', '.join(used)} RESTART IDENTITY CASCADE")
             await connection.execute(_FORGET_STATISTICS)
             return await self._seen(connection) == self._pristine
@@ -115,7 +123,8 @@ class PristineDatabases:
 
     async def _seen(self, connection: asyncpg.Connection) -> list[Any]:
         """The shape, and the few rows that a migration writes."""
-        rows = [await connection.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in self._kept]  # noqa: S608
+        written = [name for name, is_written in self._tables.items() if is_written]
+        rows = [await connection.fetch(f"SELECT * FROM {name} ORDER BY 1") for name in written]  # noqa: S608
         return [await connection.fetchrow(_SHAPE), rows]
 
 
