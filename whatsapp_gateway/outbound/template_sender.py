@@ -91,11 +91,11 @@ class TemplateSender:
         return bool(ours)
 
     def refused_later(self, kind: str, code: str, remedy: Remedy, attempt: int) -> float | None:
-        """As `send`, for a template of this kind that WhatsApp had accepted."""
+        """As `send`, for a template of this kind that WhatsApp had accepted. One person's text pauses no template."""
         template = next((each for each in self._health if each.kind == kind), None)
         if template is None:
             return None
-        if code in OF_THE_TEMPLATE:
+        if code in OF_THE_TEMPLATE - OF_THE_TEXT:
             self._metrics.graph_errors.labels(code).inc()
             self._health[template].refused(code)
             return self.pause

@@ -18,6 +18,9 @@ from whatsapp_gateway.outbound.rendering import Body, recipient
 from whatsapp_gateway.outbound.template_sender import TemplateSender
 
 CLAIM_SECONDS: Final = 10.0
+CLAIM_AGAIN_SECONDS: Final = 20.0
+MOST_CLAIMS: Final = 3
+"""The kernel service answers a claim that is repeated within a minute as the first time."""
 AT_ONCE: Final = 16
 MOST_ATTEMPTS: Final = 30
 """About a day. Then they may be asked with their next waiting reply."""
@@ -26,13 +29,17 @@ MOST_POSTPONED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """A person, under these ids, is to be asked to write to a number of ours: a reply waits."""
+    """A person, under these ids, is to be asked to write to a number of ours: a reply waits.
+
+    claims: how often the claim of this attempt was made without an answer.
+    """
 
     number: str
     reply_id: str
     to: Body = field(repr=False)
     pairs: tuple[Pair, ...] = field(repr=False)
     attempt: int = 0
+    claims: int = 0
 
 
 class _Postponed(NamedTuple):
@@ -90,10 +97,12 @@ class WindowTemplates:
                 self._resume(asking)
 
     async def close(self) -> None:
-        """Wait for the sends in progress. People whose turn is postponed are asked with their next waiting reply."""
-        for _, timer in self._postponed.values():
-            timer.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait for the sends in progress. The postponed people are asked with their next waiting reply."""
+        while self._postponed or self._tasks:
+            for _, timer in self._postponed.values():
+                timer.cancel()
+            self._postponed.clear()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -101,16 +110,18 @@ class WindowTemplates:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask(self, sender: TemplateSender, asking: _Asking) -> None:
-        """Without the service's answer they may be asked with their next waiting reply."""
         async with self._slots:
             if sender.pause:
-                self._postpone(asking, sender.pause)
+                self._postpone(_next_attempt(asking), sender.pause)
                 return
             try:
                 await self._claim_and_send(sender, asking)
             except KernelCallError as refusal:
                 self._metrics.kernel_errors.labels(refusal.reason).inc()
-                self._asked.forget(asking.pairs)
+                if refusal.final or asking.claims >= MOST_CLAIMS:
+                    self._asked.forget(asking.pairs)
+                else:
+                    self._postpone(replace(asking, claims=asking.claims + 1), CLAIM_AGAIN_SECONDS)
 
     async def _claim_and_send(self, sender: TemplateSender, asking: _Asking) -> None:
         name = InvitationName("", asking.attempt, asking.reply_id, self._instance_id)
@@ -129,7 +140,7 @@ class WindowTemplates:
 
     async def _withdraw(self, asking: _Asking, claimer: str, wait: float) -> None:
         """It was certainly not sent: another attempt may claim, in `wait` seconds."""
-        self._postpone(asking, wait)
+        self._postpone(_next_attempt(asking), wait)
         try:
             await self._kernel.withdraw_invitation(claimer, asking.reply_id, CLAIM_SECONDS)
         except KernelCallError as refusal:
@@ -140,18 +151,21 @@ class WindowTemplates:
         person = asking.pairs[0]
         if (earlier := self._postponed.pop(person, None)) is not None:
             earlier.timer.cancel()
-        if asking.attempt >= MOST_ATTEMPTS or len(self._postponed) >= MOST_POSTPONED:
+        if asking.attempt > MOST_ATTEMPTS or len(self._postponed) >= MOST_POSTPONED:
             self._asked.forget(asking.pairs)
             return
         self._metrics.templates.labels("postponed").inc()
-        again = replace(asking, attempt=asking.attempt + 1)
-        loop = asyncio.get_running_loop()
-        self._postponed[person] = _Postponed(again, loop.call_later(wait, self._resume, again))
+        timer = asyncio.get_running_loop().call_later(wait, self._resume, asking)
+        self._postponed[person] = _Postponed(asking, timer)
 
     def _resume(self, asking: _Asking) -> None:
         del self._postponed[asking.pairs[0]]
         if self._sender is not None:
             self._run(self._ask(self._sender, asking))
+
+
+def _next_attempt(asking: _Asking) -> _Asking:
+    return replace(asking, attempt=asking.attempt + 1, claims=0)
 
 
 def _asking(number: str, reply_id: str, user_ids: Sequence[str]) -> _Asking | None:

@@ -168,11 +168,23 @@ async def test_a_template_that_another_gateway_sent_is_not_sent() -> None:
     assert kernel.claims == ["rp_1"]
 
 
-async def test_without_the_services_answer_nothing_is_sent_until_the_next_reply() -> None:
+async def test_without_the_services_answer_the_same_claim_is_made_again() -> None:
     graph, kernel = KeptGraph(), Granting(KernelCallError("UNAVAILABLE"))
     asking = Asking(graph, kernel)
     await asking.ask("whatsapp:US.1")
-    assert graph.sends == []
+    kernel.answer = Invitation()
+    await asking.after(20)
+    assert [body["biz_opaque_callback_data"] for _, body in graph.sends] == ["invitation/plain/0/rp_1/gateway-1"]
+
+
+@pytest.mark.parametrize(("reason", "claims"), [("INTERNAL", 1 + templates.MOST_CLAIMS), ("FIELD_INVALID", 1)])
+async def test_a_service_that_never_answers_is_asked_again_with_the_next_reply(reason: str, claims: int) -> None:
+    graph, kernel = KeptGraph(), Granting(KernelCallError(reason))
+    asking = Asking(graph, kernel)
+    await asking.ask("whatsapp:US.1")
+    for _ in range(10):
+        await asking.after(20)
+    assert len(kernel.claims) == claims
     kernel.answer = Invitation()
     await asking.ask("whatsapp:US.1", reply_id="rp_2")
     assert len(graph.sends) == 1
@@ -371,6 +383,16 @@ async def test_a_person_whom_whatsapp_spares_marketing_is_not_asked_again() -> N
         asking.refused_later("42", named(), "131049", person)
     await asking.after(PAUSE_SECONDS)
     assert (len(graph.sends), kernel.withdrawn, asking.alerts()) == (len(CROWD), [], 1)
+
+
+@pytest.mark.parametrize("code", ["132005", "132018", "100"])
+async def test_a_text_that_a_status_refuses_pauses_no_template(code: str) -> None:
+    graph, kernel = KeptGraph(), Granting()
+    asking = Asking(graph, kernel)
+    await asking.ask("whatsapp:US.1")
+    asking.refused_later("42", named(), code, "whatsapp:US.1")
+    await asking.ask("whatsapp:US.2")
+    assert (graph.people, kernel.withdrawn, asking.alerts()) == (["US.1", "US.2"], [], 1)
 
 
 @pytest.mark.parametrize("status", ["held_for_quality_assessment", "paused"])
