@@ -103,3 +103,25 @@ async def test_an_accepted_template_fails_by_a_status(
     await gateway.wait_until(lambda: bool(gateway.statuses()))
     (failed,) = gateway.statuses()
     assert (status, failed["status"], failed["errors"][0]["code"]) == (200, "failed", 131049)
+
+
+async def test_a_test_in_another_process_changes_templates_and_their_outcome(
+    graph: Graph, gateway: Gateway, whatsapp_with_alice: WhatsApp
+) -> None:
+    async def control(switch: str, **given: Any) -> None:
+        async with graph.session.post(f"{graph.base}/control/whatsapp/{switch}", json=given) as answer:
+            assert answer.status == 200
+
+    await control("template", name="news", language="de", body="{{1}} und {{2}}", status="PAUSED")
+    news = template(body("A", "B"), name="news", language="de")
+    _, answer = await graph.post(news)
+    assert answer["error"]["code"] == 132015
+    await control("template", name="news", language="de", body="{{1}} und {{2}}")
+    await control("fail_template", code=131042)
+    for _ in range(2):
+        await graph.post(news)
+    await gateway.wait_until(lambda: len(gateway.statuses()) == 3)
+    failed = [status["errors"][0]["code"] for status in gateway.statuses() if status["status"] == "failed"]
+    assert failed == [131042]
+    (alice,) = whatsapp_with_alice.phones
+    assert [message.text for message in alice.received] == ["A und B"]
