@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PEOPLE_PER_SWEEP = 10_000
 LAPSE_SECONDS = 1.0
-"""The interval for leases, in-doubt replies, memory and callers. It adds to the wait of people after a crash."""
+"""The interval for leases, in-doubt replies, schedules, memory and callers. It adds to people's wait after a crash."""
 ROUND_SECONDS = 5.0
 """The interval for files and attempts to connect, which last far longer."""
 RETENTION_SECONDS = 3600.0
@@ -39,6 +39,12 @@ class LapsedAttempts(Protocol):
     """Ends expired attempts to connect."""
 
     async def sweep(self) -> None: ...
+
+
+class DueSchedules(Protocol):
+    """Puts the runs that are due into the inbox."""
+
+    async def tick(self) -> None: ...
 
 
 class WaitingCallers(Protocol):
@@ -65,6 +71,7 @@ class Sweeper:
         evictor: Evictor,
         *,
         connect: LapsedAttempts,
+        schedules: DueSchedules,
         callers: WaitingCallers,
         seconds: float,
         clock: Callable[[], float],
@@ -77,6 +84,7 @@ class Sweeper:
         self._outbox = outbox
         self._transfers = transfers
         self._connect = connect
+        self._schedules = schedules
         self._callers = callers
         self._evictor = evictor
         self._seconds = seconds
@@ -132,6 +140,7 @@ class Sweeper:
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._evictor.bound_memory),
             (min(LAPSE_SECONDS, self._seconds), self._callers.look),
+            (min(LAPSE_SECONDS, self._seconds), self._led(self._schedules.tick)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._transfers.sweep)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._connect.sweep)),
             (self._seconds, self._led(self.seal_clear_ids)),

@@ -67,6 +67,11 @@ class Placement:
         else:
             self.tell(node_id, person_id)
 
+    def arrived(self, person_id: str) -> None:
+        """As `wake`, for a message that the service itself put into the inbox."""
+        self._here.arrived(person_id, None)
+        self.wake(person_id)
+
     def wake_at(self, person_id: str, when: float, *, owner: str = "") -> None:
         """As `wake`, at `when` (epoch seconds)."""
         node_id = self._runs(person_id, owner)

@@ -6,7 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.inbox.phrases import Phrase, facts_in, phrase_in, words_behind
-from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
+from kernel_service.ports.commands import (
+    RESUME_SCHEDULES,
+    STOP_SCHEDULE,
+    ApprovalButton,
+    ApprovalButtonKind,
+    Command,
+)
 from kernel_service.ports.payloads import Choice, Opened
 
 if TYPE_CHECKING:
@@ -36,6 +42,8 @@ def command_of(payload: Payload, *, under_way: Callable[[], bool]) -> Command:
         return Command.OPENED
     if button_in(payload):
         return Command.APPROVAL
+    if _is_schedule_button(payload):
+        return Command.SCHEDULE_BUTTON
     phrase = None if payload.forwarded else phrase_in(payload.text)
     if phrase is Phrase.TAKE_BACK:
         return Command.STOP if under_way() else Command.NONE
@@ -50,6 +58,11 @@ def asked_again_for(payload: Payload) -> str:
 def facts_to_forget(payload: Payload) -> list[int] | None:
     """The numbers of the facts that the person wants to be forgotten; None: everything."""
     return facts_in(payload.text) or None
+
+
+def _is_schedule_button(payload: Payload) -> bool:
+    chosen = payload.content.id if isinstance(payload.content, Choice) else ""
+    return chosen == RESUME_SCHEDULES or chosen.startswith(STOP_SCHEDULE)
 
 
 def button_in(payload: Payload) -> ApprovalButton | None:

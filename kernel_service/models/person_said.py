@@ -28,6 +28,7 @@ from kernel_service.ports.payloads import (
     Video,
 )
 from kernel_service.ports.resuming import Resumed
+from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.storable import to_json
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def _gesture(content: Reaction | Edit | Revoke | Opened) -> str:
 def _due(content: Scheduled | Triggered) -> str:
     """A message that the service itself put into the inbox. The words of an event are fenced off as data."""
     if isinstance(content, Scheduled):
+        if content.kind is ScheduleKind.REMIND:
+            return "[A reminder that the person set is due. It was sent to them:]"
         return f"[A schedule that the person set is due. Do now what it asks for:]\n{content.request}"
     return _lines(
         f"[Something happened in {content.toolkit} that the person waits for. They asked for this:]",

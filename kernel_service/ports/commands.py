@@ -27,10 +27,13 @@ class Command(StrEnum):
     SCHEDULED = "scheduled"
     """A run of a schedule (`payloads.Scheduled`)."""
     SCHEDULE_BUTTON = "schedule_button"
+    """Delete a schedule, or resume those that are paused."""
     TRIGGERED = "triggered"
     """Events of a trigger (`payloads.Triggered`)."""
 
 
+UNPROMPTED: Final = (Command.SCHEDULED, Command.TRIGGERED)
+"""The service itself put the message into the inbox: the person asked for nothing just now."""
 STOP_SCHEDULE: Final = "schedule:stop:"
 """Before the id of a schedule: the choice that deletes it."""
 RESUME_SCHEDULES: Final = "schedule:resume"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from kernel_service.ports.commands import Command
+from kernel_service.ports.commands import UNPROMPTED, Command
 from kernel_service.ports.messages import ReplyMode, Usage
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.payloads import Payload
     from kernel_service.ports.quotes import QuoteStore
     from kernel_service.ports.resuming import ParkedRequest
+    from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.spending import SpendingStore
 
 
@@ -123,6 +124,7 @@ class Turn:
     when it was opened. `time_zone` is the person's, by its IANA name; empty: unknown. `replied` and `replied_fixed`
     count the replies of turns to the person in the UTC day of its opening, its own included once it has ended, and the
     fixed ones among them.
+    `person_waits`: a message of theirs waits until it ends.
     `connections` are the person's when it was opened, the oldest first; None: they are not known. `has_facts`: some are
     remembered. `changed_memory`: a tool of it changed what is remembered, or where the person is.
     """
@@ -144,11 +146,17 @@ class Turn:
     time_zone: str = ""
     replied: int = 0
     replied_fixed: int = 0
+    person_waits: bool = False
     connections: Sequence[Connection] | None = ()
     has_facts: bool = False
     changed_memory: bool = False
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
+
+    @property
+    def unprompted(self) -> bool:
+        """Whether the service itself began it: the person asked for nothing just now."""
+        return self.messages[0].command in UNPROMPTED
 
     @property
     def is_new_chat(self) -> bool:
@@ -352,6 +360,8 @@ class TurnStores(Protocol):
     def quotes(self) -> QuoteStore: ...
     @property
     def approvals(self) -> ApprovalStore: ...
+    @property
+    def schedules(self) -> ScheduleStore: ...
     @property
     def spending(self) -> SpendingStore: ...
     @property

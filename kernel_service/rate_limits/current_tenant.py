@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BACKGROUND = ""
 
 _person_id: ContextVar[str] = ContextVar("current_tenant", default=BACKGROUND)
+_yields: ContextVar[bool] = ContextVar("is_yielding", default=False)
 
 
 @contextmanager
@@ -26,6 +27,20 @@ def as_tenant(person_id: str) -> Iterator[None]:
         yield
     finally:
         _person_id.reset(token)
+
+
+@contextmanager
+def yielding(*, yields: bool) -> Iterator[None]:
+    """Inside the block the work comes after the requests of others, unless `yields` is False."""
+    token = _yields.set(yields)
+    try:
+        yield
+    finally:
+        _yields.reset(token)
+
+
+def is_yielding() -> bool:
+    return _yields.get()
 
 
 def current_tenant() -> str:

@@ -2,7 +2,8 @@
 
 A tenant's first request joins the round after the one in service, and each further request the next round. So a flood
 from one tenant waits in later rounds than the requests of others. No request joins a round that is being served, so a
-queue that never empties starves no tenant. Background work has the lowest priority.
+queue that never empties starves no tenant. Work that no person waits for (`yielding`) comes after all rounds of the
+rest, and background work comes last.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kernel_service.errors import Busy
-from kernel_service.rate_limits.current_tenant import BACKGROUND, current_tenant
+from kernel_service.rate_limits.current_tenant import BACKGROUND, current_tenant, is_yielding
 from kernel_service.rate_limits.token_bucket import Rate, TokenBucket
 from kernel_service.rate_limits.wait_histogram import WaitHistogram
 
@@ -45,18 +46,24 @@ class Timeline(Protocol):
     def call_at(self, when: float, callback: Callable[[], None], /) -> asyncio.TimerHandle: ...
 
 
+Rank = tuple[bool, float, int]
+
+
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A request's position in the queue. Its caller awaits `admitted`; or it was deferred, and its `expiry` runs."""
+    """A request's position in the queue. Its caller awaits `admitted`; or it was deferred, and its `expiry` runs.
 
-    rank: tuple[float, int]
+    `rank`: whether it yields, its round, and its number.
+    """
+
+    rank: Rank
     tenant: str
     since: float
     admitted: asyncio.Future[None] | None = None
     expiry: asyncio.TimerHandle | None = None
 
 
-def _rank(ticket: Ticket) -> tuple[float, int]:
+def _rank(ticket: Ticket) -> Rank:
     return ticket.rank
 
 
@@ -141,21 +148,31 @@ class FairQueue:
 
     def _take_ticket(self, tenant: str) -> Ticket:
         """The kept ticket of the tenant, or a new one in the tenant's next round."""
+        if (kept := self._kept_ticket(tenant)) is not None:
+            return kept
         tickets = self._tickets.setdefault(tenant, deque())
-        for ticket in tickets:
-            if ticket.expiry is not None:
-                ticket.expiry.cancel()
-                ticket.expiry = None
-                return ticket
-        ticket = Ticket((self._next_round(tenant, tickets), next(self._numbers)), tenant, self._timeline.time())
+        rank = tenant == BACKGROUND or is_yielding(), self._next_round(tenant, tickets), next(self._numbers)
+        ticket = Ticket(rank, tenant, self._timeline.time())
         tickets.append(ticket)
         insort(self._queue, ticket, key=_rank)
         return ticket
 
+    def _kept_ticket(self, tenant: str) -> Ticket | None:
+        """None also if the kept ticket yields, and the work no longer does."""
+        for ticket in tuple(self._tickets.get(tenant, ())):
+            if ticket.expiry is None:
+                continue
+            ticket.expiry.cancel()
+            ticket.expiry = None
+            if is_yielding() or not ticket.rank[0]:
+                return ticket
+            self._leave(ticket)
+        return None
+
     def _next_round(self, tenant: str, tickets: deque[Ticket]) -> float:
         if tenant == BACKGROUND:
             return float("inf")
-        return max(self._round, tickets[-1].rank[0] if tickets else 0.0) + 1
+        return max(self._round, tickets[-1].rank[1] if tickets else 0.0) + 1
 
     def _leave(self, ticket: Ticket) -> None:
         _remove(self._queue, ticket)
@@ -179,7 +196,7 @@ class FairQueue:
 
     def _admit(self, ticket: Ticket, now: float) -> None:
         self._leave(ticket)
-        self._take(ticket.tenant, ticket.rank[0], now, waited=now - ticket.since)
+        self._take(ticket.tenant, ticket.rank[1], now, waited=now - ticket.since)
         if ticket.admitted is not None and not ticket.admitted.done():
             ticket.admitted.set_result(None)
 

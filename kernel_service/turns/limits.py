@@ -15,7 +15,8 @@ from kernel_service.turns.compaction_rule import CompactionRule
 class TurnLimits:
     """`steps` are requests to the model. `seconds` count from the (re)start of the turn. Tokens: 0 means no limit.
 
-    An approval prompt expires after `approval_seconds`.
+    An approval prompt expires after `approval_seconds`, and after `unprompted_approval_seconds` if the service itself
+    began the turn, since the person may not look at their phone then.
     A turn without progress is given up after `attempts` failed attempts, or after `crashes_alone` crashes of its
     process while no other turn ran in it. Any turn is given up after `model_calls` requests to the model.
     A turn waits for an unavailable model for `hold_seconds` since it began, because WhatsApp delivers no free answer
@@ -35,6 +36,7 @@ class TurnLimits:
     attempts: int = 5
     crashes_alone: int = 3
     approval_seconds: float = 1800.0
+    unprompted_approval_seconds: float = 12 * 3600.0
     holds: int = 8
     hold_seconds: float = 86_400.0
     tools_hold_seconds: float = 180.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.errors import LeaseLost, StoreUnavailable
 from kernel_service.kernels import foresight
 from kernel_service.ports.turns import AT_ONCE, Quarantined, Turn, TurnPlacement
+from kernel_service.rate_limits.current_tenant import yielding
 from kernel_service.turns.execution.assembly import turn_execution
 from kernel_service.turns.quarantine import Quarantine
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORE_RETRY_SECONDS: Final = 1.0
+YIELD_SECONDS: Final = 600.0
+"""For this time a turn that the service itself began comes after the requests of others."""
 
 
 class TurnRunner:
@@ -78,13 +81,17 @@ class TurnRunner:
 
     async def _execute(self, kernel: Kernel, turn: Turn) -> float | None:
         try:
-            with self._dependencies.traces.turn(turn):
+            with self._dependencies.traces.turn(turn), yielding(yields=self._yields(turn)):
                 due = await turn_execution(self._dependencies, kernel, turn).run()
         except BaseException:
             kernel.foresight = None
             raise
         kernel.foresight = foresight.after(turn, kernel.foresight, self._clock()) if due is None else None
         return due
+
+    def _yields(self, turn: Turn) -> bool:
+        """The person does not wait for a turn that the service itself began, unless they have written since."""
+        return turn.unprompted and not turn.person_waits and self._clock() - turn.started_at < YIELD_SECONDS
 
     async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
         if turn.crashes_alone >= self._most_crashes_alone:

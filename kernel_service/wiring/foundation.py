@@ -14,6 +14,7 @@ from kernel_service.media.read_as import MIB
 from kernel_service.ports.nodes import Node
 from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.weak_ids import WeakIdExpiry
+from kernel_service.schedules.limits import ScheduleLimits
 from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
@@ -77,6 +78,12 @@ async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:
             settings.kernel_history_days,
             int(settings.kernel_history_mb_per_user * MIB),
             settings.kernel_inactive_days,
+        ),
+        schedules=ScheduleLimits(
+            settings.kernel_schedules_per_user,
+            settings.kernel_schedule_minutes_apart,
+            settings.kernel_schedule_runs_per_day,
+            settings.kernel_schedule_years_ahead,
         ),
     )
     stack.push_async_callback(store.close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel_service.kernels.evictor import Evictor
+from kernel_service.schedules.ticker import ScheduleTicker
 from kernel_service.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, at
         received.transfers,
         evictor,
         connect=attempt_closer,
+        schedules=ScheduleTicker(
+            store.schedules,
+            received.placement.arrived,
+            base.clock,
+            # The other half of the turns is for people's own messages.
+            lambda: len(base.membership.nodes) * max(1, settings.kernel_max_turns // 2),
+        ),
         callers=received.inbox,
         seconds=settings.kernel_sweep_seconds,
         clock=base.clock,

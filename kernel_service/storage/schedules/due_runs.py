@@ -12,7 +12,7 @@ from sqlalchemy import Float, Integer, and_, bindparam, delete, exists, func, se
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.errors import Unreadable
-from kernel_service.ports.commands import Command
+from kernel_service.ports.commands import UNPROMPTED, Command
 from kernel_service.ports.messages import MessageStatus
 from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.schedules import MOST_SILENT, Ran, ScheduleKind
@@ -48,8 +48,7 @@ _last_word = (
     select(_said.c.accepted_at)
     .where(
         _said.c.person_id == schedule.c.person_id,
-        _said.c.command != Command.SCHEDULED.value,
-        _said.c.command != Command.TRIGGERED.value,
+        *(_said.c.command != each.value for each in UNPROMPTED),
     )
     .order_by(_said.c.seq.desc())
     .limit(1)

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, insert, true
 from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.messages import ReplyMode, Usage
 from kernel_service.ports.outbox import StoredReplies
+from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.outbox.replies import add_reply
 from kernel_service.storage.schema.ids import new_id
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.messages import Reply
     from kernel_service.ports.outbox import LeaseOffer
-    from kernel_service.ports.turns import Turn
+    from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.storage.engine.engine import Tx
 
 _END = OPEN_TURN.values(
@@ -80,6 +81,11 @@ def bury(tx: Tx, record: Turn, problem: str, now: float) -> None:
     tx.execute(_BURY, rows)
 
 
+def _subject(answered: TurnMessage) -> str:
+    content = answered.payload.content
+    return content.schedule_id if isinstance(content, Scheduled) else ""
+
+
 def tell(
     tx: Tx, record: Turn, replies: Sequence[Reply], mode: ReplyMode, now: float, *, offer: LeaseOffer | None = None
 ) -> StoredReplies:
@@ -96,6 +102,7 @@ def tell(
             address=last.address,
             mode=mode,
             offer=None if place else offer,
+            subject=_subject(last),
             now=now,
         )
         for place, reply in enumerate(replies)

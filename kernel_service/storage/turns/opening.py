@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, exists, func, insert, select, update
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.ports.commands import Command
+from kernel_service.ports.commands import UNPROMPTED, Command
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Unsupported
 from kernel_service.ports.states.message import OPEN
@@ -158,6 +158,7 @@ def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room
     if isinstance(found, Turn):
         found.time_zone = time_zones.of_row(tx, person_id, lease)
         found.has_facts = bool(lease.has_facts)
+        found.person_waits = any(row.seq is not None and row.command not in UNPROMPTED for row in rows)
         found.replied, found.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
         found.connections = connections.of_person(tx, person_id) if lease.has_connections else ()
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from kernel_service.ports.payloads import Scheduled
 from kernel_service.zones import zone_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def in_words(at: float, zone: str) -> str:
 
 def stamp(message: TurnMessage, zone: str, now: float) -> str:
     """When a message was sent, and the current time if that is much later."""
-    sent = sent_at(message.payload, message.accepted_at)
+    content = message.payload.content
+    if isinstance(content, Scheduled):
+        how, sent = "Due", content.due_at
+    else:
+        how, sent = "Sent", sent_at(message.payload, message.accepted_at)
     late = f"; you get it on {in_words(now, zone)}" if now - sent > LATE_SECONDS else ""
-    return f"[Sent on {in_words(sent, zone)}{late}]"
+    return f"[{how} on {in_words(sent, zone)}{late}]"

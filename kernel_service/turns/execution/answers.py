@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
-from kernel_service.ports.commands import Command
+from kernel_service.ports.commands import UNPROMPTED, Command
 from kernel_service.ports.messages import Reply
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.turns.execution.endings import Finished, fixed_reply
+from kernel_service.turns.execution.endings import Finished, explained, fixed_reply
 from kernel_service.turns.limits import seconds_of_day_left
 from kernel_service.turns.replies.answer_replies import answer_replies, with_confirmations
 
@@ -46,7 +46,7 @@ class Answers:
 
     def broken_off(self, text: str, problem: str) -> Finished:
         """An ending without an answer of the model. Its earlier approval prompts and confirmations are still sent."""
-        text = with_confirmations(text, self.transcript.confirmed())
+        text = with_confirmations(explained(self.turn, text), self.transcript.confirmed())
         return Finished((Reply(text),), TurnStatus.FAILED, problem, questions=self._questions())
 
     def over_budget(self) -> Finished:
@@ -55,10 +55,12 @@ class Answers:
         if self.turn.begun:
             return self.broken_off(text, "budget_spent")
         self.transcript.unstored = []
-        return fixed_reply(text)
+        return fixed_reply(explained(self.turn, text))
 
     def _questions(self) -> tuple[ApprovalPrompt, ...]:
-        expires_at = self.clock() + self.limits.approval_seconds
+        limits = self.limits
+        seconds = limits.unprompted_approval_seconds if self.turn.unprompted else limits.approval_seconds
+        expires_at = self.clock() + seconds
         return tuple(question.until(expires_at) for question in self.transcript.questions())
 
     def _parked(self, subject: Subject) -> tuple[ParkedRequest, ...]:
@@ -71,5 +73,5 @@ class Answers:
         """The person's messages with the request; in the turn of a code, also those that the code resumes."""
         yield from subject.resumed.messages if subject.resumed else ()
         for message in self.turn.messages:
-            if message.command is Command.NONE:
+            if message.command in (Command.NONE, *UNPROMPTED):
                 yield replace(message, payload=self.files.in_words(message))

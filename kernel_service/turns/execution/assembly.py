@@ -29,6 +29,7 @@ from kernel_service.turns.execution.model_step import ModelStep
 from kernel_service.turns.execution.opening import TurnOpening
 from kernel_service.turns.execution.recall import Recall
 from kernel_service.turns.execution.reports import TurnReports
+from kernel_service.turns.execution.schedules import Schedules
 from kernel_service.turns.execution.start import TurnStart
 from kernel_service.turns.files.turn_files import TurnFiles
 from kernel_service.turns.interrupt_watcher import InterruptWatcher
@@ -125,7 +126,9 @@ class _Assembly:
         )
 
     def _opening(self) -> TurnOpening:
-        commands = Commands(self._turn, self._person, self._process.codes, self._approvals, self._inputs, self._recall)
+        process, inputs = self._process, self._inputs
+        schedules = Schedules(self._turn, process.store.schedules, inputs, process.clock)
+        commands = Commands(self._turn, self._person, process.codes, self._approvals, schedules, inputs, self._recall)
         limits = self._process.limits
         return TurnOpening(self._turn, limits, self._cap, commands, self._files, self._answers, self._reports)
 

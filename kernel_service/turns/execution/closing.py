@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.ports.progress import ApprovalNeeded
 from kernel_service.ports.turns import AT_ONCE
-from kernel_service.turns.execution.endings import GivenUp
+from kernel_service.turns.execution.endings import GivenUp, explained
 from kernel_service.turns.replies.answer_replies import with_questions
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class TurnCloser:
             await self.journal.split(ending.problem)
             self.reports.count("split")
         else:
-            await self.journal.give_up(ending.problem, ending.text)
+            await self.journal.give_up(ending.problem, explained(turn, ending.text))
             self.reports.ended("dead")
         return AT_ONCE
 

@@ -1,4 +1,4 @@
-"""Messages that are commands: a code, a button, a phrase about permissions or about what is remembered."""
+"""Messages that are commands: a code, a button, a phrase about permissions or facts, a run of a schedule."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.endings import Ending
     from kernel_service.turns.execution.inputs import TurnInputs
     from kernel_service.turns.execution.recall import Recall
+    from kernel_service.turns.execution.schedules import Schedules
     from kernel_service.turns.journal.turn_approvals import TurnApprovals
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Commands:
     person: Person
     codes: Codes
     approvals: TurnApprovals
+    schedules: Schedules
     inputs: TurnInputs
     recall: Recall
 
@@ -47,13 +49,12 @@ class Commands:
                 return await self._confirm(message)
             case Command.APPROVAL:
                 return await self._decide(message)
+            case Command.SCHEDULED | Command.SCHEDULE_BUTTON:
+                return await self.schedules.execute(message)
             case Command.PERMISSIONS | Command.ASK_AGAIN:
                 return await self._list_permissions(message)
-            case Command.FACTS:
-                return fixed_reply(await self.recall.listed())
-            case Command.FORGET:
-                await self.recall.forget(facts_to_forget(message.payload))
-                return fixed_reply(texts.memory.forgotten(await self.recall.listed()))
+            case Command.FACTS | Command.FORGET:
+                return await self._list_facts(message)
             case _:
                 return None
 
@@ -80,6 +81,13 @@ class Commands:
         # As it is listed: with what its account is called. It may be revoked already.
         titles = [each.title for each in await self.approvals.standing() if each == given]
         return texts.approvals.permission_given(titles[0] if titles else given.title)
+
+    async def _list_facts(self, message: TurnMessage) -> Ending:
+        """List the facts, after the message has removed some of them."""
+        if message.command is Command.FACTS:
+            return fixed_reply(await self.recall.listed())
+        await self.recall.forget(facts_to_forget(message.payload))
+        return fixed_reply(texts.memory.forgotten(await self.recall.listed()))
 
     async def _list_permissions(self, message: TurnMessage) -> Ending:
         """List the standing permissions, after the message has revoked some of them."""

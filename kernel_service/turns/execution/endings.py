@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.ports.messages import Reply
+from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.turns import TurnStatus
 
 if TYPE_CHECKING:
     from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.resuming import ParkedRequest
+    from kernel_service.ports.turns import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,9 @@ Ending = Finished | GivenUp
 def fixed_reply(text: str) -> Finished:
     """A fixed sentence answers the turn."""
     return Finished((Reply(text),), fixed=True)
+
+
+def explained(turn: Turn, text: str) -> str:
+    """A sentence about a failure, for a person who may not remember what it is about."""
+    content = turn.messages[0].payload.content
+    return texts.schedules.not_done(content.request, text) if isinstance(content, Scheduled) else text

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Final
 from kernel_service import texts
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Reply
-from kernel_service.ports.payloads import Choice, Contacts, Edit, Location, Opened, Reaction, Revoke, Text, Unsupported
+from kernel_service.ports.payloads import (
+    Choice,
+    Contacts,
+    Edit,
+    Location,
+    Opened,
+    Reaction,
+    Revoke,
+    Scheduled,
+    Text,
+    Triggered,
+    Unsupported,
+)
 from kernel_service.turns.execution.endings import Finished, fixed_reply
 
 if TYPE_CHECKING:
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
 SILENT: Final = (Reaction, Revoke, Opened)
 """Content that needs no answer if it comes alone."""
 
-SPOKEN: Final = (Text, Choice, Edit, Location, Contacts)
+SPOKEN: Final = (Text, Choice, Edit, Location, Contacts, Scheduled, Triggered)
 """Content that the model can answer, like a caption or a file that it can be shown."""
 
 

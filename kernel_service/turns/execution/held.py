@@ -42,12 +42,16 @@ class HeldTurn:
         """Returns when to look for the next turn."""
         if await self._waits_in_vain(away):
             return await self.closer.close(GivenUp(f"{away.problem}_too_long", texts.limits.WAITED_TOO_LONG))
-        until, notice = await self.journal.hold(away, may_tell=self.cap.left(fixed=True) > 0)
+        until, notice = await self.journal.hold(away, may_tell=self._may_tell())
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self.turn.id, until - self.clock())
         if notice is not None:
             self.reports.notice(busy=isinstance(away, Busy))
         self.reports.count("held")
         return until
+
+    def _may_tell(self) -> bool:
+        """The person does not wait for the answer of a turn that the service itself began."""
+        return not self.turn.unprompted and self.cap.left(fixed=True) > 0
 
     async def _waits_in_vain(self, away: VendorUnavailable) -> bool:
         """Whether the turn has waited too long, or the vendor refuses this turn alone."""

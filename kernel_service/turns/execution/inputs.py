@@ -45,6 +45,11 @@ class TurnInputs:
                 await self.interrupts.wait_for(self.files.transcribe())
             self.transcript.hear([await self._said(message) for message in self.turn.messages])
 
+    def told(self, message: TurnMessage, text: str) -> None:
+        """The service has told the person this without a model, which must know it if they answer."""
+        self.transcript.hear([UserInput(message.payload, time=self._time_of(message))])
+        self.transcript.say(text)
+
     def refuse(self, approvals: tuple[Approval, ...], text: str) -> None:
         """The person has decided against these calls, and is told so."""
         if not approvals:

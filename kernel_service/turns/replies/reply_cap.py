@@ -2,8 +2,8 @@
 
 Fixed replies (wrong code, stopped, budget spent, unreadable file) get a fifth of the cap, so that a flood of such
 messages does not use up the answers to questions. The last reply of either kind says when replies resume; after it
-there are none. A button or a code that an earlier reply asked for is still answered, from an extra fifth. Days are UTC,
-like those of the token budgets.
+there are none. A button or a code that an earlier reply asked for is still answered, and a reminder is still sent, from
+an extra fifth. Days are UTC, like those of the token budgets.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.ports.commands import Command
+from kernel_service.ports.payloads import Scheduled
+from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.turns.limits import seconds_of_day_left
 
 if TYPE_CHECKING:
@@ -43,7 +45,10 @@ class ReplyCap:
 
     @property
     def _is_asked_for(self) -> bool:
-        return self.turn.messages[0].command in (Command.APPROVAL, Command.CODE)
+        asked = self.turn.messages[0]
+        if isinstance(asked.payload.content, Scheduled):
+            return asked.payload.content.kind is ScheduleKind.REMIND
+        return asked.command in (Command.APPROVAL, Command.CODE, Command.SCHEDULE_BUTTON)
 
     def kept(self, replies: Sequence[Reply], *, fixed: bool) -> list[Reply]:
         """The replies to send. The parts of an answer are all sent if at least one reply is left."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import Busy
-from kernel_service.rate_limits.current_tenant import BACKGROUND, as_tenant
+from kernel_service.rate_limits.current_tenant import BACKGROUND, as_tenant, yielding
 from kernel_service.rate_limits.fair_queue import MAX_PAUSE_SECONDS, TICKET_SECONDS, FairQueue
 from tests.unit.rate_limits.timeline import Timeline, settle
 
@@ -325,3 +325,33 @@ async def test_a_request_for_which_there_is_room_still_counts() -> None:
         crowd.asks("ann")
         await settle()
     assert (crowd.order, list(crowd.sent_away)) == (["ann", "ann"], ["ann"])
+
+
+async def test_work_that_yields_comes_after_the_requests_of_others() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+    with yielding(yields=True):
+        crowd.asks("p_scheduled")
+    crowd.asks("p_1", "p_1", "p_2")
+    await crowd.timeline.pass_time(0.15)
+    crowd.asks("p_3")
+    await crowd.timeline.pass_time(2)
+    assert crowd.order[-1] == "p_scheduled"
+    assert len(crowd.order) == 5
+
+
+async def test_a_request_that_yields_no_longer_loses_its_late_place() -> None:
+    """The person has written meanwhile, and waits for the turn."""
+    crowd = Crowd(600)
+    crowd.queue.pause(10)
+    with yielding(yields=True):
+        crowd.asks("p_scheduled", "p_other")
+    await settle()
+    assert set(crowd.sent_away) == {"p_scheduled", "p_other"}
+    await crowd.timeline.pass_time(9)
+    with yielding(yields=True):
+        crowd.asks("p_other")
+    crowd.asks("p_scheduled")
+    await crowd.timeline.pass_time(2)
+    assert crowd.order == ["p_scheduled", "p_other"]
+    assert len(crowd.queue) == 0, "the late place is free"

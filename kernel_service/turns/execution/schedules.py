@@ -1,0 +1,73 @@
+"""A run of a schedule that needs no model, and the buttons of schedules."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from kernel_service import texts
+from kernel_service.ports.commands import STOP_SCHEDULE
+from kernel_service.ports.messages import Reply, ReplyChoice
+from kernel_service.ports.payloads import Choice, Scheduled
+from kernel_service.ports.schedules import ScheduleKind
+from kernel_service.turns.execution.endings import Finished, fixed_reply
+from kernel_service.zones import zone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.ports.schedules import ScheduleStore
+    from kernel_service.ports.turns import Turn, TurnMessage
+    from kernel_service.turns.execution.endings import Ending
+    from kernel_service.turns.execution.inputs import TurnInputs
+
+log = logging.getLogger(__name__)
+
+LATE_SECONDS: Final = 120.0
+"""A reminder that is sent later than this after its time says when it was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """Of one turn."""
+
+    turn: Turn
+    store: ScheduleStore
+    inputs: TurnInputs
+    clock: Callable[[], float]
+
+    async def execute(self, message: TurnMessage) -> Ending | None:
+        """None: the run is a request to the model."""
+        match message.payload.content:
+            case Scheduled(kind=ScheduleKind.REMIND) as run:
+                return self._remind(message, run)
+            case Choice(id=chosen):
+                return await self._tapped(chosen)
+            case _:
+                return None
+
+    def _remind(self, message: TurnMessage, run: Scheduled) -> Ending:
+        """Send a reminder as it is."""
+        text = run.request or texts.schedules.UNREADABLE
+        if self.clock() - run.due_at > LATE_SECONDS:
+            text = f"{text}\n\n{texts.schedules.late(_in_words(run))}"
+        self.inputs.told(message, text)
+        button = ReplyChoice(f"{STOP_SCHEDULE}{run.schedule_id}", texts.schedules.STOP)
+        return Finished((Reply(text, choices=(button,)),))
+
+    async def _tapped(self, chosen: str) -> Ending:
+        """Idempotent. The button of a schedule that is gone, or of another person, has the same answer, no effect."""
+        if chosen.startswith(STOP_SCHEDULE):
+            found = await self.store.delete(self.turn.person_id, chosen.removeprefix(STOP_SCHEDULE)) is not None
+            log.info("schedule stopped found=%s turn=%s person=%s", found, self.turn.id, self.turn.person_id)
+            return fixed_reply(texts.schedules.STOPPED)
+        resumed = [each.asked.request for each in await self.store.resume(self.turn.person_id, now=self.clock())]
+        return fixed_reply(texts.schedules.resumed(resumed) if resumed else texts.schedules.NOTHING_PAUSED)
+
+
+def _in_words(run: Scheduled) -> str:
+    """`Thursday, 26 November 2026 at 09:00`."""
+    due = datetime.fromtimestamp(run.due_at, zone_of(run.time_zone) or UTC)
+    return f"{due:%A}, {due.day} {due:%B %Y} at {due:%H:%M}"
