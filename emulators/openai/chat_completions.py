@@ -16,13 +16,13 @@ Completion = dict[str, Any]
 ODDITIES = frozenset({
     "no_ids", "same_ids", "argument_objects", "content_parts", "no_content", "null_choices", "no_usage", "usage_zero",
     "no_finish_reason", "always_stop", "no_done", "keep_alive", "reasoning_content", "reasoning", "think_tags",
-    "no_index", "zero_index", "whole_calls",
+    "no_index", "zero_index", "whole_calls", "repeated_names",
 })  # fmt: skip
 """Ways in which servers differ from OpenAI, by name:
 
-Ollama numbers every call 0 and sends each whole. llama-cpp-python and older vLLM leave out ids and indices. Mistral
-sends content in parts. DeepSeek, vLLM and llama.cpp tell reasoning in `reasoning_content`, OpenRouter in
-`reasoning`. Servers without a parser of it leave it in the text."""
+Ollama numbers every call 0 and sends each whole. llama-cpp-python and older vLLM leave out ids and indices, or repeat
+the name in each piece. Mistral sends content in parts. DeepSeek, vLLM and llama.cpp tell reasoning in
+`reasoning_content`, OpenRouter in `reasoning`. Servers without a parser of it leave it in the text."""
 
 
 def completion(response: dict[str, Any], odd: AbstractSet[str] = frozenset()) -> Completion:
@@ -122,6 +122,8 @@ def _deltas(message: dict[str, Any], odd: AbstractSet[str]) -> Iterator[dict[str
             yield {"content": [{"type": "text", "text": piece}] if isinstance(content, list) else piece}
     for number, call in enumerate(message.get("tool_calls", [])):
         for delta in _call_deltas(call, odd):
+            if "repeated_names" in odd and "function" in delta:
+                delta = call | {"function": call["function"] | delta["function"]}
             numbered = {} if "no_index" in odd else {"index": 0 if "zero_index" in odd else number}
             yield {"tool_calls": [numbered | delta]}
 

@@ -1,7 +1,8 @@
 """History items as messages of Chat Completions, in an order that strict servers and chat templates take.
 
 - Results follow the message with their calls at once: OpenAI, vLLM and Mistral refuse any other place.
-- Roles alternate: messages of one side in a row become one (templates of Mistral and Gemma raise otherwise).
+- Roles alternate where a server asks for it: messages of one side in a row become one. Templates of Mistral and Gemma
+  raise otherwise.
 - Content is a text wherever no file is shown, and never null: llama-cpp-python and text-only servers refuse others.
 - Ids of calls have nine letters and digits, as Mistral's templates ask.
 
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from kernel_service.models.openai_refusals import REPEATED_ROLES, TOOLS
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def call_id_of(name: str) -> str:
 
 
 def messages_of(items: Iterable[Item], part: Callable[[Item], Item], left_out: AbstractSet[str]) -> list[Message]:
-    """`part` gives what is sent for a part that refers to a file. `left_out`: `tools`, or names of REASONING."""
+    """`part` gives what is sent for a part that refers to a file. `left_out`: TOOLS, REPEATED_ROLES, REASONING."""
     conversation = _Conversation(part, left_out)
     for item in items:
         conversation.add(item)
@@ -59,7 +61,7 @@ class _Conversation:
                 self._say(_text_of(item.get("content")))
             case "message":
                 self._hear(item.get("content"))
-            case "function_call" if "tools" not in self._left_out:
+            case "function_call" if TOOLS not in self._left_out:
                 self._call(item)
             case "function_call_output":
                 self._results[item["call_id"]] = _written(item.get("output"))
@@ -81,13 +83,12 @@ class _Conversation:
 
     def _hear(self, content: Any) -> None:
         parts = [self._part(part) for part in content] if isinstance(content, list) else [_text_part(content)]
+        content = _joined(parts)
         last = self._messages[-1] if self._messages else {}
-        if last.get("role") == "user":
-            parts = [*_parts_of(last["content"]), *parts]
+        if last.get("role") == "user" and REPEATED_ROLES in self._left_out:
+            last["content"] = _both(last["content"], content)
         else:
-            last = {"role": "user"}
-            self._messages.append(last)
-        last["content"] = _joined(parts)
+            self._messages.append({"role": "user", "content": content})
 
     def _answer(self) -> Message:
         """The assistant's message that the next output belongs to."""
@@ -143,15 +144,17 @@ def _text_part(content: Any) -> Item:
     return text_part(content if isinstance(content, str) else "")
 
 
-def _parts_of(content: str | list[Item]) -> list[Item]:
-    return [text_part(content)] if isinstance(content, str) else content
-
-
 def _joined(parts: list[Item]) -> str | list[Item]:
     """One text if all are texts."""
     if any(part["type"] != "text" for part in parts):
         return parts
-    return "\n\n".join(part["text"] for part in parts)
+    return "\n".join(part["text"] for part in parts)
+
+
+def _both(first: str | list[Item], second: str | list[Item]) -> str | list[Item]:
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return [part for each in (first, second) for part in ([text_part(each)] if isinstance(each, str) else each)]
 
 
 def _text_of(content: Any) -> str:

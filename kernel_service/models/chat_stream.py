@@ -107,7 +107,7 @@ class _Calls:
         of = function if isinstance(function, dict) else {}
         index = delta.get("index")
         call = self._at.get(index)
-        if call is None or _begins_another(call, delta.get("id"), of.get("name")):
+        if call is None or _begins_another(call, delta.get("id"), of):
             call = self._at[index] = {"id": delta.get("id"), "function": {"name": of.get("name"), "arguments": ""}}
             self.made.append(call)
         grown = call["function"]
@@ -115,11 +115,16 @@ class _Calls:
         grown["arguments"] += _written(of.get("arguments"))
 
 
-def _begins_another(call: Chunk, call_id: object, name: object) -> bool:
-    """A name at an index that has a call already: another id or complete arguments show that it is another call."""
-    if not name or not call["function"]["name"]:
+def _begins_another(call: Chunk, call_id: object, function: Chunk) -> bool:
+    """Whether a name at an index that has a call already is that of another call.
+
+    llama-cpp-python repeats name and id in each piece. Without ids, complete arguments end a call.
+    """
+    if not function.get("name") or not call["function"]["name"]:
         return False
-    return bool(call_id and call["id"] and call_id != call["id"]) or _is_object(call["function"]["arguments"])
+    if call_id and call["id"]:
+        return bool(call_id != call["id"])
+    return _is_object(call["function"]["arguments"]) and bool(_written(function.get("arguments")).strip())
 
 
 def _is_object(written: str) -> bool:

@@ -199,6 +199,7 @@ def _rejected(refusal: Refusal, code: str) -> ModelRejectedError:
 TOOLS: Final = "tools"
 IMAGES: Final = "images"
 FILES: Final = "files"
+REPEATED_ROLES: Final = "repeated roles"
 LACKS: Final = {
     "unsupported_tools": (
         re.compile(
@@ -226,6 +227,11 @@ LACKS: Final = {
             re.IGNORECASE,
         ),
         frozenset({FILES}),
+    ),
+    "unsupported_order": (
+        re.compile(r"roles must alternate|must alternate between|consecutive (?:user|assistant|messages)|"
+                   r"multiple .{0,20}messages in a row", re.IGNORECASE),
+        frozenset({REPEATED_ROLES}),
     ),
     "unsupported_parts": (
         re.compile(r"content'? ?:?[^.]{0,20} must be a string|unsupported content\[\]\.type|"
@@ -267,6 +273,7 @@ _COUNTS_OUTPUT: Final = re.compile(
     re.IGNORECASE,
 )
 """Some servers count what may be said to the context: without the parameter they take what is left of it."""
+_PROMPT_ALONE: Final = re.compile(r"length is (\d+) tokens.{0,80}\((\d+) in the (?:messages|prompt)", re.IGNORECASE)
 _NO_ENCRYPTED_CONTENT: Final = re.compile(r"encrypted content is not supported", re.IGNORECASE)
 _NAMED: Final = {
     name: re.compile(rf"(?:['\"`]|supplied: |parameters?\S*:? |\bmessages\S*\.){name}(?:\.\w+)?\b")
@@ -281,7 +288,7 @@ def unsupported(refusal: Refusal | ModelRejectedError, optional: Collection[str]
         root = inner.rpartition(".")[2]  # reasoning that goes back to a server
     if root and root not in optional:
         return ""
-    if _COUNTS_OUTPUT.search(refusal.message) and _TOO_LONG.search(refusal.message):
+    if _counts_output(refusal.message):
         return next((name for name in _LIMITS if name in optional), "")
     if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(refusal.message):
         return ""  # a `safety_identifier` may also be refused for what its person did
@@ -290,6 +297,14 @@ def unsupported(refusal: Refusal | ModelRejectedError, optional: Collection[str]
     if "include" in optional and _NO_ENCRYPTED_CONTENT.search(refusal.message):
         return "include"
     return next((name for name in optional if _NAMED[name].search(refusal.message)), "")
+
+
+def _counts_output(message: str) -> bool:
+    """Whether the limit of the answer made the request too long, and not the prompt alone."""
+    if not (_COUNTS_OUTPUT.search(message) and _TOO_LONG.search(message)):
+        return False
+    alone = _PROMPT_ALONE.search(message)
+    return alone is None or int(alone[2]) < int(alone[1])
 
 
 # --- when to come back ------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def in_short(items: list[dict[str, Any]], *left_out: str) -> list[str]:
 @pytest.mark.parametrize(
     ("items", "messages"),
     [
-        ([heard("a"), heard("b")], ["user: a\n\nb"]),
+        ([heard("a"), heard("b")], ["user: a", "user: b"]),
         ([heard("a"), said("b"), said("c")], ["user: a", "assistant: b\n\nc"]),
         (
             [heard("a"), said("b"), call("x"), call("y"), result("y", "2"), result("x", "1"), said("c")],
@@ -61,6 +61,11 @@ def in_short(items: list[dict[str, Any]], *left_out: str) -> list[str]:
 )
 def test_order(items: list[dict[str, Any]], messages: list[str]) -> None:
     assert in_short(items) == messages
+
+
+def test_roles_alternate_where_a_server_asks_for_it() -> None:
+    items = [heard("a"), heard("b"), said("c"), said("d"), heard("e")]
+    assert in_short(items, "repeated roles") == ["user: a\n\nb", "assistant: c\n\nd", "user: e"]
 
 
 def test_without_tools_the_words_stay() -> None:

@@ -208,6 +208,18 @@ def test_chunks_of_any_shape_are_passed_over(event: object) -> None:
     assert read_completion(streamed.response, Body([b""])).text == "Hi"
 
 
+@pytest.mark.parametrize("more", [{"id": "call__0_clock"}, {}])
+def test_a_name_that_comes_with_each_piece_of_a_call(more: dict[str, Any]) -> None:
+    """As llama-cpp-python 0.3.36 sends it."""
+    streamed = StreamedCompletion(lambda _: None)
+    for piece in ("{", ' "zone": "UTC', '" }', " "):
+        call = {"index": 0, **more, "type": "function", "function": {"name": "clock", "arguments": piece}}
+        streamed.take({"choices": [{"delta": {"content": None, "tool_calls": [call]}, "finish_reason": None}]})
+    streamed.take({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    (call,) = read_completion(streamed.response, Body([b""])).calls
+    assert (call.name, call.arguments) == ("clock", {"zone": "UTC"})
+
+
 def test_an_error_in_the_stream_in_vllms_form() -> None:
     streamed = StreamedCompletion(lambda _: None)
     assert streamed.take({"object": "error", "message": "context length is 8", "code": 400})
@@ -251,9 +263,9 @@ async def test_a_part_that_a_server_refuses_is_left_out_afterwards(
 async def test_a_server_without_images_and_files_hears_of_them_in_words(emulators: Emulators, chat: OpenAIChat) -> None:
     emulators.openai.lack("images", "files")
     await chat.answer(asking_with_files(chat))
-    content = emulators.openai.requests[-1].body["messages"][1]["content"]
-    assert "takes no images" in content
-    assert "takes no files" in content
+    _, first, second = emulators.openai.requests[-1].body["messages"]
+    assert "takes no images" in first["content"]
+    assert "takes no files" in second["content"]
 
 
 async def test_the_strictest_templates_are_content(emulators: Emulators, chat: OpenAIChat) -> None:

@@ -196,6 +196,9 @@ def test_a_parameter_that_a_server_does_not_take(body: object, parameter: str) -
                     "be a string)]"), "unsupported_parts"),
         (422, {"detail": [{"type": "string_type", "loc": ["body", "messages", 1, "content"], "msg": "Input should be a "
                            "valid string"}]}, "unsupported_parts"),
+        (500, error("Conversation roles must alternate user/assistant/user/assistant/...", 500), "unsupported_order"),
+        (400, error("Expected last role User or Tool; messages must alternate between user and assistant"),
+         "unsupported_order"),
         # About one file or one tool, so others are still sent:
         (400, error("The image data you provided does not represent a valid image."), "http_400"),
         (400, error("You uploaded an unsupported image. Please make sure your image has of one the following formats: "
