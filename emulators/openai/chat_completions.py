@@ -122,8 +122,6 @@ def _deltas(message: dict[str, Any], odd: AbstractSet[str]) -> Iterator[dict[str
             yield {"content": [{"type": "text", "text": piece}] if isinstance(content, list) else piece}
     for number, call in enumerate(message.get("tool_calls", [])):
         for delta in _call_deltas(call, odd):
-            if "repeated_names" in odd and "function" in delta:
-                delta = call | {"function": call["function"] | delta["function"]}
             numbered = {} if "no_index" in odd else {"index": 0 if "zero_index" in odd else number}
             yield {"tool_calls": [numbered | delta]}
 
@@ -133,9 +131,11 @@ def _call_deltas(call: dict[str, Any], odd: AbstractSet[str]) -> Iterator[dict[s
     if odd & {"whole_calls", "argument_objects"}:
         yield call
         return
-    yield {**call, "function": {**call["function"], "arguments": ""}}
+    begun = {**call, "function": {**call["function"], "arguments": ""}}
+    yield begun
+    repeated = begun if "repeated_names" in odd else {"function": {}}
     for piece in pieces(written):
-        yield {"function": {"arguments": piece}}
+        yield repeated | {"function": repeated["function"] | {"arguments": piece}}
 
 
 def text_of(chunk: Completion) -> str:
