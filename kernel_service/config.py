@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     openai_transcribe_model: str = "gpt-transcribe"
     openai_transcribe_base_url: str = ""
     openai_transcribe_api_key: SecretStr = SecretStr("")
+    openai_speech_model: str = ""
+    openai_speech_voice: str = "alloy"
     composio_api_key: SecretStr
     composio_base_url: str = "https://backend.composio.dev"
     composio_webhook_secret: SecretStr = SecretStr("")

@@ -20,6 +20,7 @@ from emulators.openai.errors import of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
 from emulators.openai.seal import Sealer, unreadable
+from emulators.openai.speech import sound
 from emulators.openai.stream import Pace, Stall, encoded, encoded_chunk, error_event, events, text_of
 from emulators.openai.tool_checks import refusal_of
 from emulators.openai.transcriptions import FORM, read_form, transcript
@@ -127,6 +128,7 @@ class OpenAI(Vendor):
         app.router.add_post(f"{self.base}/chat/completions", self.serving(self._complete))
         app.router.add_post(f"{self.base}/responses/compact", self.serving(self._compact))
         app.router.add_post(f"{self.base}{TRANSCRIPTIONS}", self.serving(self._transcribe))
+        app.router.add_post(f"{self.base}/audio/speech", self.serving(self._speak))
         app.router.add_route("*", f"{self.base}/{{path:.*}}", self.serving(_unknown))
         control = self.control()
         control.add("script", lambda body: self.script(map(from_json, body["turns"]), match_of(body)))
@@ -268,6 +270,11 @@ class OpenAI(Vendor):
         answer = transcript(http[FORM])
         self._effects.record("transcription", model=call.body["model"], **call.body["file"])
         return self.respond(answer)
+
+    async def _speak(self, _: web.Request, call: Call) -> web.Response:
+        request = checks.speech_request(call.body)
+        self._effects.record("speech", model=request.model, voice=str(request.voice), chars=len(request.input))
+        return web.Response(body=sound(request), content_type="audio/opus")
 
     def _check_offered(self, request: CreateRequest) -> None:
         for number, tool in enumerate(request.tools or []):

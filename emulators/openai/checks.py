@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from emulators.openai.chat_wire import ChatRequest
 from emulators.openai.errors import invalid_value, of_shape, refused
+from emulators.openai.speech import MODELS, SpeechRequest
 from emulators.openai.tool_checks import check_tools
 from emulators.openai.wire import (
     ITEMS,
@@ -56,6 +57,16 @@ def chat_request(body: Mapping[str, Any]) -> ChatRequest:
         raise refused(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
+    return request
+
+
+def speech_request(body: Mapping[str, Any]) -> SpeechRequest:
+    """Parse a request for a voice. Raises RefusedError."""
+    request = _shaped(SpeechRequest, body)
+    if request.model not in MODELS:
+        raise refused(f"The model `{request.model}` does not exist.", status=404, param="model", code="model_not_found")
+    if request.response_format != "opus":
+        raise refused("The emulator offers 'opus' only.", param="response_format", code="unsupported_value")
     return request
 
 

@@ -16,7 +16,7 @@ from emulators.whatsapp.errors import GraphError, status_error
 from emulators.whatsapp.graph_caller import Caller
 from emulators.whatsapp.graph_checks import check_request
 from emulators.whatsapp.ids import BSUID, message_id
-from emulators.whatsapp.media import MediaStore, kind_of
+from emulators.whatsapp.media import MediaStore, is_voice, kind_of
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.shapes import FileSend, Media, ReactionSend, Read, Send, TemplateSend
 from emulators.whatsapp.statuses import Statuses
@@ -143,6 +143,8 @@ class Graph:
             raise GraphError(131009, details=f"Param {kind}['id'] is not a valid whatsapp business account media id.")
         if kind != "document" and kind_of(file.mime_type) != kind:
             raise GraphError(131053, details=f"Media of type {file.mime_type} cannot be sent as {kind}.")
+        if getattr(media, "voice", False) and not is_voice(file.data):
+            raise GraphError(131053, details="A voice message has to be an .ogg file with the OPUS codec.")
 
     def _pace(self, number: str, phone: Phone) -> None:
         pair, now = (number, phone.user_id), self._clock()

@@ -57,6 +57,11 @@ class MediaFile:
         return base64.b64encode(self.digest).decode()
 
 
+def is_voice(data: bytes) -> bool:
+    """Whether a phone shows it as a voice message: Opus in OGG."""
+    return data.startswith(b"OggS") and b"OpusHead" in data[:64]
+
+
 def kind_of(mime_type: str) -> str:
     """The kind of message in which WhatsApp sends a file of this type."""
     return _KINDS.get(mime_type.partition(";")[0].strip().lower(), "document")

@@ -144,6 +144,7 @@ def file(given: ReplyFile) -> media_pb2.Media:
         media_ref=given.id,
         sha256=bytes.fromhex(given.sha256),
         size_bytes=given.size,
+        voice=given.voice,
     )
 
 

@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
 """Statuses of a proxy, or of the vendor's own front, behind which the request may have been worked on."""
+_OF_THE_TEXT: Final = (400, 413, 422)
 _NO_SUCH_PATH: Final = (404, 405, 501)
 REST_SECONDS: Final = 1.0
 """For what follows the last event of a stream; a connection is of use again once its response was read to the end."""
@@ -143,6 +144,22 @@ class OpenAIClient:
         self.queue.record_cost(transcript.usage.tokens)
         return transcript
 
+    async def speak(self, body: Body) -> bytes:
+        """A sound. VendorUnavailable, ModelRejectedError, UnusableAnswerError: it is too large.
+
+        None of them says anything about the model that answers people.
+        """
+        await self.queue.acquire()
+        try:
+            async with asyncio.timeout(self._timeout), await self._transport.post("/audio/speech", body) as response:
+                return await whole(response)
+        except LOST as lost:
+            raise VendorUnavailable("speech_unavailable", unanswered=not never_sent(lost)) from None
+        except StatusError as refused:
+            raise _of_speech(refused) from None
+        except TooLargeError:
+            raise UnusableAnswerError(Usage(model_calls=1)) from None
+
     async def close(self) -> None:
         await self._transport.close()
         await self._openai.close()
@@ -171,6 +188,14 @@ def _of_transcription(error: openai.APIStatusError) -> Exception:
     if isinstance(means, VendorUnavailable):
         means.unanswered = error.status_code in _GAVE_UP_WAITING
     return means
+
+
+def _of_speech(refused: StatusError) -> VendorUnavailable | ModelRejectedError:
+    """A text may be refused; any other refusal concerns every text."""
+    code = Refusal.read(refused.status, _json_or_text(refused.body)).code or f"http_{refused.status}"
+    if refused.status in _OF_THE_TEXT:
+        return ModelRejectedError(code)
+    return VendorUnavailable("speech_unavailable", unanswered=refused.status in _GAVE_UP_WAITING)
 
 
 def _json_or_text(body: bytes) -> object:

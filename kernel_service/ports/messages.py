@@ -77,13 +77,17 @@ class ReplyChoice:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFile:
-    """A file that goes with a reply. Its bytes are stored under the id. `size` in bytes, `sha256` in hex."""
+    """A file that goes with a reply. Its bytes are stored under the id. `size` in bytes, `sha256` in hex.
+
+    `voice`: it says the text of the reply, as a voice message.
+    """
 
     id: str
     mime_type: str
     filename: str
     size: int
     sha256: str
+    voice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

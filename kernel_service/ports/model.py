@@ -231,6 +231,17 @@ class TranscriptionMissingError(Exception):
     """The vendor has no transcription: no such path, or no such model. The text is safe to log."""
 
 
+class Speaker(Protocol):
+    """Says texts."""
+
+    async def speak(self, text: str) -> bytes:
+        """A voice message: Opus in OGG.
+
+        VendorUnavailable: no text can be said now. ModelRejectedError: this text is refused. UnusableAnswerError.
+        """
+        ...
+
+
 class Transcriber(Protocol):
     """Transcribes recordings."""
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 REFUSED: Final = "I can't help with that."
 CUT: Final = 'My answer got too long, so I stopped here. Write "go on" for the rest, or ask for a shorter answer.'
+REST_IN_TEXT: Final = "The rest is in the text."
+"""The end of a voice message that does not say the whole answer."""
 TOO_MANY_STEPS: Final = (
     "This takes more steps than I can do at once, so I stopped before it was finished. "
     'Write "go on", or ask for a smaller part of it.'

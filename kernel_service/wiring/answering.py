@@ -15,7 +15,7 @@ from kernel_service.turns.counters import TurnCounters
 from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import TurnLimits
-from kernel_service.wiring.models import build_model, build_transcriptions
+from kernel_service.wiring.models import build_model, build_speech, build_transcriptions
 
 if TYPE_CHECKING:
     from kernel_service.config import Settings
@@ -34,6 +34,7 @@ async def build_answering(
         store=base.store,
         model=build_model(settings, vendors.openai),
         transcription=Transcription(build_transcriptions(base, vendors.openai), clock),
+        speech=build_speech(base, vendors.openai),
         toolbox=KernelToolbox(vendors.composio, connect.connections, connect.connect_links, developer_tools, own),
         refused_tools=RefusedTools(clock, counters.refused_tools),
         codes=connect.confirmation,

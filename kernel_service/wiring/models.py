@@ -1,4 +1,4 @@
-"""Builds the model and the transcription, each on its own server if they are apart."""
+"""Builds the model, the transcription and the voice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from kernel_service.models.openai_chat import OpenAIChat
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.models.openai_speech import OpenAISpeech
 from kernel_service.models.openai_transcriptions import OpenAITranscriptions
+from kernel_service.turns.replies.speech import Speech
 
 if TYPE_CHECKING:
     from kernel_service.config import Settings
@@ -30,3 +32,12 @@ def build_transcriptions(base: Foundation, openai: OpenAIClient) -> OpenAITransc
     return OpenAITranscriptions(
         openai, settings.openai_transcribe_model, tokens_per_second=settings.kernel_tokens_per_audio_second
     )
+
+
+def build_speech(base: Foundation, openai: OpenAIClient) -> Speech | None:
+    """None: voice answers are off."""
+    settings = base.settings
+    if not settings.openai_speech_model:
+        return None
+    speaker = OpenAISpeech(openai, settings.openai_speech_model, settings.openai_speech_voice)
+    return Speech(speaker, base.clock, tokens_per_second=settings.kernel_tokens_per_audio_second)

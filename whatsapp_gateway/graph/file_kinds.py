@@ -40,6 +40,11 @@ def kind_of(file: File) -> str:
     return kind if kind and file.size <= MOST_BYTES[kind] else ""
 
 
+def is_voice(file: File) -> bool:
+    """WhatsApp shows only Opus in OGG as a voice message."""
+    return file.voice and upload_type(file) == "audio/ogg"
+
+
 def upload_type(file: File) -> str:
     """The upload type. WhatsApp supports plain text as the only text type; the name tells the real one."""
     mime_type = _plain(file.mime_type)

@@ -67,4 +67,4 @@ def _link(reply: messages_pb2.Reply) -> Link:
 
 
 def _file(media: media_pb2.Media) -> File:
-    return File(media.media_ref, media.mime_type, media.filename, media.size_bytes, media.sha256)
+    return File(media.media_ref, media.mime_type, media.filename, media.size_bytes, media.sha256, media.voice)

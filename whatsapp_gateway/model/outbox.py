@@ -28,13 +28,14 @@ class OfferedChoice:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to send; ref is the kernel service's name for it. size in bytes."""
+    """A file to send; ref is the kernel service's name for it. size in bytes. voice: shown as a voice message."""
 
     ref: str
     mime_type: str
     filename: str = ""
     size: int = 0
     sha256: bytes = b""
+    voice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from whatsapp_gateway.graph.file_kinds import CAPTIONED, kind_of, shown_name
+from whatsapp_gateway.graph.file_kinds import CAPTIONED, is_voice, kind_of, shown_name
 from whatsapp_gateway.markup import split_rule_2
 from whatsapp_gateway.markup.commonmark import as_text, to_blocks
 from whatsapp_gateway.markup.graphemes import shortened, units
@@ -190,7 +190,8 @@ class _Rendering:
 def _file(file: File, caption: str = "") -> Body:
     kind = kind_of(file)
     named = {"caption": caption, "filename": shown_name(file) if kind == "document" else ""}
-    return {"type": kind, kind: {"id": file.ref} | {key: value for key, value in named.items() if value}}
+    more = {"voice": True} if is_voice(file) else {}
+    return {"type": kind, kind: {"id": file.ref} | {key: value for key, value in named.items() if value} | more}
 
 
 def _text(text: str) -> Body:

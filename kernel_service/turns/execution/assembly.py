@@ -31,6 +31,7 @@ from kernel_service.turns.execution.recall import Recall
 from kernel_service.turns.execution.reports import TurnReports
 from kernel_service.turns.execution.schedules import Schedules
 from kernel_service.turns.execution.start import TurnStart
+from kernel_service.turns.execution.voice_answer import VoiceAnswer
 from kernel_service.turns.files.turn_files import TurnFiles
 from kernel_service.turns.interrupt_watcher import InterruptWatcher
 from kernel_service.turns.journal.produced_files import ProducedFiles
@@ -71,6 +72,7 @@ class _Assembly:
         self._spending = Spending(process.store.spending, turn.person_id, limits, clock)
         self._journal = self._new_journal()
         self._approvals = TurnApprovals(process.store.approvals, turn, kernel.epoch)
+        self._produced = ProducedFiles(process.store.made_files, turn, clock)
         self._files = TurnFiles(process.store.files, process.transcription, self._spending, clock)
         offered = OfferedTools(process.refused_tools)
         self._tools = AvailableTools(turn, self._person, process.toolbox, offered, limits, clock)
@@ -91,6 +93,9 @@ class _Assembly:
             start=self._start(calls),
             loop=self._loop(calls),
             answers=self._answers,
+            voice_answer=VoiceAnswer(
+                turn, process.speech, self._files, self._produced, self._spending, self._interrupts
+            ),
             closer=self._closer,
             interrupts=self._interrupts,
             live_answer=self._live,
@@ -145,8 +150,7 @@ class _Assembly:
         )
 
     def _calls(self) -> ToolCalls:
-        process, person, transcript = self._process, self._person, self._transcript
-        files = ProducedFiles(process.store.made_files, self._turn, process.clock)
+        process, person, transcript, files = self._process, self._person, self._transcript, self._produced
         return ToolCalls(
             tools=self._tools,
             transcript=transcript,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.calls.refused_tools import RefusedTools
     from kernel_service.turns.files.transcription import Transcription
     from kernel_service.turns.limits import TurnLimits
+    from kernel_service.turns.replies.speech import Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class TurnDependencies:
     delivery: ReplyDelivery
     progress: Progress
     typing: TypingStatus
+    speech: Speech | None = None
     before_effect: Callable[[], None] = lambda: None
     asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     counters: TurnCounters = field(default_factory=TurnCounters)

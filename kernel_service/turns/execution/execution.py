@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.opening import TurnOpening
     from kernel_service.turns.execution.reports import TurnReports
     from kernel_service.turns.execution.start import TurnStart
+    from kernel_service.turns.execution.voice_answer import VoiceAnswer
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.replies.live_answer import LiveAnswer
 
@@ -41,6 +42,7 @@ class TurnExecution:
     start: TurnStart
     loop: ModelLoop
     answers: Answers
+    voice_answer: VoiceAnswer
     closer: TurnCloser
     interrupts: InterruptWatcher
     live_answer: LiveAnswer
@@ -91,4 +93,4 @@ class TurnExecution:
         answer = await self.loop.run(subject)
         if isinstance(answer, BrokenOff):
             return self.answers.broken_off(answer.text, answer.problem)
-        return self.answers.answered(answer, subject)
+        return await self.voice_answer.added_to(self.answers.answered(answer, subject))

@@ -20,6 +20,8 @@ OUTPUT_PER_SECOND: Final = 100
 """The estimated most tokens that a model writes in a second."""
 AUDIO_BYTES_PER_SECOND: Final = 2_000
 """Of a voice message: WhatsApp records with Opus at 16 kbit/s."""
+CHARS_PER_SECOND: Final = 15
+"""Of a voice that says a text."""
 _BYTES_PER_TOKEN: Final = 3
 _PICTURE_TOKENS: Final = 1_600
 _DOCUMENT_TOKENS: Final = 60_000
@@ -36,6 +38,11 @@ def of_request(request: ModelRequest) -> Estimate:
 
 def of_recording(recording: ModelFile, tokens_per_second: int) -> Estimate:
     return Estimate((recording.size // AUDIO_BYTES_PER_SECOND + 1) * tokens_per_second)
+
+
+def of_speech(text: str, tokens_per_second: int) -> Estimate:
+    said = (len(text) // CHARS_PER_SECOND + 1) * tokens_per_second
+    return Estimate(tokens(text), said, said)
 
 
 def used_after(seconds: float, estimate: Estimate) -> Usage:

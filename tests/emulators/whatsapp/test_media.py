@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from emulators.app import Emulators
+from emulators.openai.opus import silence
 from emulators.whatsapp.app import WhatsApp
 from emulators.whatsapp.media import ADDRESS_SECONDS, RECEIVED_SECONDS, UPLOADED_SECONDS
 from tests.clock import Clock
@@ -113,6 +114,15 @@ async def test_an_uploaded_file_is_sent_by_its_id(
     assert (await graph.post(to | wrong))[1]["error"]["code"] == 131053
     clock.now += UPLOADED_SECONDS
     assert (await graph.post(to | image))[1]["error"]["code"] == 131009
+
+
+async def test_a_voice_message_is_opus_in_ogg(graph: Graph, whatsapp: WhatsApp) -> None:
+    alice = whatsapp.add_phone("Alice")
+    await alice.send("hi")
+    for data, status in ((b"ID3 an mp3", 400), (silence(1), 200)):
+        _, uploaded = await upload(graph, data, "audio/ogg")
+        sent = {"messaging_product": "whatsapp", "recipient": alice.user_id, "type": "audio"}
+        assert (await graph.post(sent | {"audio": {"id": uploaded["id"], "voice": True}}))[0] == status
 
 
 @pytest.mark.parametrize(

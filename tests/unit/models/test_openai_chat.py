@@ -213,8 +213,8 @@ def test_a_name_that_comes_with_each_piece_of_a_call(more: dict[str, Any]) -> No
     """As llama-cpp-python 0.3.36 sends it."""
     streamed = StreamedCompletion(lambda _: None)
     for piece in ("{", ' "zone": "UTC', '" }', " "):
-        call = {"index": 0, **more, "type": "function", "function": {"name": "clock", "arguments": piece}}
-        streamed.take({"choices": [{"delta": {"content": None, "tool_calls": [call]}, "finish_reason": None}]})
+        made = {"index": 0, **more, "type": "function", "function": {"name": "clock", "arguments": piece}}
+        streamed.take({"choices": [{"delta": {"content": None, "tool_calls": [made]}, "finish_reason": None}]})
     streamed.take({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
     (call,) = read_completion(streamed.response, Body([b""])).calls
     assert (call.name, call.arguments) == ("clock", {"zone": "UTC"})

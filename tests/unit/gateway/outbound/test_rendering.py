@@ -285,6 +285,22 @@ OFFERS = st.lists(
     max_size=12,
 )
 
+
+@pytest.mark.parametrize(
+    ("mime_type", "voice", "audio"),
+    [
+        ("audio/ogg", True, {"id": "m_1", "voice": True}),
+        ("audio/ogg; codecs=opus", True, {"id": "m_1", "voice": True}),
+        ("audio/ogg", False, {"id": "m_1"}),
+        ("audio/mpeg", True, {"id": "m_1"}),
+    ],
+)
+def test_only_opus_is_shown_as_a_voice_message(mime_type: str, voice: bool, audio: dict[str, Any]) -> None:
+    text, file = render(Reply("rp_1", "Noon.", files=(File("m_1", mime_type, "voice.ogg", 9, voice=voice),)))
+    assert text["text"]["body"] == "Noon."
+    assert file == {"type": "audio", "audio": audio}
+
+
 MIME_TYPES = ("image/png", "audio/mpeg", "video/mp4", "application/pdf", "text/csv", "application/zip")
 FILES = st.lists(
     st.builds(File, st.uuids().map(str), st.sampled_from(MIME_TYPES), st.text(max_size=100), st.just(9)), max_size=3
