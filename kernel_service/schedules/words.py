@@ -34,8 +34,8 @@ def in_words(asked: NewSchedule, next_due_at: float | None, *, now: float, here:
     if at is None:
         return "Never"
     moment = _local(at, asked.time_zone)
-    told = f"{_day(moment, now)}, at {_time(moment)}, {zone_in_words(asked.time_zone)}"
-    return f"{told[0].upper()}{told[1:]}{_elsewhere(moment, here)}"
+    told = f"{_day(moment, now, here)}, at {_time(moment)}, {zone_in_words(asked.time_zone)}"
+    return f"{told[0].upper()}{told[1:]}{_elsewhere(moment, now, here)}"
 
 
 def _next_run(asked: NewSchedule, at: float | None, now: float, here: str) -> str:
@@ -45,7 +45,7 @@ def _next_run(asked: NewSchedule, at: float | None, now: float, here: str) -> st
     usual, minute = minutes_of_day(asked.cron), moment.hour * 60 + moment.minute
     time = "" if usual == [minute] and not _doubled(moment) else f", at {_time(moment)}"
     moved = "" if minute in usual else ", because the clocks change"
-    return f"next: {_day(moment, now)}{time}{moved}{_elsewhere(moment, here)}"
+    return f"next: {_day(moment, now, here)}{time}{moved}{_elsewhere(moment, now, here)}"
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------
@@ -55,13 +55,17 @@ def _local(at: float, zone: str) -> datetime:
     return datetime.fromtimestamp(at, zone_of(zone) or UTC)
 
 
-def _day(moment: datetime, now: float) -> str:
-    """`today, Wednesday`, `Monday, 30 November`, and the year if it is not this one."""
-    today = datetime.fromtimestamp(now, moment.tzinfo).date()
-    weekday = f"{moment:%A}"
-    for date, name in ((today, "today"), (today + timedelta(days=1), "tomorrow")):
-        if moment.date() == date:
-            return f"{name}, {weekday}"
+def _day(moment: datetime, now: float, here: str = "") -> str:
+    """`today, Wednesday`, `Monday, 30 November`, and the year if it is not this one.
+
+    Where the person has another date, "today" would be ambiguous.
+    """
+    today, weekday = datetime.fromtimestamp(now, moment.tzinfo).date(), f"{moment:%A}"
+    there = zone_of(here) or moment.tzinfo
+    if moment.astimezone(there).date() == moment.date() and datetime.fromtimestamp(now, there).date() == today:
+        for date, name in ((today, "today"), (today + timedelta(days=1), "tomorrow")):
+            if moment.date() == date:
+                return f"{name}, {weekday}"
     year = "" if moment.year == today.year else f" {moment.year}"
     return f"{weekday}, {moment.day} {moment:%B}{year}"
 
@@ -77,15 +81,13 @@ def _doubled(moment: datetime) -> bool:
     return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
 
 
-def _elsewhere(moment: datetime, here: str) -> str:
-    """` (16:30 Tokyo time)`; empty: the person's clocks show the same."""
-    if zone_of(here) is None:
+def _elsewhere(moment: datetime, now: float, here: str) -> str:
+    """` (16:30 Tokyo time)`, with the day if it may be another one; empty: the person's clocks show the same."""
+    zone = zone_of(here)
+    if zone is None or moment.utcoffset() == (there := moment.astimezone(zone)).utcoffset():
         return ""
-    there = moment.astimezone(zone_of(here))
-    if there.utcoffset() == moment.utcoffset():
-        return ""
-    day = "" if there.date() == moment.date() else f"{there:%A} "
-    return f" ({day}{there:%H:%M} {zone_in_words(here)})"
+    day = _day(there, now)
+    return f" ({'' if day == _day(moment, now, here) else f'{day}, '}{there:%H:%M} {zone_in_words(here)})"
 
 
 def zone_in_words(name: str) -> str:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NOTHING: Final = "I remember nothing about you beyond this chat. You can tell me things to remember, such as your name."
+FORGOTTEN: Final = "I do not keep that any more."
+"""Also true of a number that no fact has."""
 _HOW_TO_FORGET: Final = (
     'Write "forget fact 1" to delete the one of that number, or "forget everything you know about me". The '
     'words of this chat stay part of it until you start a "new chat".'
@@ -29,4 +31,4 @@ def listed(facts: Iterable[tuple[int, str, str]], time_zone: str, *, said_zone: 
 
 def forgotten(left: str) -> str:
     """After facts were deleted; `left` lists the others."""
-    return f"Done, I have forgotten that.\n\n{left}"
+    return f"{FORGOTTEN}\n\n{left}"

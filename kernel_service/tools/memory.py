@@ -9,6 +9,7 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.memory import MOST_FACT_CHARS, MOST_FACTS, FactLabel, KeptAs
 from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.tools import NeedsNoAccount, ToolResult
+from kernel_service.turns.context.times import in_words
 from kernel_service.zones import said_zone
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class RememberTool(NeedsNoAccount):
 
     read_only = False
     asks_first = False
-    timeout = 30.0
+    timeout = 10.0
     schema = ToolSchema(
         "remember",
         "Keep a lasting fact that the person tells you about themselves, for later chats. Give at least one of the "
@@ -82,11 +83,12 @@ class RememberTool(NeedsNoAccount):
         """Schedules keep their zone: they were made for it, and a silent move would surprise the person."""
         before = (await self._memory.of_person(person.id)).time_zone
         await self._memory.move_to(person.id, zone)
+        told = f"The person's time zone is {zone} from now on. There it is {in_words(self._clock(), zone)}."
         if before in ("", zone):
-            return f"The person's time zone is {zone} from now on."
+            return told
         return (
-            f"The person's time zone is {zone} from now on; it was {before}. Each schedule keeps the time zone that it "
-            "has. If there are any (list_schedules), say so, and offer to set them again for the new one."
+            f"{told} It was {before}. Each schedule keeps the time zone that it has. If there are any "
+            "(list_schedules), say so, and offer to set them again for the new one."
         )
 
 
@@ -95,7 +97,7 @@ class ForgetFactTool(NeedsNoAccount):
 
     read_only = False
     asks_first = False
-    timeout = 30.0
+    timeout = 10.0
     schema = ToolSchema(
         "forget_fact",
         "Forget facts about the person that they take back or that are no longer true.",

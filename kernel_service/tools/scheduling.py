@@ -55,7 +55,7 @@ class CreateScheduleTool(NeedsNoAccount):
 
     read_only = False
     asks_first = False
-    timeout = 30.0
+    timeout = 10.0
     schema = ToolSchema(
         "create_schedule",
         "Remind the person of something, or do something for them, at a time or again and again. Give exactly one of "
@@ -125,7 +125,7 @@ class ListSchedulesTool(NeedsNoAccount):
 
     read_only = True
     asks_first = False
-    timeout = 30.0
+    timeout = 10.0
     schema = ToolSchema(
         "list_schedules", "List the person's reminders and scheduled tasks.", {"type": "object", "properties": {}}
     )
@@ -154,7 +154,7 @@ class ListSchedulesTool(NeedsNoAccount):
             for each in schedules
         )
         lines = ",\n".join(to_json(each).decode() for each in told)
-        return ToolResult(f"[{lines}]", own=not any(each.asked.tainted for each in schedules))
+        return ToolResult(f'{{"schedules":[{lines}]}}', own=not any(each.asked.tainted for each in schedules))
 
 
 class DeleteScheduleTool(NeedsNoAccount):
@@ -162,7 +162,7 @@ class DeleteScheduleTool(NeedsNoAccount):
 
     read_only = False
     asks_first = False
-    timeout = 30.0
+    timeout = 10.0
     schema = ToolSchema(
         "delete_schedule",
         "End a reminder or a scheduled task of the person.",

@@ -17,7 +17,7 @@ DAILY = {"kind": "remind", "request": "Call Ada", "cron": "30 8 * * *"}
 
 async def listed(world: World, phone: Phone) -> list[dict[str, Any]]:
     told = await call(world, phone, "list_schedules", {})
-    return [] if told == "Nothing is scheduled." else list(json.loads(told))
+    return [] if told == "Nothing is scheduled." else list(json.loads(told)["schedules"])
 
 
 async def test_a_reminder_needs_the_persons_zone_and_is_confirmed_in_words(world: World) -> None:

@@ -88,7 +88,19 @@ def test_a_recurrence(cron: str, words: str) -> None:
         ),
         (
             recurring("0 22 * * *", here=TOKYO),
-            "Every day at 22:00, Berlin time; next: today, Wednesday (Thursday 06:00 Tokyo time)",
+            "Every day at 22:00, Berlin time; next: Wednesday, 25 November (tomorrow, Thursday, 06:00 Tokyo time)",
+        ),
+        (
+            recurring("30 8 * * *", TOKYO, BERLIN, at("2026-11-25T19:00")),
+            "Every day at 08:30, Tokyo time; next: Thursday, 26 November (tomorrow, Thursday, 00:30 Berlin time)",
+        ),
+        (
+            recurring("30 4 * * *", TOKYO, BERLIN, at("2026-11-25T19:00")),
+            "Every day at 04:30, Tokyo time; next: Thursday, 26 November (today, Wednesday, 20:30 Berlin time)",
+        ),
+        (
+            recurring("0 9 1 1 *", TOKYO, BERLIN),
+            "Every year on 1 January at 09:00, Tokyo time; next: Friday, 1 January 2027 (01:00 Berlin time)",
         ),
         (recurring("0 22 * * *", here="Europe/Rome"), "Every day at 22:00, Berlin time; next: today, Wednesday"),
     ],

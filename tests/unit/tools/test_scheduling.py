@@ -162,7 +162,7 @@ async def test_the_list_has_words_and_titles_and_lacks_deleted_ones(chat: Chat) 
     chat.now += 1
     await chat.create(in_minutes=30, kind="do", request="x" * 300)
     await chat.live_in(TOKYO)
-    first, second = json.loads((await chat.listing()).output)
+    first, second = json.loads((await chat.listing()).output)["schedules"]
     assert first["when"] == "Every weekday at 08:30, Berlin time; next: tomorrow, Thursday (16:30 Tokyo time)"
     assert (first["kind"], first["title"], second["kind"]) == ("remind", "Call Ada", "do")
     assert second["title"] == f"{'x' * 200} …"
