@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from emulators.openai.files import SeenFile
 from emulators.openai.wire import (
     CompactionItem,
@@ -24,6 +26,8 @@ _TIME = re.compile(
     r"\n?\[Sent on ([A-Z][a-z]+day, \d{4}-\d\d-\d\d at \d\d:\d\d[^;\]\n]*)(?:; you get it on [^\]\n]*)?\]"
 )
 
+NOTES_WANTED = "[No message of the person: your context is nearly full."
+_NOTES = re.compile(r"\[Earlier messages are left out here\.[^\]]*\]\n(\{.*\})", re.DOTALL)
 _RECALLED = re.compile(r"\[What you remember about the person: (.*)\]")
 
 
@@ -41,7 +45,8 @@ class Conversation:
     `count` and `digest` are of all that they said. `told` holds the model's texts.
     `notes` holds the system's texts to the model since the last answer. `results` holds the calls made for the
     unanswered messages, with their outputs; `made` those of the whole conversation. `time` is when the newest message
-    was sent, as the system states it. `recalled` is what the system remembers about the person.
+    was sent, as the system states it. `notes_wanted`: the system asks for notes that replace the conversation.
+    `recalled` is what the system remembers about the person.
     """
 
     said: list[str] = field(default_factory=list)
@@ -54,6 +59,7 @@ class Conversation:
     recalled: str = ""
     count: int = 0
     digest: str = ""
+    notes_wanted: bool = False
 
     def hear(self, text: str) -> None:
         self.said.append(text)
@@ -85,15 +91,13 @@ def read(
     for item in items:
         if isinstance(item, InputMessage):
             text = plain_text(item.content, files)
-            if item.role == "user" and (recalled := _RECALLED.fullmatch(text)):
-                conversation.recalled = recalled[1]
-                continue
-            if item.role == "user":
-                text, conversation.time = _without_time(text, conversation.time)
-                conversation.hear(text)
+            if item.role == "user" and (notes := _NOTES.fullmatch(text)):
+                conversation = Conversation(**orjson.loads(notes[1]))
+            elif item.role == "user":
+                _hear(conversation, text)
             else:
                 conversation.notes.append(text)
-            conversation.results.clear()
+                conversation.results.clear()
         elif isinstance(item, OutputMessage):
             conversation.new = 0
             conversation.told.append(plain_text(item.content))
@@ -108,6 +112,18 @@ def read(
             conversation.results.append((calls[item.call_id], plain_text(item.output)))
             conversation.made.append(conversation.results[-1])
     return conversation
+
+
+def _hear(conversation: Conversation, text: str) -> None:
+    """A message of the person, or one that the system wrote instead."""
+    if text.startswith(NOTES_WANTED):
+        conversation.notes_wanted = True
+    elif recalled := _RECALLED.fullmatch(text):
+        conversation.recalled = recalled[1]
+    else:
+        text, conversation.time = _without_time(text, conversation.time)
+        conversation.hear(text)
+        conversation.results.clear()
 
 
 def _without_time(text: str, earlier: str) -> tuple[str, str]:

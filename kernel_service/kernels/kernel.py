@@ -29,7 +29,8 @@ class Kernel:
 
     `wakeup` is set while a turn runs, and done when a new message may concern the turn. `leaving`: the process ends, so
     the turn stops at its next durable step. `outdated`: the store has changed, so the turn stops and is resumed from
-    the store. `context_tokens` limits the context of the model. `foresight` is None if the store decides what is next.
+    the store. `context_tokens` limits the context of the model. A summary is not tried before
+    the history has `summary_from` tokens. `foresight` is None if the store decides what is next.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Kernel:
         "leaving",
         "outdated",
         "person_id",
+        "summary_from",
         "wakeup"
     )  # fmt: skip
 
@@ -53,6 +55,7 @@ class Kernel:
         self.activated_at = self.last_used_at = now
         self.wakeup: asyncio.Future[None] | None = None
         self.foresight: Foresight | None = None
+        self.summary_from = 0
         self.leaving = False
         self.outdated = False
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.messages import Usage
     from kernel_service.ports.turns import HistoryItem
 
 
@@ -36,6 +39,24 @@ class ContextStore(Protocol):
 
     async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
         """Mark the items of this origin so far as foreign, because the vendor no longer opens what it has sealed."""
+        ...
+
+    async def keep_summary(
+        self,
+        person_id: str,
+        epoch: int,
+        turn_id: str,
+        summary: HistoryItem | None,
+        *,
+        usage: Usage,
+        settles: Sequence[str] = (),
+        now: float,
+    ) -> bool:
+        """Append a summary of the whole context after this turn, which has ended. None: only its cost is kept.
+
+        The usage is added to the person's day, instead of the reservations that it `settles`. Returns False, without a
+        summary, if the context was reset or another turn has begun.
+        """
         ...
 
     async def ended_turns(self, person_id: str, epoch: int, model: str) -> list[HistoryItem]:

@@ -27,7 +27,12 @@ class CompactionRule:
 
         `tokens` (estimated) and `turns` are shown in it; `limit` are the most tokens that the model is shown.
         """
-        return AT_ONCE if self._is_due(tokens, turns, limit) else self.tokens
+        due = self._is_due(tokens, turns, limit)
+        return AT_ONCE if due else self.tokens
+
+    def is_due(self, *, tokens: int, turns: int, limit: int) -> bool:
+        """Whether to summarise the conversation now, without the vendor's count."""
+        return tokens > self.tokens or self._is_due(tokens, turns, limit)
 
     def _is_due(self, tokens: int, turns: int, limit: int) -> bool:
         """Whether to compact now: also before the limit, since what is left out beyond it is forgotten."""

@@ -81,12 +81,16 @@ class TurnRunner:
 
     async def _execute(self, kernel: Kernel, turn: Turn) -> float | None:
         try:
+            execution = turn_execution(self._dependencies, kernel, turn)
             with self._dependencies.traces.turn(turn), yielding(yields=self._yields(turn)):
-                due = await turn_execution(self._dependencies, kernel, turn).run()
+                due = await execution.run()
         except BaseException:
             kernel.foresight = None
             raise
         kernel.foresight = foresight.after(turn, kernel.foresight, self._clock()) if due is None else None
+        if due is None:
+            with yielding(yields=True):  # people who wait for an answer come first
+                await execution.summariser.run()
         return due
 
     def _yields(self, turn: Turn) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from kernel_service.ports.turns import HistoryItem, Turn
+    from kernel_service.ports.turns import HistoryItem
     from kernel_service.storage.engine.engine import Tx
 
 
@@ -37,20 +37,20 @@ def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> Row[Any]:
     return changed
 
 
-def add_items(tx: Tx, record: Turn, items: Sequence[HistoryItem], now: float, *, start: int) -> None:
+def add_items(tx: Tx, person_id: str, turn_id: str, items: Sequence[HistoryItem], now: float, *, start: int) -> None:
     """Add the items, numbered from `start`."""
     if not items:
         return
-    cipher = tx.cipher_of(record.person_id)
+    cipher = tx.cipher_of(person_id)
     rows = [
         {
-            "person_id": record.person_id,
+            "person_id": person_id,
             "seq": seq,
-            "turn_id": record.id,
+            "turn_id": turn_id,
             "kind": one.kind,
             "origin": one.origin,
             "version": ITEM_VERSION,
-            "data": cipher.seal_json(one.data, item_place(record.person_id, seq)),
+            "data": cipher.seal_json(one.data, item_place(person_id, seq)),
             "created_at": now,
         }
         for seq, one in enumerate(items, start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, bindparam, func, literal, select, update
+from sqlalchemy import Integer, and_, bindparam, func, literal, select, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.ports.turns import OUTSIDE, SEALED, TAINTED
@@ -14,9 +14,14 @@ from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.turns import context
 from kernel_service.storage.turns.context import CONTEXT_START
+from kernel_service.storage.turns.items import add_items
 from kernel_service.storage.turns.recent_items import readable_items
+from kernel_service.storage.usage.paying import pay
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.messages import Usage
     from kernel_service.ports.turns import HistoryItem
     from kernel_service.storage.engine.engine import Tx
 
@@ -41,6 +46,15 @@ _DISOWN = (
     .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin.in_((bindparam("of"), literal(TAINTED) + bindparam("of"))))
     .values(origin=literal(SEALED) + item.c.origin)
 )
+_last_of_context = (
+    select(item.c.turn_id)
+    .where(_mine, item.c.seq >= CONTEXT_START, ~item.c.superseded)
+    .order_by(item.c.seq.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_IS_LAST = select(and_(func.coalesce(_last_of_context, "") == bindparam("turn"), _open_turn.is_(None)))
+"""Whether the context ends with the items of this turn, and no turn is open."""
 # The turn may have been put off because of an item that is hidden now.
 _TRY_AGAIN = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(not_before=None, attempts=0)
 
@@ -79,6 +93,26 @@ class SqlContext(SqlPort):
     def disown_reasoning(self, tx: Tx, person_id: str, epoch: int, origin: str) -> None:
         leases.fence(tx, person_id, epoch)
         tx.execute(_DISOWN, {"person": person_id, "of": origin})
+
+    @writes(in_order_of="person_id")
+    def keep_summary(
+        self,
+        tx: Tx,
+        person_id: str,
+        epoch: int,
+        turn_id: str,
+        summary: HistoryItem | None,
+        *,
+        usage: Usage,
+        settles: Sequence[str] = (),
+        now: float,
+    ) -> bool:
+        leases.fence(tx, person_id, epoch)
+        pay(tx, person_id, usage, settles, now)
+        if summary is None or not tx.execute(_IS_LAST, {"person": person_id, "turn": turn_id}).scalar_one():
+            return False
+        add_items(tx, person_id, turn_id, [summary], now, start=context.next_seq(tx, person_id))
+        return True
 
     @writes(in_order_of="person_id")
     def ended_turns(self, tx: Tx, person_id: str, epoch: int, model: str) -> list[HistoryItem]:

@@ -135,7 +135,7 @@ class SqlTurns(SqlPort):
             _intend(tx, turn, started, stands)
         if finished:
             tx.execute(_FINISH, {"person": turn.person_id, "call": finished})
-        add_items(tx, turn, items, now, start=next_item(stands))
+        add_items(tx, turn.person_id, turn.id, items, now, start=next_item(stands))
         of_open_turn(tx, _PROGRESS, {"of": turn.id, **asdict(usage)})
         pay(tx, turn.person_id, usage, settles, now)
         if used is not None:
@@ -228,7 +228,7 @@ class SqlTurns(SqlPort):
         stands = standing(tx, turn.person_id, epoch)
         if status is TurnStatus.COMPLETED and not turn.is_new_chat:
             waiting.interrupt(turn, stands)
-        add_items(tx, turn, items, now, start=next_item(stands))
+        add_items(tx, turn.person_id, turn.id, items, now, start=next_item(stands))
         parked_requests.park(tx, turn, parked, now)
         approvals.keep(tx, turn, questions, now)
         if turn.is_new_chat:
@@ -257,7 +257,7 @@ class SqlTurns(SqlPort):
     ) -> int:
         stands = standing(tx, turn.person_id, epoch)
         superseded = supersede(tx, turn)
-        add_items(tx, turn, items, now, start=next_item(stands))
+        add_items(tx, turn.person_id, turn.id, items, now, start=next_item(stands))
         closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
         tx.execute(_BECOME[MessageStatus.DEAD_LETTERED], {"of": turn.id})
         closing.bury(tx, turn, problem, now)

@@ -31,6 +31,7 @@ from kernel_service.turns.execution.recall import Recall
 from kernel_service.turns.execution.reports import TurnReports
 from kernel_service.turns.execution.schedules import Schedules
 from kernel_service.turns.execution.start import TurnStart
+from kernel_service.turns.execution.summarising import Summariser
 from kernel_service.turns.execution.voice_answer import VoiceAnswer
 from kernel_service.turns.files.turn_files import TurnFiles
 from kernel_service.turns.interrupt_watcher import InterruptWatcher
@@ -104,6 +105,7 @@ class _Assembly:
             held=HeldTurn(turn, journal, self._health, self._cap, self._closer, reports, process.limits, process.clock),
             failed=FailedTurn(turn, journal, reports),
             history_written_back=self._history_written_back(),
+            summariser=self._summariser(),
         )
 
     def _new_journal(self) -> TurnJournal:
@@ -178,15 +180,7 @@ class _Assembly:
         process, turn = self._process, self._turn
         step = ModelStep(
             model=process.model,
-            requests=ModelRequests(
-                turn.person_id,
-                process.instructions,
-                self._window,
-                self._tools,
-                self._files,
-                self._recovery,
-                process.limits.compaction,
-            ),
+            requests=self._requests(),
             spending=self._spending,
             interrupts=self._interrupts,
             recovery=self._recovery,
@@ -196,6 +190,30 @@ class _Assembly:
         )
         limits, clock = process.limits, process.clock
         return ModelLoop(step, calls, self._transcript, self._journal, self._live, limits.steps, self._deadline, clock)
+
+    def _requests(self) -> ModelRequests:
+        return ModelRequests(
+            self._turn.person_id,
+            self._process.instructions,
+            self._window,
+            self._tools,
+            self._files,
+            self._recovery,
+            self._process.limits.compaction,
+        )
+
+    def _summariser(self) -> Summariser:
+        return Summariser(
+            self._turn,
+            self._kernel,
+            self._transcript,
+            self._process.model,
+            self._requests(),
+            self._spending,
+            self._process.store.context,
+            rule=self._process.limits.compaction,
+            clock=self._process.clock,
+        )
 
     @contextmanager
     def _history_written_back(self) -> Iterator[None]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.opening import TurnOpening
     from kernel_service.turns.execution.reports import TurnReports
     from kernel_service.turns.execution.start import TurnStart
+    from kernel_service.turns.execution.summarising import Summariser
     from kernel_service.turns.execution.voice_answer import VoiceAnswer
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.replies.live_answer import LiveAnswer
@@ -51,6 +52,8 @@ class TurnExecution:
     held: HeldTurn
     failed: FailedTurn
     history_written_back: AbstractContextManager[None]
+    summariser: Summariser
+    """Runs after a turn after which nothing waits."""
 
     async def run(self) -> float | None:
         """Call once. Returns when to look for the next turn (epoch seconds), or None: nothing waits.
