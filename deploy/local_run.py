@@ -112,6 +112,7 @@ def _with_derived(settings: Settings) -> Settings:
         "CONNECT_PUBLIC_URL": f"http://{_reachable(settings['CONNECT_LISTEN'])}",
         "KERNEL_ADDRESS": f"dns:///{_reachable(settings['KERNEL_LISTEN'])}",
         "EMULATORS_WEBHOOK_URL": f"http://{_reachable(settings['GATEWAY_LISTEN'])}/webhook",
+        "EMULATORS_EVENTS_URL": f"http://{_reachable(settings['CONNECT_LISTEN'])}/connect/events",
         "EMULATORS_PUBLIC_URL": f"http://{_reachable(settings['EMULATORS_LISTEN'])}",
     }
     return derived | settings | {"KERNEL_CHANNEL_TOKENS": _channel_tokens(settings)}

@@ -43,7 +43,7 @@ VENDORS = (
         key="COMPOSIO_API_KEY",
         base_url="COMPOSIO_BASE_URL",
         path="/composio",
-        emulated=_demo("COMPOSIO_API_KEY"),
+        emulated=_demo("COMPOSIO_API_KEY", "COMPOSIO_WEBHOOK_SECRET"),
         instead="connected accounts and their data are invented",
     ),
     Vendor(

@@ -22,6 +22,8 @@ class Config(BaseSettings):
     emulators_hosts: str = "emulators"
     """Further host names of the emulators, separated by commas, as that of their container. Others are refused."""
     emulators_webhook_url: str = "http://127.0.0.1:8080/webhook"
+    emulators_events_url: str = "http://127.0.0.1:8081/connect/events"
+    """The webhook of Composio's project."""
     emulators_effects_file: str = ""
     """A file to which each effect is also written, so that the log survives a kill; empty: memory only."""
 
@@ -33,6 +35,8 @@ class Config(BaseSettings):
 
     openai_api_key: str = DEMO_SECRETS["OPENAI_API_KEY"]
     composio_api_key: str = DEMO_SECRETS["COMPOSIO_API_KEY"]
+    composio_webhook_secret: str = DEMO_SECRETS["COMPOSIO_WEBHOOK_SECRET"]
+    """Signs Composio's events; empty: the project has no webhook."""
     whatsapp_app_secret: str = DEMO_SECRETS["WHATSAPP_APP_SECRET"]
     """One or several separated by commas. The first one signs, as the app's newest secret does."""
     whatsapp_access_token: str = DEMO_SECRETS["WHATSAPP_ACCESS_TOKEN"]

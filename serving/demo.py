@@ -12,6 +12,7 @@ DEMO_SECRETS: Final = {
     "POSTGRES_PASSWORD": "demo",
     "OPENAI_API_KEY": "sk-emulated",
     "COMPOSIO_API_KEY": "ak_emulated",
+    "COMPOSIO_WEBHOOK_SECRET": "emulated-webhook-secret",
     "WHATSAPP_ACCESS_TOKEN": "emulated-access-token",
     "WHATSAPP_APP_SECRET": "emulated-app-secret",
     "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",

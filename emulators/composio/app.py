@@ -1,5 +1,6 @@
 """The Composio emulator: the API below /composio/api/v3.1 and the consent pages below /composio/link."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any
@@ -8,17 +9,21 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from emulators.composio.account_routes import AccountRoutes
-from emulators.composio.accounts import Account, Accounts
+from emulators.composio.accounts import Account, Accounts, timestamp
 from emulators.composio.catalogue_routes import CatalogueRoutes
 from emulators.composio.consent import Consent, LinkGoneError
 from emulators.composio.errors import of_status, refused
+from emulators.composio.events import Events
 from emulators.composio.execute import Execution
 from emulators.composio.ids import Ids
 from emulators.composio.search import ToolSearch
 from emulators.composio.session_routes import SessionRoutes
 from emulators.composio.sessions import Session, Sessions
 from emulators.composio.tools import catalogue
-from emulators.composio.workplace import Task, Workplace, Workplaces
+from emulators.composio.trigger_routes import TriggerRoutes
+from emulators.composio.trigger_types import NEW_MAIL
+from emulators.composio.triggers import Trigger, Triggers
+from emulators.composio.workplace import Mail, Task, Workplace, Workplaces
 from emulators.config import Config
 from emulators.effects import Effects
 from emulators.faults import Call
@@ -51,6 +56,9 @@ class Composio(Vendor):
         self._accounts = Accounts(ids, clock)
         self._sessions = Sessions(ids, self.catalogue, self._accounts)
         self._places = Workplaces()
+        self._triggers = Triggers(ids, self.catalogue, clock)
+        self.events = Events(config.emulators_events_url, config.composio_webhook_secret, effects, clock, rng)
+        self._clock = clock
         self._consent = Consent(self._accounts, self.catalogue, effects, ids, url)
         self._routes = (
             SessionRoutes(
@@ -66,6 +74,7 @@ class Composio(Vendor):
             ),
             AccountRoutes(self, self._accounts, effects),
             CatalogueRoutes(self, self.catalogue),
+            TriggerRoutes(self, self._triggers, self._accounts, self.catalogue, effects),
         )
 
     @property
@@ -105,6 +114,31 @@ class Composio(Vendor):
         """Delete the account, as a user does in the vendor's dashboard."""
         self._accounts.delete(account_id)
 
+    @property
+    def triggers(self) -> list[Trigger]:
+        return self._triggers.all()
+
+    def arrives(self, user_id: str, sender: str, subject: str, body: str) -> list[asyncio.Task[int]]:
+        """A mail arrives in the person's Gmail. Returns the deliveries of its events, one per trigger that it fits."""
+        place = self._places.of(user_id)
+        mail = Mail(place.new_id(), sender, place.address, subject, body)
+        place.inbox.insert(0, mail)
+        data = _as_event(mail, timestamp(self._clock()))
+        watching = self._triggers.watching(NEW_MAIL.slug, user_id, data)
+        return [self.events.deliver(self.events.happened(trigger, data)) for trigger in watching]
+
+    def delete_trigger(self, trigger_id: str) -> None:
+        """Delete a trigger, as a developer does in the vendor's dashboard."""
+        self._triggers.delete(trigger_id)
+
+    def disable_trigger(self, trigger_id: str) -> asyncio.Task[int]:
+        """Stop to watch because of an error, and say so by an event."""
+        return self.events.deliver(self.events.disabled(self._triggers.disable(trigger_id)))
+
+    async def close(self) -> None:
+        await super().close()
+        await self.events.close()
+
     def set_stale_reads(self, reads: int) -> None:
         """From now on, this many reads of an account are stale after it turns ACTIVE."""
         self._accounts.stale_reads = reads
@@ -127,6 +161,8 @@ class Composio(Vendor):
         control.add("disable", lambda body: self.disable(body["account"]))
         control.add("stale_reads", lambda body: self.set_stale_reads(body["reads"]))
         control.add("verifier", lambda body: self.set_verifier(body.get("url")))
+        control.add("accounts", lambda _: {"accounts": [_shown(each) for each in self._accounts.all()]})
+        control.add("mail", self._mail)
         control.mount(app, "composio")
 
     def check_key(self, request: web.Request) -> None:
@@ -162,11 +198,41 @@ class Composio(Vendor):
     def bad_body(self) -> RefusedError:
         return refused("Invalid JSON in request body", slug="HTTP_BadRequest", code=10400)
 
+    def _mail(self, body: dict[str, Any]) -> dict[str, Any]:
+        """{account, sender, subject, body}: a mail arrives in this Gmail account. → {events}, how many it causes."""
+        account = next((each for each in self._accounts.all() if each.id == body["account"]), None)
+        if account is None:
+            raise ValueError("there is no such account; /control/composio/accounts lists them")
+        if account.toolkit != NEW_MAIL.toolkit:
+            raise ValueError(f"{account.id} is an account of {account.toolkit}, not of {NEW_MAIL.toolkit}")
+        texts = [str(body[name]) for name in ("sender", "subject", "body")]
+        return {"events": len(self.arrives(account.user_id, *texts))}
+
     def _pressed(self, button: Callable[[str], str], body: dict[str, Any]) -> str:
         try:
             return button(body["link"])
         except LinkGoneError:
             raise ValueError("the link was used, has expired or never existed") from None
+
+
+def _shown(account: Account) -> dict[str, Any]:
+    return {"id": account.id, "user_id": account.user_id, "toolkit": account.toolkit, "status": account.status}
+
+
+def _as_event(mail: Mail, at: str) -> dict[str, Any]:
+    """A mail as its trigger tells of it."""
+    return {
+        "message_id": mail.message_id,
+        "thread_id": mail.message_id,
+        "message_timestamp": at,
+        "sender": mail.sender,
+        "to": mail.to,
+        "subject": mail.subject,
+        "message_text": mail.body,
+        "preview": {"subject": mail.subject, "body": mail.body[:200]},
+        "attachment_list": [],
+        "label_ids": ["INBOX", "UNREAD"],
+    }
 
 
 def _token(link: str) -> str:

@@ -1,9 +1,10 @@
-"""Toolkits and their tools: names, arguments and actions."""
+"""Toolkits, their tools and their triggers: names, arguments and actions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from emulators.composio.trigger_types import TriggerType
 from emulators.composio.workplace import Workplace
 
 Run = Callable[[Workplace, dict[str, Any]], dict[str, Any]]
@@ -50,11 +51,12 @@ class Tool:
 
 
 class Catalogue:
-    """The toolkits and tools of the project. Tests may add to it."""
+    """The toolkits, tools and trigger types of the project. Tests may add to it."""
 
-    def __init__(self, toolkits: list[Toolkit], tools: list[Tool]) -> None:
+    def __init__(self, toolkits: list[Toolkit], tools: list[Tool], triggers: list[TriggerType]) -> None:
         self.toolkits = {toolkit.slug: toolkit for toolkit in toolkits}
         self.tools = {tool.slug: tool for tool in tools}
+        self.triggers = {trigger.slug: trigger for trigger in triggers}
 
     def add(self, toolkit: Toolkit, *tools: Tool) -> None:
         self.toolkits[toolkit.slug] = toolkit
@@ -91,7 +93,7 @@ class Catalogue:
                 "logo": LOGO + toolkit.slug,
                 "categories": [{"id": "productivity", "name": "productivity"}],
                 "tools_count": len(list(self.of(toolkit.slug))),
-                "triggers_count": 0,
+                "triggers_count": sum(each.toolkit == toolkit.slug for each in self.triggers.values()),
                 "version": VERSION,
                 "created_at": "2025-01-01T00:00:00.000Z",
                 "updated_at": "2026-11-01T00:00:00.000Z",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from emulators.composio.catalogue import Catalogue, Tool, Toolkit
+from emulators.composio.trigger_types import NEW_MAIL
 from emulators.composio.workplace import Mail, Task, Workplace, task_of
 
 READS = ("readOnlyHint", "idempotentHint", "openWorldHint", "important")
@@ -164,4 +165,5 @@ def catalogue() -> Catalogue:
                 _latest_posts,
             ),
         ],
+        [NEW_MAIL],
     )

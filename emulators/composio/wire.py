@@ -1,6 +1,7 @@
 """The shape of requests to Composio, as far as the emulator offers them.
 
-Source: composio-client 2.0.0rc19, types/tool_router/session_*_params.py, types/*_list_params.py.
+Source: composio-client 2.0.0rc19, types/tool_router/session_*_params.py, types/*_list_params.py,
+types/trigger_instance_*_params.py.
 """
 
 from typing import Annotated, Any, Literal
@@ -207,3 +208,28 @@ class ToolkitsQuery(QueryString):
     managed_by: Literal["composio", "all", "project"] | None = None
     sort_by: Literal["usage", "alphabetically"] | None = None
     search: str | None = None
+
+
+class TriggerTypesQuery(QueryString):
+    limit: float = Field(default=20, ge=1, le=1000)
+    toolkit_slugs: Annotated[list[str], List] = []
+    toolkit_versions: str | None = None
+
+
+class ActiveTriggersQuery(QueryString):
+    limit: float = Field(default=20, ge=1, le=1000)
+    user_ids: Annotated[list[str], List] = []
+    connected_account_ids: Annotated[list[str], List] = []
+    auth_config_ids: Annotated[list[str], List] = []
+    trigger_ids: Annotated[list[str], List] = []
+    trigger_names: Annotated[list[str], List] = []
+    show_disabled: bool = False
+
+
+class UpsertTrigger(Body):
+    """The vendor also takes a user without an account, and then picks one of their accounts: never what is meant."""
+
+    connected_account_id: str = Field(min_length=1)
+    user_id: str | None = None
+    trigger_config: dict[str, Any] = {}
+    toolkit_versions: str | dict[str, str] | None = None

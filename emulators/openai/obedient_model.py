@@ -84,7 +84,7 @@ def _read(file: SeenFile) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts, also those of JSON within texts, but not the bytes of files: `_read` handles those."""
+    """All texts, also those of JSON within texts and their lines, but not the bytes of files: `_read` handles those."""
     if isinstance(value, dict):
         for inner in value.values():
             yield from _texts(inner)
@@ -93,8 +93,14 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
     elif isinstance(value, str) and not value.startswith("data:"):
         yield value
-        if value[:1] in "{[" and value[:1]:
-            try:
-                yield from _texts(json.loads(value))
-            except ValueError:
-                return
+        for part in dict.fromkeys((value, *value.splitlines())):
+            yield from _within(part)
+
+
+def _within(text: str) -> Iterator[str]:
+    """The texts of a text that is JSON."""
+    if text.startswith(("{", "[")):
+        try:
+            yield from _texts(json.loads(text))
+        except ValueError:
+            return
