@@ -132,6 +132,8 @@ class ModelAnswer:
         return not (self.calls or self.refusal or visible(self.text))
 
 
+NOTHING_TO_TELL: Final = "[nothing]"
+"""The answer to an event that the person does not want to be told of."""
 FILTERED: Final = "content_filter"
 """The refusal in an answer that the vendor's filter removed."""
 

@@ -30,6 +30,7 @@ from kernel_service.storage.people.sql_chats import SqlChats
 from kernel_service.storage.people.sql_memory import SqlMemory
 from kernel_service.storage.people.sql_people import SqlPeople
 from kernel_service.storage.schedules.sql_schedules import SqlSchedules
+from kernel_service.storage.triggers.sql_triggers import SqlTriggers
 from kernel_service.storage.turns.sql_context import SqlContext
 from kernel_service.storage.turns.sql_turns import SqlTurns
 from kernel_service.storage.usage.sql_spending import SqlSpending
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.retention import RetentionPolicy, RetentionStore
     from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.spending import SpendingStore
+    from kernel_service.ports.triggers import TriggerStore
     from kernel_service.ports.turns import TurnStore
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.schedules.limits import ScheduleLimits
@@ -87,6 +89,7 @@ class Store:
     connect_attempts: ConnectAttemptStore
     stray_sessions: StraySessionStore
     schedules: ScheduleStore
+    triggers: TriggerStore
     spending: SpendingStore
     admin: AdminStore
     keys: KeyStore
@@ -125,6 +128,7 @@ class Store:
             connect_attempts=SqlConnectAttempts(engine),
             stray_sessions=SqlStraySessions(engine),
             schedules=SqlSchedules(engine, schedules),
+            triggers=SqlTriggers(engine),
             spending=SqlSpending(engine),
             admin=SqlAdmin(engine),
             keys=SqlKeys(engine),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, delete, not_, select
+from sqlalchemy import Integer, bindparam, delete, exists, not_, select
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.states.message import OPEN
@@ -32,6 +32,7 @@ from kernel_service.storage.schema.outbox import reply, reply_part
 from kernel_service.storage.schema.people import identity_link
 from kernel_service.storage.schema.service import commit_mark, puller
 from kernel_service.storage.schema.transitions import is_one_of
+from kernel_service.storage.schema.triggers import trigger, trigger_event
 from kernel_service.storage.schema.turns import ITEM_SUPERSEDED, dead_letter, item, turn
 from kernel_service.storage.usage import reservations, spending
 
@@ -49,6 +50,8 @@ USAGE_DAYS: Final = 400
 IDLE_WRITER_DAYS: Final = 2
 FLOOD_SECONDS: Final = 3600.0
 """Longer than a verifier's session can be of use."""
+EVENT_SECONDS: Final = 3 * DAY_SECONDS
+"""Longer than the tools' vendor may repeat an event."""
 STEP: Final = 500
 
 
@@ -74,6 +77,8 @@ def _forget_superseded(tx: Tx, rows: list[Row[Any]]) -> None:
             tx.execute(_SUPERSEDED, {"person": row.person_id, "of": row.id})
 
 
+# The vendor has not removed them yet.
+_HAS_TRIGGERS = exists().where(trigger.c.connection_id == connection.c.id)
 _PARTS = delete(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
 _SUPERSEDED = delete(item).where(
     item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), ITEM_SUPERSEDED
@@ -148,4 +153,9 @@ def _small_tables(now: float) -> Iterator[Any]:
     yield delete(approval).where(approval.c.created_at < old)
     yield delete(connect_attempt).where(connect_attempt.c.created_at < old)
     yield standing_permissions.forgetting()
-    yield delete(connection).where(CONNECTION_ENDED, ~connection.c.remove_due, connection.c.created_at < old)
+    yield delete(trigger_event).where(
+        trigger_event.c.words.is_(None), trigger_event.c.received_at < now - EVENT_SECONDS
+    )
+    yield delete(connection).where(
+        CONNECTION_ENDED, ~connection.c.remove_due, connection.c.created_at < old, ~_HAS_TRIGGERS
+    )

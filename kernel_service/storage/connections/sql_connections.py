@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Integer, bindparam, false, select, update
 
 from kernel_service.ports.connect_attempts import ConnectAttemptState
-from kernel_service.storage.connections import connections
+from kernel_service.storage.connections import connections, ended_triggers
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import surviving
@@ -67,6 +67,7 @@ class SqlConnections(SqlPort):
         barred = replace(known, status=to, link="", remove_due=remove and bool(known.account_id))
         connections.change(tx, barred, row.person_id)
         tx.execute(_END_ATTEMPT, {"of": row.id})
+        ended_triggers.end_of_connection(tx, row.id)
         if notice is not None:
             replies.notify(tx, row.person_id, notice)
         return barred

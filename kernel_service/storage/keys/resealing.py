@@ -15,6 +15,7 @@ from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import reply
 from kernel_service.storage.schema.people import alias
 from kernel_service.storage.schema.schedules import schedule
+from kernel_service.storage.schema.triggers import trigger, trigger_event
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -27,7 +28,19 @@ PAGE: Final = 500
 """Rows that are in memory at once."""
 
 # Items get new numbers, too: see merged_history. Files keep the key of the merged person; see schema.media.
-_MOVED: Final = (alias, message, reply, connection, connect_attempt, parked_request, approval, schedule)
+# An event that arrives now waits for its trigger's row, which moves first.
+_MOVED: Final = (
+    alias,
+    message,
+    reply,
+    connection,
+    connect_attempt,
+    parked_request,
+    approval,
+    schedule,
+    trigger,
+    trigger_event,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from kernel_service.storage.schema.outbox import invitation, reply, reply_part
 from kernel_service.storage.schema.people import alias, chat, identity_link, kept_apart, person
 from kernel_service.storage.schema.schedules import schedule
 from kernel_service.storage.schema.service import backfill, commit_mark, node, puller, schema_version, secret
+from kernel_service.storage.schema.triggers import trigger, trigger_event
 from kernel_service.storage.schema.turns import dead_letter, item, tool_call, turn
 from kernel_service.storage.schema.usage import token_reservation, tool_usage, usage, usage_of_all
 
@@ -59,6 +60,8 @@ __all__ = [
     "token_reservation",
     "tool_call",
     "tool_usage",
+    "trigger",
+    "trigger_event",
     "turn",
     "usage",
     "usage_of_all",

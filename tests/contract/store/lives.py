@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from kernel_service.storage.keys.resealing import place_of, sealed_columns
 from kernel_service.storage.schema import schema
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, move, own
 from tests.contract.store.people import connect
+from tests.contract.store.watching import event, receive, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,11 @@ async def live(store: Store, name: str) -> str:
         await store.memory.move_to(person_id, "Asia/Tokyo")
         await _answer(store, name, person_id, number)
         await _say(store, name, number + 1)
+    for number in (1, 2):
+        account = await connect(store, person_id)
+        await watching(store, account, f"ti_{name}{number}")
+        happened = replace(event(account, number, f"ti_{name}{number}"), id=f"msg_{name}{number}")
+        await receive(store, happened)
     return person_id
 
 

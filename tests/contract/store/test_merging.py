@@ -44,6 +44,7 @@ from tests.contract.store.people import (
     weak,
     write,
 )
+from tests.contract.store.watching import event, receive, watching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -117,6 +118,9 @@ async def fill(store: Store, anna: str, other: str) -> None:
     used = ToolUse("SEND", failed=False, seconds=1.0)
     await owner.append(turn, PLAIN, usage=Usage(input_tokens=5), started=started, used=used)
     pending = await connect(store, other, ConnectionStatus.PENDING)
+    account = await connect(store, other)
+    await watching(store, account)
+    await receive(store, event(account))
     await store.schedules.create(other, DAILY, request_id="r", now=NOW + 1)
     seq = turn.messages[-1].seq
 
@@ -170,7 +174,8 @@ async def test_merging_moves_all_rows_and_values_to_the_older_person(store: Stor
     assert await store.merging.kept_apart_from(anna) == ["p_0"]
     assert set(await store.people.aliases_of(anna)) == {ANNA, OTHER, weak("+1"), weak("+2")}
     assert [told for told, _ in await recipients(store)] == ["an answer"]
-    assert [one.link for one in await store.connections.of_person(anna)] == ["https://connect.example.org/link/lk_1"]
+    links = [one.link for one in await store.connections.of_person(anna)]
+    assert links == ["https://connect.example.org/link/lk_1", ""], "one waits, the other is connected"
     turn = await reopened(store, anna)
     assert [message.payload for message in turn.messages] == [Payload(Text("hello"))]
     [under_way] = await store.connect_attempts.live(anna)

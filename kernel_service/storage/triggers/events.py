@@ -1,0 +1,199 @@
+"""Events of triggers: each is kept once, gathered, and put into its person's inbox with others as one message."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Float, Integer, bindparam, exists, func, insert, null, select, update
+
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.ports.commands import Command
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.messages import Notice, Reply
+from kernel_service.ports.payloads import Triggered
+from kernel_service.ports.triggers import MOST_WAITING, Receipt, ToldEvents, TriggerStatus
+from kernel_service.storable import to_json
+from kernel_service.storage.inbox import own_messages
+from kernel_service.storage.keys import damage
+from kernel_service.storage.outbox import replies
+from kernel_service.storage.people.people import surviving
+from kernel_service.storage.schema.connections import connection
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.triggers import trigger, trigger_event
+from kernel_service.storage.sealing.ciphers import place
+from kernel_service.storage.triggers.rows import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+
+    from kernel_service.ports.triggers import Trigger, TriggerEvent, TriggerLimits
+    from kernel_service.storage.engine.engine import Tx
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS: Final = 60.0
+"""How long events wait on while the message about earlier ones is not answered."""
+
+_WHOSE = select(trigger.c.person_id).where(trigger.c.vendor_id == bindparam("vendor"))
+_WATCHED = (
+    select(trigger)
+    .join(connection, connection.c.id == trigger.c.connection_id)
+    .where(
+        trigger.c.vendor_id == bindparam("vendor"),
+        trigger.c.status == TriggerStatus.ACTIVE.value,
+        connection.c.status == ConnectionStatus.ACTIVE.value,
+        connection.c.account_id == bindparam("account"),
+        func.coalesce(func.nullif(connection.c.made_for, ""), connection.c.person_id) == bindparam("holder"),
+    )
+    .with_for_update(of=trigger)
+)
+_BEING_CREATED = select(
+    exists()
+    .where(trigger.c.status == TriggerStatus.CREATING.value, trigger.c.connection_id == connection.c.id)
+    .where(connection.c.account_id == bindparam("account"))
+)
+_KNOWN = select(exists().where(trigger_event.c.digest == bindparam("of_digest")))
+_waits = trigger_event.c.words.is_not(None)
+_WAITING = (
+    select(trigger_event)
+    .where(trigger_event.c.trigger_id == bindparam("of"), _waits)
+    .order_by(trigger_event.c.received_at, trigger_event.c.digest)
+)
+_HOW_MANY = select(func.count()).where(trigger_event.c.trigger_id == bindparam("of"), _waits)
+_ADD = insert(trigger_event)
+_of_trigger = update(trigger).where(trigger.c.id == bindparam("of"))
+_DUE_AT = _of_trigger.values(due_at=bindparam("at", type_=Float))
+_UNSEEN = _of_trigger.values(unseen=trigger.c.unseen + 1)
+_TOLD = _of_trigger.values(
+    due_at=null(), unseen=0, told_seq=bindparam("seq", type_=Integer), told_at=bindparam("at", type_=Float)
+)
+_LIMITED = _of_trigger.values(limited_at=bindparam("at", type_=Float))
+_CLEAR = update(trigger_event).where(trigger_event.c.trigger_id == bindparam("of"), _waits).values(words=null())
+_HEAD = (
+    update(trigger_event)
+    .where(trigger_event.c.digest == bindparam("of_digest"))
+    .values(told_at=bindparam("at", type_=Float))
+)
+_PERSON = select(trigger.c.person_id).where(trigger.c.id == bindparam("of"))
+_DUE = (
+    select(trigger)
+    .where(
+        trigger.c.id == bindparam("of"),
+        trigger.c.status == TriggerStatus.ACTIVE.value,
+        trigger.c.due_at <= bindparam("now", type_=Float),
+    )
+    .with_for_update(skip_locked=True)
+)
+_UNANSWERED = select(exists().where(message.c.seq == bindparam("seq", type_=Integer), MESSAGE_OPEN))
+_TODAY = select(func.count()).where(
+    trigger_event.c.person_id == bindparam("person"), trigger_event.c.told_at >= bindparam("since", type_=Float)
+)
+_WAS_LIMITED = select(
+    exists().where(trigger.c.person_id == bindparam("person"), trigger.c.limited_at >= bindparam("since", type_=Float))
+)
+
+
+def watched(tx: Tx, event: TriggerEvent) -> Row[Any] | None:
+    """The active trigger of the event, locked, if the event names its account and the account's holder."""
+    person_id = tx.execute(_WHOSE, {"vendor": event.vendor_id}).scalar_one_or_none()
+    if person_id is None:
+        return None
+    surviving(tx, person_id, stays=True)
+    named = {"vendor": event.vendor_id, "account": event.account_id, "holder": event.holder}
+    return tx.execute(_WATCHED, named).one_or_none()
+
+
+def receive(tx: Tx, event: TriggerEvent, now: float, limits: TriggerLimits) -> Receipt:
+    row = watched(tx, event)
+    if row is None:
+        is_early = tx.execute(_BEING_CREATED, {"account": event.account_id}).scalar_one()
+        return Receipt.TOO_EARLY if is_early else Receipt.NOT_OURS
+    digest = tx.digests.payload(to_json(["event", event.id]))
+    if tx.execute(_KNOWN, {"of_digest": digest}).scalar_one():
+        return Receipt.KEPT
+    if int(tx.execute(_HOW_MANY, {"of": row.id}).scalar_one()) >= MOST_WAITING:
+        tx.execute(_UNSEEN, {"of": row.id})
+        return Receipt.KEPT
+    where = place(trigger_event.c.words, digest)
+    words = tx.cipher_of(row.person_id).seal_json([event.id, event.data], where)
+    kept = {"digest": digest, "person_id": row.person_id, "trigger_id": row.id, "words": words, "received_at": now}
+    tx.execute(_ADD, kept)
+    if row.due_at is None:
+        earliest = 0.0 if row.told_at is None else row.told_at + limits.gather_seconds
+        tx.execute(_DUE_AT, {"of": row.id, "at": max(now + limits.settle_seconds, earliest)})
+    return Receipt.KEPT
+
+
+def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: str) -> ToldEvents | None:
+    """Holds the person's lock, so that no merge leaves the message behind."""
+    person_id = tx.execute(_PERSON, {"of": trigger_id}).scalar_one_or_none()
+    if person_id is None:
+        return None
+    surviving(tx, person_id, stays=True)
+    row = tx.execute(_DUE, {"of": trigger_id, "now": now}).one_or_none()
+    if row is None:
+        return None
+    if row.told_seq is not None and tx.execute(_UNANSWERED, {"seq": row.told_seq}).scalar_one():
+        tx.execute(_DUE_AT, {"of": row.id, "at": now + BUSY_SECONDS})
+        return None
+    if _is_over_limit(tx, row, now, limits):
+        return _put_off(tx, row, now, limited)
+    return _put(tx, row, now)
+
+
+def _is_over_limit(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> bool:
+    today = {"person": row.person_id, "since": _midnight(now)}
+    return int(tx.execute(_TODAY, today).scalar_one()) >= limits.daily_messages
+
+
+def _put_off(tx: Tx, row: Row[Any], now: float, limited: str) -> ToldEvents:
+    """The events wait for the next day. The person learns it once a day, whatever the number of their triggers."""
+    tx.execute(_DUE_AT, {"of": row.id, "at": _midnight(now) + DAY_SECONDS})
+    if tx.execute(_WAS_LIMITED, {"person": row.person_id, "since": _midnight(now)}).scalar_one():
+        return ToldEvents(row.person_id)
+    tx.execute(_LIMITED, {"of": row.id, "at": now})
+    replies.notify(tx, row.person_id, Notice(Reply(limited), row.channel, row.address, at=now))
+    return ToldEvents(row.person_id, notice_in=row.channel)
+
+
+def _put(tx: Tx, row: Row[Any], now: float) -> ToldEvents:
+    waiting = tx.execute(_WAITING, {"of": row.id}).all()
+    told, known = [words for each in waiting if (words := _words(tx, each)) is not None], opened(tx, row)
+    seq = None
+    if told and known is not None:
+        [first_id, _] = told[0]
+        seq = own_messages.put(
+            tx,
+            row.person_id,
+            channel=row.channel,
+            address=row.address,
+            message_id=f"trigger:{first_id}",
+            content=_content(known, [data for _, data in told], row.unseen),
+            command=Command.TRIGGERED,
+            now=now,
+        )
+        tx.execute(_HEAD, {"of_digest": waiting[0].digest, "at": now})
+    else:
+        log.error("alert: events cannot be told trigger=%s person=%s", row.id, row.person_id)
+    tx.execute(_CLEAR, {"of": row.id})
+    tx.execute(_TOLD, {"of": row.id, "seq": seq, "at": now})
+    return ToldEvents(row.person_id, seq)
+
+
+def _words(tx: Tx, row: Row[Any]) -> Any:
+    """The event's id and its data; None: damaged."""
+    return damage.value_of(tx, row.person_id, row.words, place(trigger_event.c.words, row.digest))
+
+
+def _content(known: Trigger, told: Sequence[Any], unseen: int) -> Triggered:
+    more = [{"further_events": unseen, "note": "They are not shown here."}] if unseen else []
+    events = to_json([*told, *more]).decode()
+    return Triggered(known.id, known.asked.toolkit_name, known.asked.name, known.asked.request, events)
+
+
+def _midnight(now: float) -> float:
+    """The begin of the day (UTC)."""
+    return now - now % DAY_SECONDS
