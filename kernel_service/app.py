@@ -63,7 +63,7 @@ async def serve(
         turns = await build_answering(base, vendors, connect, delivery)
         received = build_receiving(base, turns, delivery)
         served = build_served(base, vendors, connect, received, delivery)
-        sweeper = build_sweeper(base, received, delivery.outbox, connect.attempt_closer)
+        sweeper = build_sweeper(base, received, delivery.outbox, connect)
         health = served.listener.health
         base.membership.on_silence(lambda is_silent: health.tell(serves=not is_silent))
         port = await stack.enter_async_context(served.listener.serving(_drain(base, received, delivery)))

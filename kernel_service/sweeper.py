@@ -35,14 +35,14 @@ LOOK_SECONDS = 2.0
 """How often a node among others looks for due people: a notice from another node may be lost."""
 
 
-class LapsedAttempts(Protocol):
-    """Ends expired attempts to connect."""
+class Sweep(Protocol):
+    """Work at the vendor that was not completed."""
 
     async def sweep(self) -> None: ...
 
 
-class DueSchedules(Protocol):
-    """Puts the runs that are due into the inbox."""
+class DueWork(Protocol):
+    """Puts what is due into people's inboxes."""
 
     async def tick(self) -> None: ...
 
@@ -70,8 +70,10 @@ class Sweeper:
         transfers: MediaTransfers,
         evictor: Evictor,
         *,
-        connect: LapsedAttempts,
-        schedules: DueSchedules,
+        connect: Sweep,
+        schedules: DueWork,
+        watching: Sweep,
+        events: DueWork,
         callers: WaitingCallers,
         seconds: float,
         clock: Callable[[], float],
@@ -85,6 +87,8 @@ class Sweeper:
         self._transfers = transfers
         self._connect = connect
         self._schedules = schedules
+        self._watching = watching
+        self._events = events
         self._callers = callers
         self._evictor = evictor
         self._seconds = seconds
@@ -143,6 +147,8 @@ class Sweeper:
             (min(LAPSE_SECONDS, self._seconds), self._led(self._schedules.tick)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._transfers.sweep)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._connect.sweep)),
+            (min(ROUND_SECONDS, self._seconds), self._led(self._watching.sweep)),
+            (min(LAPSE_SECONDS, self._seconds), self._led(self._events.tick)),
             (self._seconds, self._led(self.seal_clear_ids)),
             (RETENTION_SECONDS, self._led(self.forget)),
         )

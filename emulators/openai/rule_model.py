@@ -1,6 +1,5 @@
 """The rule-based "model": handles a few kinds of request, and otherwise answers with a digest of its history."""
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ _CONNECT = re.compile(r"\b(?:re)?connect(?: to| with)?(?: my| the)? +([a-z][a-z0
 _NEW_LINK = re.compile(r"\bnew link\b(?: (?:for|to)(?: my| the)? +([a-z][a-z0-9_]*))?", re.IGNORECASE)
 _DISCONNECT = re.compile(r"\bdisconnect(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
 _RESUMED = re.compile(r"^\[([A-Za-z][\w ]*) is connected now\.")
-_HAPPENED = re.compile(r"^\[Something happened in ([^\]]+?) that the person waits for\.")
 _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
 _THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
@@ -42,16 +40,6 @@ def _skill(wish: str, tool: str, toolkit: str, arguments: Callable[[re.Match[str
 
 _LIST_TASKS = re.compile(r"^ASANA_.*LIST.*TASKS")
 SKILLS = (
-    _skill(
-        r"\btell me (?:when|if) (?:an? |any )?(?:new )?(?:e-?)?mail (?:from|of) (?:the |my )?(\S+) (?:arrives|comes)",
-        r"^create_trigger$",
-        "gmail",
-        lambda wish: {
-            "trigger": "GMAIL_NEW_GMAIL_MESSAGE",
-            "config": {"query": f"from:{wish[1]}"},
-            "request": wish[0],
-        },
-    ),
     _skill(r"\b(?:list|show|what are|see)\b.*\btasks?\b", _LIST_TASKS.pattern, "asana", lambda _: {}),
     _skill(
         r"\b(?:create|add|make|new) (?:an? |the )?(?:new )?(?:asana )?task:? +[\"“]?([^\"”\n]+)",
@@ -102,9 +90,6 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
         return under_load
     if conversation.results:
         return _after_tools(conversation, offered)
-    happened = _happened(conversation)
-    if happened is not None:
-        return happened
     resumed = _resumed(conversation, offered)
     if resumed is not None:
         return resumed
@@ -175,17 +160,6 @@ def _towards(skill: Skill, wish: str, offered: list[str]) -> list[ToolCall]:
     if "connect" in offered:
         return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": wish})]
     return []
-
-
-def _happened(conversation: Conversation) -> Turn | None:
-    """Tell of the events that the person waits for, by their senders and subjects."""
-    told = conversation.unanswered[-1] if conversation.unanswered else ""
-    match = _HAPPENED.match(told)
-    if match is None:
-        return None
-    events = json.loads(told.rpartition("\n")[2])
-    mails = [f"“{event['subject']}” from {event['sender']}" for event in events if "subject" in event]
-    return [Text(f"News in your {match[1]}: {', '.join(mails) or 'something happened'}")]
 
 
 def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:

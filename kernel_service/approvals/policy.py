@@ -47,10 +47,13 @@ class ApprovalPolicy:
         self._exempt = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
         self._mode = mode
 
-    def __call__(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> bool:
-        """Whether the person is asked before this call. `tainted`: outside content is among what the model sees."""
+    def __call__(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool, unasked: bool = False) -> bool:
+        """Whether the person is asked before this call. `tainted`: outside content is among what the model sees.
+
+        `unasked`: an event began the turn, so that its author chose the time and the words. Then no exemption holds.
+        """
         name = tool.schema.name
-        if any(fnmatchcase(name, pattern) for pattern in self._exempt):
+        if not unasked and any(fnmatchcase(name, pattern) for pattern in self._exempt):
             return False
         if tool.asks_first or self._is_named(tool):
             return True

@@ -1,4 +1,4 @@
-"""The requests to Composio: sessions, toolkits, accounts, execution. Only this file and wire.py know its API.
+"""The requests to Composio: sessions, toolkits, accounts, execution. Those about triggers are in triggers.py.
 
 Source of the shapes: composio-client 2.0.0rc19, `types/tool_router` and `types/*_response.py`.
 """
@@ -17,6 +17,7 @@ import orjson
 
 from kernel_service import tool_schemas
 from kernel_service.approvals.hints import hints_of
+from kernel_service.composio.triggers import ComposioTriggers
 from kernel_service.composio.wire import ALERTS, ComposioRefusedError, MaybeDoneError, SessionGoneError, Wire
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.ports.hints import Effect
@@ -128,6 +129,7 @@ class Composio:
         """`before_effect` is called directly before a tool is executed. It raises Busy if that must not happen now."""
         self._before_effect = before_effect
         self._wire = Wire(api_key, base_url, timeout=timeout, queue=queue)
+        self.triggers = ComposioTriggers(self._wire, type_seconds=schema_seconds, clock=clock, admitted=before_effect)
         self._execute_timeout = execute_timeout
         self._schema_seconds = schema_seconds
         self._clock = clock

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.composio.sessions import Sessions
 from kernel_service.composio.wire import ComposioRefusedError, UnansweredError
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+MOST_UNANSWERED: Final = 3
+"""After this number of unanswered requests to remove something, in a row, the vendor counts as unavailable."""
+
+
 class Removal(Enum):
-    """The result of a request to remove an account at the vendor."""
+    """The result of a request to remove something at the vendor."""
 
     DONE = auto()
     REFUSED = auto()
@@ -55,13 +59,17 @@ class Connections:
 
     async def active(self, person_id: str, toolkit: str) -> Sequence[Connection]:
         """The person's own that they have proven theirs, of a toolkit that is still allowed: only these may be used."""
-        if self.toolkits and toolkit not in self.toolkits:
+        if not self.allows(toolkit):
             return []
         return [
             connection
             for connection in await self._store.of_person(person_id)
             if connection.toolkit == toolkit and connection.status is ConnectionStatus.ACTIVE
         ]
+
+    def allows(self, toolkit: str) -> bool:
+        """Whether accounts of this toolkit may be used."""
+        return not self.toolkits or toolkit in self.toolkits
 
     # --- what the vendor says of it -----------------------------------------------------------------------------
 
@@ -151,7 +159,7 @@ class Connections:
             await self._composio.delete_account(connection.account_id)
         except (VendorUnavailable, ComposioRefusedError) as problem:
             log.warning("account not removed at the vendor yet connection=%s problem=%s", connection.id, problem)
-            return _not_removed(problem)
+            return not_removed(problem)
         await self._store.mark_removed(connection.id, connection.account_id)
         return Removal.DONE
 
@@ -160,7 +168,8 @@ def _was_ended_by_vendor(connection: Connection) -> bool:
     return connection.status is ConnectionStatus.EXPIRED and connection.confirmed_at is not None
 
 
-def _not_removed(problem: VendorUnavailable | ComposioRefusedError) -> Removal:
+def not_removed(problem: VendorUnavailable | ComposioRefusedError) -> Removal:
+    """The result of a failed request to remove something."""
     if isinstance(problem, ComposioRefusedError):
         return Removal.REFUSED
     return Removal.UNANSWERED if isinstance(problem, UnansweredError) else Removal.AWAY

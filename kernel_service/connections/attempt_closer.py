@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
-from kernel_service.connections.accounts import Removal
+from kernel_service.connections.accounts import MOST_UNANSWERED, Removal
 from kernel_service.connections.sweep_cursor import PAGE_SIZE, SweepCursor
 from kernel_service.errors import Unreadable
 from kernel_service.ports.connect_attempts import AWAITING_CODE, ConnectAttemptState
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_UNANSWERED: Final = 3
-"""After this number of unanswered requests in a row the vendor counts as unavailable."""
 ALARMING: Final = (ConnectAttemptState.WRONG_PERSON, ConnectAttemptState.WRONG_CODES, ConnectAttemptState.WRONG_BROWSER)
 
 

@@ -1,4 +1,4 @@
-"""Composio's events. One of them matters here: that an account has expired.
+"""Composio's events: an account has expired, or something happened in one that is watched.
 
 Signature, its headers and the event's shape: composio 0.29.0, `core/models/triggers.py`, `webhook_events.py`. Its own
 `verify_webhook` needs a synchronous client with telemetry, and 150 MiB for its import.
@@ -27,36 +27,41 @@ log = logging.getLogger(__name__)
 
 TOLERANCE_SECONDS: Final = 300.0
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
-EXPIRED: Final = "composio.connected_account.expired"
 
 
 class ComposioEvents:
     """`secret` is the project's webhook secret; without one every event is refused.
 
-    `route(person_id)` is the chat in which the person wrote last; `notify(channel)` says that the outbox has a notice.
+    `on_trigger(event)` handles the events of triggers. `route(person_id)` is the chat in which the person wrote last;
+    `notify(channel)` says that the outbox has a notice.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - its dependencies
         self,
         secret: str,
         connections: Connections,
+        on_trigger: Callable[[dict[str, Any]], Awaitable[None]],
         route: Callable[[str], Awaitable[tuple[str, str] | None]],
         notify: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._secret = secret.encode()
         self._connections = connections
+        self._on_trigger = on_trigger
         self._route = route
         self._notify = notify
         self._clock = clock
 
     async def handle(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether the event is Composio's. A repeated event finds the connection ended already, and does nothing."""
+        """Whether the event is Composio's. A repeated event does nothing. Aborted: it must be delivered again."""
         if not self._signed(headers, body):
             return False
         event = _object(body)
-        if event.get("type") == EXPIRED:
-            await self._expired(event.get("data"))
+        match event.get("type"):
+            case "composio.connected_account.expired":
+                await self._expired(event.get("data"))
+            case "composio.trigger.message" | "composio.trigger.disabled":
+                await self._on_trigger(event)
         return True
 
     async def _expired(self, account: Any) -> None:

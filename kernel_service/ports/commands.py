@@ -38,8 +38,6 @@ STOP_SCHEDULE: Final = "schedule:stop:"
 """Before the id of a schedule: the choice that deletes it."""
 RESUME_SCHEDULES: Final = "schedule:resume"
 """The choice that resumes what is paused."""
-UNASKED: Final = frozenset({Command.SCHEDULED, Command.TRIGGERED})
-"""Messages of the service itself: the person is perhaps not there."""
 
 
 class ApprovalButtonKind(StrEnum):

@@ -4,6 +4,6 @@ A sentence that takes values is a function: what a person, a vendor or a model w
 as a template. A sentence says what happened, and what the person can do next.
 """
 
-from kernel_service.texts import answers, approvals, attachments, connecting, limits, memory, schedules
+from kernel_service.texts import answers, approvals, attachments, connecting, limits, memory, schedules, triggers
 
-__all__ = ["answers", "approvals", "attachments", "connecting", "limits", "memory", "schedules"]
+__all__ = ["answers", "approvals", "attachments", "connecting", "limits", "memory", "schedules", "triggers"]

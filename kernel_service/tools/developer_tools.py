@@ -46,6 +46,8 @@ RESERVED_NAMES = (
     "create_schedule",
     "list_schedules",
     "delete_schedule",
+    "create_trigger",
+    "delete_trigger",
 )
 # Small letters only: the names of connected toolkits' tools are in capitals, so that the two never meet.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")

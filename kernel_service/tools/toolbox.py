@@ -12,13 +12,15 @@ from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox, ToolResult
 from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
+from kernel_service.tools import triggers
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
 from kernel_service.tools.connecting import ConnectTool, DisconnectTool
+from kernel_service.tools.triggers import CreateTriggerTool, DeleteTriggerTool
 from kernel_service.turns.context.found_tools import FOUND
 from kernel_service.turns.context.taint import is_of_just_created
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kernel_service.composio.client import Composio, ToolkitTool
     from kernel_service.composio.sessions import Sessions
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from kernel_service.connections.links import ConnectLinks
     from kernel_service.ports.connections import Connection
     from kernel_service.ports.tools import Person, Tool
+    from kernel_service.triggers.triggers import Triggers
+
+    Accounts = Mapping[str, Sequence[Connection]]
 
 MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once, if a request holds them; else they are found."""
@@ -45,20 +50,24 @@ class KernelToolbox(Toolbox):
         developer_tools: Sequence[Tool] = (),
         own_tools: Sequence[Tool] = (),
         *,
+        triggers: Triggers | None = None,
         most_direct: int = MOST_DIRECT,
     ) -> None:
+        """`triggers`: None if the vendor's events cannot reach this service."""
         self._composio = composio
         self._connections = connections
         self._connect_links = connect_links
         self._developer_tools = tuple(developer_tools)
         self._own_tools = tuple(own_tools)
+        self._triggers = triggers
         self._most_direct = most_direct
 
     async def tools_for(
         self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
     ) -> list[Tool]:
-        connected, away = await self._of_toolkits(person, connections)
-        tools = self._always(away)
+        accounts = await self._accounts(person, connections)
+        (connected, away), watching = await asyncio.gather(self._of_toolkits(accounts), self._watching(accounts))
+        tools = [*self._always(away), *watching]
         every = [*tools, *connected]
         if len(connected) <= self._most_direct and size_of(each.schema for each in every) <= MOST_OFFERED_BYTES:
             return every
@@ -67,15 +76,17 @@ class KernelToolbox(Toolbox):
         return [*tools, SearchTools(self._composio, self._connections.sessions, connected), *again]
 
     async def named(self, person: Person, name: str) -> Tool | None:
-        connected, away = await self._of_toolkits(person)
-        found = next((tool for tool in (*self._always(away), *connected) if tool.schema.name == name), None)
+        accounts = await self._accounts(person)
+        connected, away = await self._of_toolkits(accounts)
+        ours = [*self._always(away), *(await self._watching(accounts) if name in triggers.NAMES else ())]
+        found = next((tool for tool in (*ours, *connected) if tool.schema.name == name), None)
         toolkit = next((each for each in away if name.startswith(_prefix(each))), None)
         return AwayTool(self._connections, toolkit, name) if found is None and toolkit else found
 
     async def readers(self, person: Person, name: str) -> Sequence[Tool]:
         if any(tool.schema.name == name for tool in self._developer_tools):
             return [tool for tool in self._developer_tools if tool.read_only]
-        connected, _ = await self._of_toolkits(person)
+        connected, _ = await self._of_toolkits(await self._accounts(person))
         toolkit = next((tool.toolkit for tool in connected if tool.schema.name == name), "")
         return [tool for tool in connected if tool.toolkit == toolkit and tool.read_only]
 
@@ -87,20 +98,30 @@ class KernelToolbox(Toolbox):
             *self._own_tools,
         ]
 
-    async def _of_toolkits(
-        self, person: Person, known: Sequence[Connection] | None = None
-    ) -> tuple[list[ConnectedTool], list[str]]:
-        """The tools of the person's toolkits, and the toolkits whose tools are unavailable."""
-        allowed = self._connections.toolkits
+    async def _watching(self, accounts: Accounts) -> list[Tool]:
+        """The tools for news in the person's accounts, if any of them can be watched."""
+        if self._triggers is None or not accounts:
+            return []
+        kinds = await self._triggers.types_of(sorted(accounts))
+        if not kinds:
+            return []
+        return [CreateTriggerTool(self._triggers, kinds, accounts), DeleteTriggerTool(self._triggers)]
+
+    async def _accounts(self, person: Person, known: Sequence[Connection] | None = None) -> Accounts:
+        """The person's accounts that may be used, by toolkit."""
         accounts: dict[str, list[Connection]] = {}
         for connection in await self._connections.list(person.id) if known is None else known:
-            if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed):
+            if connection.status is ConnectionStatus.ACTIVE and self._connections.allows(connection.toolkit):
                 accounts.setdefault(connection.toolkit, []).append(connection)
+        return accounts
+
+    async def _of_toolkits(self, accounts: Accounts) -> tuple[list[ConnectedTool], list[str]]:
+        """The tools of the person's toolkits, and the toolkits whose tools are unavailable."""
         toolkits = sorted(accounts)
         described = await asyncio.gather(*map(self._tools_of, toolkits))
         away = [toolkit for toolkit, tools in zip(toolkits, described, strict=True) if tools is None]
         # The model's vendor refuses a whole request for a name that comes twice; ours come first.
-        ours = {tool.schema.name for tool in self._always(away)}
+        ours = triggers.NAMES | {tool.schema.name for tool in self._always(away)}
         named = {tool.schema.name: tool for tools in reversed(described) for tool in reversed(tools or ())}
         return [
             ConnectedTool(self._composio, self._connections, tool, accounts[tool.toolkit])

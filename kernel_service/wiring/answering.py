@@ -30,12 +30,20 @@ async def build_answering(
 ) -> TurnDependencies:
     settings, clock, counters = base.settings, base.clock, TurnCounters()
     developer_tools, own = load_tools(settings.kernel_tools), own_tools(base.store.memory, base.store.schedules, clock)
+    watching = connect.watching
     turns = TurnDependencies(
         store=base.store,
         model=build_model(settings, vendors.openai),
         transcription=Transcription(build_transcriptions(base, vendors.openai), clock),
         speech=build_speech(base, vendors.openai),
-        toolbox=KernelToolbox(vendors.composio, connect.connections, connect.connect_links, developer_tools, own),
+        toolbox=KernelToolbox(
+            vendors.composio,
+            connect.connections,
+            connect.connect_links,
+            developer_tools,
+            own,
+            triggers=watching.triggers if watching.hears else None,
+        ),
         refused_tools=RefusedTools(clock, counters.refused_tools),
         codes=connect.confirmation,
         limits=_limits(settings),

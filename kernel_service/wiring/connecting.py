@@ -16,11 +16,13 @@ from kernel_service.connections.tokens import Nonces
 from kernel_service.connections.vendor_events import ComposioEvents
 from kernel_service.connections.web.connect_pages import ConnectPages
 from kernel_service.connections.web.proxies import TrustedProxies
+from kernel_service.wiring.watching import build_watching
 
 if TYPE_CHECKING:
     from kernel_service.composio.client import Composio
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.wiring.foundation import Foundation
+    from kernel_service.wiring.watching import WatchingParts
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class ConnectParts:
     confirmation: CodeConfirmation
     attempt_closer: AttemptCloser
     pages: ConnectPages
+    watching: WatchingParts
 
 
 async def build_connecting(base: Foundation, composio: Composio, outbox: Outbox) -> ConnectParts:
@@ -57,8 +60,14 @@ async def build_connecting(base: Foundation, composio: Composio, outbox: Outbox)
         clock=clock,
         verifier=settings.composio_verifier,
     )
+    watching = build_watching(base, composio, connections, outbox)
     events = ComposioEvents(
-        settings.composio_webhook_secret.get_secret_value(), connections, store.inbox.last_route, outbox.ready, clock
+        settings.composio_webhook_secret.get_secret_value(),
+        connections,
+        watching.events.handle,
+        store.inbox.last_route,
+        outbox.ready,
+        clock,
     )
     return ConnectParts(
         connections,
@@ -66,4 +75,5 @@ async def build_connecting(base: Foundation, composio: Composio, outbox: Outbox)
         CodeConfirmation(composio, connections, attempts, store.people, attempt_closer, clock),
         attempt_closer,
         ConnectPages(consent, events, store.chats, store.people, url, TrustedProxies(settings.connect_trusted_proxies)),
+        watching,
     )

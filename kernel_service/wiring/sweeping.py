@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.schedules.ticker import ScheduleTicker
 from kernel_service.sweeper import Sweeper
+from kernel_service.triggers.teller import EventTeller
 
 if TYPE_CHECKING:
-    from kernel_service.connections.attempt_closer import AttemptCloser
     from kernel_service.outbox.outbox import Outbox
+    from kernel_service.wiring.connecting import ConnectParts
     from kernel_service.wiring.foundation import Foundation
     from kernel_service.wiring.receiving import ReceivingParts
 
 
-def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, attempt_closer: AttemptCloser) -> Sweeper:
+def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, connect: ConnectParts) -> Sweeper:
     settings, store = base.settings, base.store
     evictor = Evictor(
         received.kernels,
@@ -32,13 +33,17 @@ def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, at
         outbox,
         received.transfers,
         evictor,
-        connect=attempt_closer,
+        connect=connect.attempt_closer,
         schedules=ScheduleTicker(
             store.schedules,
             received.placement.arrived,
             base.clock,
             # The other half of the turns is for people's own messages.
             lambda: len(base.membership.nodes) * max(1, settings.kernel_max_turns // 2),
+        ),
+        watching=connect.watching.remover,
+        events=EventTeller(
+            store.triggers, received.placement.arrived, outbox.ready, base.clock, connect.watching.limits
         ),
         callers=received.inbox,
         seconds=settings.kernel_sweep_seconds,

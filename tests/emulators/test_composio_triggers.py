@@ -45,21 +45,17 @@ async def webhook(emulators: Emulators) -> AsyncIterator[Webhook]:
     await runner.cleanup()
 
 
-async def connected(
-    emulators: Emulators, composio: AsyncComposio, toolkit: str = "gmail", user: str = "u_1"
-) -> Account:
-    session = await composio.tool_router.session.create(user_id=user)
+async def connected(emulators: Emulators, composio: AsyncComposio, toolkit: str = "gmail") -> Account:
+    session = await composio.tool_router.session.create(user_id="u_1")
     link = await composio.tool_router.session.link(session.session_id, toolkit=toolkit)
     emulators.composio.approve(link.redirect_url)
     return emulators.composio.accounts_of("u_1")[-1]
 
 
 async def upsert(
-    composio: AsyncComposio, account: str, config: dict[str, object | None] | None = None, slug: str = SLUG
+    composio: AsyncComposio, account: str, config: dict[str, object | None] = BANK, slug: str = SLUG
 ) -> str:
-    made = await composio.trigger_instances.upsert(
-        slug, connected_account_id=account, body_trigger_config_1=BANK if config is None else config
-    )
+    made = await composio.trigger_instances.upsert(slug, connected_account_id=account, body_trigger_config_1=config)
     return made.trigger_id
 
 

@@ -80,9 +80,8 @@ class Scene:
         parts: Any = (
             self.inbox, self.rounds, self.rounds, self.view, self.kernels, Evictor(), self.rounds, Evictor()
         )  # fmt: skip
-        self.sweeper = Sweeper(
-            *parts, connect=self.rounds, schedules=self.rounds, callers=Callers(), seconds=3600, clock=Clock()
-        )
+        led: Any = dict.fromkeys(("connect", "schedules", "watching", "events"), self.rounds)
+        self.sweeper = Sweeper(*parts, **led, callers=Callers(), seconds=3600, clock=Clock())
 
     async def looked(self, times: int) -> None:
         while self.inbox.looks < times:
@@ -118,7 +117,7 @@ async def test_a_node_alone_looks_once_and_when_the_nodes_have_changed(monkeypat
     assert scene.inbox.looks == 1
 
 
-@pytest.mark.parametrize(("is_leader", "rounds"), [(True, 5), (False, 0)])
+@pytest.mark.parametrize(("is_leader", "rounds"), [(True, 7), (False, 0)])
 async def test_the_leader_alone_makes_the_rounds_of_the_database(is_leader: bool, rounds: int) -> None:
     scene = Scene(OTHER)
     scene.view.is_leader = is_leader

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_EVENT_BYTES: Final = 256 * 1024
+MOST_EVENT_BYTES: Final = 1024 * 1024
+"""An event may hold a whole mail, with its source."""
 EVENT_SECONDS: Final = 10.0
 """The longest that an event's body may take: until it is complete its signature cannot be checked."""
 

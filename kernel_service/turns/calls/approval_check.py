@@ -31,6 +31,8 @@ class ApprovalCheck:
     prompts: ApprovalPrompts
     titles: Titles
     interrupts: InterruptWatcher
+    unasked: bool
+    """An event began the turn, not the person."""
 
     async def defers(self, call: FunctionCall, tool: Tool) -> bool:
         """Whether the call waits for the person's approval, with the other calls of its step.
@@ -38,7 +40,7 @@ class ApprovalCheck:
         UnclearCallError: it is not clear what the person would approve.
         """
         arguments, tainted = call.arguments or {}, self.transcript.tainted
-        if not self.policy(tool, arguments, tainted=tainted):
+        if not self.policy(tool, arguments, tainted=tainted, unasked=self.unasked):
             return False
         may_stand = not tainted and self.policy.may_stand(tool, arguments)
         if may_stand and await self._stands(call, tool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kernel_service.ports.commands import Command
 from kernel_service.ports.tools import Person
 from kernel_service.turns.calls.approval_check import ApprovalCheck
 from kernel_service.turns.calls.approval_prompts import ApprovalPrompts
@@ -167,6 +168,7 @@ class _Assembly:
                 prompts=ApprovalPrompts(transcript, files),
                 titles=Titles(person, transcript, process.toolbox, process.asks_first),
                 interrupts=self._interrupts,
+                unasked=self._turn.messages[0].command is Command.TRIGGERED,
             ),
             execution=CallExecution(
                 self._turn, person, transcript, self._journal, self._interrupts, process.before_effect

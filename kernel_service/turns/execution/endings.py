@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.ports.messages import Reply
-from kernel_service.ports.payloads import Scheduled
+from kernel_service.ports.payloads import Scheduled, Triggered
 from kernel_service.ports.turns import TurnStatus
 
 if TYPE_CHECKING:
@@ -47,5 +47,10 @@ def fixed_reply(text: str) -> Finished:
 
 def explained(turn: Turn, text: str) -> str:
     """A sentence about a failure, for a person who may not remember what it is about."""
-    content = turn.messages[0].payload.content
-    return texts.schedules.not_done(content.request, text) if isinstance(content, Scheduled) else text
+    match turn.messages[0].payload.content:
+        case Scheduled(request=request):
+            return texts.schedules.not_done(request, text)
+        case Triggered(request=request):
+            return texts.triggers.not_told(request, text)
+        case _:
+            return text

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from emulators.faults import matching
 from kernel_service.connections import sweep_cursor
-from kernel_service.connections.attempt_closer import MOST_UNANSWERED
+from kernel_service.connections.accounts import MOST_UNANSWERED
 from kernel_service.connections.consent import CODE_SECONDS
 from kernel_service.connections.sweep_cursor import DEFER_SECONDS
 from kernel_service.errors import VendorUnavailable

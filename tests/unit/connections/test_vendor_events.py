@@ -31,10 +31,14 @@ def expired(account_id: str, person_id: str) -> bytes:
 
 
 def events(world: World, secret: str = SECRET) -> ComposioEvents:
+    """Takes the events of accounts; those of triggers have their own tests."""
+
+    async def on_trigger(_: dict[str, Any]) -> None: ...
+
     async def route(_: str) -> tuple[str, str]:
         return "test", "desk"
 
-    return ComposioEvents(secret, world.connections, route, world.looked.append, world.clock)
+    return ComposioEvents(secret, world.connections, on_trigger, route, world.looked.append, world.clock)
 
 
 async def test_an_ended_account_is_told_once(world: World) -> None:

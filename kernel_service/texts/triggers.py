@@ -1,0 +1,31 @@
+"""The sentences about events that people want to be told of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MOST_QUOTED: Final = 100
+"""Characters of a request."""
+
+
+def limited(count: int) -> str:
+    """Once a day."""
+    return (
+        f"I have told you of news from your accounts {count} times today, so I keep further news until tomorrow. "
+        "If it is too much, ask me what you are told about, and what to stop."
+    )
+
+
+def lost(name: str, toolkit: str) -> str:
+    """`name`: the vendor's name of the kind of event."""
+    return (
+        f"I can no longer watch your {toolkit} account for “{name}”. If you still want to be told, ask me to set it up "
+        "again."
+    )
+
+
+def not_told(request: str, why: str) -> str:
+    """Events came that the assistant cannot look at. `why` is a sentence."""
+    words = " ".join(request.split())
+    quoted = words if len(words) <= MOST_QUOTED else f"{words[:MOST_QUOTED].rstrip()} …"
+    return f"Something came for “{quoted}”, but I cannot look at it. {why}"

@@ -1,0 +1,1 @@
+"""Triggers: what the vendor watches people's accounts for, and how its events reach their assistants."""
