@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -113,7 +114,7 @@ class CreateScheduleTool(NeedsNoAccount):
         now, here = self._clock(), (await self._memory.of_person(person.id)).time_zone
         new, note = _read(arguments, person, here, now)
         same = next((each for each in await everything(self._schedules, person.id) if _is_same(each.asked, new)), None)
-        made = same or await self._schedules.create(person.id, new, request_id=person.call_id, now=now)
+        made = same or await self._schedules.create(person.id, new, request_id=_request_id(person, new), now=now)
         told = in_words(made.asked, made.next_due_at, now=now, here=here)
         began = "This is set already" if same else "Set"
         output = f"{began}: {told}.{note} Its id is {made.id}. Tell the person in these words when it runs."
@@ -201,6 +202,12 @@ async def everything(schedules: ScheduleStore, person_id: str) -> list[Schedule]
         if len(page) < PAGE:
             break
     return found
+
+
+def _request_id(person: Person, new: NewSchedule) -> str:
+    """Of this call with these arguments: some servers number the calls of each answer from 0."""
+    asked = to_json([person.call_id, new.kind.value, new.request, new.time_zone, new.cron, new.at])
+    return hashlib.sha256(asked).hexdigest()
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
