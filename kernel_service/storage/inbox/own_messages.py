@@ -5,7 +5,7 @@ Order, retries, budgets, "stop", approvals and the outbox treat them as they tre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, exists, insert, select
 
@@ -13,7 +13,7 @@ from kernel_service.ports.messages import MessageStatus, ReplyMode
 from kernel_service.ports.payloads import Payload
 from kernel_service.storable import to_json
 from kernel_service.storage.keys import message_ids
-from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.inbox import NOBODY, message
 from kernel_service.storage.schema.payloads import to_stored
 from kernel_service.storage.schema.serials import NextMessageSeq
 from kernel_service.storage.sealing.ciphers import place
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.commands import Command
     from kernel_service.ports.payloads import Content
     from kernel_service.storage.engine.engine import Tx
-
-NOBODY: Final = b""
-"""The sender's digest: no id of a person has it."""
 
 _KNOWN_OR_NEXT = select(
     NextMessageSeq().label("next_seq"),

@@ -17,7 +17,7 @@ from kernel_service.ports.outbox import AckResult, Outcome, ReceivedReceipts, Se
 from kernel_service.ports.states.part import PartState
 from kernel_service.ports.states.reply import REOPENABLE, ReplyState
 from kernel_service.storage.keys import message_ids
-from kernel_service.storage.outbox import doubt
+from kernel_service.storage.outbox import doubt, opened_windows
 from kernel_service.storage.outbox.reported_replies import ReportedReplies
 from kernel_service.storage.schema.outbox import reply, reply_part
 
@@ -97,6 +97,7 @@ def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], now: float) -
     recorded = sum(
         _receive(tx, replies.get(name[0]), name, receipt, now) for name, receipt in zip(names, receipts, strict=True)
     )
+    opened_windows.release(tx, channel, replies.changed)
     return ReceivedReceipts(recorded, frees=replies.write())
 
 

@@ -41,6 +41,7 @@ _REPLIES = (
         reply.c.seq,
         reply.c.id,
         reply.c.person_id,
+        reply.c.address,
         reply.c.state,
         reply.c.settled_at,
         reply.c.token,
@@ -116,13 +117,17 @@ class ReportedPart:
             self.is_changed = True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ReportedReply:
-    """A row of `reply`. `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it."""
+    """A row of `reply`. `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it.
+
+    `sent_at`: when its last part was accepted, as it was before the reports; None: no part was, so far as is known.
+    """
 
     seq: int
     id: str
     person_id: str
+    address: str
     state: ReplyState
     settled_at: float | None
     token: str
@@ -136,6 +141,7 @@ class ReportedReply:
     split_version: str
     error_code: str
     is_awaited: bool
+    sent_at: float | None = None
     known_parts: dict[int, ReportedPart] = field(default_factory=dict)
     is_changed: bool = False
 
@@ -178,6 +184,8 @@ class ReportedReplies:
         self._replies = {row.id: _reply(row) for row in rows}
         for row in self._read(_PARTS, {}, {each.id for each in self._replies.values() if each.parts}):
             self._replies[row.reply_id].known_parts[row.part] = _part(tx, row)
+        for each in self._replies.values():
+            each.sent_at = max((part.sent_at for part in each.known_parts.values() if part.sent_at), default=None)
 
     def _read(self, statement: Any, values: dict[str, Any], reply_ids: set[str]) -> Sequence[Row[Any]]:
         return self._tx.execute(statement, values | {"replies": sorted(reply_ids)}).all() if reply_ids else []
@@ -185,12 +193,16 @@ class ReportedReplies:
     def get(self, reply_id: str) -> ReportedReply | None:
         return self._replies.get(reply_id)
 
+    @property
+    def changed(self) -> list[ReportedReply]:
+        return [each for each in self._replies.values() if each.is_changed]
+
     def write(self) -> bool:
         """Store what has changed. Whether a stream may lease another reply now."""
         parts = [(each.id, part) for each in self._replies.values() for part in each.known_parts.values()]
         added = [_columns(reply_id, part) for reply_id, part in parts if not part.is_stored]
         changed = [_values(reply_id, part) for reply_id, part in parts if part.is_stored and part.is_changed]
-        replies = [each for each in self._replies.values() if each.is_changed]
+        replies = self.changed
         for statement, rows in ((_ADD_PART, added), (_SET_PART, changed), (_SET_REPLY, [*map(_settled, replies)])):
             if rows:
                 self._tx.execute(statement, rows)
@@ -202,6 +214,7 @@ def _reply(row: Row[Any]) -> ReportedReply:
         seq=row.seq,
         id=row.id,
         person_id=row.person_id,
+        address=row.address,
         state=ReplyState(row.state),
         settled_at=row.settled_at,
         token=row.token,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     Column,
     Float,
@@ -24,6 +26,9 @@ from kernel_service.storage.schema.columns import (
     partial_index,
     person_id,
 )
+
+NOBODY: Final = b""
+"""The sender's digest of a message that the service itself puts into an inbox: no id of a person has it."""
 
 message = Table(
     "message",

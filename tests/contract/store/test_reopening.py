@@ -10,7 +10,7 @@ from kernel_service.ports.admin import PartView
 from kernel_service.ports.outbox import Outcome
 from kernel_service.ports.states.part import PartState
 from kernel_service.storage.outbox.doubt import MOST_REPEATS
-from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, pulled_texts, receipt
+from tests.contract.store.outbox import ADDRESS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
     from kernel_service.ports.outbox import Lease
@@ -75,6 +75,31 @@ async def test_a_closed_window_holds_it_until_the_person_writes(store: Store) ->
     assert await pulled_texts(store, now=NOW + 90_000) == ["later"]
     await anna.write(now=NOW + 90_001)
     assert (await anna.view(lease.reply.id)).state == "pending"
+
+
+@pytest.mark.parametrize(
+    ("wrote_at", "address", "state"),
+    [(NOW + 5, ADDRESS, "pending"), (NOW, ADDRESS, "held"), (NOW + 5, "another desk", "held"), (None, ADDRESS, "held")],
+)
+async def test_a_person_who_wrote_before_the_report_of_a_closed_window_gets_it(
+    store: Store, wrote_at: float | None, address: str, state: str
+) -> None:
+    """The report is about the window before they wrote."""
+    anna, lease = await sent(store)
+    if wrote_at is not None:
+        await Chat(store, "test:anna", address=address, sent=9).write(now=wrote_at)
+    await receipt(store, lease.reply.id, "failed", error_code="131047", outcome=HELD, now=NOW + 9)
+    assert (await anna.view(lease.reply.id)).state == state
+
+
+async def test_a_reply_that_is_refused_again_is_held(store: Store) -> None:
+    anna, lease = await sent(store)
+    await anna.write(now=NOW + 5)
+    for turn in (1, 2):
+        await receipt(store, lease.reply.id, "failed", channel_message_id=f"w{turn}", outcome=HELD, now=NOW + 10 * turn)
+        for again in await pull(store, now=NOW + 10 * turn + 1):
+            await ack(store, again, channel_message_id=f"w{turn + 1}", now=NOW + 10 * turn + 2)
+    assert (await anna.view(lease.reply.id)).state == "held"
 
 
 @pytest.mark.parametrize("outcome", [RETRY, HELD])
