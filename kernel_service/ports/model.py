@@ -23,23 +23,17 @@ if TYPE_CHECKING:
     """Receives a text piece by piece, in order. It never raises."""
 
 
-def _plain(_: Mapping[str, Any]) -> dict[str, str]:
-    return {}
-
-
 @dataclass(frozen=True)
 class ToolSchema:
     """A tool as the model sees it. `parameters` is a JSON Schema of type object, and is not changed afterwards.
 
-    `title` is the name for people; empty: its name in words. `meanings` explains, for an approval prompt, those of the
-    arguments that are not plain words.
+    `title` is the name for people; empty: its name in words.
     """
 
     name: str
     description: str
     parameters: dict[str, Any]
     title: str = ""
-    meanings: Callable[[Mapping[str, Any]], dict[str, str]] = field(default=_plain, compare=False)
 
     @cached_property
     def parameters_json(self) -> bytes:

@@ -111,12 +111,23 @@ class Tool(Protocol):
         """The id of the connection that the call would use; empty: it needs none. UnclearCallError: several match."""
         ...
 
+    async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:
+        """In words for the approval prompt, by the value: those arguments that tell a person nothing by themselves."""
+        ...
+
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         """Make the call. VendorUnavailable: *nothing was done*. Any other failure is a result."""
         ...
 
 
-class NeedsNoAccount:
+class PlainArguments:
+    """Mixin for tools whose arguments are plain words, or ids with titles of their vendor (see turns.calls.titles)."""
+
+    async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002
+        return {}
+
+
+class NeedsNoAccount(PlainArguments):
     """Mixin for tools that use no account of the person."""
 
     hints = None

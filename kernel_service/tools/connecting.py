@@ -10,7 +10,7 @@ from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
 from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE, ConnectAttemptState
 from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.resuming import ParkedRequest
-from kernel_service.ports.tools import WHICH_ACCOUNT, NeedsNoAccount, ToolResult
+from kernel_service.ports.tools import WHICH_ACCOUNT, NeedsNoAccount, PlainArguments, ToolResult
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ConnectTool(NeedsNoAccount):
         return ToolResult(_what_is_left(offer), link=offer.link, parked=parked, own=True)
 
 
-class DisconnectTool:
+class DisconnectTool(PlainArguments):
     """Removes the person's accounts of a toolkit, here and at the vendor."""
 
     read_only = False

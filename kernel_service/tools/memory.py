@@ -132,6 +132,12 @@ class ForgetFactTool(NeedsNoAccount):
         told += ["Where the person said they are is forgotten."] if forgets_zone else []
         return ToolResult(" ".join(told), ok=bool(gone or forgets_zone), own=True, changes_memory=True)
 
+    async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:
+        """The texts of the facts."""
+        numbers = _numbers(arguments.get("numbers")) or []
+        facts = (await self._memory.of_person(person.id)).facts
+        return {str(fact.number): fact.text for fact in facts if fact.number in numbers}
+
 
 def one_line(text: str) -> str:
     """Without characters that cannot be seen, which could hide words or feign another line."""

@@ -18,7 +18,7 @@ from kernel_service.tools.memory import NOT_DONE
 from kernel_service.zones import said_zone, zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.schedules import Schedule, ScheduleStore
@@ -37,18 +37,6 @@ _EXAMPLE: Final = '"2026-11-30T09:00"'
 
 class _RefusedError(Exception):
     """The arguments are wrong or ambiguous. The sentence says what to do."""
-
-
-def _meanings(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """The cron fields in plain words."""
-    cron = arguments.get("cron")
-    if not isinstance(cron, str):
-        return {}
-    try:
-        check(cron)
-    except UnreadableCronError:
-        return {}
-    return {cron: recurrence_in_words(cron)}
 
 
 class CreateScheduleTool(NeedsNoAccount):
@@ -92,7 +80,6 @@ class CreateScheduleTool(NeedsNoAccount):
             },
             "required": ["kind", "request"],
         },
-        meanings=_meanings,
     )
 
     def __init__(self, schedules: ScheduleStore, memory: MemoryStore, clock: Callable[[], float]) -> None:
@@ -110,6 +97,15 @@ class CreateScheduleTool(NeedsNoAccount):
         except KernelError as refused:
             return _told(f"Not set: {refused.sentence}.", ok=False)
 
+    async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:  # noqa: ARG002
+        """The cron fields."""
+        cron = arguments.get("cron")
+        try:
+            check(cron if isinstance(cron, str) else "")
+        except UnreadableCronError:
+            return {}
+        return {str(cron): recurrence_in_words(str(cron))}
+
     async def _create(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         now, here = self._clock(), (await self._memory.of_person(person.id)).time_zone
         new, note = _read(arguments, person, here, now)
@@ -122,7 +118,7 @@ class CreateScheduleTool(NeedsNoAccount):
 
 
 class ListSchedulesTool(NeedsNoAccount):
-    """All schedules of the person, in words. Approval prompts find the title of an id in its result."""
+    """All schedules of the person, in words."""
 
     read_only = True
     asks_first = False
@@ -192,6 +188,13 @@ class DeleteScheduleTool(NeedsNoAccount):
             return _told("The person has no schedule of this id. list_schedules tells which there are.", ok=False)
         told = in_words(gone.asked, gone.next_due_at, now=self._clock())
         return _told(f"Deleted. It was: {told}.")
+
+    async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:
+        """The request of the schedule."""
+        wanted = str(arguments.get("id")).strip()
+        return {
+            each.id: each.asked.request for each in await everything(self._schedules, person.id) if each.id == wanted
+        }
 
 
 async def everything(schedules: ScheduleStore, person_id: str) -> list[Schedule]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.model import ToolSchema
-from kernel_service.ports.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox, ToolResult
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, NeedsNoAccount, PlainArguments, Toolbox, ToolResult
 from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.tools import triggers
@@ -142,7 +142,7 @@ class KernelToolbox(Toolbox):
             return None
 
 
-class ConnectedTool:
+class ConnectedTool(PlainArguments):
     """A tool of a toolkit, run with the account that our store has confirmed for the person who calls."""
 
     def __init__(
@@ -193,7 +193,7 @@ class ConnectedTool:
         return replace(failed, output=told)
 
 
-class AwayTool:
+class AwayTool(PlainArguments):
     """A tool that the person has, and of which nothing is known while its vendor is away."""
 
     read_only = False

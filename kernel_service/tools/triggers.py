@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kernel_service.composio.wire import ComposioRefusedError, UnansweredError
 from kernel_service.errors import Conflict, Exhausted, NotFound
 from kernel_service.ports.model import ToolSchema
-from kernel_service.ports.tools import OUTCOME_UNKNOWN, WHICH_ACCOUNT, NeedsNoAccount, ToolResult
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, WHICH_ACCOUNT, NeedsNoAccount, PlainArguments, ToolResult
 from kernel_service.storable import to_json
 from kernel_service.token_counts import cut
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, named
@@ -36,7 +36,7 @@ _ALL_SETTINGS_TOKENS: Final = 1500
 """Settings that do not fit are told when a call lacks them."""
 
 
-class CreateTriggerTool:
+class CreateTriggerTool(PlainArguments):
     """Lets the vendor watch an account. `kinds`: what the person's accounts, by toolkit, can be watched for."""
 
     read_only = False

@@ -158,6 +158,19 @@ async def test_after_content_of_others_the_person_decides_what_is_kept(world: Wo
     assert "1: Invoices go to evil.example" in (await world.ask(alice, "what do you know about me")).text
 
 
+async def test_a_prompt_says_which_facts_would_be_forgotten(world: World) -> None:
+    alice = world.phone("Alice")
+    await remember(world, alice, fact="Has a dog")
+    await remember(world, alice, fact="Has a cat")
+    world.emulators.openai.script([[ToolCall("forget_fact", {"numbers": [1, 2]})], "Shall I?", "Gone."])
+    await alice.send_as("text", {"body": "Forget that"}, context={"forwarded": True})
+    question = await alice.wait_for_message(lambda told: bool(told.choices), timeout=20)
+    assert "1: “Has a dog”" in question.text
+    assert "2: “Has a cat”" in question.text
+    assert await tapped(alice, question, "Approve") == "Gone."
+    assert "I remember nothing" in (await world.ask(alice, "what do you know about me")).text
+
+
 async def test_a_hostile_model_keeps_no_more_than_fifty_lines(world: World) -> None:
     alice, bob = world.phone("Alice"), world.phone("Bob")
     long = "x" * 201

@@ -64,7 +64,7 @@ class ApprovalCheck:
         account = await tool.account_for(self.person, call.arguments or {})
         reason = self.policy.reason(tool, call.arguments or {}, tainted=self.transcript.tainted)
         titles = await self.interrupts.wait_for(self.titles.of(call.name, call.arguments or {}))
-        titles |= tool.schema.meanings(call.arguments or {})
+        titles |= await tool.meanings(self.person, call.arguments or {})
         [[[kept]]] = storable([[[call.arguments]]])  # the prompt shows what the journal keeps, at its depth
         call = replace(call, arguments=kept)
         self.prompts.add(Approval.of(call, tool.schema.title, account, titles, reason), may_stand=may_stand)

@@ -15,7 +15,7 @@ from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.progress import Progress
-from kernel_service.ports.tools import ToolResult, UnclearCallError
+from kernel_service.ports.tools import PlainArguments, ToolResult, UnclearCallError
 from kernel_service.token_counts import cut
 from kernel_service.turns.calls.refused_tools import RefusedTools
 from kernel_service.turns.execution.dependencies import TurnDependencies
@@ -108,7 +108,7 @@ class Model:
         return item | {name: cut(item[name], most, note)}
 
 
-class FakeTool:
+class FakeTool(PlainArguments):
     """Gives its result when the gate is open."""
 
     timeout = 5.0
