@@ -9,6 +9,7 @@ import orjson
 from kernel_service.models.openai_refusals import FILES, IMAGES
 from kernel_service.ports.media import ReadAs
 from kernel_service.ports.model import ModelFile
+from kernel_service.storable import storable_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,33 @@ def reference(file: File | None) -> list[dict[str, Any]]:
 
 REFERS: Final = orjson.dumps({"type": REFERENCE, "media_id": ""})[: -len('"}')]
 """The beginning of a reference as it is kept. Within a text each quotation mark has a backslash, so no words match."""
+
+
+MOST_TEXT_BYTES: Final = 60_000
+"""Of a file that is shown as text: as much as a model of 32,768 tokens has room for."""
+_TEXTS: Final = ("text/", "application/json", "application/xml", "application/csv")
+_BEGINS: Final = "[The file {name} begins here.]"
+_ENDS: Final = "[The file ends here.]"
+_IS_CUT: Final = "[Only the beginning of the file is shown.]"
+
+
+async def as_text(files: Mapping[str, ModelFile | str]) -> dict[str, ModelFile | str]:
+    """The files, those of plain text as their text: for servers that take no files."""
+    return {media_id: await _text_of(file) or file for media_id, file in files.items()}
+
+
+async def _text_of(file: ModelFile | str) -> str:
+    """Empty: it is no plain text."""
+    if isinstance(file, str) or file.read_as is not ReadAs.READ or not file.mime_type.startswith(_TEXTS):
+        return ""
+    data = b""
+    async for chunk in file.chunks():
+        data += chunk
+        if len(data) > MOST_TEXT_BYTES:
+            break
+    end = _IS_CUT if len(data) > MOST_TEXT_BYTES else _ENDS
+    text = storable_text(data[:MOST_TEXT_BYTES].decode(errors="replace"))
+    return f"{_BEGINS.format(name=file.filename)}\n{text}\n{end}"
 
 
 def shown(media_id: str, files: Mapping[str, ModelFile | str], lacks: AbstractSet[str]) -> ModelFile | str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
 from kernel_service.models.openai_answers import call_of
-from kernel_service.models.openai_files import reference
-from kernel_service.models.openai_refusals import lacking, unsupported
+from kernel_service.models.openai_files import as_text, reference
+from kernel_service.models.openai_refusals import FILES, lacking, unsupported
 from kernel_service.models.person_said import in_words
 from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswerError
 from kernel_service.ports.payloads import Payload
@@ -91,6 +92,8 @@ class OpenAIModel(Model):
             chosen = self.parameters(request, stream=listener is not None)
             for name in self._left_out:
                 chosen.pop(name, None)
+            if FILES in self._left_out:
+                request = replace(request, files=await as_text(request.files))
             body = self.body(request, chosen, self._left_out)
             try:
                 if listener is not None and "stream" in chosen:

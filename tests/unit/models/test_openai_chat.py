@@ -15,11 +15,12 @@ from kernel_service.models.body import Body
 from kernel_service.models.chat_answers import read_completion
 from kernel_service.models.chat_stream import StreamedCompletion
 from kernel_service.models.openai_chat import OpenAIChat
+from kernel_service.models.openai_files import MOST_TEXT_BYTES
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.ports.media import ReadAs
 from kernel_service.ports.model import FILTERED, ModelRejectedError, ModelRequest, UnusableAnswerError, UserInput
 from kernel_service.ports.payloads import Document, Image, Payload
-from tests.integration.files import png
+from tests.integration.files import pdf, png
 from tests.unit.models.test_files import a_file
 from tests.unit.models.test_openai_responses import CLOCK, asking, client, emulators, items_of
 
@@ -234,6 +235,7 @@ def asking_with_files(chat: OpenAIChat) -> ModelRequest:
     said = [
         Payload(Image("image/png", media_id="m_1"), caption="This?"),
         Payload(Document("text/plain", media_id="m_2", filename="a.txt")),
+        Payload(Document("application/pdf", media_id="m_3", filename="b.pdf")),
     ]
     return ModelRequest(
         "Be brief.",
@@ -241,7 +243,11 @@ def asking_with_files(chat: OpenAIChat) -> ModelRequest:
         [CLOCK],
         "k" * 32,
         500,
-        {"m_1": a_file(png(1)), "m_2": a_file(b"text", ReadAs.READ, "text/plain", "a.txt")},
+        {
+            "m_1": a_file(png(1)),
+            "m_2": a_file("tëxt".encode(), ReadAs.READ, "text/plain", "a.txt", chunk=2),
+            "m_3": a_file(pdf("Rent"), ReadAs.READ, "application/pdf", "b.pdf"),
+        },
     )
 
 
@@ -263,9 +269,20 @@ async def test_a_part_that_a_server_refuses_is_left_out_afterwards(
 async def test_a_server_without_images_and_files_hears_of_them_in_words(emulators: Emulators, chat: OpenAIChat) -> None:
     emulators.openai.lack("images", "files")
     await chat.answer(asking_with_files(chat))
-    _, first, second = emulators.openai.requests[-1].body["messages"]
-    assert "takes no images" in first["content"]
-    assert "takes no files" in second["content"]
+    _, image, text, document = emulators.openai.requests[-1].body["messages"]
+    assert "takes no images" in image["content"]
+    assert "a.txt begins here.]\ntëxt\n[The file ends here.]" in text["content"]
+    assert "takes no files" in document["content"]
+
+
+async def test_a_long_text_is_shown_in_part(emulators: Emulators, chat: OpenAIChat) -> None:
+    emulators.openai.lack("files")
+    long = a_file("ä".encode() * MOST_TEXT_BYTES, ReadAs.READ, "text/csv", "a.csv", chunk=50_001)
+    said = chat.user_item(UserInput(Payload(Document("text/csv", media_id="m_1", filename="a.csv"))))
+    await chat.answer(ModelRequest("Be brief.", [orjson.dumps(said)], [], "k" * 32, 500, {"m_1": long}))
+    content = emulators.openai.requests[-1].body["messages"][1]["content"]
+    assert content.endswith("[Only the beginning of the file is shown.]")
+    assert MOST_TEXT_BYTES // 2 < len(content) < MOST_TEXT_BYTES
 
 
 async def test_the_strictest_templates_are_content(emulators: Emulators, chat: OpenAIChat) -> None:
