@@ -81,7 +81,18 @@ class Refusal:
         return self.code in codes or self.kind in codes
 
     def says(self, words: re.Pattern[str]) -> bool:
-        return bool(words.search(f"{self.message} {self.kind} {self.code} {self.param}"))
+        return bool(words.search(f"{own_words(self.message)} {self.kind} {self.code} {self.param}"))
+
+
+_REPEATS: Final = re.compile(r"\bmessages = \[|['\"]input['\"]: ")
+
+
+def own_words(message: str) -> str:
+    """The message up to where it repeats the request, as those of llama.cpp and pydantic do.
+
+    A person's words in it must not decide what is left out for everybody.
+    """
+    return _REPEATS.split(message, maxsplit=1)[0]
 
 
 def _matching(form: re.Pattern[str], value: object) -> str:
@@ -288,15 +299,16 @@ def unsupported(refusal: Refusal | ModelRejectedError, optional: Collection[str]
         root = inner.rpartition(".")[2]  # reasoning that goes back to a server
     if root and root not in optional:
         return ""
-    if _counts_output(refusal.message):
+    message = own_words(refusal.message)
+    if _counts_output(message):
         return next((name for name in _LIMITS if name in optional), "")
-    if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(refusal.message):
+    if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(message):
         return ""  # a `safety_identifier` may also be refused for what its person did
     if root:
         return root
-    if "include" in optional and _NO_ENCRYPTED_CONTENT.search(refusal.message):
+    if "include" in optional and _NO_ENCRYPTED_CONTENT.search(message):
         return "include"
-    return next((name for name in optional if _NAMED[name].search(refusal.message)), "")
+    return next((name for name in optional if _NAMED[name].search(message)), "")
 
 
 def _counts_output(message: str) -> bool:

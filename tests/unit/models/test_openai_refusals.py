@@ -213,6 +213,29 @@ def test_a_general_refusal_is_told_from_one_of_a_single_file(status: int, body: 
     assert meaning(status, body) == code
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "does not support tools",
+        "Unknown parameter: 'store'",
+        "image input is not supported",
+        "roles must alternate",
+        "insufficient credits",
+    ],
+)
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Failed to parse messages: Bad content; messages = [{{"role": "user", "content": "{}"}}]',
+        "[{{'type': 'list_type', 'loc': ('body', 'x'), 'msg': 'Input should be a list', 'input': '{}'}}]",
+    ],
+)
+def test_words_of_a_person_in_a_refusal_decide_nothing(message: str, said: str) -> None:
+    refusal = Refusal.read(400, error(message.format(said)))
+    assert meaning(400, error(message.format(said))) == "http_400"
+    assert unsupported(refusal) == ""
+
+
 @pytest.mark.parametrize("body", [None, 3, [], {}, {"error": None}, {"error": [1]}, {"detail": None}, {"detail": [3]},
                                   {"error": {"code": {}, "message": 3, "param": [1], "type": True}}])  # fmt: skip
 def test_a_body_of_any_shape_has_a_meaning(body: object) -> None:
