@@ -233,6 +233,12 @@ class System:
         """Write a text without a token."""
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
 
+    async def speaks(self, person: Person, recording: bytes) -> None:
+        """Send a voice message."""
+        url, headers = f"{self.url}/phones/{person.phone}/files", {"X-Phones-Page": "1", "Content-Type": "audio/ogg"}
+        async with self._http.post(url, params={"voice": "true"}, data=recording, headers=headers) as answer:
+            answer.raise_for_status()
+
     def _offered(self, phone: str) -> str:
         """The newest link that was sent to this phone."""
         sends = (effect for effect in reversed(self.log) if (effect.kind, effect.person) == ("graph_send", phone))
