@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -46,7 +46,7 @@ class Emulators:
         self.effects = Effects(clock=clock, file=file)
         self.openai = OpenAI(config, self.effects, url, clock=clock, rng=rng)
         self.composio = Composio(config, self.effects, url, clock=clock, rng=rng)
-        self.whatsapp = WhatsApp(config, self.effects, url, clock=clock, rng=rng, time=self.time)
+        self.whatsapp = WhatsApp(config, self.effects, url, clock=clock, rng=rng, time=self.time, watched=self._watched)
         self._vendors: list[Emulator] = [self.openai, self.composio, self.whatsapp]
 
     @classmethod
@@ -86,6 +86,11 @@ class Emulators:
         for vendor in self._vendors:
             vendor.mount(app)
         return app
+
+    def _watched(self, person: str) -> list[dict[str, Any]]:
+        """The triggers of a person, who is Composio's user of this id: {event, settings}."""
+        theirs = (each for each in self.composio.triggers if each.account.user_id == person)
+        return [{"event": each.type.name, "settings": str(each.config.get("query", ""))} for each in theirs]
 
     async def _effects(self, request: web.Request) -> web.Response:
         """The effects numbered above `after`. With `wait`, waits up to that many seconds for the first one."""

@@ -40,6 +40,7 @@ _PLACE = re.compile(
 _SHOWN = re.compile(r'(\d+)[.:] (?:\w+: )?("(?:[^"\\]|\\.)*")')
 _KEPT = re.compile(r"is kept, as number (\d+)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_OTHER_ACCOUNT = re.compile(r"^There is no such trigger")
 _NEEDS_ZONE = re.compile(r"time zone is unknown")
 _TRIGGER_ID = re.compile(r"\btg_\w+")
 
@@ -79,6 +80,13 @@ def calls(text: str, conversation: Conversation, offered: Sequence[str]) -> list
     return [call for call in _wanted(text, conversation) if call.name in offered]
 
 
+def connecting(text: str, offered: Sequence[str]) -> list[ToolCall]:
+    """Connect the account to watch: create_trigger is offered to people who have one."""
+    if not _WATCH.search(text) or "create_trigger" in offered or "connect" not in offered:
+        return []
+    return [ToolCall("connect", {"toolkit": "gmail", "remaining": text})]
+
+
 def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolCall]:
     """The calls that follow from the latest result: deletions need an id, and reminders a time zone."""
     call, output = conversation.results[-1]
@@ -89,6 +97,8 @@ def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolC
         following = [ToolCall("delete_schedule", {"id": each}) for each in _ids(output, meant[1])]
     elif call.name == "delete_trigger":
         following = [ToolCall("delete_trigger", {"id": each}) for each in _TRIGGER_ID.findall(output)[:1]]
+    elif call.name == "create_trigger" and _OTHER_ACCOUNT.search(output):
+        following = [ToolCall("connect", {"toolkit": "gmail", "remaining": wish})]
     elif call.name == "remember" and "time_zone" in call.arguments:
         following = _waited(conversation)
     return [each for each in following if each.name in offered and each.name not in made - {"delete_trigger"}]
@@ -122,10 +132,15 @@ def _scheduled(text: str, time: str) -> list[ToolCall]:
     if found is None or not (reminds or _EVERY.search(text)):
         return []
     when, rest = found
-    request = _LEADING.sub("", _REMIND.sub("", rest)).strip(" ,.:") or "This is the reminder that you asked for."
+    request = _LEADING.sub("", _REMIND.sub("", rest)).strip(" ,.:") or "this is the reminder that you asked for"
     times: dict[str, Any] = {"in_minutes": when.minutes, "at": when.at, "cron": when.cron}
     given = {name: value for name, value in times.items() if value}
-    return [ToolCall("create_schedule", {"kind": "remind" if reminds else "do", "request": request, **given})]
+    return [
+        ToolCall(
+            "create_schedule",
+            {"kind": "remind" if reminds else "do", "request": request[0].upper() + request[1:], **given},
+        )
+    ]
 
 
 def _remembered(text: str, conversation: Conversation) -> list[ToolCall]:

@@ -104,6 +104,7 @@ def _wished(conversation: Conversation, offered: list[str]) -> list[ToolCall]:
         call
         for text in map(event_rule.wishes_in, conversation.unanswered)
         for call in plan_rule.calls(text, conversation, offered)
+        or plan_rule.connecting(text, offered)
         or _new_link(text, conversation, offered)
         or _calls(text, offered)
     ]
@@ -174,7 +175,7 @@ def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
     noted = [line for text in conversation.told[-1:] for line in text.partition("is connected: ")[2].splitlines()]
     below = [line.removeprefix("- ") for line in told.splitlines()[1:]]
     waited = conversation.unanswered[:-1] or below or noted
-    calls = [call for wish in waited for call in _calls(wish, offered)]
+    calls = [call for wish in waited for call in plan_rule.calls(wish, conversation, offered) or _calls(wish, offered)]
     return list(calls) or [Text(f"{match[1]} is connected now. What would you like to do?")]
 
 

@@ -50,6 +50,7 @@ class WhatsApp:
         clock: Callable[[], float],
         rng: random.Random,
         time: PassingTime | None = None,
+        watched: Callable[[str], list[dict[str, Any]]] = lambda _: [],
     ) -> None:
         self.page_url = f"{url}/"
         self._clock = clock
@@ -79,6 +80,7 @@ class WhatsApp:
             self.phones,
             self._feed,
             KernelPlans(config.kernel_token),
+            watched=watched,
             tls_ca=config.kernel_tls_ca,
         )
         self._page = PageRoutes(self, self._feed, self._panel, TimeRoutes(time, clock, self._feed))

@@ -1,7 +1,7 @@
 """The system's own state of the people behind the phones, read from its admin service over gRPC."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ State = dict[str, Any]
 class SystemPanel:
     """Polls while a page is open, and publishes a `system` event whenever the answer changes.
 
-    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections, schedules, facts}]}.
-    `plans` describes the last two. `problem` is empty, or a sentence for people; in that case the other fields are not
-    valid.
+    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections, schedules, facts,
+    triggers}]}. `plans` describes schedules and facts. `watched` returns the triggers of a person id. `problem` is
+    empty, or a sentence for people; in that case the other fields are not valid.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class SystemPanel:
         feed: Feed,
         plans: KernelPlans,
         *,
+        watched: Callable[[str], list[State]],
         pause: float = 1,
         tls_ca: Path | None = None,
     ) -> None:
@@ -47,6 +48,7 @@ class SystemPanel:
         self._phones = phones
         self._feed = feed
         self._plans = plans
+        self._watched = watched
         self._pause = pause
         self._task: asyncio.Task[None] | None = None
 
@@ -105,7 +107,8 @@ class SystemPanel:
             if problem.code() != grpc.StatusCode.NOT_FOUND:
                 raise
             return {"phone": phone.user_id, "person": ""}
-        return {"phone": phone.user_id} | _kernel(answer.kernel) | plans
+        triggers = {"triggers": self._watched(answer.kernel.person_id)}
+        return {"phone": phone.user_id} | _kernel(answer.kernel) | plans | triggers
 
 
 def _kernel(kernel: admin_pb2.Kernel) -> dict[str, Any]:

@@ -37,22 +37,22 @@ def answer(conversation: Conversation) -> Turn:
         (
             "remind me tomorrow at 9 to call Ada",
             "create_schedule",
-            {"kind": "remind", "request": "call Ada", "at": "2026-11-27T09:00"},
+            {"kind": "remind", "request": "Call Ada", "at": "2026-11-27T09:00"},
         ),
         (
             "Please remind me in 10 minutes to stretch.",
             "create_schedule",
-            {"kind": "remind", "request": "stretch", "in_minutes": 10},
+            {"kind": "remind", "request": "Stretch", "in_minutes": 10},
         ),
         (
             "every weekday at 8:30 list my tasks",
             "create_schedule",
-            {"kind": "do", "request": "list my tasks", "cron": "30 8 * * 1-5"},
+            {"kind": "do", "request": "List my tasks", "cron": "30 8 * * 1-5"},
         ),
         (
             "every day at 9 remind me to water the plants",
             "create_schedule",
-            {"kind": "remind", "request": "water the plants", "cron": "0 9 * * *"},
+            {"kind": "remind", "request": "Water the plants", "cron": "0 9 * * *"},
         ),
         ("what reminders do I have?", "list_schedules", {}),
         ("cancel the reminder to call Ada", "list_schedules", {}),
@@ -82,6 +82,18 @@ def test_other_texts_call_nothing(text: str) -> None:
 
 def test_without_the_tool_nothing_is_called() -> None:
     assert plan_rule.calls("remember that I like tea", said("remember that I like tea"), ["connect"]) == []
+
+
+def test_an_account_that_is_not_connected_is_connected_first() -> None:
+    wish = "tell me when a mail from the bank arrives"
+    connect = ToolCall("connect", {"toolkit": "gmail", "remaining": wish})
+    assert rule_model.answer(said(wish), ["connect"]) == [connect]
+    refused = (called("create_trigger"), "There is no such trigger. There are: ASANA_TASK_TRIGGER.")
+    assert answer(said(wish, results=[refused])) == [connect]
+    resumed = Conversation(said=[wish, "[Gmail is connected now. The work that waited for it is above.]"], new=2)
+    [watched] = rule_model.answer(resumed, TOOLS)
+    assert isinstance(watched, ToolCall)
+    assert watched.name == "create_trigger"
 
 
 def test_a_reminder_waits_for_the_time_zone() -> None:

@@ -26,6 +26,7 @@ export function showTime({ now: at, ahead: seconds, passes }) {
   lead = at * 1000 - Date.now();
   group.hidden = !passes;
   ahead.textContent = seconds >= 60 ? `${inWords(seconds)} ahead` : "";
+  lock();
   tick();
 }
 
@@ -58,7 +59,7 @@ export function setClock(api, failed) {
 
 function lock() {
   group.ariaBusy = String(waits);
-  for (const button of buttons) button.disabled = waits || (button === next && due === null);
+  for (const button of buttons) button.disabled = waits || (button === next && !(due > now()));
 }
 
 function tick() {

@@ -1,6 +1,7 @@
 // The state of the system: resident kernels, and each person's opaque id, connections and plans.
 
 import { now, offerNext } from "./clock.js";
+import { writeMail } from "./mail.js";
 import { made } from "./made.js";
 import { portrait } from "./phone.js";
 import { plans } from "./plans.js";
@@ -38,7 +39,20 @@ function card(person, labels) {
   const state = person.busy ? "in a turn" : person.resident ? "in memory" : "asleep";
   head.append(made("span", `state${person.resident ? " resident" : ""}`, state));
   item.append(details(person), ...plans(person));
+  if (person.connections.some(isGmail)) item.append(mailButton(person.person, label));
   return item;
+}
+
+function isGmail({ toolkit, status }) {
+  return toolkit === "gmail" && status === "active";
+}
+
+function mailButton(person, label) {
+  const button = made("button", "mail", "A mail arrives …");
+  button.type = "button";
+  button.ariaLabel = `A mail arrives for ${label}`;
+  button.addEventListener("click", () => writeMail(person, label));
+  return button;
 }
 
 function details(person) {

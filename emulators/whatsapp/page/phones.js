@@ -1,6 +1,7 @@
 // The page: opens the stream of events, and keeps the phones and tabs in sync with it.
 
 import { setClock, showTime } from "./clock.js";
+import { offerMail } from "./mail.js";
 import { showSystem } from "./panel.js";
 import { PhoneView } from "./phone.js";
 import { Tabs } from "./tabs.js";
@@ -131,4 +132,5 @@ document.addEventListener("visibilitychange", look);
 tabs.onSelect = look;
 offerPhones();
 setClock(api, tellProblem);
+offerMail(api, tellProblem);
 open();

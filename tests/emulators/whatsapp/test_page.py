@@ -250,6 +250,7 @@ async def test_the_page_shows_the_state_of_the_system() -> None:
         "connections": [{"toolkit": "asana", "status": "active"}],
         "schedules": [],
         "facts": [],
+        "triggers": [],
     }
     assert unknown["person"] == ""
 
