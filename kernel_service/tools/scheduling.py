@@ -310,9 +310,14 @@ def _is_same(known: NewSchedule, new: NewSchedule) -> bool:
 
 def _visible(request: str) -> str:
     """Its lines, without characters that are no text."""
-    kept = "\u200d\ufe0f"  # parts of pictures
-    lines = ("".join(each for each in line if each.isprintable() or each in kept) for line in request.split("\n"))
-    return "\n".join(lines).strip()
+    return "\n".join("".join(map(_seen, line)) for line in request.split("\n")).strip()
+
+
+def _seen(character: str) -> str:
+    """Other spaces become plain ones; joiners are parts of letters and of pictures."""
+    if character.isprintable() or character in "\u200c\u200d":
+        return character
+    return " " if character.isspace() else ""
 
 
 def _beginning(request: str) -> str:
