@@ -28,17 +28,19 @@ class TriggerStatus(StrEnum):
 class NewTrigger:
     """A trigger as it is asked for. `slug` is the vendor's name of the kind of event, `config` its settings.
 
-    `request`: what the person wants done with each event. `name`: the kind of event in words. `channel` and `address`:
-    the chat in which they asked.
+    `request`: what the person wants done with each event. `name`: the kind of event in words. `account`: its toolkit's
+    name, and the person's name for it if they have several. `channel` and `address`: the chat in which they asked.
+    `tainted`: the model had seen content from outside when it wrote the request.
     """
 
     slug: str
     config: dict[str, Any] = field(repr=False)
     request: str = field(repr=False)
     name: str
-    toolkit_name: str
+    account: str
     channel: str
     address: str
+    tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,16 @@ MOST_QUOTED: Final = 100
 """Characters of a request."""
 
 
+def watched(account: str, request: str) -> str:
+    """After a trigger was created. `request` is the person's."""
+    return f"I watch your {account} account for this: “{request}”."
+
+
+def whenever(name: str, account: str) -> str:
+    """`name`: the vendor's name of the kind of event."""
+    return f"on news in your {account} account ({name})"
+
+
 def limited(count: int) -> str:
     """Once a day."""
     return (

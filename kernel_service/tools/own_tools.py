@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.tools import Tool
+    from kernel_service.ports.triggers import TriggerStore
 
 
-def own_tools(memory: MemoryStore, schedules: ScheduleStore, clock: Callable[[], float]) -> list[Tool]:
+def own_tools(
+    memory: MemoryStore, schedules: ScheduleStore, triggers: TriggerStore, clock: Callable[[], float]
+) -> list[Tool]:
     return [
         RememberTool(memory, clock),
         ForgetFactTool(memory),
         CreateScheduleTool(schedules, memory, clock),
-        ListSchedulesTool(schedules, memory, clock),
+        ListSchedulesTool(schedules, triggers, memory, clock),
         DeleteScheduleTool(schedules, clock),
     ]

@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service import texts
 from kernel_service.errors import KernelError, NotFound, StoreUnavailable
 from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.schedules import NewSchedule, ScheduleKind
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.schedules import Schedule, ScheduleStore
     from kernel_service.ports.tools import Person
+    from kernel_service.ports.triggers import Trigger, TriggerStore
 
 PAGE: Final = 100
 MOST_LISTED_CHARS: Final = 200
@@ -118,40 +120,39 @@ class CreateScheduleTool(NeedsNoAccount):
 
 
 class ListSchedulesTool(NeedsNoAccount):
-    """All schedules of the person, in words."""
+    """All schedules and triggers of the person, in words."""
 
     read_only = True
     asks_first = False
     timeout = 10.0
     schema = ToolSchema(
-        "list_schedules", "List the person's reminders and scheduled tasks.", {"type": "object", "properties": {}}
+        "list_schedules",
+        "List the person's reminders and scheduled tasks, and the news that they wait for (kind trigger).",
+        {"type": "object", "properties": {}},
     )
 
-    def __init__(self, schedules: ScheduleStore, memory: MemoryStore, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, schedules: ScheduleStore, triggers: TriggerStore, memory: MemoryStore, clock: Callable[[], float]
+    ) -> None:
         self._schedules = schedules
+        self._triggers = triggers
         self._memory = memory
         self._clock = clock
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:  # noqa: ARG002
         try:
             schedules = await everything(self._schedules, person.id)
+            triggers = await self._triggers.of_person(person.id)
             here = (await self._memory.of_person(person.id)).time_zone
         except StoreUnavailable:
             return _told(NOT_DONE, ok=False)
-        if not schedules:
+        if not (schedules or triggers):
             return _told("Nothing is scheduled.")
         now = self._clock()
-        told = (
-            {
-                "id": each.id,
-                "kind": each.asked.kind.value,
-                "title": _beginning(each.asked.request),
-                "when": in_words(each.asked, each.next_due_at, now=now, here=here),
-            }
-            for each in schedules
-        )
-        lines = ",\n".join(to_json(each).decode() for each in told)
-        return ToolResult(f'{{"schedules":[{lines}]}}', own=not any(each.asked.tainted for each in schedules))
+        told = [_schedule(each, in_words(each.asked, each.next_due_at, now=now, here=here)) for each in schedules]
+        lines = ",\n".join(to_json(each).decode() for each in (*told, *map(_trigger, triggers)))
+        tainted = [each.asked.tainted for each in schedules] + [each.asked.tainted for each in triggers]
+        return ToolResult(f'{{"schedules":[{lines}]}}', own=not any(tainted))
 
 
 class DeleteScheduleTool(NeedsNoAccount):
@@ -195,6 +196,15 @@ class DeleteScheduleTool(NeedsNoAccount):
         return {
             each.id: each.asked.request for each in await everything(self._schedules, person.id) if each.id == wanted
         }
+
+
+def _schedule(one: Schedule, when: str) -> dict[str, str]:
+    return {"id": one.id, "kind": one.asked.kind.value, "title": _beginning(one.asked.request), "when": when}
+
+
+def _trigger(one: Trigger) -> dict[str, str]:
+    when = texts.triggers.whenever(one.asked.name, one.asked.account)
+    return {"id": one.id, "kind": "trigger", "title": _beginning(one.asked.request), "when": when}
 
 
 async def everything(schedules: ScheduleStore, person_id: str) -> list[Schedule]:

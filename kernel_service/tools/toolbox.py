@@ -66,8 +66,8 @@ class KernelToolbox(Toolbox):
         self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
     ) -> list[Tool]:
         accounts = await self._accounts(person, connections)
-        (connected, away), watching = await asyncio.gather(self._of_toolkits(accounts), self._watching(accounts))
-        tools = [*self._always(away), *watching]
+        connected, away = await self._of_toolkits(accounts)
+        tools = [*self._always(away), *await self._watching(accounts)]
         every = [*tools, *connected]
         if len(connected) <= self._most_direct and size_of(each.schema for each in every) <= MOST_OFFERED_BYTES:
             return every

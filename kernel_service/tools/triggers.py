@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service import texts
 from kernel_service.composio.wire import ComposioRefusedError, UnansweredError
 from kernel_service.errors import Conflict, Exhausted, NotFound
 from kernel_service.ports.model import ToolSchema
@@ -81,10 +82,13 @@ class CreateTriggerTool(PlainArguments):
             return _told(OUTCOME_UNKNOWN, ok=False)
         except (Conflict, Exhausted, NotFound) as refused:
             return _told(f"Not set: {refused.sentence}.", ok=False)
-        asked = f"{created.trigger.id}: “{created.trigger.asked.request}”."
+        asked = created.trigger.asked
+        stated = f"{created.trigger.id}: “{asked.request}”."
         if not created.is_new:
-            return _told(f"It is set already, as {asked} To change it, delete it first.")
-        return _told(f"Set, as {asked}{_LATE if kind.polled else ''}")
+            told = f"It is set already, as {stated} To change it, delete it first."
+            return ToolResult(told, own=not asked.tainted)
+        told = f"Set, as {stated}{_LATE if kind.polled else ''}"
+        return ToolResult(told, own=True, confirmed=texts.triggers.watched(asked.account, asked.request))
 
     def _kind(self, arguments: Mapping[str, Any]) -> TriggerType | None:
         return self._kinds.get(str(arguments.get("trigger") or "").strip().upper())
@@ -111,8 +115,9 @@ class DeleteTriggerTool(NeedsNoAccount):
         if await self._triggers.delete(person.id, trigger_id):
             return _told(f"{trigger_id} is deleted. The person is no longer told of it.")
         theirs = await self._triggers.of_person(person.id)
-        listed = to_json([[each.id, each.asked.toolkit_name, each.asked.request] for each in theirs]).decode()
-        return _told(f"Nothing is deleted: there is no such id. They have: {listed}", ok=False)
+        listed = to_json([[each.id, each.asked.account, each.asked.request] for each in theirs]).decode()
+        told = f"Nothing is deleted: there is no such id. They have: {listed}"
+        return ToolResult(told, ok=False, own=not any(each.asked.tainted for each in theirs))
 
 
 def _told(sentence: str, *, ok: bool = True) -> ToolResult:

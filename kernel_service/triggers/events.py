@@ -74,7 +74,7 @@ class TriggerEvents:
 
 
 def _lost(asked: NewTrigger) -> Reply:
-    return Reply(texts.triggers.lost(asked.name, asked.toolkit_name))
+    return Reply(texts.triggers.lost(asked.name, asked.account))
 
 
 def event_of(event: Mapping[str, Any]) -> TriggerEvent | None:

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel_service import texts
 from kernel_service.composio.wire import ComposioRefusedError
 from kernel_service.connections.accounts import Removal, not_removed
 from kernel_service.errors import Conflict, VendorUnavailable
@@ -66,7 +67,10 @@ class Triggers:
         ComposioRefusedError: the vendor refuses the settings. VendorUnavailable: nothing was created; UnansweredError:
         perhaps it was, and without a repeat it will be removed. Exhausted, NotFound, Conflict.
         """
-        new = NewTrigger(kind.slug, config, request, kind.name, account.toolkit_name, person.channel, person.address)
+        called = texts.connecting.named(account.toolkit_name, account.name)
+        new = NewTrigger(
+            kind.slug, config, request, kind.name, called, person.channel, person.address, tainted=person.tainted
+        )
         now = self._clock()
         begun = await self._store.begin(account, new, now=now, most=self._limits.triggers)
         if begun.status is TriggerStatus.ACTIVE:

@@ -29,10 +29,9 @@ async def build_answering(
     base: Foundation, vendors: Vendors, connect: ConnectParts, delivery: DeliveryParts
 ) -> TurnDependencies:
     settings, clock, counters = base.settings, base.clock, TurnCounters()
-    developer_tools, own = load_tools(settings.kernel_tools), own_tools(base.store.memory, base.store.schedules, clock)
-    watching = connect.watching
+    developer_tools, store, watching = load_tools(settings.kernel_tools), base.store, connect.watching
     turns = TurnDependencies(
-        store=base.store,
+        store=store,
         model=build_model(settings, vendors.openai),
         transcription=Transcription(build_transcriptions(base, vendors.openai), clock),
         speech=build_speech(base, vendors.openai),
@@ -41,7 +40,7 @@ async def build_answering(
             connect.connections,
             connect.connect_links,
             developer_tools,
-            own,
+            own_tools(store.memory, store.schedules, store.triggers, clock),
             triggers=watching.triggers if watching.hears else None,
         ),
         refused_tools=RefusedTools(clock, counters.refused_tools),

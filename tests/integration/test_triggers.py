@@ -45,6 +45,7 @@ async def who_waits(world: World, label: str = "Alice") -> Phone:
     await connect(world, phone, "gmail")
     told = await world.ask(phone, WISH)
     assert "I will tell you when it arrives" in told.text, told.text
+    assert f"I watch your Gmail account for this: “{WISH}”." in told.text
     return phone
 
 
@@ -94,6 +95,16 @@ async def test_exemptions_of_the_operator_do_not_hold_for_the_orders_of_a_mail(t
         world.pass_time(6)
         await alice.wait_for_message(lambda message: bool(message.choices), timeout=20)
         assert not world.emulators.composio.workplace_of(await world.person_of(alice)).sent
+
+
+async def test_a_trigger_is_listed_with_the_schedules_and_ended_in_chat(world: World) -> None:
+    alice = await who_waits(world)
+    listed = await world.ask(alice, "show my reminders")
+    assert WISH in listed.text
+    assert "on news in your Gmail account" in listed.text
+    await world.ask(alice, "stop telling me about mails")
+    assert not world.emulators.composio.triggers
+    assert "You have no reminders." in (await world.ask(alice, "show my reminders")).text
 
 
 async def test_forged_and_misdirected_events_do_nothing(world: World) -> None:

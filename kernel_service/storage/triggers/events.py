@@ -191,7 +191,7 @@ def _words(tx: Tx, row: Row[Any]) -> Any:
 def _content(known: Trigger, told: Sequence[Any], unseen: int) -> Triggered:
     more = [{"further_events": unseen, "note": "They are not shown here."}] if unseen else []
     events = to_json([*told, *more]).decode()
-    return Triggered(known.id, known.asked.toolkit_name, known.asked.name, known.asked.request, events)
+    return Triggered(known.id, known.asked.account, known.asked.name, known.asked.request, events)
 
 
 def _midnight(now: float) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sealed(tx: Tx, person_id: str, trigger_id: str, new: NewTrigger) -> bytes:
-    private = [new.slug, new.config, new.request, new.name, new.toolkit_name]
+    private = [new.slug, new.config, new.request, new.name, new.account, new.tainted]
     return tx.cipher_of(person_id).seal_json(private, place(trigger.c.private, trigger_id))
 
 
@@ -25,6 +25,6 @@ def opened(tx: Tx, row: Row[Any]) -> Trigger | None:
     private = damage.value_of(tx, row.person_id, row.private, place(trigger.c.private, row.id))
     if private is None:
         return None
-    slug, config, request, name, toolkit_name = private
-    asked = NewTrigger(slug, config, request, name, toolkit_name, row.channel, row.address)
+    slug, config, request, name, account, tainted = private
+    asked = NewTrigger(slug, config, request, name, account, row.channel, row.address, tainted)
     return Trigger(row.id, asked, row.connection_id, TriggerStatus(row.status), row.created_at, row.vendor_id or "")

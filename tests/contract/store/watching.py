@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
 LIMITS: Final = TriggerLimits()
-MAIL: Final = NewTrigger("GMAIL_NEW", {"query": "bank"}, "Tell me of the bank", "New mail", "Gmail", "test", "desk")
+MAIL: Final = NewTrigger(
+    "GMAIL_NEW", {"query": "bank"}, "Tell me of the bank", "New mail", "Gmail", "test", "desk", tainted=True
+)
 
 
 async def begun(store: Store, account: Connection, new: NewTrigger = MAIL) -> Trigger:

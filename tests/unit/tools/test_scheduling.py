@@ -41,7 +41,9 @@ class Chat:
         return await tool.call(person, {"kind": "remind", "request": "Call Ada", **arguments})
 
     async def listing(self) -> ToolResult:
-        return await ListSchedulesTool(self.store.schedules, self.store.memory, lambda: self.now).call(self.person, {})
+        return await ListSchedulesTool(
+            self.store.schedules, self.store.triggers, self.store.memory, lambda: self.now
+        ).call(self.person, {})
 
     async def delete(self, schedule_id: Any) -> ToolResult:
         tool = DeleteScheduleTool(self.store.schedules, lambda: self.now)
