@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-_TOKEN = "benchmark-channel-token"  # noqa: S105 - of no service
+CHANNEL_TOKEN = "benchmark-channel-token"  # noqa: S105 - of no service
 _QUIET_SECONDS = 0.7
 _MOST_DRAIN_SECONDS = 20.0
 _WARM_UP_AT_ONCE = 32
@@ -28,7 +28,10 @@ _WARM_UP_AT_ONCE = 32
 
 @dataclass(slots=True)
 class System:
-    """One system under load. `people` write in turn; every message contains a unique marker."""
+    """One system under load. `people` write in turn; every message contains a unique marker.
+
+    `kernel_address` is that of the first kernel service; empty: there is none.
+    """
 
     name: str
     client: Client
@@ -36,6 +39,7 @@ class System:
     processes: list[Process]
     people: int
     markers: Iterator[int]
+    kernel_address: str = ""
 
     def messages(self) -> Iterator[tuple[str, bytes]]:
         """An endless series of markers and requests, one person after the other."""
@@ -105,7 +109,7 @@ async def pair(
         gateway_port = free_port()
         kernel_settings = {
             "KERNEL_DATABASE_URL": database_url,
-            "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
+            "KERNEL_CHANNEL_TOKENS": f"whatsapp={CHANNEL_TOKEN}",
             "KERNEL_ENCRYPTION_KEYS": ENCRYPTION_KEYS,
             "KERNEL_DEBOUNCE_SECONDS": str(debounce),
             "COMPOSIO_API_KEY": "benchmark",
@@ -127,14 +131,16 @@ async def pair(
             kernels.append(kernel)
         gateway_settings = {
             "KERNEL_ADDRESS": "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports),
-            "KERNEL_TOKEN": _TOKEN,
+            "KERNEL_TOKEN": CHANNEL_TOKEN,
             "WHATSAPP_MESSAGES_PER_SECOND": "0",  # as above
         }
         settings = _whatsapp(vendors, gateway_port) | gateway_settings
         gateway = _service("whatsapp_gateway", settings, folder, counted=counted)
         stack.push_async_callback(gateway.end)
         await gateway.ready(f"http://127.0.0.1:{gateway_port}/readyz")
-        yield await stack.enter_async_context(_system("pair", gateway_port, vendors, [gateway, *kernels], people))
+        system = await stack.enter_async_context(_system("pair", gateway_port, vendors, [gateway, *kernels], people))
+        system.kernel_address = f"127.0.0.1:{ports[0]}"
+        yield system
 
 
 def _service(module: str, settings: dict[str, str], folder: Path, *, counted: bool) -> Process:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -32,13 +33,14 @@ class Vendors:
     """The vendors of one system under load.
 
     `sent` maps a marker to when its answer reached the Graph API, in the loop's time. `last_asked` is when the latest
-    request arrived, `requests` how many did.
+    request arrived, `requests` how many did. `times_sent` counts the Graph calls with each marker.
     """
 
     def __init__(self, thinking: float = 0.0) -> None:
         """`thinking` is the model's delay, in seconds."""
         self._thinking = thinking
         self.sent: dict[str, float] = {}
+        self.times_sent: Counter[str] = Counter()
         self.model_calls = 0
         self.requests = 0
         self.last_asked = 0.0
@@ -100,6 +102,7 @@ class Vendors:
             return _READ
         if marker := _MARKER.search(body):
             self.sent[marker[0].decode()] = self.last_asked
+            self.times_sent[marker[0].decode()] += 1
         wamid, to = f"wamid.sent{next(self._numbers)}", asked.get("recipient") or asked["to"]
         self._report(wamid, asked.get("biz_opaque_callback_data", ""), to)
         contacts = [{"input": to, "user_id": to}]

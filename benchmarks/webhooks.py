@@ -16,17 +16,22 @@ _FILLER = "could you have a look at this when you find a minute, and tell me wha
 
 def message(person: int, marker: str) -> bytes:
     """The whole request with one person's text, which contains the marker."""
-    phone, bsuid = f"4915{person:09}", f"DE.{10**15 + person}"
+    phone, user = f"4915{person:09}", bsuid(person)
     said = {
         "from": phone,
-        "from_user_id": bsuid,
+        "from_user_id": user,
         "id": f"wamid.{marker}",
         "timestamp": str(int(time.time())),
         "type": "text",
         "text": {"body": f"{marker} {_FILLER}"},
     }
-    contact = {"profile": {"name": f"Person {person}"}, "wa_id": phone, "user_id": bsuid}
+    contact = {"profile": {"name": f"Person {person}"}, "wa_id": phone, "user_id": user}
     return _request({"contacts": [contact], "messages": [said]})
+
+
+def bsuid(person: int) -> str:
+    """The id of one person that WhatsApp verifies."""
+    return f"DE.{10**15 + person}"
 
 
 def status(state: str, wamid: str, callback_id: str, recipient: str) -> bytes:

@@ -1,0 +1,112 @@
+"""The cost of a minute in which many schedules are due, for people's own messages.
+
+Rounds without and with a thousand due reminders alternate, with the same arrivals of messages. `python -m
+benchmarks.scheduled` prints the p99 of people's own messages in both, their ratio, and how many reminders came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import grpc
+import uvloop
+from google.protobuf.timestamp_pb2 import Timestamp
+from kernel.v1 import kernel_pb2_grpc, schedules_pb2
+
+from benchmarks import databases, load, webhooks
+from benchmarks.figures import percentile
+from benchmarks.systems import CHANNEL_TOKEN, pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.systems import System
+
+SCHEDULED: Final = 1_000
+PEOPLE: Final = 50
+"""They write, and have no schedules."""
+RATE: Final = 10.0
+"""Messages per second of all fifty together."""
+SECONDS: Final = 45.0
+ROUNDS: Final = 2
+THINKING: Final = 0.3
+"""The model's delay in seconds."""
+LEAD_SECONDS: Final = 25.0
+"""Within this time all schedules are created."""
+AT_ONCE: Final = 16
+_METADATA: Final = (("authorization", f"Bearer {CHANNEL_TOKEN}"),)
+
+
+async def measure(folder: Path, database_url: str) -> None:
+    async with pair(folder, database_url, people=SCHEDULED + PEOPLE, debounce=0.0, thinking=THINKING) as system:
+        await system.warm_up()
+        quiet: list[float] = []
+        busy: list[float] = []
+        for number in range(ROUNDS):
+            quiet += await _round(system, number)
+            markers = await _create(system)
+            busy += await _round(system, number)
+            sent = system.vendors.times_sent
+            once, late = sum(sent[marker] == 1 for marker in markers), sum(sent[marker] == 0 for marker in markers)
+            print(f"round {number + 1}: {once} of {SCHEDULED} reminders came once, {late} did not come")
+    for name, delays in (("without", quiet), ("with", busy)):
+        p50, p99 = (percentile(delays, each) for each in (50, 99))
+        print(f"{name} due reminders: p50 {p50:.0f} ms, p99 {p99:.0f} ms of {len(delays)} own messages")
+    print(f"ratio of the p99: {percentile(busy, 99) / percentile(quiet, 99):.2f}")
+
+
+async def _round(system: System, number: int) -> list[float]:
+    """The milliseconds from each message of the fifty to the Graph call that answers it."""
+    times = load.arrivals(RATE, int(RATE * SECONDS), random.Random(number))
+    markers = [f"q-{next(system.markers)}" for _ in times]
+    requests = [webhooks.message(SCHEDULED + place % PEOPLE, marker) for place, marker in enumerate(markers)]
+    outcome = await load.opened(system.client, requests, times)
+    await system.quiet()
+    sent = system.vendors.sent
+    return [
+        (sent[marker] - outcome.began - at) * 1000 for marker, at in zip(markers, times, strict=True) if marker in sent
+    ]
+
+
+async def _create(system: System) -> list[str]:
+    """A reminder of each person, all due at the same second. Returns just before it."""
+    due = int(time.time() + LEAD_SECONDS)
+    markers = [f"q-{next(system.markers)}" for _ in range(SCHEDULED)]
+    async with grpc.aio.insecure_channel(system.kernel_address) as channel:
+        stub = kernel_pb2_grpc.KernelServiceStub(channel)
+        waiting = iter(enumerate(markers))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(_create_each(stub, waiting, due))
+    await asyncio.sleep(max(0.0, due - 2 - time.time()))
+    return markers
+
+
+async def _create_each(
+    stub: kernel_pb2_grpc.KernelServiceAsyncStub, waiting: Iterator[tuple[int, str]], due: int
+) -> None:
+    for person, marker in waiting:
+        request = schedules_pb2.CreateScheduleRequest(
+            user_id=f"whatsapp:{webhooks.bsuid(person)}",
+            request_id=marker,
+            kind=schedules_pb2.SCHEDULE_KIND_REMIND,
+            request=f"{marker} water the plants",
+            at=Timestamp(seconds=due),
+        )
+        await stub.CreateSchedule(request, metadata=_METADATA)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="scheduled-") as name:
+        folder = Path(name)
+        with databases.sqlite(folder) as new_database:
+            uvloop.run(measure(folder, new_database()))
+
+
+if __name__ == "__main__":
+    main()
