@@ -1,7 +1,8 @@
 """The cost of a minute in which many schedules are due, for people's own messages.
 
-Rounds without and with a thousand due reminders alternate, with the same arrivals of messages. `python -m
-benchmarks.scheduled` prints the p99 of people's own messages in both, their ratio, and how many reminders came.
+Rounds without due schedules, with a thousand reminders, and with a thousand requests to the model alternate, with the
+same arrivals of messages. `python -m benchmarks.scheduled` prints the p99 of people's own messages in each, the ratios,
+and how many runs came.
 """
 
 from __future__ import annotations
@@ -39,25 +40,29 @@ THINKING: Final = 0.3
 LEAD_SECONDS: Final = 25.0
 """Within this time all schedules are created."""
 AT_ONCE: Final = 16
+KINDS: Final = {
+    "reminders": schedules_pb2.SCHEDULE_KIND_REMIND,
+    "requests": schedules_pb2.SCHEDULE_KIND_DO,
+}
 _METADATA: Final = (("authorization", f"Bearer {CHANNEL_TOKEN}"),)
 
 
 async def measure(folder: Path, database_url: str) -> None:
     async with pair(folder, database_url, people=SCHEDULED + PEOPLE, debounce=0.0, thinking=THINKING) as system:
         await system.warm_up()
-        quiet: list[float] = []
-        busy: list[float] = []
+        delays: dict[str, list[float]] = {"nothing": [], **{name: [] for name in KINDS}}
         for number in range(ROUNDS):
-            quiet += await _round(system, number)
-            markers = await _create(system)
-            busy += await _round(system, number)
-            sent = system.vendors.times_sent
-            once, late = sum(sent[marker] == 1 for marker in markers), sum(sent[marker] == 0 for marker in markers)
-            print(f"round {number + 1}: {once} of {SCHEDULED} reminders came once, {late} did not come")
-    for name, delays in (("without", quiet), ("with", busy)):
-        p50, p99 = (percentile(delays, each) for each in (50, 99))
-        print(f"{name} due reminders: p50 {p50:.0f} ms, p99 {p99:.0f} ms of {len(delays)} own messages")
-    print(f"ratio of the p99: {percentile(busy, 99) / percentile(quiet, 99):.2f}")
+            delays["nothing"] += await _round(system, number)
+            for name, kind in KINDS.items():
+                markers = await _create(system, kind)
+                delays[name] += await _round(system, number)
+                times = [system.vendors.times_sent[marker] for marker in markers]
+                print(f"round {number + 1}: {times.count(1)} of {SCHEDULED} {name} came once, {times.count(0)} not")
+    quiet = percentile(delays["nothing"], 99)
+    for name, measured in delays.items():
+        p50, p99 = (percentile(measured, each) for each in (50, 99))
+        of = f"of {len(measured)} own messages"
+        print(f"{name} due: p50 {p50:.0f} ms, p99 {p99:.0f} ms {of}, ratio of the p99 {p99 / quiet:.2f}")
 
 
 async def _round(system: System, number: int) -> list[float]:
@@ -73,8 +78,8 @@ async def _round(system: System, number: int) -> list[float]:
     ]
 
 
-async def _create(system: System) -> list[str]:
-    """A reminder of each person, all due at the same second. Returns just before it."""
+async def _create(system: System, kind: schedules_pb2.ScheduleKind.ValueType) -> list[str]:
+    """A schedule of each person, all due at the same second. Returns just before it."""
     due = int(time.time() + LEAD_SECONDS)
     markers = [f"q-{next(system.markers)}" for _ in range(SCHEDULED)]
     async with grpc.aio.insecure_channel(system.kernel_address) as channel:
@@ -82,19 +87,22 @@ async def _create(system: System) -> list[str]:
         waiting = iter(enumerate(markers))
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
-                group.create_task(_create_each(stub, waiting, due))
+                group.create_task(_create_each(stub, waiting, due, kind))
     await asyncio.sleep(max(0.0, due - 2 - time.time()))
     return markers
 
 
 async def _create_each(
-    stub: kernel_pb2_grpc.KernelServiceAsyncStub, waiting: Iterator[tuple[int, str]], due: int
+    stub: kernel_pb2_grpc.KernelServiceAsyncStub,
+    waiting: Iterator[tuple[int, str]],
+    due: int,
+    kind: schedules_pb2.ScheduleKind.ValueType,
 ) -> None:
     for person, marker in waiting:
         request = schedules_pb2.CreateScheduleRequest(
             user_id=f"whatsapp:{webhooks.bsuid(person)}",
             request_id=marker,
-            kind=schedules_pb2.SCHEDULE_KIND_REMIND,
+            kind=kind,
             request=f"{marker} water the plants",
             at=Timestamp(seconds=due),
         )

@@ -82,6 +82,16 @@ CONNECTING: Final[Mapping[str, Point]] = {
 APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_APPROVALS}.decide")}
 """In addition to the points of any turn."""
 
+_SCHEDULES: Final = "kernel_service.storage.schedules.sql_schedules:SqlSchedules"
+
+SCHEDULING: Final[Mapping[str, Point]] = {
+    "run not taken": Point("before", f"{_SCHEDULES}._run_due"),
+    # In the transaction: the message is in the inbox, and the next due time is not moved yet.
+    "run not committed": Point("after", "kernel_service.storage.inbox.own_messages:put"),
+    "run taken": Point("after", f"{_SCHEDULES}._run_due"),
+}
+"""In addition to the points of any turn."""
+
 EXPECTED: Final[Mapping[str, Point]] = {
     "opening not written": Point("after", f"{_TURNS}.begin"),
     "model not asked": Point("before", "kernel_service.models.openai_model:OpenAIModel.answer"),
@@ -114,7 +124,7 @@ POISONED: Final[Mapping[str, Point]] = {
 LOADED: Final = {"kernel_service": {**KERNEL, **EXPECTED}, "whatsapp_gateway": GATEWAY}
 """The points that every load reaches."""
 POINTS: Final = {
-    "kernel_service": {**KERNEL, **EXPECTED, **CONNECTING, **APPROVING, **POISONED},
+    "kernel_service": {**KERNEL, **EXPECTED, **CONNECTING, **APPROVING, **SCHEDULING, **POISONED},
     "whatsapp_gateway": GATEWAY,
 }
 

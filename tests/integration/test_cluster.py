@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import pytest_asyncio
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kernel.v1 import admin_pb2, messages_pb2
+from kernel.v1 import admin_pb2, messages_pb2, schedules_pb2
 
 from tests.crash.databases import postgres_server
+from tests.crash.system import TOKEN
 from tests.integration.cluster import ADMIN_TOKEN, INLINE_TOKEN, cluster
 from tests.integration.world import bearer
 
@@ -32,6 +35,7 @@ HOUR: Final = 3600.0
 SERVICE: Final = "kernel.v1.KernelService"
 OPERATOR: Final = bearer(ADMIN_TOKEN)
 TELEGRAM: Final = bearer(INLINE_TOKEN)
+WHATSAPP: Final = bearer(TOKEN)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +139,37 @@ async def test_a_node_is_killed_in_the_middle_of_turns(running: Cluster, people:
     await running.kill(1)
     await running.system.answered(*tokens, timeout=SECONDS)
     await judged(running, people)
+
+
+async def test_each_schedule_runs_once_while_the_leader_dies(running: Cluster, people: list[Person]) -> None:
+    due = Timestamp(seconds=int(time.time()) + 3)
+    for place, person in enumerate(people):
+        request = schedules_pb2.CreateScheduleRequest(
+            user_id=f"whatsapp:{person.phone}",
+            request_id="plants",
+            kind=schedules_pb2.SCHEDULE_KIND_REMIND,
+            request=f"water the plants of {person.name}",
+            at=due,
+        )
+        await running.stubs[place % NODES].CreateSchedule(request, metadata=WHATSAPP, timeout=SECONDS)
+    while time.time() < due.seconds:
+        await asyncio.sleep(0.05)
+    await running.kill(await leader(running))
+    await running.system.until(lambda: len(reminded(running)) >= len(people))
+    await judged(running, people)
+    assert sorted(reminded(running)) == sorted(person.phone for person in people)
+
+
+async def leader(running: Cluster) -> int:
+    listed = await running.admins[0].ListNodes(admin_pb2.ListNodesRequest(), metadata=OPERATOR, timeout=SECONDS)
+    [address] = [node.address for node in listed.nodes if node.leader]
+    return [node.settings["KERNEL_LISTEN"] for node in running.nodes].index(address)
+
+
+def reminded(running: Cluster) -> list[str]:
+    """The phone of each reminder that was sent."""
+    sends = (effect for effect in running.system.log if effect.kind == "graph_send")
+    return [effect.person for effect in sends if "water the plants" in str(effect.detail.get("text"))]
 
 
 async def test_a_frozen_node_is_replaced_and_ends_when_it_resumes(running: Cluster, people: list[Person]) -> None:
