@@ -38,6 +38,12 @@ def in_words(asked: NewSchedule, next_due_at: float | None, *, now: float, here:
     return f"{told[0].upper()}{told[1:]}{_elsewhere(moment, now, here)}"
 
 
+def moment_in_words(at: float, time_zone: str, *, now: float) -> str:
+    """`Thursday, 26 November, at 09:00`."""
+    moment = _local(at, time_zone)
+    return f"{_day(moment, now)}, at {_time(moment)}"
+
+
 def _next_run(asked: NewSchedule, at: float | None, now: float, here: str) -> str:
     if at is None:
         return "paused"

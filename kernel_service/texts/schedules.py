@@ -20,7 +20,7 @@ MOST_QUOTED: Final = 100
 
 def late(due: str) -> str:
     """The end of a reminder that comes late. `due`: when it was due, in words."""
-    return f"(This was due on {due}.)"
+    return f"(This was due {due}.)"
 
 
 def paused(requests: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.approvals import Approval
+from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.ports.tools import UnclearCallError
 from kernel_service.storable import storable
 
@@ -33,6 +34,8 @@ class ApprovalCheck:
     interrupts: InterruptWatcher
     unasked: bool
     """An event began the turn, not the person."""
+    scheduled: bool
+    """A schedule began the turn."""
 
     async def defers(self, call: FunctionCall, tool: Tool) -> bool:
         """Whether the call waits for the person's approval, with the other calls of its step.
@@ -40,13 +43,19 @@ class ApprovalCheck:
         UnclearCallError: it is not clear what the person would approve.
         """
         arguments, tainted = call.arguments or {}, self.transcript.tainted
-        if not self.policy(tool, arguments, tainted=tainted, unasked=self.unasked):
+        renews = self._renews_itself(call)
+        if not renews and not self.policy(tool, arguments, tainted=tainted, unasked=self.unasked):
             return False
-        may_stand = not tainted and self.policy.may_stand(tool, arguments)
+        may_stand = not tainted and not renews and self.policy.may_stand(tool, arguments)
         if may_stand and await self._stands(call, tool):
             return False
         await self._prompt(call, tool, may_stand=may_stand)
         return True
+
+    def _renews_itself(self, call: FunctionCall) -> bool:
+        """Whether a scheduled run makes further runs, which could continue without the person."""
+        is_schedule = call.name == "create_schedule" and (call.arguments or {}).get("kind") == ScheduleKind.DO
+        return self.scheduled and is_schedule
 
     async def account_of(self, call: FunctionCall, tool: Tool) -> str | None:
         """The id of the account that the call uses; None: the account is not clear."""

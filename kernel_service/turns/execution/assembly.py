@@ -169,6 +169,7 @@ class _Assembly:
                 titles=Titles(person, transcript, process.toolbox, process.asks_first),
                 interrupts=self._interrupts,
                 unasked=self._turn.messages[0].command is Command.TRIGGERED,
+                scheduled=self._turn.messages[0].command is Command.SCHEDULED,
             ),
             execution=CallExecution(
                 self._turn, person, transcript, self._journal, self._interrupts, process.before_effect

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
@@ -12,8 +11,8 @@ from kernel_service.ports.commands import STOP_SCHEDULE
 from kernel_service.ports.messages import Reply, ReplyChoice
 from kernel_service.ports.payloads import Choice, Scheduled
 from kernel_service.ports.schedules import ScheduleKind
+from kernel_service.schedules.words import moment_in_words
 from kernel_service.turns.execution.endings import Finished, fixed_reply
-from kernel_service.zones import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +50,8 @@ class Schedules:
     def _remind(self, message: TurnMessage, run: Scheduled) -> Ending:
         """Send a reminder as it is."""
         text = run.request or texts.schedules.UNREADABLE
-        if self.clock() - run.due_at > LATE_SECONDS:
-            text = f"{text}\n\n{texts.schedules.late(_in_words(run))}"
+        if (now := self.clock()) - run.due_at > LATE_SECONDS:
+            text = f"{text}\n\n{texts.schedules.late(moment_in_words(run.due_at, run.time_zone, now=now))}"
         self.inputs.told(message, text)
         button = ReplyChoice(f"{STOP_SCHEDULE}{run.schedule_id}", texts.schedules.STOP)
         return Finished((Reply(text, choices=(button,)),))
@@ -65,9 +64,3 @@ class Schedules:
             return fixed_reply(texts.schedules.STOPPED)
         resumed = [each.asked.request for each in await self.store.resume(self.turn.person_id, now=self.clock())]
         return fixed_reply(texts.schedules.resumed(resumed) if resumed else texts.schedules.NOTHING_PAUSED)
-
-
-def _in_words(run: Scheduled) -> str:
-    """`Thursday, 26 November 2026 at 09:00`."""
-    due = datetime.fromtimestamp(run.due_at, zone_of(run.time_zone) or UTC)
-    return f"{due:%A}, {due.day} {due:%B %Y} at {due:%H:%M}"

@@ -146,6 +146,17 @@ async def test_a_run_is_as_tainted_as_its_schedule(scene: Scene, *, tainted: boo
     assert origins[-1] == ("outside" if tainted else "own")
 
 
+@pytest.mark.parametrize(("kind", "asks"), [("do", True), ("remind", False)])
+async def test_a_run_asks_before_it_makes_further_runs(scene: Scene, kind: str, *, asks: bool) -> None:
+    scene.act.schema = replace(scene.act.schema, name="create_schedule")
+    await due(scene, DO)
+    answer = calls("create_schedule")
+    answer.calls[0] = replace(answer.calls[0], arguments={"kind": kind})
+    scene.model.says = [answer, says("done")]
+    await scene.run()
+    assert (scene.act.calls == 0) is asks
+
+
 async def test_a_run_that_waits_for_the_model_tells_nothing(scene: Scene) -> None:
     await due(scene, DO)
     for _ in range(5):
