@@ -20,51 +20,35 @@ pytestmark = pytest.mark.crash
 
 _KILLED: Final = -9
 _LEAD_SECONDS: Final = 1.0
-_POINTS: Final = (
-    "run not taken",
-    "run not committed",
-    "run taken",
-    "turn not begun",
-    "turn begun",
-    "turn not ended",
-    "end not committed",
-    "part settled",
-)
-_AT_A_REQUEST: Final = ("model output stored",)
+_POINTS: Final = ("run not committed", "run taken", "end not committed")
 
 
 async def test_a_reminder_comes_once(system: System, subtests: pytest.Subtests) -> None:
-    await _dies_at_each(system, schedules_pb2.SCHEDULE_KIND_REMIND, _POINTS, subtests)
-
-
-async def test_a_request_is_answered_once(system: System, subtests: pytest.Subtests) -> None:
-    await _dies_at_each(system, schedules_pb2.SCHEDULE_KIND_DO, _AT_A_REQUEST, subtests)
-
-
-async def _dies_at_each(
-    system: System, kind: schedules_pb2.ScheduleKind.ValueType, points: tuple[str, ...], subtests: pytest.Subtests
-) -> None:
     person = await system.person()
     await system.answered(await system.writes(person))
-    for point in points:
+    for point in _POINTS:
         with subtests.test(point):
-            words = f"{point} of the plants"
-            await system.kernel.kill()
-            await system.restart(system.kernel, doom=Doom(point))
-            await _create(system, person, kind, words)
-            assert await system.kernel.ended() == _KILLED
-            await system.restart(system.kernel)
-            await system.until(lambda words=words: _told(system, words) > 0)  # type: ignore[misc]
-            await system.settled(person)
-            assert _told(system, words) == 1
+            await _dies_at(system, person, point)
 
 
-async def _create(system: System, person: Person, kind: schedules_pb2.ScheduleKind.ValueType, words: str) -> None:
-    """A schedule that is due in a second. Its process may die before the answer."""
+async def _dies_at(system: System, person: Person, point: str) -> None:
+    words = f"{point} of the plants"
+    await system.kernel.kill()
+    await system.restart(system.kernel, doom=Doom(point))
+    await _create(system, person, words)
+    assert await system.kernel.ended() == _KILLED
+    await system.restart(system.kernel)
+    await system.until(lambda: _told(system, words) > 0)
+    await system.settled(person)
+    assert _told(system, words) == 1
+
+
+async def _create(system: System, person: Person, words: str) -> None:
+    """A reminder that is due in a second."""
     request = schedules_pb2.CreateScheduleRequest(
         user_id=f"whatsapp:{person.phone}",
         request_id=words,
-        kind=kind,
+        kind=schedules_pb2.SCHEDULE_KIND_REMIND,
         request=words,
         at=Timestamp(seconds=int(time.time() + _LEAD_SECONDS) + 1),
     )
