@@ -149,6 +149,7 @@ class Sweeper:
             (min(ROUND_SECONDS, self._seconds), self._led(self._connect.sweep)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._watching.sweep)),
             (min(LAPSE_SECONDS, self._seconds), self._led(self._events.tick)),
+            (self._seconds, self._led(self._outbox.retry_held)),
             (self._seconds, self._led(self.seal_clear_ids)),
             (RETENTION_SECONDS, self._led(self.forget)),
         )

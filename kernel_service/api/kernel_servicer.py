@@ -232,7 +232,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         claimer = _instance(request.instance_id)
         reply_id = converters.plain(converters.required(request.reply_id, "reply_id"), "reply_id")
         if request.withdraw:
-            await self._invitations.withdraw(caller.get(), reply_id, claimer)
+            await self._invitations.withdraw(caller.get(), reply_id, claimer, outbox.retry_after(request))
             return outbox_pb2.ClaimInvitationResponse()
         granted = await self._invitations.claim(caller.get(), reply_id, claimer)
         return outbox_pb2.ClaimInvitationResponse(

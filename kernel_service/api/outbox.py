@@ -134,7 +134,12 @@ def failure_of(given: Failed) -> Failure:
     return Failure()
 
 
-def _wait(given: outbox_pb2.DeliveryRetry) -> float | None:
+def retry_after(given: outbox_pb2.ClaimInvitationRequest) -> float | None:
+    """Seconds; a day at most. None: it is not tried again."""
+    return _wait(given)
+
+
+def _wait(given: outbox_pb2.DeliveryRetry | outbox_pb2.ClaimInvitationRequest) -> float | None:
     """Seconds; a day at most."""
     if not given.HasField("retry_after"):
         return None

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.invitations import Invitation, InvitationStore
 
+RETRY_DAYS: Final = 3
+"""How long after a reply was made its invitation is tried."""
 REPEAT_SECONDS: Final = 60.0
 """How long a process that lost the answer to its claim may claim again. A call lasts a few seconds."""
 
@@ -28,6 +30,13 @@ class Invitations:
         times = {"since": now - DAY_SECONDS, "repeat": now - REPEAT_SECONDS, "now": now}
         return await self._store.claim(channel, reply_id, claimer, **times)
 
-    async def withdraw(self, channel: str, reply_id: str, claimer: str) -> None:
-        """The claimed invitation was not sent."""
-        await self._store.withdraw(channel, reply_id, claimer)
+    async def withdraw(self, channel: str, reply_id: str, claimer: str, retry_after: float | None = None) -> None:
+        """The claimed invitation was not sent.
+
+        `retry_after`: seconds until the reply is leased again; None: once the person writes.
+        """
+        now = self._clock()
+        retry_at = None if retry_after is None else now + retry_after
+        await self._store.withdraw(
+            channel, reply_id, claimer, retry_at=retry_at, made_after=now - RETRY_DAYS * DAY_SECONDS
+        )

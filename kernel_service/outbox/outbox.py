@@ -378,6 +378,12 @@ class Outbox:
             await self._sweep_all(passed, now)
         await self._expire_leases()
 
+    async def retry_held(self) -> None:
+        """Held replies that are to be tried again, though the person has not written, are pending."""
+        for channel in await self._store.retry_held(now=self._clock()):
+            self._look(channel)
+            self._others.tell(channel, Ready.REPLIES)
+
     async def _sweep_all(self, passed: float, now: float) -> None:
         for channel in await self._store.expire_orphans(until=now + outbox.SENDING_SECONDS, now=now):
             self.wanted(channel)

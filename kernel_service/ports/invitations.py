@@ -23,6 +23,12 @@ class InvitationStore(Protocol):
         """
         ...
 
-    async def withdraw(self, channel: str, reply_id: str, claimer: str) -> None:
-        """The invitation of this claimer was not sent: the next claim is free."""
+    async def withdraw(
+        self, channel: str, reply_id: str, claimer: str, *, retry_at: float | None, made_after: float
+    ) -> None:
+        """The invitation of this claimer was not sent: the next claim is free.
+
+        `retry_at`: when the reply is leased again if it is held by now and was made after that time; None: once the
+        person writes.
+        """
         ...

@@ -227,6 +227,10 @@ class OutboxStore(Protocol):
         """
         ...
 
+    async def retry_held(self, *, now: float) -> list[str]:
+        """The held replies whose time to be tried again has come are pending. Returns their channels."""
+        ...
+
     async def sweep(
         self, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
     ) -> int:

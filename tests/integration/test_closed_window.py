@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from kernel.v1 import schedules_pb2
+from sqlalchemy import select
 
 from kernel_service import texts
+from kernel_service.storage.schema.outbox import reply
 from tests.integration.world import WHATSAPP_TOKEN, World, bearer, whole_world
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ HOUR = 3600
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setenv("WHATSAPP_TEMPLATE", "come_back:en_US")
     monkeypatch.setenv("WHATSAPP_REMINDER_TEMPLATE", "reminder:en_US")
-    async with whole_world(tmp_path) as whole:
+    async with whole_world(tmp_path, kernel_sweep_seconds=1) as whole:
         yield whole
 
 
@@ -37,6 +39,12 @@ async def remind(world: World, phone: Phone, request: str, hours: int) -> None:
         at=Timestamp(seconds=int(world.now()) + hours * HOUR),
     )
     await world.stub.CreateSchedule(given, metadata=bearer(WHATSAPP_TOKEN), timeout=20)
+
+
+async def tried_later(world: World) -> bool:
+    """Whether a reply is to be tried again."""
+    later = select(reply.c.id).where(reply.c.not_before.is_not(None))
+    return await world.kernel.store.engine.read(lambda tx: bool(tx.execute(later).all()))
 
 
 async def test_the_template_has_its_text_and_a_tap_brings_what_waits(world: World) -> None:
@@ -69,3 +77,21 @@ async def test_a_reminder_is_sent_before_the_answer_to_a_person_who_writes(world
     await alice.send("what is it?")
     assert (await alice.wait_for_message(timeout=20)).text == "Call Ada"
     assert "what is it?" in (await alice.wait_for_message(timeout=20)).text
+
+
+async def test_a_gateway_that_starts_after_a_pause_of_the_templates_asks(world: World) -> None:
+    alice = world.phone("Alice")
+    await world.ask(alice, "hello")
+    await remind(world, alice, "Call Ada", 25)
+    templates = [("reminder", "en_US"), ("come_back", "en_US")]
+    for template in templates:
+        await world.emulators.whatsapp.change_template(*template, "PAUSED")
+    world.pass_time(25 * HOUR)
+    while not await tried_later(world):
+        pass  # the reply is on its way into the closed window
+    await world.stop_gateway()
+    for template in templates:
+        world.emulators.whatsapp.graph.templates.get(*template).status = "APPROVED"
+    await world.start_gateway()
+    world.pass_time(2 * HOUR)
+    assert (await alice.wait_for_message(timeout=20)).text == "Your reminder: Call Ada"

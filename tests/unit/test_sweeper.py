@@ -69,6 +69,12 @@ class Evictor:
     async def bound_memory(self) -> None: ...
 
 
+class Outbox:
+    async def sweep(self) -> None: ...
+
+    async def retry_held(self) -> None: ...
+
+
 class Callers:
     async def look(self) -> None: ...
 
@@ -78,7 +84,7 @@ class Scene:
         self.inbox, self.kernels, self.rounds, self.view = Inbox(), Kernels(), Rounds(), View(ME, *others)
         self.view.homes["p_other"] = OTHER
         parts: Any = (
-            self.inbox, self.rounds, self.rounds, self.view, self.kernels, Evictor(), self.rounds, Evictor()
+            self.inbox, self.rounds, self.rounds, self.view, self.kernels, Outbox(), self.rounds, Evictor()
         )  # fmt: skip
         led: Any = dict.fromkeys(("connect", "schedules", "watching", "events"), self.rounds)
         self.sweeper = Sweeper(*parts, **led, callers=Callers(), seconds=3600, clock=Clock())

@@ -218,9 +218,16 @@ class KernelClient:
             raise
         return Invitation(answer.reminder) if answer.granted else None
 
-    async def withdraw_invitation(self, claimer: str, reply_id: str, timeout: float) -> None:
-        """The template that was granted to this claimer was not sent."""
+    async def withdraw_invitation(
+        self, claimer: str, reply_id: str, timeout: float, *, retry_after: float | None = None
+    ) -> None:
+        """The template that was granted to this claimer was not sent.
+
+        retry_after: seconds after which the reply comes again, to any gateway; None: when the person writes.
+        """
         request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=claimer, withdraw=True)
+        if retry_after is not None:
+            request.retry_after.FromSeconds(round(retry_after))
         await _answer(self._route.stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
 
     async def upload(self, wanted: MediaWanted, place: MediaDownload, pieces: AsyncIterator[bytes]) -> None:

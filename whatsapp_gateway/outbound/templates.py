@@ -25,6 +25,8 @@ AT_ONCE: Final = 16
 MOST_ATTEMPTS: Final = 30
 """About a day. Then they may be asked with their next waiting reply."""
 MOST_POSTPONED: Final = 10_000
+RETRY_MARGIN: Final = 600.0
+"""A postponed attempt of this process comes before the kernel service sends the reply again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class WindowTemplates:
                 self._resume(asking)
 
     async def close(self) -> None:
-        """Wait for the sends in progress. The postponed people are asked with their next waiting reply."""
+        """Wait for the sends in progress. Another process asks the postponed people."""
         while self._postponed or self._tasks:
             for _, timer in self._postponed.values():
                 timer.cancel()
@@ -111,11 +113,11 @@ class WindowTemplates:
 
     async def _ask(self, sender: TemplateSender, asking: _Asking) -> None:
         async with self._slots:
-            if sender.pause:
-                self._postpone(_next_attempt(asking), sender.pause)
-                return
             try:
-                await self._claim_and_send(sender, asking)
+                if sender.pause:
+                    await self._withdraw(asking, self._name(asking).claimer, sender.pause)
+                else:
+                    await self._claim_and_send(sender, asking)
             except KernelCallError as refusal:
                 self._metrics.kernel_errors.labels(refusal.reason).inc()
                 if refusal.final or asking.claims >= MOST_CLAIMS:
@@ -124,7 +126,7 @@ class WindowTemplates:
                     self._postpone(replace(asking, claims=asking.claims + 1), CLAIM_AGAIN_SECONDS)
 
     async def _claim_and_send(self, sender: TemplateSender, asking: _Asking) -> None:
-        name = InvitationName("", asking.attempt, asking.reply_id, self._instance_id)
+        name = self._name(asking)
         granted = await self._kernel.claim_invitation(name.claimer, asking.reply_id, CLAIM_SECONDS)
         if granted is None:
             self._metrics.templates.labels("not_needed").inc()
@@ -138,11 +140,20 @@ class WindowTemplates:
             if wait is not None:
                 await self._withdraw(asking, name.claimer, wait)
 
+    def _name(self, asking: _Asking) -> InvitationName:
+        """Without its kind."""
+        return InvitationName("", asking.attempt, asking.reply_id, self._instance_id)
+
     async def _withdraw(self, asking: _Asking, claimer: str, wait: float) -> None:
-        """It was certainly not sent: another attempt may claim, in `wait` seconds."""
+        """It was certainly not sent: another attempt may claim, in `wait` seconds.
+
+        If this process ends before that, the reply comes again to another one.
+        """
         self._postpone(_next_attempt(asking), wait)
         try:
-            await self._kernel.withdraw_invitation(claimer, asking.reply_id, CLAIM_SECONDS)
+            await self._kernel.withdraw_invitation(
+                claimer, asking.reply_id, CLAIM_SECONDS, retry_after=wait + RETRY_MARGIN
+            )
         except KernelCallError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
 

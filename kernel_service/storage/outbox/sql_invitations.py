@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Float, String, and_, bindparam, delete, exists, select, text
+from sqlalchemy import Float, String, and_, bindparam, delete, exists, select, text, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.ports.commands import Command
 from kernel_service.ports.invitations import Invitation
 from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.schedules import ScheduleKind
+from kernel_service.ports.states.reply import ReplyState
 from kernel_service.storage.engine.units import SqlPort, writes
 from kernel_service.storage.keys import damage
 from kernel_service.storage.outbox import replies
@@ -57,6 +58,16 @@ _WITHDRAW = delete(invitation).where(
         )
     ),
 )
+_RETRY = (
+    update(reply)
+    .where(
+        reply.c.id == bindparam("of"),
+        reply.c.channel == bindparam("in_channel"),
+        reply.c.state == ReplyState.HELD.value,
+        reply.c.created_at > bindparam("made_after", type_=Float),
+    )
+    .values(not_before=bindparam("at", type_=Float))
+)
 _MOVE: Final = text(
     """
     INSERT INTO invitation (person_id, channel, address, asked_at, claimed_by)
@@ -81,8 +92,12 @@ class SqlInvitations(SqlPort):
         return None if granted is None else Invitation(_reminder(tx, reply_id))
 
     @writes(in_order_of="reply_id")
-    def withdraw(self, tx: Tx, channel: str, reply_id: str, claimer: str) -> None:
+    def withdraw(
+        self, tx: Tx, channel: str, reply_id: str, claimer: str, *, retry_at: float | None, made_after: float
+    ) -> None:
         tx.execute(_WITHDRAW, {"of": channel, "reply": reply_id, "claimer": claimer})
+        if retry_at is not None:
+            tx.execute(_RETRY, {"of": reply_id, "in_channel": channel, "at": retry_at, "made_after": made_after})
 
 
 def _reminder(tx: Tx, reply_id: str) -> str:

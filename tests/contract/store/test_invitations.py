@@ -11,7 +11,7 @@ from kernel_service.clock import DAY_SECONDS
 from kernel_service.outbox.invitations import REPEAT_SECONDS, Invitations
 from kernel_service.ports.commands import Command
 from kernel_service.ports.invitations import Invitation
-from kernel_service.ports.outbox import AckResult
+from kernel_service.ports.outbox import AckResult, Outcome
 from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.storage.inbox import own_messages
@@ -134,3 +134,45 @@ async def test_the_invitation_for_a_reminder_has_its_text(
     await owner.end(await owner.open())
     replies, _ = await store.admin.replies(person_id, limit=100, before="")
     assert await invitations.claim(CHANNEL, replies[0].id, "gateway-1") == reminder
+
+
+async def held(store: Store, now: float = NOW) -> tuple[Chat, str]:
+    """A person, and their reply that a closed window holds."""
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("a reminder", now=now)
+    (lease,) = await pull(store, now=now)
+    assert await ack(store, lease, Outcome.WINDOW_CLOSED, now=now) is AckResult.RECORDED
+    return anna, reply_id
+
+
+async def test_a_reply_whose_invitation_failed_comes_again_at_its_time(store: Store, invitations: Invitations) -> None:
+    anna, reply_id = await held(store)
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-1")
+    await invitations.withdraw(CHANNEL, reply_id, "gateway-1", 3600)
+    assert await store.outbox.retry_held(now=NOW + 3599) == []
+    assert (await anna.view(reply_id)).state == "held"
+    assert await store.outbox.retry_held(now=NOW + 3600) == [CHANNEL]
+    (lease,) = await pull(store, now=NOW + 3600)
+    assert lease.reply.id == reply_id
+    assert await ack(store, lease, Outcome.WINDOW_CLOSED, now=NOW + 3600) is AckResult.RECORDED
+    assert await store.outbox.retry_held(now=NOW + 99_999) == []
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-2")
+
+
+async def test_a_person_who_writes_before_gets_it_at_once(store: Store, invitations: Invitations) -> None:
+    anna, reply_id = await held(store)
+    await invitations.withdraw(CHANNEL, reply_id, "gateway-1", 3600)
+    await anna.write()
+    assert [lease.reply.id for lease in await pull(store)] == [reply_id]
+    assert await store.outbox.retry_held(now=NOW + 3600) == []
+
+
+@pytest.mark.parametrize(("channel", "retry_after", "days"), [("other", 1, 0), (CHANNEL, None, 0), (CHANNEL, 1, 3)])
+async def test_other_replies_wait_until_the_person_writes(  # noqa: PLR0917 - the case
+    store: Store, invitations: Invitations, clock: Clock, channel: str, retry_after: float | None, days: int
+) -> None:
+    """One of another channel, without a time, or too old."""
+    _, reply_id = await held(store)
+    clock.now += days * DAY_SECONDS
+    await invitations.withdraw(channel, reply_id, "gateway-1", retry_after)
+    assert await store.outbox.retry_held(now=clock() + DAY_SECONDS) == []

@@ -937,6 +937,7 @@ class ClaimInvitationRequest(_message.Message):
     REPLY_ID_FIELD_NUMBER: _builtins.int
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
     WITHDRAW_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
     reply_id: _builtins.str
     """Required. The reply."""
     instance_id: _builtins.str
@@ -945,16 +946,23 @@ class ClaimInvitationRequest(_message.Message):
     """
     withdraw: _builtins.bool
     """The invitation that was granted to this process was not sent: the next claim is granted."""
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """With `withdraw`: the reply is leased again after this time, so that any process of the channel may try again. At most
+        a day; ignored three days after the reply was made. Absent: it is leased again when the person writes.
+        """
+
     def __init__(
         self,
         *,
         reply_id: _builtins.str = ...,
         instance_id: _builtins.str = ...,
         withdraw: _builtins.bool = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "reply_id", b"reply_id", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "reply_id", b"reply_id", "retry_after", b"retry_after", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
