@@ -6,26 +6,37 @@ from typing import TYPE_CHECKING
 
 from emulators.app import Emulators
 from tests.integration.files import VOICE, digest
-from tests.integration.world import whole_world
+from tests.integration.world import World, whole_world
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from emulators.whatsapp.phones import Phone
+
 
 async def test_a_chat_survives_each_change_of_the_endpoint(tmp_path: Path) -> None:
-    async with whole_world(tmp_path, openai_api="chat") as world:
+    """The long messages let each endpoint compact the conversation in its own way."""
+    async with whole_world(tmp_path, openai_api="chat", openai_compact_tokens=1000) as world:
         world.emulators.openai.be_odd("reasoning_content", "zero_index", "whole_calls", "content_parts")
         alice = world.phone("Alice")
         await world.ask(alice, "My name is Alice")
         assert (await world.ask(alice, "List my Asana tasks")).link
+        await _tell_long(world, alice)
         for endpoint in ("responses", "chat"):
             await world.stop_kernel()
             world.settings["openai_api"] = endpoint
             await world.start_kernel()
             assert "Alice" in (await world.ask(alice, "What is my name?")).text
+            await _tell_long(world, alice)
+            assert "Alice" in (await world.ask(alice, "What is my name?")).text
         paths = [call.path for call in world.emulators.openai.requests]
         assert {"/responses", "/chat/completions"} == set(paths)
         assert paths[-1] == "/chat/completions"
+
+
+async def _tell_long(world: World, phone: Phone) -> None:
+    for number in range(4):
+        await world.ask(phone, f"Number {number}: {'word ' * 400}")
 
 
 async def test_a_voice_note_is_heard_elsewhere_than_the_model_answers(tmp_path: Path) -> None:
