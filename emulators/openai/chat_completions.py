@@ -1,6 +1,6 @@
 """A finished Response as a chat completion, whole and in chunks, in OpenAI's form or in that of a lesser server.
 
-Source: openai 3.54, types/chat/chat_completion.py and chat_completion_chunk.py.
+Source: openai 3.54, types/chat.
 """
 
 from collections.abc import Iterator

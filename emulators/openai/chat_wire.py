@@ -1,6 +1,6 @@
 """The shape of a request to Chat Completions, as far as the emulator offers it.
 
-Source: openai 3.54, types/chat/completion_create_params.py and chat_completion_*_message_param.py.
+Source: openai 3.54, types/chat.
 """
 
 from typing import Annotated, Any, Literal
@@ -61,7 +61,7 @@ class ToolCall(Strict):
 
 
 class Message(Strict):
-    """Of any role; chat_checks.py checks what each role may have.
+    """Of any role; chat_input.py checks what each role may have.
 
     `reasoning_content` and `reasoning` are not OpenAI's: servers of reasoning models take them back.
     """

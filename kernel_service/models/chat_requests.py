@@ -1,6 +1,6 @@
 """The body of a request to a Chat Completions endpoint.
 
-Sources: openai 3.54 (`types/chat/completion_create_params.py`), the servers' own documents.
+Sources: openai 3.54 (`types/chat`), the servers' own documents.
 """
 
 from __future__ import annotations

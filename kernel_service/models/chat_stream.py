@@ -1,6 +1,6 @@
 """A completion that comes in chunks: its text while it comes, the whole of it at the end.
 
-Source: openai 3.54, `types/chat/chat_completion_chunk.py`.
+Source: openai 3.54, `types/chat`.
 """
 
 from __future__ import annotations

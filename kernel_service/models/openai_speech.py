@@ -1,6 +1,6 @@
 """Texts as voice messages, by OpenAI's speech endpoint.
 
-Sources: openai 3.54 (`types/audio/speech_create_params.py`), platform.openai.com/docs/guides/text-to-speech.
+Sources: openai 3.54 (`types/audio`), platform.openai.com/docs/guides/text-to-speech.
 """
 
 from __future__ import annotations
