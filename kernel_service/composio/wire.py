@@ -26,6 +26,7 @@ from kernel_service.composio.package import (
 )
 from kernel_service.errors import VendorUnavailable
 from kernel_service.storable import from_json, to_json
+from kernel_service.vendor_tls import vendor_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,9 @@ class Wire:
             max_retries=0,
             timeout=timeout,
             user_agent=f"Composio/Python {__version__}",
-            http_client=httpx.AsyncClient(limits=httpx.Limits(max_connections=200, max_keepalive_connections=50)),
+            http_client=httpx.AsyncClient(
+                verify=vendor_tls(), limits=httpx.Limits(max_connections=200, max_keepalive_connections=50)
+            ),
         )
         # Both write addresses, and with them session and account ids.
         for name in ("httpx", "composio_client"):

@@ -31,6 +31,7 @@ from kernel_service.models.outages import Outages
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
 from kernel_service.storable import from_json
+from kernel_service.vendor_tls import vendor_tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -60,7 +61,7 @@ class OpenAIClient:
         self._timeout = timeout
         self.queue = queue
         self.outages = Outages()
-        tls = httpx2.create_ssl_context()
+        tls = vendor_tls()
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
         self._openai = openai.AsyncOpenAI(
             api_key=api_key,
