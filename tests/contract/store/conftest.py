@@ -50,7 +50,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 async def store(database_url: str) -> AsyncIterator[Store]:
     if is_sqlite(database_url):
         await copy_migrated(Path(database_url.removeprefix("sqlite:///")), key_setting("test"))
-    opened = await open_store(database_url, keys("test"))
+    opened = await open_store(database_url, keys("test"), pool=6)
     yield opened
     await opened.close()
 
