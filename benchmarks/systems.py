@@ -8,6 +8,7 @@ import socket
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchmarks import load, webhooks
@@ -17,7 +18,7 @@ from benchmarks.processes import Process
 from benchmarks.vendors import Vendors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from pathlib import Path
 
 CHANNEL_TOKEN = "benchmark-channel-token"  # noqa: S105 - of no service
@@ -98,11 +99,13 @@ async def pair(
     thinking: float = 0.0,
     counted: bool = False,
     nodes: int = 1,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[System]:
     """kernel_service and whatsapp_gateway, with defaults except for the debounce (seconds) and the limits.
 
     `thinking` is the model's delay, in seconds. `counted`: each process counts what it does (`counting`), in a file
     named after it. `nodes` is the number of kernel services; more than one need PostgreSQL.
+    `settings` are further ones of the kernel service.
     """
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors(thinking).serving())
@@ -115,6 +118,7 @@ async def pair(
             "COMPOSIO_API_KEY": "benchmark",
             "COMPOSIO_BASE_URL": vendors.url,
             "KERNEL_MODEL_PER_MINUTE": "0",  # measure the pair's capacity, not a vendor's limit
+            **settings,
         }
         ports = [free_port() for _ in range(nodes)]
         kernels = []

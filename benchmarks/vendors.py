@@ -26,6 +26,8 @@ _STATUS_DELAYS = {"sent": 0.2, "delivered": 0.4}
 """Seconds from a send to its status webhooks."""
 _MARKER = re.compile(rb"q-\d+")
 _READ = b'{"success":true}'
+_COMPACTION_SIZE = 4000
+"""Characters. The vendor keeps the essence of a conversation of any length in about as many tokens as a page."""
 _ANSWER_FILLER = "I have looked at it: it is sound, and I would only shorten its second half before you send it on."
 
 
@@ -42,6 +44,8 @@ class Vendors:
         self.sent: dict[str, float] = {}
         self.times_sent: Counter[str] = Counter()
         self.model_calls = 0
+        self.tokens = 0
+        """Sent to the model: four bytes are one."""
         self.requests = 0
         self.last_asked = 0.0
         self.url = ""
@@ -80,6 +84,10 @@ class Vendors:
         words = asked["input"][-1]["content"][0]["text"]
         reasoning = {"id": f"rs_{number:048x}", "type": "reasoning", "summary": [], "encrypted_content": "g" * 600}
         text = {"type": "output_text", "text": f"{words}\n\n{_ANSWER_FILLER}", "annotations": [], "logprobs": []}
+        tokens = len(body) // 4
+        self.tokens += tokens
+        threshold = asked.get("context_management", [{"compact_threshold": tokens}])[0]["compact_threshold"]
+        compaction = {"id": f"cmp_{number:048x}", "type": "compaction", "encrypted_content": "g" * _COMPACTION_SIZE}
         said = {"id": f"msg_{number:048x}", "type": "message", "status": "completed", "role": "assistant"}
         response = {
             "id": f"resp_{number:048x}",
@@ -87,8 +95,8 @@ class Vendors:
             "status": "completed",
             "error": None,
             "incomplete_details": None,
-            "output": [reasoning, said | {"content": [text]}],
-            "usage": _usage(len(body) // 4),
+            "output": [*([compaction] if tokens > threshold else []), reasoning, said | {"content": [text]}],
+            "usage": _usage(tokens),
             # A Response repeats the settings of its request.
             **{name: asked.get(name) for name in ("instructions", "model", "tools", "safety_identifier")},
         }

@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     openai_model: str = "gpt-6.2-sol"
     openai_max_output_tokens: int = Field(25_000, ge=16)
     openai_compact_tokens: int = Field(60_000, ge=1000)
-    openai_compact_turns: int = Field(48, ge=0)
+    openai_compact_turns: int = Field(50, ge=0)
     openai_reasoning_effort: str = Field("", pattern=r"^[a-z]*$")
     openai_transcribe_model: str = "gpt-transcribe"
     openai_transcribe_base_url: str = ""

@@ -20,7 +20,7 @@ class CompactionRule:
     """Compact above `tokens`, counted by the vendor, or after `turns`; 0 turns: whatever their number."""
 
     tokens: int = 60_000
-    turns: int = 48
+    turns: int = 50
 
     def compact_at(self, *, tokens: int, turns: int, limit: int) -> int:
         """The number of tokens above which the vendor compacts the next request.

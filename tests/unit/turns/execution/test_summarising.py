@@ -17,7 +17,7 @@ from kernel_service.ports.turns import OUTSIDE, OWN, SUMMARY, HistoryItem
 from kernel_service.turns.compaction_rule import CompactionRule
 from kernel_service.turns.context.taint import is_tainted
 from kernel_service.turns.execution import summarising
-from kernel_service.turns.execution.summarising import HEADING, REQUEST
+from kernel_service.turns.execution.summarising import HEADING
 from tests.unit.turns.chat import Chat, chatting
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.unit.turns.scene import Scene
 
 LONG = "word " * 500
+REQUEST = summarising.REQUEST.partition("{")[0]
 
 
 @pytest.fixture
