@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from kernel.v1 import admin_pb2
 
 from kernel_service import texts
 from kernel_service.ports.schedules import NewSchedule, ScheduleKind
@@ -134,3 +136,31 @@ async def test_with_the_clock_set_back_an_hour_each_run_is_made_once(world: Worl
     assert sum(message.text == "Call Ada" for message in alice.received) == 1
     world.pass_time(2 * HOUR)
     assert (await comes(alice)).text.startswith("Call Ada")
+
+
+async def test_a_silent_person_gets_one_reminder_and_the_news_of_the_pause(world: World, alice: Phone) -> None:
+    """The window is closed after a day: each held reminder is replaced by the next one."""
+    soon = datetime.fromtimestamp(world.now() + 120, UTC)
+    await create(world, alice, "Call Ada", cron=f"{soon.minute} {soon.hour} * * *")
+    world.pass_time(125)
+    assert (await comes(alice)).text == "Call Ada"
+    for day in range(1, 6):
+        [before] = await scheduled_of(world, alice)
+        world.pass_time(DAY)
+        while await scheduled_of(world, alice) == [before] or await on_its_way(world, alice):
+            await asyncio.sleep(0.05)
+        assert sum(message.text == "Call Ada" for message in alice.received) == 1, day
+    await alice.send("I am back")
+    reminder, notice = await comes(alice), await comes(alice)
+    assert reminder.text == "Call Ada"
+    assert "paused" in notice.text
+    assert "I am back" in (await comes(alice)).text
+    await alice.tap(notice, texts.schedules.RESUME)
+    assert (await comes(alice)).text.startswith("I resumed this")
+    [resumed] = await scheduled_of(world, alice)
+    assert resumed.next_due_at is not None
+
+
+async def on_its_way(world: World, phone: Phone) -> bool:
+    settled = {admin_pb2.REPLY_STATE_SENT, admin_pb2.REPLY_STATE_HELD, admin_pb2.REPLY_STATE_FAILED}
+    return any(reply.state not in settled for reply in await world.replies_to(phone))
