@@ -128,19 +128,14 @@ def failure_of(given: Failed) -> Failure:
     """Empty for a success."""
     match given.WhichOneof("result"):
         case "retry":
-            return Failure(_wait(given.retry), given.retry.error_code)
+            return Failure(retry_after(given.retry), given.retry.error_code)
         case "failed" | "window_closed" | "in_doubt" as kind:
             return Failure(error_code=getattr(given, kind).error_code)
     return Failure()
 
 
-def retry_after(given: outbox_pb2.ClaimInvitationRequest) -> float | None:
-    """Seconds; a day at most. None: it is not tried again."""
-    return _wait(given)
-
-
-def _wait(given: outbox_pb2.DeliveryRetry | outbox_pb2.ClaimInvitationRequest) -> float | None:
-    """Seconds; a day at most."""
+def retry_after(given: outbox_pb2.DeliveryRetry | outbox_pb2.ClaimInvitationRequest) -> float | None:
+    """Seconds; a day at most. None: absent."""
     if not given.HasField("retry_after"):
         return None
     return min(max(0.0, given.retry_after.seconds + given.retry_after.nanos / 1e9), MOST_WAIT_SECONDS)
