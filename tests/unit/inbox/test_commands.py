@@ -10,7 +10,7 @@ from kernel_service.inbox.codes import MOST_CODES, codes_in, is_code_alone, is_w
 from kernel_service.inbox.commands import command_of, facts_to_forget
 from kernel_service.inbox.phrases import LONGEST
 from kernel_service.ports.commands import Command
-from kernel_service.ports.payloads import Edit, Image, Payload, Text, Unsupported
+from kernel_service.ports.payloads import Choice, Edit, Image, Opened, Payload, Text, Unsupported
 
 STOPS = [
     "stop", "Stop.", "STOP!!", "stop please", "please stop", "/stop", "cancel", "stop it", "Stop it!", "pls stop",
@@ -223,3 +223,9 @@ def test_long_text_is_read_in_linear_time(text: str) -> None:
     codes_in(text)
     command_of(Payload(Text(text)), under_way=lambda: True)
     assert time.perf_counter() - began < 2.0
+
+
+@pytest.mark.parametrize("forwarded", [False, True])
+def test_opening_the_chat_is_a_command_and_no_words_are(*, forwarded: bool) -> None:
+    assert command_of(Payload(Opened(), forwarded=forwarded), under_way=lambda: True) is Command.OPENED
+    assert command_of(Payload(Choice("kernel:open_window", "Show")), under_way=lambda: True) is Command.NONE
