@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,16 @@ async def test_a_turn_says_whether_there_are_facts(store: Store) -> None:
     assert not (await (await own(store, ann)).open()).has_facts
     await store.memory.remember(ann, TEA, now=NOW)
     assert (await (await own(store, ann)).open()).has_facts
+
+
+async def test_two_nodes_keep_facts_one_after_the_other(two_nodes: tuple[Store, Store]) -> None:
+    ann = await say(two_nodes[0], "a")
+    told = await asyncio.gather(
+        *(two_nodes[number % 2].memory.remember(ann, f"fact {number // 2}", now=NOW) for number in range(120))
+    )
+    numbers = [number for kept, number in told if kept is KeptAs.NEW]
+    assert sorted(numbers) == list(range(1, MOST_FACTS + 1))
+    assert sorted(number for number, _ in await texts(two_nodes[1], ann)) == sorted(numbers)
 
 
 # --- the time zone ----------------------------------------------------------------------------------------------------
