@@ -32,6 +32,14 @@ def paused(requests: Sequence[str]) -> str:
     )
 
 
+def stay(schedules: Sequence[tuple[str, str]]) -> str:
+    """For a person who is in another time zone now: each schedule that keeps its own, by its request and its words."""
+    listed = [f"- “{_quoted(request)}”: {words}" for request, words in schedules[:MOST_LISTED]]
+    listed += [f"- and {len(schedules) - MOST_LISTED} more"] if len(schedules) > MOST_LISTED else []
+    lines = "\n".join(listed)
+    return f"This keeps its time zone:\n\n{lines}\n\nTell me if it should follow you."
+
+
 def resumed(requests: Sequence[str]) -> str:
     """After the button that resumes what was paused."""
     return f"I resumed this:\n\n{_listed(requests)}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service import texts
 from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.memory import MOST_FACT_CHARS, MOST_FACTS, FactLabel, KeptAs
 from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.tools import NeedsNoAccount, ToolResult
+from kernel_service.schedules.listing import all_of
+from kernel_service.schedules.words import in_words as schedule_in_words
 from kernel_service.turns.context.times import in_words
 from kernel_service.zones import said_zone
 
@@ -16,11 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.ports.memory import MemoryStore
+    from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.tools import Person
 
 NOT_DONE: Final = "Not done: the assistant's own store does not respond right now. Try again."
 _LABELS: Final = {"name": FactLabel.NAME, "language": FactLabel.LANGUAGE, "fact": FactLabel.NONE}
 """By the argument that holds the text."""
+_STAY: Final = (
+    "The person's schedules keep the time zone that they have: the person reads which below your answer. Offer to set "
+    "them again for the new one."
+)
 _MOST_NUMBERS: Final = 2 * MOST_FACTS
 
 
@@ -51,8 +59,9 @@ class RememberTool(NeedsNoAccount):
         },
     )
 
-    def __init__(self, memory: MemoryStore, clock: Callable[[], float]) -> None:
+    def __init__(self, memory: MemoryStore, schedules: ScheduleStore, clock: Callable[[], float]) -> None:
         self._memory = memory
+        self._schedules = schedules
         self._clock = clock
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
@@ -60,14 +69,35 @@ class RememberTool(NeedsNoAccount):
         if problem := _problem(given):
             return _told(problem, ok=False)
         try:
+            stay = await self._that_stay(person, given)
             told = [await self._keep(person, name, one_line(value)) for name, value in given.items()]
         except StoreUnavailable:
             return _told(NOT_DONE, ok=False)
-        return ToolResult(" ".join(told), own=True, changes_memory=True)
+        confirmed = ""
+        if stay:
+            told.append(_STAY)
+            confirmed = texts.schedules.stay(stay)
+        return ToolResult(" ".join(told), own=True, confirmed=confirmed, changes_memory=True)
+
+    async def _that_stay(self, person: Person, given: dict[str, Any]) -> list[tuple[str, str]]:
+        """The request and the words of each schedule that keeps another zone than the one to which the person moves.
+
+        They were made for it, and a silent move would surprise the person.
+        """
+        zone = said_zone(one_line(given.get("time_zone", "")))
+        if not zone or (await self._memory.of_person(person.id)).time_zone in ("", zone):
+            return []
+        return [
+            (each.asked.request, schedule_in_words(each.asked, each.next_due_at, now=self._clock(), here=zone))
+            for each in await all_of(self._schedules, person.id)
+            if each.asked.time_zone != zone
+        ]
 
     async def _keep(self, person: Person, name: str, text: str) -> str:
         if name == "time_zone":
-            return await self._move(person, said_zone(text))
+            zone = said_zone(text)
+            await self._memory.move_to(person.id, zone)
+            return f"The person's time zone is {zone} from now on. There it is {in_words(self._clock(), zone)}."
         kept, number = await self._memory.remember(person.id, text, _LABELS[name], now=self._clock())
         match kept:
             case KeptAs.NEW:
@@ -78,18 +108,6 @@ class RememberTool(NeedsNoAccount):
                 return f"The {name} is known already, as number {number}."
             case KeptAs.NOT_KEPT:
                 return f"The {name} is not kept: there are {MOST_FACTS} facts, the most. Ask which to forget."
-
-    async def _move(self, person: Person, zone: str) -> str:
-        """Schedules keep their zone: they were made for it, and a silent move would surprise the person."""
-        before = (await self._memory.of_person(person.id)).time_zone
-        await self._memory.move_to(person.id, zone)
-        told = f"The person's time zone is {zone} from now on. There it is {in_words(self._clock(), zone)}."
-        if before in ("", zone):
-            return told
-        return (
-            f"{told} It was {before}. Each schedule keeps the time zone that it has. If there are any "
-            "(list_schedules), say so, and offer to set them again for the new one."
-        )
 
 
 class ForgetFactTool(NeedsNoAccount):

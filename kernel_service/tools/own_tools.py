@@ -20,7 +20,7 @@ def own_tools(
     memory: MemoryStore, schedules: ScheduleStore, triggers: TriggerStore, clock: Callable[[], float]
 ) -> list[Tool]:
     return [
-        RememberTool(memory, clock),
+        RememberTool(memory, schedules, clock),
         ForgetFactTool(memory),
         CreateScheduleTool(schedules, memory, clock),
         ListSchedulesTool(schedules, triggers, memory, clock),

@@ -12,6 +12,7 @@ from kernel_service.errors import KernelError, NotFound, StoreUnavailable
 from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.schedules import NewSchedule, ScheduleKind
 from kernel_service.ports.tools import NeedsNoAccount, ToolResult
+from kernel_service.schedules.listing import all_of
 from kernel_service.schedules.recurrence import UnreadableCronError, check, moment_of
 from kernel_service.schedules.words import in_words, recurrence_in_words
 from kernel_service.storable import to_json
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.tools import Person
     from kernel_service.ports.triggers import Trigger, TriggerStore
 
-PAGE: Final = 100
 MOST_LISTED_CHARS: Final = 200
 """Of a request in a list."""
 MOST_MINUTES: Final = 10 * 366 * 24 * 60
@@ -111,7 +111,7 @@ class CreateScheduleTool(NeedsNoAccount):
     async def _create(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         now, here = self._clock(), (await self._memory.of_person(person.id)).time_zone
         new, note = _read(arguments, person, here, now)
-        same = next((each for each in await everything(self._schedules, person.id) if _is_same(each.asked, new)), None)
+        same = next((each for each in await all_of(self._schedules, person.id) if _is_same(each.asked, new)), None)
         made = same or await self._schedules.create(person.id, new, request_id=_request_id(person, new), now=now)
         told = in_words(made.asked, made.next_due_at, now=now, here=here)
         began = "This is set already" if same else "Set"
@@ -141,7 +141,7 @@ class ListSchedulesTool(NeedsNoAccount):
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:  # noqa: ARG002
         try:
-            schedules = await everything(self._schedules, person.id)
+            schedules = await all_of(self._schedules, person.id)
             triggers = await self._triggers.of_person(person.id)
             here = (await self._memory.of_person(person.id)).time_zone
         except StoreUnavailable:
@@ -193,9 +193,7 @@ class DeleteScheduleTool(NeedsNoAccount):
     async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:
         """The request of the schedule."""
         wanted = str(arguments.get("id")).strip()
-        return {
-            each.id: each.asked.request for each in await everything(self._schedules, person.id) if each.id == wanted
-        }
+        return {each.id: each.asked.request for each in await all_of(self._schedules, person.id) if each.id == wanted}
 
 
 def _schedule(one: Schedule, when: str) -> dict[str, str]:
@@ -205,16 +203,6 @@ def _schedule(one: Schedule, when: str) -> dict[str, str]:
 def _trigger(one: Trigger) -> dict[str, str]:
     when = texts.triggers.whenever(one.asked.name, one.asked.account)
     return {"id": one.id, "kind": "trigger", "title": _beginning(one.asked.request), "when": when}
-
-
-async def everything(schedules: ScheduleStore, person_id: str) -> list[Schedule]:
-    """All schedules of a person, the oldest first."""
-    found: list[Schedule] = []
-    while page := await schedules.of_person(person_id, after=found[-1].id if found else "", limit=PAGE):
-        found += page
-        if len(page) < PAGE:
-            break
-    return found
 
 
 def _request_id(person: Person, new: NewSchedule) -> str:

@@ -31,8 +31,10 @@ async def test_a_reminder_needs_the_persons_zone_and_is_confirmed_in_words(world
     assert (one["title"], one["kind"]) == ("Call Ada", "remind")
     assert not await listed(world, bob)
     assert not (await call(world, bob, "delete_schedule", {"id": one["id"]})).startswith("Deleted")
-    moved = await remember(world, alice, time_zone="Asia/Tokyo")
-    assert "Each schedule keeps the time zone that it has." in moved
+    world.emulators.openai.script([ToolCall("remember", {"time_zone": "Asia/Tokyo"}), "Have a good trip!"])
+    moved = (await world.ask(alice, "I'm in Tokyo this week")).text
+    assert moved.startswith("Have a good trip!\n\nThis keeps its time zone:")
+    assert "“Call Ada”: Every day at 08:30, Berlin time" in moved
     [there] = await listed(world, alice)
     assert there["when"].startswith("Every day at 08:30, Berlin time; next: ")
     assert there["when"].endswith("Tokyo time)")

@@ -26,7 +26,7 @@ class Chat:
         self.store, self.person = store, Person(person_id, "test", "desk")
 
     async def remember(self, **arguments: Any) -> ToolResult:
-        return await RememberTool(self.store.memory, lambda: NOW).call(self.person, arguments)
+        return await RememberTool(self.store.memory, self.store.schedules, lambda: NOW).call(self.person, arguments)
 
     async def forget(self, **arguments: Any) -> ToolResult:
         return await ForgetFactTool(self.store.memory).call(self.person, arguments)

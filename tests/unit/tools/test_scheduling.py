@@ -12,7 +12,8 @@ import pytest
 
 from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.ports.tools import Person, ToolResult
-from kernel_service.tools.scheduling import CreateScheduleTool, DeleteScheduleTool, ListSchedulesTool, everything
+from kernel_service.schedules.listing import all_of
+from kernel_service.tools.scheduling import CreateScheduleTool, DeleteScheduleTool, ListSchedulesTool
 from tests.contract.store.owner import say
 from tests.migrated_sqlite import open_migrated
 
@@ -50,7 +51,7 @@ class Chat:
         return await tool.call(self.person, {"id": schedule_id})
 
     async def schedules(self) -> list[Schedule]:
-        return await everything(self.store.schedules, self.person.id)
+        return await all_of(self.store.schedules, self.person.id)
 
     async def live_in(self, zone: str) -> None:
         await self.store.memory.move_to(self.person.id, zone)
