@@ -1,4 +1,4 @@
-"""Tells the person of events that they wait for. As a careless model does, it obeys what a mail asks for."""
+"""Tells the person of events that they wait for, and of schedules. It obeys mails, as a careless model does."""
 
 import re
 from typing import Any
@@ -8,19 +8,21 @@ import orjson
 _EVENT = re.compile(
     r"^\[Something happened in [^\]]+\]\n.*^\[The event follows [^\]]*\]\n(?P<data>.*)", re.DOTALL | re.MULTILINE
 )
-_DUE = re.compile(r"^\[A schedule that the person set is due[^\]]*\]\n")
+_DUE = re.compile(r"^\[A schedule that the person set is due[^\]]*\]\n(.*?)(?:\n\[Due on [^\]]*\])?$", re.DOTALL)
 
 
 def wishes_in(text: str) -> str:
     """The part of a message that may ask for something: of an event its data, of a due schedule its request."""
     found = _EVENT.match(text)
     if found is None:
-        return _DUE.sub("", text)
+        return _DUE.sub(r"\1", text)
     return "\n".join(str(mail.get("message_text", "")) for mail in _events(found["data"]))
 
 
 def told(text: str) -> str:
-    """An event in words; empty: the message is none."""
+    """An event or a due schedule in words; empty: the message is neither."""
+    if due := _DUE.match(text):
+        return f"It is time for this: “{due[1]}”"
     found = _EVENT.match(text)
     return "\n".join(_in_words(event) for event in _events(found["data"])) if found else ""
 

@@ -83,6 +83,8 @@ class WhatsApp:
             watched=watched,
             tls_ca=config.kernel_tls_ca,
         )
+        if time is not None:
+            time.next_due = lambda: self._panel.state["next"]
         self._page = PageRoutes(self, self._feed, self._panel, TimeRoutes(time, clock, self._feed))
 
     def mount(self, app: web.Application) -> None:

@@ -23,9 +23,9 @@ State = dict[str, Any]
 class SystemPanel:
     """Polls while a page is open, and publishes a `system` event whenever the answer changes.
 
-    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections, schedules, facts,
-    triggers}]}. `plans` describes schedules and facts. `watched` returns the triggers of a person id. `problem` is
-    empty, or a sentence for people; in that case the other fields are not valid.
+    `state` is {problem, resident, next, people: [{phone, person, resident, busy, items, connections, schedules, facts,
+    triggers}]}. `plans` describes schedules and facts, and `watched` returns the triggers of a person id. `next` is the
+    time at which the next schedule is due. `problem` is empty, or a sentence for people; then the rest is invalid.
     """
 
     def __init__(
@@ -94,7 +94,8 @@ class SystemPanel:
             people = [await self._person(channel, phone) for phone in phones]
         except grpc.aio.AioRpcError as problem:
             return _away(_sentence(problem.code()))
-        return {"problem": "", "resident": kernels.total, "people": people}
+        due = [each["next"] for person in people for each in person.get("schedules", []) if each["next"] is not None]
+        return {"problem": "", "resident": kernels.total, "next": min(due, default=None), "people": people}
 
     async def _person(self, channel: grpc.aio.Channel, phone: Phone) -> dict[str, Any]:
         user_id = f"whatsapp:{phone.user_id}"
@@ -130,7 +131,7 @@ def _kernel(kernel: admin_pb2.Kernel) -> dict[str, Any]:
 
 
 def _away(problem: str) -> State:
-    return {"problem": problem, "resident": 0, "people": []}
+    return {"problem": problem, "resident": 0, "next": None, "people": []}
 
 
 def _sentence(code: grpc.StatusCode) -> str:

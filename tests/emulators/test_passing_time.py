@@ -48,6 +48,35 @@ async def test_it_passes_until_a_time_and_never_back(emulators: Emulators, sessi
     assert (await passed(session, until=now + 30))[1]["now"] == now + 90
 
 
+async def test_it_stops_at_each_schedule_that_is_due_on_its_way(
+    emulators: Emulators, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing_time, "RUN_SECONDS", 0.01)  # of the last one, which never begins
+    now = emulators.whatsapp.now()
+    due = [now + 60, now + 3600, now + 7200, now + 2 * DAY]
+    seen: list[float] = []
+
+    def next_due() -> float | None:
+        while len(due) > 2 and due[0] <= emulators.whatsapp.now():
+            seen.append(due.pop(0))
+            assert emulators.whatsapp.now() == seen[-1]
+        return due[0]
+
+    assert emulators.time
+    emulators.time.next_due = next_due
+    assert (await passed(session, seconds=DAY))[1]["now"] == now + DAY
+    assert seen == [now + 60, now + 3600]
+
+
+async def test_it_stops_only_so_often(emulators: Emulators, session: aiohttp.ClientSession) -> None:
+    now, told = emulators.whatsapp.now(), []
+    assert emulators.time
+    emulators.time.next_due = lambda: emulators.whatsapp.now() + 60
+    emulators.time.told = lambda: told.append(emulators.whatsapp.now())
+    assert (await passed(session, seconds=DAY))[1]["now"] == now + DAY
+    assert len(told) == passing_time.MOST_STOPS + 1
+
+
 @pytest.mark.parametrize(
     "body",
     [

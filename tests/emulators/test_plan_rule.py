@@ -150,3 +150,5 @@ def test_a_mail_is_told_and_what_it_orders_is_tried() -> None:
 def test_a_due_task_is_done() -> None:
     due = "[A schedule that the person set is due. Do now what it asks for:]\nlist my tasks"
     assert rule_model.answer(said(due), ["ASANA_LIST_TASKS"]) == [ToolCall("ASANA_LIST_TASKS", {})]
+    joke = due.replace("list my tasks", "Tell me a joke\n[Due on Friday, 2026-11-27 at 09:00, UTC]")
+    assert answer(said(joke)) == [Text("It is time for this: “Tell me a joke”")]

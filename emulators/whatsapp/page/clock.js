@@ -17,7 +17,7 @@ let due = null;
 let waits = false;
 
 /** The emulated time in epoch seconds. */
-export function now() {
+function now() {
   return (Date.now() + lead) / 1000;
 }
 

@@ -1,6 +1,6 @@
 // The state of the system: resident kernels, and each person's opaque id, connections and plans.
 
-import { now, offerNext } from "./clock.js";
+import { offerNext } from "./clock.js";
 import { writeMail } from "./mail.js";
 import { made } from "./made.js";
 import { portrait } from "./phone.js";
@@ -14,13 +14,8 @@ export function showSystem(state, labels) {
   const sentence = state.problem || `${count(state.resident, "kernel")} in memory.`;
   if (summary.textContent !== sentence) summary.textContent = sentence;
   summary.classList.toggle("problem", Boolean(state.problem));
-  offerNext(firstDue(state.people));
+  offerNext(state.next);
   people.replaceChildren(...state.people.filter(({ phone }) => labels.has(phone)).map((person) => card(person, labels)));
-}
-
-function firstDue(people) {
-  const later = people.flatMap(({ schedules = [] }) => schedules.map(({ next }) => next)).filter((at) => at !== null && at > now());
-  return later.length ? Math.min(...later) : null;
 }
 
 function card(person, labels) {

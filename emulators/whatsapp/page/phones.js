@@ -24,7 +24,7 @@ async function call(path, headers, body) {
 
 const views = new Map();
 const tabs = new Tabs(views);
-let system = { problem: "", resident: 0, people: [] };
+let system = { problem: "", resident: 0, next: null, people: [] };
 
 function open() {
   const state = document.getElementById("feed-state");
