@@ -106,6 +106,11 @@ LACKS: dict[str, tuple[Callable[[Body], bool], int, Body]] = {
         400,
         _in_vllms_form("Unexpected message role: developer"),
     ),
+    "system": (
+        lambda body: any(message["role"] == "system" for message in body["messages"]),
+        400,
+        _in_vllms_form("System role not supported"),
+    ),
     "same_side_twice": (
         _does_not_alternate,
         500,

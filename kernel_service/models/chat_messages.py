@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.models.openai_refusals import REPEATED_ROLES, TOOLS
+from kernel_service.models.openai_refusals import REPEATED_ROLES, SYSTEM_ROLE, TOOLS
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
@@ -42,6 +42,16 @@ def messages_of(items: Iterable[Item], part: Callable[[Item], Item], left_out: A
     for item in items:
         conversation.add(item)
     return conversation.ended()
+
+
+def instructed(messages: list[Message], instructions: str, left_out: AbstractSet[str]) -> list[Message]:
+    """The messages after the instructions; where a server takes no SYSTEM_ROLE, the first message begins with them."""
+    if SYSTEM_ROLE not in left_out:
+        return [{"role": "system", "content": instructions}, *messages]
+    if not messages or messages[0]["role"] != "user":
+        return [{"role": "user", "content": instructions}, *messages]
+    first, *others = messages
+    return [first | {"content": both(instructions, first["content"])}, *others]
 
 
 class _Conversation:
@@ -86,7 +96,7 @@ class _Conversation:
         content = _joined(parts)
         last = self._messages[-1] if self._messages else {}
         if last.get("role") == "user" and REPEATED_ROLES in self._left_out:
-            last["content"] = _both(last["content"], content)
+            last["content"] = both(last["content"], content)
         else:
             self._messages.append({"role": "user", "content": content})
 
@@ -151,7 +161,8 @@ def _joined(parts: list[Item]) -> str | list[Item]:
     return "\n".join(part["text"] for part in parts)
 
 
-def _both(first: str | list[Item], second: str | list[Item]) -> str | list[Item]:
+def both(first: str | list[Item], second: str | list[Item]) -> str | list[Item]:
+    """Two contents as one."""
     if isinstance(first, str) and isinstance(second, str):
         return f"{first}\n\n{second}"
     return [part for each in (first, second) for part in ([text_part(each)] if isinstance(each, str) else each)]

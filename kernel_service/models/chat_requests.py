@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kernel_service.models.body import Places
-from kernel_service.models.chat_messages import messages_of, text_part
+from kernel_service.models.chat_messages import instructed, messages_of, text_part
 from kernel_service.models.openai_files import REFERENCE, shown
 from kernel_service.models.openai_refusals import TOOLS
 from kernel_service.ports.media import ReadAs
@@ -61,7 +61,7 @@ def body_of(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[st
         return _file_part(shown(given["media_id"], request.files, lacks), places)
 
     told = messages_of(map(orjson.loads, request.items), part, lacks)
-    messages = [{"role": "system", "content": request.instructions}, *told]
+    messages = instructed(told, request.instructions, lacks)
     offered = () if TOOLS in lacks else request.tools
     tools = b',"tools":[%b]' % b",".join(map(_tool, offered)) if offered else b""
     return places.body(b'%b%b,"messages":%b}' % (orjson.dumps(chosen)[:-1], tools, orjson.dumps(messages)))

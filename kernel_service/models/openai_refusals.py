@@ -211,6 +211,7 @@ TOOLS: Final = "tools"
 IMAGES: Final = "images"
 FILES: Final = "files"
 REPEATED_ROLES: Final = "repeated roles"
+SYSTEM_ROLE: Final = "system role"
 LACKS: Final = {
     "unsupported_tools": (
         re.compile(
@@ -243,6 +244,11 @@ LACKS: Final = {
         re.compile(r"roles must alternate|must alternate between|consecutive (?:user|assistant|messages)|"
                    r"multiple .{0,20}messages in a row", re.IGNORECASE),
         frozenset({REPEATED_ROLES}),
+    ),
+    "unsupported_system": (
+        re.compile(r"system role (?:is )?not supported|not support (?:the )?(?:'?system'? role|system messages?)|"
+                   r"only user and assistant roles are supported", re.IGNORECASE),
+        frozenset({SYSTEM_ROLE}),
     ),
     "unsupported_parts": (
         re.compile(r"content'? ?:?[^.]{0,20} must be a string|unsupported content\[\]\.type|"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kernel_service.models.chat_messages import call_id_of, messages_of
+from kernel_service.models.chat_messages import call_id_of, instructed, messages_of
 
 
 def heard(text: str) -> dict[str, Any]:
@@ -66,6 +66,19 @@ def test_order(items: list[dict[str, Any]], messages: list[str]) -> None:
 def test_roles_alternate_where_a_server_asks_for_it() -> None:
     items = [heard("a"), heard("b"), said("c"), said("d"), heard("e")]
     assert in_short(items, "repeated roles") == ["user: a\n\nb", "assistant: c\n\nd", "user: e"]
+
+
+@pytest.mark.parametrize(
+    ("items", "messages"),
+    [
+        ([heard("a")], [{"role": "user", "content": "Be brief.\n\na"}]),
+        ([], [{"role": "user", "content": "Be brief."}]),
+        ([said("a")], [{"role": "user", "content": "Be brief."}, {"role": "assistant", "content": "a"}]),
+    ],
+)
+def test_instructions_without_a_separate_role(items: list[dict[str, Any]], messages: list[dict[str, Any]]) -> None:
+    told = messages_of(items, lambda part: {"type": "text", "text": part["text"]}, set())
+    assert instructed(told, "Be brief.", {"system role"}) == messages
 
 
 def test_without_tools_the_words_stay() -> None:

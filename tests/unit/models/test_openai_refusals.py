@@ -199,6 +199,8 @@ def test_a_parameter_that_a_server_does_not_take(body: object, parameter: str) -
         (500, error("Conversation roles must alternate user/assistant/user/assistant/...", 500), "unsupported_order"),
         (400, error("Expected last role User or Tool; messages must alternate between user and assistant"),
          "unsupported_order"),
+        (400, {"object": "error", "message": "System role not supported", "code": 400}, "unsupported_system"),
+        (500, error("Only user and assistant roles are supported!", 500), "unsupported_system"),
         # About one file or one tool, so others are still sent:
         (400, error("The image data you provided does not represent a valid image."), "http_400"),
         (400, error("You uploaded an unsupported image. Please make sure your image has of one the following formats: "
