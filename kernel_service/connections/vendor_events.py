@@ -18,7 +18,7 @@ from kernel_service.ports.messages import Notice, Reply
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from kernel_service.connections.accounts import Connections
     from kernel_service.ports.connections import Connection
@@ -32,8 +32,8 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 class ComposioEvents:
     """`secret` is the project's webhook secret; without one every event is refused.
 
-    `on_trigger(event)` handles the events of triggers. `route(person_id)` is the chat in which the person wrote last;
-    `notify(channel)` says that the outbox has a notice.
+    `on_trigger(event)` handles the events of triggers; `watched_for(connection)` are the requests of its triggers.
+    `route(person_id)` is the chat in which the person wrote last; `notify(channel)` says that the outbox has a notice.
     """
 
     def __init__(  # noqa: PLR0917 - its dependencies
@@ -41,6 +41,7 @@ class ComposioEvents:
         secret: str,
         connections: Connections,
         on_trigger: Callable[[dict[str, Any]], Awaitable[None]],
+        watched_for: Callable[[Connection], Awaitable[Sequence[str]]],
         route: Callable[[str], Awaitable[tuple[str, str] | None]],
         notify: Callable[[str], None],
         clock: Callable[[], float],
@@ -48,6 +49,7 @@ class ComposioEvents:
         self._secret = secret.encode()
         self._connections = connections
         self._on_trigger = on_trigger
+        self._watched_for = watched_for
         self._route = route
         self._notify = notify
         self._clock = clock
@@ -80,8 +82,11 @@ class ComposioEvents:
 
     async def _notice(self, connection: Connection) -> Notice | None:
         route = await self._route(connection.person_id)
-        lost = Reply(texts.connecting.connection_lost(connection.toolkit_name))
-        return None if route is None else Notice(lost, *route, at=self._clock())
+        if route is None:
+            return None
+        lost = texts.connecting.connection_lost(connection.toolkit_name)
+        ended = texts.triggers.ended(await self._watched_for(connection))
+        return Notice(Reply("\n\n".join(filter(None, (lost, ended)))), *route, at=self._clock())
 
     def may_be_signed(self, headers: Mapping[str, str]) -> bool:
         """Whether the headers carry a recent signature, so that the body is worth reading."""

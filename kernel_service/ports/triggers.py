@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_WAITING: Final = 10
 """Events of a trigger that wait to be told. More are only counted."""
 
+SETTLE_SECONDS: Final = 5.0
+
 
 class TriggerStatus(StrEnum):
     CREATING = "creating"
@@ -96,7 +98,7 @@ class TriggerLimits:
     """
 
     gather_seconds: float = 300.0
-    settle_seconds: float = 5.0
+    settle_seconds: float = SETTLE_SECONDS
     daily_messages: int = 20
     triggers: int = 20
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_QUOTED: Final = 100
 """Characters of a request."""
@@ -34,8 +37,19 @@ def lost(name: str, toolkit: str) -> str:
     )
 
 
+def ended(requests: Sequence[str]) -> str:
+    """Of the triggers of an account that is no longer connected; empty: it had none."""
+    if not requests:
+        return ""
+    return f"So I no longer watch it for this: {', '.join(map(_quoted, requests))}. Ask me again once it is connected."
+
+
 def not_told(request: str, why: str) -> str:
     """Events came that the assistant cannot look at. `why` is a sentence."""
+    return f"Something came for {_quoted(request)}, but I cannot look at it. {why}"
+
+
+def _quoted(request: str) -> str:
+    """The beginning, on one line."""
     words = " ".join(request.split())
-    quoted = words if len(words) <= MOST_QUOTED else f"{words[:MOST_QUOTED].rstrip()} …"
-    return f"Something came for “{quoted}”, but I cannot look at it. {why}"
+    return f"“{words if len(words) <= MOST_QUOTED else f'{words[:MOST_QUOTED].rstrip()} …'}”"

@@ -119,6 +119,11 @@ class DeleteTriggerTool(NeedsNoAccount):
         told = f"Nothing is deleted: there is no such id. They have: {listed}"
         return ToolResult(told, ok=False, own=not any(each.asked.tainted for each in theirs))
 
+    async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:
+        """The request of the trigger."""
+        wanted = str(arguments.get("id") or "").strip()
+        return {each.id: each.asked.request for each in await self._triggers.of_person(person.id) if each.id == wanted}
+
 
 def _told(sentence: str, *, ok: bool = True) -> ToolResult:
     return ToolResult(sentence, ok=ok, own=True)

@@ -12,35 +12,42 @@ from kernel_service.token_counts import cut, tokens
 
 MOST_TOKENS: Final = 1000
 """Of one event."""
-MOST_TEXT_TOKENS: Final = 500
-"""Of one text in it."""
-MOST_FIELDS: Final = 40
-"""Of an object, and of a list."""
 MOST_DEPTH: Final = 5
+_STEPS: Final = ((200, 500), (200, 100), (60, 100), (30, 60), (8, 40))
+"""The most values of an event, and the most tokens of each text in it: the first pair that is enough."""
 _CUT: Final = " [… {count} characters left out …] "
+_ESCAPED: Final = 2
+"""How many characters JSON may make of one, in a text that holds JSON."""
 
 
 def bounded(data: Any) -> Any:
-    """The data as JSON of at most MOST_TOKENS. Short values stay; the longest are cut, and left out at last."""
-    share = MOST_TEXT_TOKENS
-    [kept] = storable([_kept(data, share, MOST_DEPTH)])
-    while tokens(to_json(kept).decode()) > MOST_TOKENS and share > 1:
-        share //= 2
-        [kept] = storable([_kept(data, share, MOST_DEPTH)])
-    if tokens(to_json(kept).decode()) > MOST_TOKENS:
-        return cut(to_json(kept).decode(), MOST_TOKENS - 20, _CUT)
-    return kept
+    """The data as JSON of at most MOST_TOKENS. Short values stay; long ones are cut, and the last ones left out."""
+    written = ""
+    for values, share in _STEPS:
+        [kept] = storable([_Pruned(values, share).value(data, MOST_DEPTH)])
+        written = to_json(kept).decode()
+        if tokens(written) <= MOST_TOKENS:
+            return kept
+    return cut(written, MOST_TOKENS // _ESCAPED, _CUT)
 
 
-def _kept(value: Any, share: int, depth: int) -> Any:
-    """`share`: the most tokens of a text."""
-    if isinstance(value, str):
-        return cut(storable_text(value), share, _CUT)
-    if isinstance(value, dict):
-        if not depth:
+class _Pruned:
+    """Keeps the first values of a structure, with their texts cut."""
+
+    def __init__(self, values: int, share: int) -> None:
+        self._left = values
+        self._share = share
+
+    def value(self, given: Any, depth: int) -> Any:
+        self._left -= 1
+        if isinstance(given, str):
+            return cut(storable_text(given), self._share, _CUT)
+        if isinstance(given, dict | list) and not depth:
             return "…"
-        pairs = list(value.items())[:MOST_FIELDS]
-        return {cut(storable_text(str(name)), share, "…"): _kept(inner, share, depth - 1) for name, inner in pairs}
-    if isinstance(value, list):
-        return [_kept(inner, share, depth - 1) for inner in value[:MOST_FIELDS]] if depth else "…"
-    return value
+        if isinstance(given, dict):
+            pairs = list(given.items())[: max(0, self._left)]
+            kept = {cut(storable_text(str(name)), self._share, "…"): inner for name, inner in pairs}
+            return {name: self.value(inner, depth - 1) for name, inner in kept.items() if self._left > 0}
+        if isinstance(given, list):
+            return [self.value(inner, depth - 1) for inner in given[: max(0, self._left)] if self._left > 0]
+        return given

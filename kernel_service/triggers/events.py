@@ -17,9 +17,10 @@ from kernel_service.ports.triggers import Receipt, TriggerEvent
 from kernel_service.triggers.event_data import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from kernel_service.connections.accounts import Connections
+    from kernel_service.ports.connections import Connection
     from kernel_service.ports.triggers import NewTrigger, TriggerLimits, TriggerStore
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,11 @@ class TriggerEvents:
             await self._disabled(known)
         else:
             await self._happened(known)
+
+    async def watched_for(self, connection: Connection) -> Sequence[str]:
+        """The requests for which the account is watched."""
+        theirs = await self._store.of_person(connection.person_id)
+        return [each.asked.request for each in theirs if each.connection_id == connection.id]
 
     async def _is_allowed(self, event: TriggerEvent) -> bool:
         connection = await self._connections.in_use(event.account_id, event.holder)

@@ -102,7 +102,7 @@ class Triggers:
         """Remove an ended trigger there. If that fails, a later sweep tries again."""
         try:
             if not await self._removed(ended):
-                return Removal.REFUSED
+                return Removal.UNANSWERED
         except (VendorUnavailable, ComposioRefusedError) as problem:
             log.warning("trigger not removed at the vendor yet trigger=%s problem=%s", ended.id, problem)
             return not_removed(problem)

@@ -65,6 +65,7 @@ async def build_connecting(base: Foundation, composio: Composio, outbox: Outbox)
         settings.composio_webhook_secret.get_secret_value(),
         connections,
         watching.events.handle,
+        watching.events.watched_for,
         store.inbox.last_route,
         outbox.ready,
         clock,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel_service.ports.triggers import TriggerLimits
+from kernel_service.ports.triggers import SETTLE_SECONDS, TriggerLimits
 from kernel_service.triggers.events import TriggerEvents
 from kernel_service.triggers.remover import TriggerRemover
 from kernel_service.triggers.triggers import Triggers
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WatchingParts:
-    """The parts of triggers. `hears`: the vendor's events can reach this service."""
+    """The parts of triggers. `hears`: people may have some, and the vendor's events can reach this service."""
 
     triggers: Triggers
     events: TriggerEvents
@@ -30,8 +30,10 @@ class WatchingParts:
 
 def build_watching(base: Foundation, composio: Composio, connections: Connections, outbox: Outbox) -> WatchingParts:
     settings, store, clock = base.settings, base.store.triggers, base.clock
+    gather_seconds = settings.kernel_trigger_gather_seconds
     limits = TriggerLimits(
-        gather_seconds=settings.kernel_trigger_gather_seconds,
+        gather_seconds=gather_seconds,
+        settle_seconds=min(SETTLE_SECONDS, gather_seconds),
         daily_messages=settings.kernel_daily_triggered_per_user,
         triggers=settings.kernel_triggers_per_user,
     )
@@ -41,5 +43,5 @@ def build_watching(base: Foundation, composio: Composio, connections: Connection
         TriggerEvents(store, connections, outbox.ready, clock, limits),
         TriggerRemover(triggers, store, clock),
         limits,
-        hears=bool(settings.composio_webhook_secret.get_secret_value()),
+        hears=bool(settings.composio_webhook_secret.get_secret_value()) and limits.triggers > 0,
     )

@@ -97,6 +97,16 @@ async def test_exemptions_of_the_operator_do_not_hold_for_the_orders_of_a_mail(t
         assert not world.emulators.composio.workplace_of(await world.person_of(alice)).sent
 
 
+async def test_an_event_that_the_model_finds_to_be_of_no_use(world: World) -> None:
+    alice = await who_waits(world)
+    world.emulators.openai.script(["[nothing]"])
+    await arrives(world, alice)
+    before = len(world.emulators.effects.all())
+    world.pass_time(6)
+    await world.emulators.effects.wait_for(lambda effect: effect.kind == "model_call", after=before)
+    assert "hello" in (await world.ask(alice, "hello")).text, "nothing else came before it"
+
+
 async def test_a_trigger_is_listed_with_the_schedules_and_ended_in_chat(world: World) -> None:
     alice = await who_waits(world)
     listed = await world.ask(alice, "show my reminders")

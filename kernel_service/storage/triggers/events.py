@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Float, Integer, bindparam, exists, func, insert, null, select, update
 
 from kernel_service.clock import DAY_SECONDS
-from kernel_service.ports.commands import Command
+from kernel_service.ports.commands import UNPROMPTED, Command
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Notice, Reply
 from kernel_service.ports.payloads import Triggered
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS: Final = 60.0
-"""How long events wait on while the message about earlier ones is not answered."""
+"""How long events wait on while the message about earlier ones is not answered, or the person is silent."""
+SILENT_SECONDS: Final = DAY_SECONDS
+SILENT_MESSAGES: Final = 5
+"""After that many messages to a person who has written nothing in SILENT_SECONDS, events wait until they write."""
 
 _WHOSE = select(trigger.c.person_id).where(trigger.c.vendor_id == bindparam("vendor"))
 _WATCHED = (
@@ -88,7 +91,16 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _UNANSWERED = select(exists().where(message.c.seq == bindparam("seq", type_=Integer), MESSAGE_OPEN))
-_TODAY = select(func.count()).where(
+_WROTE_AT = (
+    select(message.c.accepted_at)
+    .where(
+        message.c.person_id == bindparam("person"),
+        *(message.c.command != each.value for each in UNPROMPTED),
+    )
+    .order_by(message.c.seq.desc())
+    .limit(1)
+)
+_TOLD_SINCE = select(func.count()).where(
     trigger_event.c.person_id == bindparam("person"), trigger_event.c.told_at >= bindparam("since", type_=Float)
 )
 _WAS_LIMITED = select(
@@ -136,7 +148,8 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
     row = tx.execute(_DUE, {"of": trigger_id, "now": now}).one_or_none()
     if row is None:
         return None
-    if row.told_seq is not None and tx.execute(_UNANSWERED, {"seq": row.told_seq}).scalar_one():
+    is_unanswered = row.told_seq is not None and tx.execute(_UNANSWERED, {"seq": row.told_seq}).scalar_one()
+    if is_unanswered or _is_silent(tx, row.person_id, now):
         tx.execute(_DUE_AT, {"of": row.id, "at": now + BUSY_SECONDS})
         return None
     if _is_over_limit(tx, row, now, limits):
@@ -144,9 +157,17 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
     return _put(tx, row, now)
 
 
+def _is_silent(tx: Tx, person_id: str, now: float) -> bool:
+    """Whether the person may not read what they get. WhatsApp holds messages to such a person, too."""
+    wrote_at = tx.execute(_WROTE_AT, {"person": person_id}).scalar_one_or_none() or 0.0
+    if wrote_at > now - SILENT_SECONDS:
+        return False
+    return int(tx.execute(_TOLD_SINCE, {"person": person_id, "since": wrote_at}).scalar_one()) >= SILENT_MESSAGES
+
+
 def _is_over_limit(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> bool:
     today = {"person": row.person_id, "since": _midnight(now)}
-    return int(tx.execute(_TODAY, today).scalar_one()) >= limits.daily_messages
+    return int(tx.execute(_TOLD_SINCE, today).scalar_one()) >= limits.daily_messages
 
 
 def _put_off(tx: Tx, row: Row[Any], now: float, limited: str) -> ToldEvents:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
-from kernel_service.ports.commands import UNPROMPTED, Command
+from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Reply
 from kernel_service.ports.model import NOTHING_TO_TELL
 from kernel_service.ports.turns import TurnStatus
@@ -82,5 +82,5 @@ class Answers:
         """The person's messages with the request; in the turn of a code, also those that the code resumes."""
         yield from subject.resumed.messages if subject.resumed else ()
         for message in self.turn.messages:
-            if message.command in (Command.NONE, *UNPROMPTED):
+            if message.command in (Command.NONE, Command.SCHEDULED):  # an event holds no words of the person
                 yield replace(message, payload=self.files.in_words(message))

@@ -44,9 +44,10 @@ class VoiceAnswer:
 
     async def added_to(self, finished: Finished) -> Finished:
         """The ending with the voice beside its first text, if the person's last message is a voice message."""
-        first, speech = finished.replies[0], self.speech
+        speech = self.speech
         if speech is None or speech.is_at_rest or not self._is_wanted(finished):
             return finished
+        first = finished.replies[0]
         try:
             voice = await self._kept(speech, spoken_text(first.text))
         except (VendorUnavailable, ModelRejectedError, UnusableAnswerError, BudgetSpentError, Exhausted) as failure:

@@ -480,6 +480,14 @@ def test_the_operators_patterns_win_in_every_mode_and_in_a_tainted_turn() -> Non
         assert not policy(SENDS, {"recipient_email": MAIL}, tainted=True)
 
 
+@pytest.mark.parametrize("mode", Approve)
+def test_no_exemption_holds_in_a_turn_that_an_event_began(mode: Approve) -> None:
+    policy = ApprovalPolicy(["!*"], mode)
+    for each in (SENDS, MAKES):
+        assert policy(each, {}, tainted=True, unasked=True)
+    assert policy(LISTS, {}, tainted=True, unasked=True) is (mode is Approve.ALL), "reading one's own account"
+
+
 # --- developers' tools ---------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from kernel_service.connections.vendor_events import ComposioEvents
 from tests.unit.composio.fakes import killed_after
 
 if TYPE_CHECKING:
+    from kernel_service.ports.connections import Connection
     from tests.unit.composio.fakes import World
 
 SECRET = "whsec_of_the_tests"
@@ -35,10 +36,13 @@ def events(world: World, secret: str = SECRET) -> ComposioEvents:
 
     async def on_trigger(_: dict[str, Any]) -> None: ...
 
+    async def watched_for(_: Connection) -> list[str]:
+        return []
+
     async def route(_: str) -> tuple[str, str]:
         return "test", "desk"
 
-    return ComposioEvents(secret, world.connections, on_trigger, route, world.looked.append, world.clock)
+    return ComposioEvents(secret, world.connections, on_trigger, watched_for, route, world.looked.append, world.clock)
 
 
 async def test_an_ended_account_is_told_once(world: World) -> None:

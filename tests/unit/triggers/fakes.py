@@ -12,6 +12,7 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.payloads import Triggered
 from kernel_service.ports.tools import Person
 from kernel_service.ports.triggers import TriggerLimits
+from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.keys import damage
 from kernel_service.storage.schema import schema
 from kernel_service.storage.sealing.ciphers import place
@@ -43,7 +44,13 @@ class Watch:
         self.triggers = Triggers(world.composio.triggers, store, clock, self.limits)
         self.handler = TriggerEvents(store, world.connections, world.looked.append, clock, self.limits)
         self.events = ComposioEvents(
-            world.vendor.events.secret, world.connections, self.handler.handle, self._route, world.looked.append, clock
+            world.vendor.events.secret,
+            world.connections,
+            self.handler.handle,
+            self.handler.watched_for,
+            self._route,
+            world.looked.append,
+            clock,
         )
         self.teller = EventTeller(store, self.woken.append, world.looked.append, clock, self.limits)
         self.remover = TriggerRemover(self.triggers, store, clock)
@@ -100,6 +107,25 @@ class Watch:
     async def answer(self) -> None:
         """All messages in the inboxes are answered."""
         await self.world.store.engine.write(lambda tx: tx.execute(_ANSWERED).rowcount)
+
+    async def write(self, person_id: str) -> None:
+        """The person writes a message, which is answered."""
+        now = self.world.clock()
+
+        def put(tx: Tx) -> None:
+            own_messages.put(
+                tx,
+                person_id,
+                channel="test",
+                address="desk",
+                message_id=f"m{now}",
+                content=Triggered(),  # it does not matter
+                command=Command.NONE,
+                now=now,
+            )
+
+        await self.world.store.engine.write(put)
+        await self.answer()
 
     async def _route(self, _: str) -> tuple[str, str]:
         return "test", "desk"

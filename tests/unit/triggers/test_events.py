@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -27,6 +28,17 @@ async def test_an_event_is_told_once_with_what_was_asked_for(watch: Watch) -> No
     assert (person_id, told.request, told.toolkit) == ("p_alice", ASKED, "Gmail")
     assert orjson.loads(told.events)[0]["subject"] == "Notice 1"
     assert watch.woken == ["p_alice"]
+
+
+async def test_an_event_that_another_node_gets(watch: Watch) -> None:
+    event = watch.event(await watch.set())
+    other = Watch(watch.world.another_node())
+    assert await other.deliver(event)
+    await asyncio.gather(watch.deliver(event), other.deliver(event))
+    watch.world.clock.now += 6
+    await asyncio.gather(watch.teller.tick(), other.teller.tick())
+    assert len(watch.put) == 1
+    assert watch.woken + other.woken == ["p_alice"]
 
 
 async def test_a_repeat_after_it_was_told_does_nothing(watch: Watch) -> None:
@@ -92,6 +104,19 @@ async def test_the_limit_of_a_day_is_told_once_and_the_rest_comes_tomorrow(world
     assert sum("until tomorrow" in text for _, text in world.told) == 1
     await watch.pass_time(86_400)
     assert len(watch.put) == 4
+
+
+async def test_events_for_a_silent_person_wait_until_they_write(watch: Watch) -> None:
+    trigger = await watch.set()
+    for number in range(8):
+        await watch.deliver(watch.event(trigger, number))
+        await watch.pass_time(7 * 3600)
+        await watch.answer()
+    assert len(watch.put) == 5
+    await watch.write("p_alice")
+    await watch.pass_time(61)
+    assert len(watch.put) == 6
+    assert len(orjson.loads(watch.put[-1][1].events)) == 3
 
 
 @pytest.mark.parametrize(
@@ -170,6 +195,8 @@ async def test_no_event_is_heard_after_the_account_has_expired(watch: Watch) -> 
     await watch.deliver(event)
     [gone] = await world.store.connections.of_person("p_alice")
     assert gone.status is ConnectionStatus.EXPIRED
+    [(_, told)] = world.told
+    assert f"I no longer watch it for this: “{ASKED}”" in told
     await watch.deliver(watch.event(trigger, 2))
     await watch.pass_time(1000)
     assert not watch.put
