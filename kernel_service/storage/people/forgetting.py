@@ -11,9 +11,10 @@ from __future__ import annotations
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Integer, bindparam, delete, exists, func, literal, or_, select, update
 
 from kernel_service.clock import DAY_SECONDS
+from kernel_service.ports.turns import COMPACTION, SUMMARY
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.memory import fact
@@ -81,6 +82,10 @@ _BEGINS = (
     .where(kernel.c.person_id == bindparam("person"), kernel.c.context_start <= bindparam("last"))
     .values(context_start=bindparam("last", type_=Integer) + 1)
 )
+_FORGET_SUMMARIES = delete(item).where(
+    item.c.person_id == bindparam("person"), item.c.kind.in_((literal(COMPACTION), literal(SUMMARY)))
+)
+"""Each may hold the essence of items that are past their retention."""
 _LOCK = select(person.c.id).where(person.c.id == bindparam("person")).with_for_update()
 _NEEDED = select(
     or_(
@@ -147,7 +152,10 @@ def _cut_older(tx: Tx, person_id: str, oldest: float, before: float) -> int:
         return 0
     rows = _oldest_items(tx, person_id)
     count = sum(row.created_at < before for row in rows)
-    return _cut(tx, person_id, rows, count if count == len(rows) < STEP else _whole_turns(rows, count))
+    cut = _cut(tx, person_id, rows, count if count == len(rows) < STEP else _whole_turns(rows, count))
+    if cut:  # the items since are shown again instead
+        tx.execute(_FORGET_SUMMARIES, {"person": person_id})
+    return cut
 
 
 def _cut_all(tx: Tx, person_id: str) -> int:

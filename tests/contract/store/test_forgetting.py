@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Reply, Usage
 from kernel_service.ports.retention import RetentionPolicy
-from kernel_service.ports.turns import HistoryItem, TurnStatus
+from kernel_service.ports.turns import COMPACTION, SUMMARY, HistoryItem, TurnStatus
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
@@ -93,6 +93,23 @@ async def test_a_history_is_cut_by_days_and_between_turns(database_url: str) -> 
         assert await said(store, ann) == []
         await talk(store, "ann", "after", now=NOW + 200 * DAY)
         assert await said(store, ann) == ["after"], "the next message is not hidden with it"
+
+
+@pytest.mark.parametrize("kind", [COMPACTION, SUMMARY])
+async def test_a_summary_is_deleted_with_the_oldest_items_that_it_stands_for(database_url: str, kind: str) -> None:
+    essence = HistoryItem(kind, {"of": "day0 and day1"}, {COMPACTION: "openai:m", SUMMARY: "own"}[kind])
+    async with keeping(database_url, history_days=10) as store:
+        for day in range(3):
+            ann = await talk(store, "ann", f"day{day}", now=NOW + day * 4 * DAY)
+        person = await say(store, "essence", "test:ann", now=NOW + 9 * DAY)
+        owner = await own(store, person)
+        await owner.end(await owner.open(NOW + 9 * DAY), essence, now=NOW + 9 * DAY)
+        assert (await store.kernels.activate(ann, owner="one", model="openai:m")).history == [essence]
+        await store.retention.forget_old(now=NOW + 9 * DAY)
+        assert (await store.kernels.activate(ann, owner="one", model="openai:m")).history == [essence]
+        await store.retention.forget_old(now=NOW + 11 * DAY)
+        assert await said(store, ann) == ["day1", "day2"]
+        assert essence not in await history(store, ann)
 
 
 async def test_an_open_turn_keeps_the_history_as_it_is(database_url: str) -> None:

@@ -97,6 +97,14 @@ def kinds_of_answers(chat: Chat) -> set[str]:
     return {kind for call in chat.emulators.effects.all("model_call") for kind in call.detail["output"]}
 
 
+async def test_compaction_in_a_streamed_answer(chat: Chat) -> None:
+    chat.rule(CompactionRule(1500, 0))
+    while "compaction" not in kinds_of_answers(chat):
+        assert "You said" in await chat.ask(LONG, watched=True)
+    await chat.ask("hello", watched=True)
+    assert kinds(chat)[0] == "compaction"
+
+
 async def test_compaction_within_a_turn_of_calls(chat: Chat) -> None:
     chat.rule(CompactionRule(1500, 0))
     chat.scene.look.result = ToolResult("found " * 2000, own=True)

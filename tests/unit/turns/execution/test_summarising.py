@@ -145,6 +145,24 @@ async def test_summary_ends_with_its_process(chat: Chat, monkeypatch: pytest.Mon
     hold.release()
 
 
+async def test_process_that_dies_before_the_write_leaves_the_conversation_whole(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object, **__: object) -> bool:
+        raise asyncio.CancelledError
+
+    await nearly_due(chat)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(chat.scene.store.context), "keep_summary", dies)
+        with pytest.raises(asyncio.CancelledError):
+            await chat.ask(LONG)
+    chat.restart()
+    assert await chat.ask("what is my name") == "Your name is Ada."
+    assert len(chat.last) == 13, "the request for a summary follows the whole conversation"
+    await chat.ask("hello")
+    assert len(chat.last) == 2
+
+
 async def test_summary_of_a_conversation_that_was_reset_is_not_kept(chat: Chat) -> None:
     await nearly_due(chat)
     hold = chat.emulators.openai.hold(lambda call: REQUEST in str(call.body["input"][-1]))
