@@ -18,6 +18,7 @@ from kernel_service.ports.payloads import (
     Edit,
     Location,
     Opened,
+    Payload,
     Reaction,
     Revoke,
     Scheduled,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kernel_service.ports.model import UserInput
-    from kernel_service.ports.payloads import Content, Payload
+    from kernel_service.ports.payloads import Content
 
 TURNS: Final = 4
 """This turn, and the three before it."""
@@ -42,7 +43,8 @@ def is_tainted(outline: bytes) -> bool:
     """Whether the last turn of a history with this outline is tainted.
 
     A turn begins where inputs follow another kind. One that begins with the facts about the person does not count, and
-    one that an approval button began does not, because the model decides what it prompts for and how often.
+    one that an approval button began does not, because the model decides what it prompts for and how often. A run of a
+    schedule does not count either.
     """
     turns = 0
     for place in range(len(outline) - 1, -1, -1):
@@ -68,7 +70,12 @@ def mark_of(given: UserInput) -> str:
         return FACTS
     if not is_said_by_person(given):
         return OUTSIDE
-    return BUTTON if isinstance(given.said, Decided) else OWN
+    return BUTTON if isinstance(given.said, Decided) or _is_run(given) else OWN
+
+
+def _is_run(given: UserInput) -> bool:
+    """A run of a schedule comes by itself, so it brings the end of a taint no nearer."""
+    return isinstance(given.said, Payload) and isinstance(given.said.content, Scheduled)
 
 
 def is_said_by_person(given: UserInput) -> bool:
