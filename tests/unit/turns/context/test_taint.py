@@ -212,7 +212,7 @@ async def marks(scene: Scene) -> list[str]:
 async def test_taint_applies_to_the_next_call(scene: Scene) -> None:
     judged: list[tuple[str, bool]] = []
 
-    def policy(tool: Any, _: Any, *, tainted: bool) -> bool:
+    def policy(tool: Any, _: Any, *, tainted: bool, unasked: bool) -> bool:
         judged.append((tool.schema.name, tainted))
         return False
 
