@@ -29,7 +29,10 @@ def said_zone(name: str) -> str:
     An abbreviation is none: most name several zones, and those of the database know no summer time. A fixed offset is
     none either, since its sign is the opposite of the usual one (`Etc/GMT+5` is UTC-5).
     """
-    found = _by_folded_name().get("_".join(name.split()).casefold(), "")
+    plain = "_".join(name.split())
+    exact = zone_of(plain) is not None and _names_a_place(plain)
+    # The whole database is read only for an unusual spelling.
+    found = plain if exact else _by_folded_name().get(plain.casefold(), "")
     return "UTC" if found.removeprefix("Etc/") in _UTC else found
 
 
