@@ -11,8 +11,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from serving.emulated_clock import EmulatedClock
 
-STILL_SECONDS: Final = 0.5
-"""How long no call may have been in progress before time passes. The services need less between two calls."""
+STILL_SECONDS: Final = 1.0
+"""How long no call may have been in progress before time passes. The kernel service waits 0.6 for further messages."""
 LONGEST_WAIT: Final = 20.0
 """Time passes after this many seconds even during a call: a message is on its way for 15 at most."""
 MOST_AT_ONCE: Final = 366 * 86_400.0

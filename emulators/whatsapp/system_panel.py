@@ -136,5 +136,5 @@ def _away(problem: str) -> State:
 
 def _sentence(code: grpc.StatusCode) -> str:
     if code in _REFUSED:
-        return "The kernel service refuses access: KERNEL_ADMIN_TOKEN is not its token."
+        return "The kernel service refuses access: KERNEL_ADMIN_TOKEN is not its token, or KERNEL_TOKEN is not."
     return "The kernel service is unavailable. Messages wait and are delivered again."
