@@ -84,15 +84,17 @@ class Refusal:
         return bool(words.search(f"{own_words(self.message)} {self.kind} {self.code} {self.param}"))
 
 
-_REPEATS: Final = re.compile(r"\bmessages = \[|['\"]input['\"]: ")
+_REPEATED_MESSAGES: Final = re.compile(r"\bmessages = \[.*", re.DOTALL)
+_REPEATED_INPUT: Final = re.compile(r"['\"]input['\"]: .*")
+"""The rest of a line: pydantic writes an error on one line, and escapes line breaks of the input."""
 
 
 def own_words(message: str) -> str:
-    """The message up to where it repeats the request, as those of llama.cpp and pydantic do.
+    """The message without the parts of the request that it repeats, as those of llama.cpp and pydantic do.
 
     A person's words in it must not decide what is left out for everybody.
     """
-    return _REPEATS.split(message, maxsplit=1)[0]
+    return _REPEATED_INPUT.sub("", _REPEATED_MESSAGES.sub("", message))
 
 
 def _matching(form: re.Pattern[str], value: object) -> str:

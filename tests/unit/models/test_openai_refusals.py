@@ -201,6 +201,12 @@ def test_a_parameter_that_a_server_does_not_take(body: object, parameter: str) -
          "unsupported_order"),
         (400, {"object": "error", "message": "System role not supported", "code": 400}, "unsupported_system"),
         (500, error("Only user and assistant roles are supported!", 500), "unsupported_system"),
+        # As llama-cpp-python 0.3.36 refuses a file:
+        (500, error("15 validation errors:\n  {'type': 'literal_error', 'loc': ('body', 'messages', 0, 'role'), 'msg': "
+                    "\"Input should be 'system'\", 'input': 'user', 'ctx': {'expected': \"'system'\"}}\n  {'type': "
+                    "'string_type', 'loc': ('body', 'messages', 0, 'content', 'str'), 'msg': 'Input should be a valid "
+                    "string', 'input': [{'type': 'text', 'text': 'hi'}]}", None, kind="internal_server_error"),
+         "unsupported_parts"),
         # About one file or one tool, so others are still sent:
         (400, error("The image data you provided does not represent a valid image."), "http_400"),
         (400, error("You uploaded an unsupported image. Please make sure your image has of one the following formats: "
