@@ -75,6 +75,8 @@ ROWS = [
     Row("too-long", lambda openai: setattr(openai, "context_window", 1), texts.answers.TOO_MUCH_AT_ONCE, asks=3),
     Row("parameter", error(400, "Unrecognized request argument supplied: prompt_cache_key")),
     Row("parameter", error(422, "Extra inputs are not permitted", param="safety_identifier")),
+    Row("lacks", error(400, "registry.ollama.ai/library/gemma:2b does not support tools")),
+    Row("no-compaction", error(400, "Unknown parameter: 'context_management'.", "unknown_parameter")),
     Row("poison", error(400, "flagged", "invalid_prompt", times=2), texts.answers.FAILED),
     Row("poison", error(400, "flagged", "content_filter")),
     Row("poison", error(403, "Your input was flagged", 403)),
