@@ -6,6 +6,7 @@ update a trigger" of Composio's API 3.1: a trigger with the same settings is not
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 MOST_TYPES: Final = 200
 """Of a toolkit."""
+PATIENCE_SECONDS: Final = 2.0
+"""How long a turn waits for a toolkit's types."""
 PAUSE_SECONDS: Final = 60.0
 """How long a toolkit whose types are unavailable is not asked for again."""
 MOST_PAGES: Final = 20
@@ -61,13 +64,15 @@ class ComposioTriggers:
         self._types: dict[str, tuple[float, list[TriggerType]]] = {}
 
     async def types_of(self, toolkit: str) -> list[TriggerType]:
-        """The kinds of events that need no set-up by a developer, kept for `type_seconds`. None while they are unknown:
-        a turn does not wait for them.
-        """
-        kept = self._types.get(toolkit)
-        if kept is not None and self._clock() < kept[0]:
-            return kept[1]
-        return await self._flights.run(toolkit, lambda: self._fetched(toolkit, kept[1] if kept else []))
+        """The kinds of events that need no set-up by a developer, kept for `type_seconds`. Empty: unknown."""
+        kept_until, kept = self._types.get(toolkit, (0.0, []))
+        if self._clock() < kept_until:
+            return kept
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._flights.run(toolkit, lambda: self._fetched(toolkit, kept))
+        except TimeoutError:
+            return kept
 
     async def _fetched(self, toolkit: str, earlier: list[TriggerType]) -> list[TriggerType]:
         try:

@@ -6,6 +6,7 @@ A trigger is stored before the vendor is asked for it, and barred here before th
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ class Triggers:
 
     async def types_of(self, toolkits: Sequence[str]) -> list[TriggerType]:
         """The kinds of events for which accounts of these toolkits can be watched."""
-        return [each for toolkit in toolkits for each in await self._composio.types_of(toolkit)]
+        return [each for types in await asyncio.gather(*map(self._composio.types_of, toolkits)) for each in types]
 
     async def of_person(self, person_id: str) -> Sequence[Trigger]:
         """The oldest first."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emulators.composio.trigger_types import TriggerType
+from kernel_service.composio import triggers as module
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, Person
 from kernel_service.ports.triggers import TriggerLimits
@@ -34,6 +35,27 @@ async def test_the_tools_are_offered_to_people_whose_accounts_can_be_watched(wat
     assert not {"create_trigger", "delete_trigger"} & await names(watch, "p_bob")
     await watch.world.connect("p_bob", "asana")
     assert not {"create_trigger", "delete_trigger"} & await names(watch, "p_bob"), "Asana has none here"
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 401, 400, 0])
+async def test_without_the_kinds_of_events_a_turn_continues(watch: Watch, status: int) -> None:
+    watch.world.vendor.fail(status, match=lambda call: call.path == "/triggers_types")
+    assert "create_trigger" not in await names(watch)
+    assert "GMAIL_SEND_EMAIL" in await names(watch)
+    assert watch.world.requests("/triggers_types") == 1, "it is not asked for each time"
+    watch.world.clock.now += 61
+    assert "create_trigger" in await names(watch)
+
+
+async def test_a_turn_waits_only_a_moment_for_the_kinds_of_events(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
+    hold = watch.world.vendor.hold(lambda call: call.path == "/triggers_types")
+    assert "create_trigger" not in await names(watch)
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 30.0)
+    hold.release()
+    assert "create_trigger" in await names(watch)
 
 
 async def test_the_tools_need_the_webhook(watch: Watch) -> None:
