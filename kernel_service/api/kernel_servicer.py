@@ -235,9 +235,10 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             await self._invitations.withdraw(caller.get(), reply_id, claimer, outbox.retry_after(request))
             return outbox_pb2.ClaimInvitationResponse()
         granted = await self._invitations.claim(caller.get(), reply_id, claimer)
-        return outbox_pb2.ClaimInvitationResponse(
-            granted=granted is not None, reminder=granted.reminder if granted else ""
-        )
+        if granted is not None:
+            return outbox_pb2.ClaimInvitationResponse(granted=True, reminder=granted.reminder)
+        wait = await self._invitations.wait(caller.get(), reply_id)
+        return outbox_pb2.ClaimInvitationResponse(retry_after=None if wait is None else converters.duration(wait))
 
     async def ReportReceipts(
         self, request: outbox_pb2.ReportReceiptsRequest, context: Context

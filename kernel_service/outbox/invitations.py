@@ -30,6 +30,11 @@ class Invitations:
         times = {"since": now - DAY_SECONDS, "repeat": now - REPEAT_SECONDS, "now": now}
         return await self._store.claim(channel, reply_id, claimer, **times)
 
+    async def wait(self, channel: str, reply_id: str) -> float | None:
+        """Seconds until a claim may be granted that is not granted now; None: the reply does not wait."""
+        asked_at = await self._store.last(channel, reply_id)
+        return None if asked_at is None else max(0.0, asked_at + DAY_SECONDS - self._clock())
+
     async def withdraw(self, channel: str, reply_id: str, claimer: str, retry_after: float | None = None) -> None:
         """The claimed invitation was not sent.
 

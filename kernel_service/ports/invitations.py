@@ -23,6 +23,10 @@ class InvitationStore(Protocol):
         """
         ...
 
+    async def last(self, channel: str, reply_id: str) -> float | None:
+        """When the person of a reply that waits was invited last, at its address; None: never, or it does not wait."""
+        ...
+
     async def withdraw(
         self, channel: str, reply_id: str, claimer: str, *, retry_at: float | None, made_after: float
     ) -> None:

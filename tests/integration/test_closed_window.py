@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,6 +78,31 @@ async def test_a_reminder_is_sent_before_the_answer_to_a_person_who_writes(world
     await alice.send("what is it?")
     assert (await alice.wait_for_message(timeout=20)).text == "Call Ada"
     assert "what is it?" in (await alice.wait_for_message(timeout=20)).text
+
+
+async def test_a_daily_reminder_asks_each_day_and_the_newest_one_waits(world: World) -> None:
+    alice = world.phone("Alice")
+    await world.ask(alice, "hello")
+    soon = datetime.fromtimestamp(world.now() + HOUR, UTC)
+    daily = schedules_pb2.CreateScheduleRequest(
+        user_id=f"whatsapp:{alice.user_id}",
+        request_id="daily",
+        kind=schedules_pb2.SCHEDULE_KIND_REMIND,
+        request="Drink water",
+        cron=f"{soon.minute} {soon.hour} * * *",
+        time_zone="UTC",
+    )
+    await world.stub.CreateSchedule(daily, metadata=bearer(WHATSAPP_TOKEN), timeout=20)
+    world.pass_time(HOUR)
+    assert (await alice.wait_for_message(timeout=20)).text == "Drink water"
+    for _ in range(2):
+        world.pass_time(24 * HOUR)
+        template = await alice.wait_for_message(timeout=20)
+        assert template.text == "Your reminder: Drink water"
+    await alice.tap(template, "Show")
+    assert (await alice.wait_for_message(timeout=20)).text == "Drink water"
+    await world.ask(alice, "thanks")
+    assert [message.text for message in alice.received].count("Drink water") == 2
 
 
 async def test_a_gateway_that_starts_after_a_pause_of_the_templates_asks(world: World) -> None:

@@ -23,7 +23,7 @@ from whatsapp_gateway.kernel.routes import Route
 from whatsapp_gateway.kernel.stream import ChannelStream, Unanswered
 from whatsapp_gateway.kernel.streams import Streams
 from whatsapp_gateway.model import updates as say
-from whatsapp_gateway.model.invitations import Invitation
+from whatsapp_gateway.model.invitations import Invitation, NoInvitation
 from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, MediaWanted, Typing
 from whatsapp_gateway.model.updates import LinkResult
 from whatsapp_gateway.traces import Traces
@@ -204,19 +204,22 @@ class KernelClient:
         request = outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand)
         await _answer(self._route.stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
 
-    async def claim_invitation(self, claimer: str, reply_id: str, timeout: float) -> Invitation | None:
-        """The right to send a template to the person who waits for a reply; None: there is none.
-
-        An older service grants all.
-        """
+    async def claim_invitation(self, claimer: str, reply_id: str, timeout: float) -> Invitation | NoInvitation:
+        """The right to send a template to the person who waits for a reply."""
         request = outbox_pb2.ClaimInvitationRequest(reply_id=reply_id, instance_id=claimer)
         try:
             answer = await _answer(self._route.stub.ClaimInvitation(request, timeout=timeout, metadata=self._bearer))
         except KernelCallError as refusal:
             if refusal.reason == grpc.StatusCode.UNIMPLEMENTED.name:
-                return Invitation()
+                return Invitation(counted=False)
             raise
-        return Invitation(answer.reminder) if answer.granted else None
+        if answer.granted:
+            return Invitation(answer.reminder)
+        return (
+            NoInvitation(answer.retry_after.ToMilliseconds() / 1000)
+            if answer.HasField("retry_after")
+            else NoInvitation()
+        )
 
     async def withdraw_invitation(
         self, claimer: str, reply_id: str, timeout: float, *, retry_after: float | None = None

@@ -1,11 +1,14 @@
 """Invitations to people whose window is closed: what names one in a status, and what its button returns."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 OPENS_WINDOW: Final = "kernel:open_window"
 """The payload of an invitation's button. The tap opens the window, and says nothing else."""
+_LONGEST_PART: Final = 30
+"""Characters of an instance id, from its end, which differs between processes."""
 _SHAPE: Final = re.compile(
     r"invitation/(plain|reminder)/(0|[1-9]\d{0,3})/(rp_[A-Za-z0-9]{1,96})/([\w.-]{1,90})", re.ASCII
 )
@@ -13,9 +16,20 @@ _SHAPE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """The kernel service grants one. reminder: the text of the waiting reply, if that is a reminder; else empty."""
+    """The kernel service grants one. reminder: the text of the waiting reply, if that is a reminder; else empty.
+
+    counted: the service grants one a day; an older one grants all.
+    """
 
     reminder: str = field(default="", repr=False)
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NoInvitation:
+    """It grants none. wait: seconds until it may; infinite: the reply does not wait."""
+
+    wait: float = math.inf
 
 
 class InvitationName(NamedTuple):
@@ -32,7 +46,7 @@ class InvitationName(NamedTuple):
     @property
     def claimer(self) -> str:
         """Each attempt claims for itself: the failure of an earlier one, told late, withdraws no later claim."""
-        return f"{self.instance_id}/{self.attempt}"
+        return f"{self.reply_id}/{self.attempt}/{self.instance_id[-_LONGEST_PART:]}"
 
 
 def invitation_named(callback_id: str) -> InvitationName | None:

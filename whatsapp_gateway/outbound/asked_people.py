@@ -1,11 +1,10 @@
-"""The people whom this process has asked to write, in bounded memory: these need no question to the kernel service."""
+"""The people whom this process has asked to write, in bounded memory: for kernel services that do not count."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 
 REPEAT_SECONDS: Final = 24 * 3600.0
-"""A person is asked at most this often: templates cost money, and more of them would be spam."""
 MOST_REMEMBERED: Final = 100_000
 
 Pair = tuple[str, str]
@@ -29,11 +28,6 @@ class AskedPeople:
         lately = now - asked_at < REPEAT_SECONDS
         self._remember(pairs, asked_at if lately else now)
         return lately
-
-    def forget(self, pairs: Sequence[Pair]) -> None:
-        """They were not asked: they may be, with their next waiting reply."""
-        for pair in pairs:
-            self._asked_at.pop(pair, None)
 
     def _remember(self, pairs: Sequence[Pair], at: float) -> None:
         for pair in pairs:

@@ -4,6 +4,7 @@ The waiting reply stays in the outbox and is sent once they write.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -12,7 +13,7 @@ from whatsapp_gateway.graph.retry_policy import remedy_of_status
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.invitations import InvitationName
+from whatsapp_gateway.model.invitations import InvitationName, NoInvitation
 from whatsapp_gateway.outbound.asked_people import AskedPeople, Pair
 from whatsapp_gateway.outbound.rendering import Body, recipient
 from whatsapp_gateway.outbound.template_sender import TemplateSender
@@ -24,6 +25,7 @@ MOST_CLAIMS: Final = 3
 AT_ONCE: Final = 16
 MOST_ATTEMPTS: Final = 30
 """About a day. Then they may be asked with their next waiting reply."""
+SOON_SECONDS: Final = 3600.0
 MOST_POSTPONED: Final = 10_000
 RETRY_MARGIN: Final = 600.0
 """A postponed attempt of this process comes before the kernel service sends the reply again."""
@@ -76,10 +78,10 @@ class WindowTemplates:
     def window_closed(self, number: str, reply_id: str, *user_ids: str) -> None:
         """A reply could not be sent to a person, known by these ids, the best first: ask them to write.
 
-        In the background. A person who was asked under any of their ids is not asked again.
+        In the background, and once in 24 hours.
         """
         asking = _asking(number, reply_id, user_ids)
-        if self._sender is not None and asking is not None and not self._asked.asked_lately(asking.pairs):
+        if self._sender is not None and asking is not None:
             self._run(self._ask(self._sender, asking))
 
     def refused_later(self, number: str, name: InvitationName, code: str, *user_ids: str) -> None:
@@ -120,25 +122,29 @@ class WindowTemplates:
                     await self._claim_and_send(sender, asking)
             except KernelCallError as refusal:
                 self._metrics.kernel_errors.labels(refusal.reason).inc()
-                if refusal.final or asking.claims >= MOST_CLAIMS:
-                    self._asked.forget(asking.pairs)
-                else:
+                if not refusal.final and asking.claims < MOST_CLAIMS:
                     self._postpone(replace(asking, claims=asking.claims + 1), CLAIM_AGAIN_SECONDS)
 
     async def _claim_and_send(self, sender: TemplateSender, asking: _Asking) -> None:
         name = self._name(asking)
         granted = await self._kernel.claim_invitation(name.claimer, asking.reply_id, CLAIM_SECONDS)
-        if granted is None:
-            self._metrics.templates.labels("not_needed").inc()
-            if asking.attempt:  # this reply may no longer wait, while a later one does
-                self._asked.forget(asking.pairs)
+        if isinstance(granted, NoInvitation):
+            self._not_granted(asking, granted.wait)
+        elif not granted.counted and self._asked.asked_lately(asking.pairs):
+            self._not_granted(asking, math.inf)
         elif not sender.templates_for(granted.reminder):
             await self._kernel.withdraw_invitation(name.claimer, asking.reply_id, CLAIM_SECONDS)
-            self._asked.forget(asking.pairs)
         else:
             wait = await sender.send(asking.number, asking.to, granted.reminder, name)
             if wait is not None:
                 await self._withdraw(asking, name.claimer, wait)
+
+    def _not_granted(self, asking: _Asking, wait: float) -> None:
+        """A reminder of each day may be due a moment before the day is over. Otherwise it is not needed."""
+        if wait <= SOON_SECONDS:
+            self._postpone(_next_attempt(asking), wait + 1)
+        else:
+            self._metrics.templates.labels("not_needed").inc()
 
     def _name(self, asking: _Asking) -> InvitationName:
         """Without its kind."""
@@ -163,7 +169,6 @@ class WindowTemplates:
         if (earlier := self._postponed.pop(person, None)) is not None:
             earlier.timer.cancel()
         if asking.attempt > MOST_ATTEMPTS or len(self._postponed) >= MOST_POSTPONED:
-            self._asked.forget(asking.pairs)
             return
         self._metrics.templates.labels("postponed").inc()
         timer = asyncio.get_running_loop().call_later(wait, self._resume, asking)

@@ -12,7 +12,7 @@ from kernel_service.ports.invitations import Invitation
 from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.ports.states.reply import ReplyState
-from kernel_service.storage.engine.units import SqlPort, writes
+from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import damage
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.schema.inbox import message
@@ -45,6 +45,18 @@ _ANSWERED = (
     .outerjoin(message, and_(message.c.turn_id == reply.c.turn_id, message.c.command == Command.SCHEDULED.value))
     .where(reply.c.id == bindparam("reply"))
     .limit(1)
+)
+_LAST = (
+    select(invitation.c.asked_at)
+    .join(
+        reply,
+        and_(
+            reply.c.person_id == invitation.c.person_id,
+            reply.c.channel == invitation.c.channel,
+            reply.c.address == invitation.c.address,
+        ),
+    )
+    .where(reply.c.id == bindparam("reply"), reply.c.channel == bindparam("of"), REPLY_UNSETTLED)
 )
 _WITHDRAW = delete(invitation).where(
     invitation.c.claimed_by == bindparam("claimer"),
@@ -90,6 +102,10 @@ class SqlInvitations(SqlPort):
         claimed = {"channel": channel, "reply": reply_id, "claimer": claimer}
         granted = tx.execute(_CLAIM, claimed | {"since": since, "repeat": repeat, "now": now}).one_or_none()
         return None if granted is None else Invitation(_reminder(tx, reply_id))
+
+    @reads
+    def last(self, tx: Tx, channel: str, reply_id: str) -> float | None:
+        return tx.execute(_LAST, {"of": channel, "reply": reply_id}).scalar_one_or_none()
 
     @writes(in_order_of="reply_id")
     def withdraw(

@@ -176,3 +176,15 @@ async def test_other_replies_wait_until_the_person_writes(  # noqa: PLR0917 - th
     clock.now += days * DAY_SECONDS
     await invitations.withdraw(channel, reply_id, "gateway-1", retry_after)
     assert await store.outbox.retry_held(now=clock() + DAY_SECONDS) == []
+
+
+async def test_a_claim_that_is_not_granted_tells_when_it_may_be(
+    store: Store, invitations: Invitations, clock: Clock
+) -> None:
+    _, reply_id = await held(store)
+    assert await invitations.claim(CHANNEL, reply_id, "gateway-1")
+    clock.now += DAY_SECONDS - 2
+    assert not await invitations.claim(CHANNEL, reply_id, "gateway-2")
+    assert await invitations.wait(CHANNEL, reply_id) == 2
+    assert await invitations.wait("other", reply_id) is None
+    assert await invitations.wait(CHANNEL, "rp_unknown") is None

@@ -941,8 +941,8 @@ class ClaimInvitationRequest(_message.Message):
     reply_id: _builtins.str
     """Required. The reply."""
     instance_id: _builtins.str
-    """Required. Names the process that sends the invitation. If it repeats the claim within a minute, because it lost the
-    answer, the answer is the same; it sends one invitation.
+    """Required. Names the attempt, and the process that sends the invitation. If it repeats the claim within a minute,
+    because it lost the answer, the answer is the same; it sends one invitation.
     """
     withdraw: _builtins.bool
     """The invitation that was granted to this process was not sent: the next claim is granted."""
@@ -976,6 +976,7 @@ class ClaimInvitationResponse(_message.Message):
 
     GRANTED_FIELD_NUMBER: _builtins.int
     REMINDER_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
     granted: _builtins.bool
     """Whether the caller sends an invitation. False: another one was granted in the last 24 hours, or the reply does not
     wait (it is unknown, was sent or has failed).
@@ -984,15 +985,22 @@ class ClaimInvitationResponse(_message.Message):
     """The text of the reply (CommonMark, as Reply.text), if it is a reminder: an invitation may contain it. The channel
     shortens it as its network requires. Empty: it is no reminder, and its content belongs in the reply only.
     """
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """When a claim for this reply may be granted, if it is not granted now and the reply waits: a reminder of each day is
+        due a little earlier or later. Absent: the reply does not wait.
+        """
+
     def __init__(
         self,
         *,
         granted: _builtins.bool = ...,
         reminder: _builtins.str = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted", "reminder", b"reminder"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted", "reminder", b"reminder", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
