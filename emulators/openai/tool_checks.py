@@ -1,5 +1,7 @@
 """The checks by which OpenAI refuses a request's tools: duplicate names, and schemas that a function cannot have."""
 
+import json
+from functools import lru_cache
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]
@@ -48,11 +50,18 @@ def problem_of(schema: dict[str, Any], *, strict: bool) -> str | None:
         return "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level."
     if "properties" not in schema:
         return "In context=(), object schema missing properties."
+    invalid = _invalid(json.dumps(schema))
+    return invalid or _unresolved(schema) or _without_items(schema, ()) or (_not_strict(schema) if strict else None)
+
+
+@lru_cache(maxsize=1000)
+def _invalid(schema: str) -> str | None:
+    """Returns what JSON Schema itself refuses. It takes milliseconds, and each request brings the same schemas."""
     try:
-        Draft202012Validator.check_schema(schema)
+        Draft202012Validator.check_schema(json.loads(schema))
     except SchemaError as error:
         return str(error.message)
-    return _unresolved(schema) or _without_items(schema, ()) or (_not_strict(schema) if strict else None)
+    return None
 
 
 def _unresolved(schema: dict[str, Any]) -> str | None:
