@@ -21,7 +21,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import databases
-from benchmarks.conversations import turns
+from benchmarks.conversations import ORIGIN, turns
 from benchmarks.figures import percentile
 from kernel_service.kernels.ended_turns import EndedTurns
 from kernel_service.kernels.kernel import Kernel
@@ -101,7 +101,7 @@ def resident_slope(many: int) -> Slope:
 
 
 def _add_kernels(kernels: dict[str, Kernel], count: int, conversations: list[list[list[HistoryItem]]]) -> None:
-    added = [Kernel(Activation(f"p_{number:026}", 1, []), time.time()) for number in range(count)]
+    added = [Kernel(Activation(f"p_{number:026}", 1, [], model=ORIGIN), time.time()) for number in range(count)]
     numbers = list(range(count))
     for turn in range(TURNS):
         Random(turn).shuffle(numbers)
@@ -115,7 +115,7 @@ def turn_cost(length: int) -> float:
     """Milliseconds of CPU for each of the next turns, without the model and the store."""
     before = _conversation(length, 1)
     following = list(turns(NEXT, 2))
-    kernel = Kernel(Activation("p_1", 1, []), 0.0)
+    kernel = Kernel(Activation("p_1", 1, [], model=ORIGIN), 0.0)
     began = time.thread_time()
     for _ in range(ROUNDS):
         kernel.history.keep(before, [])
@@ -146,7 +146,7 @@ async def brought_back(database_url: str) -> Back:
         for _ in range(3):
             for person_id in people:
                 began, cpu_began = time.perf_counter(), time.process_time()
-                Kernel(await store.kernels.activate(person_id, owner="bench"), 0.0)
+                Kernel(await store.kernels.activate(person_id, owner="bench", model=ORIGIN), 0.0)
                 wall.append((time.perf_counter() - began) * 1000)
                 cpu.append((time.process_time() - cpu_began) * 1000)
         return Back(_spread(wall), _spread(cpu))
@@ -171,7 +171,7 @@ async def _person(store: Store, number: int) -> str:
 
 
 def _conversation(length: int, seed: int) -> EndedTurns:
-    ended = EndedTurns()
+    ended = EndedTurns(ORIGIN)
     for items in turns(length, seed):
         ended = ended.followed_by(items)
     return ended
