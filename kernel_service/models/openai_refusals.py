@@ -138,8 +138,8 @@ _TOO_LONG_PARTS: Final = ("string_above_max_length", "array_above_max_length", "
 
 _REASONING: Final = re.compile(
     r"encrypted[ _]content|\brs_[0-9a-z]|\bitem\b.*\breasoning\b|\breasoning\b.*\bitems?\b|"
-    r"'reasoning'.{0,40}supported values|value: 'reasoning'|thinking.{0,20}(?:signature|block)|"
-    r"signature.{0,20}thinking|input\[\d+\].*\bsummary\b",
+    r"'(?:reasoning|compaction)'.{0,40}supported values|value: '(?:reasoning|compaction)'|\bcompaction items?\b|"
+    r"thinking.{0,20}(?:signature|block)|signature.{0,20}thinking|input\[\d+\].*\bsummary\b",
     re.IGNORECASE,
 )
 _TOOL: Final = re.compile(r"invalid schema for (?:function|tool)|invalid function (?:parameters|schema)", re.IGNORECASE)
@@ -310,7 +310,8 @@ def unsupported(refusal: Refusal | ModelRejectedError, optional: Collection[str]
     message = own_words(refusal.message)
     if _counts_output(message):
         return next((name for name in _LIMITS if name in optional), "")
-    if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(message):
+    is_taken = refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(message)
+    if is_taken and root != "context_management":
         return ""  # a `safety_identifier` may also be refused for what its person did
     if root:
         return root

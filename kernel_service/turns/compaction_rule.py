@@ -14,6 +14,9 @@ AT_ONCE: Final = 1
 LEAST_WORTH: Final = 3000
 """Fewer estimated tokens are not worth a compaction: the instructions and the tools cost as much."""
 
+LEAST_TURNS: Final = 5
+"""Between two compactions by our estimate, which counts sealed content as text: a compaction alone may exceed it."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompactionRule:
@@ -36,4 +39,5 @@ class CompactionRule:
 
     def _is_due(self, tokens: int, turns: int, limit: int) -> bool:
         """Whether to compact now: also before the limit, since what is left out beyond it is forgotten."""
-        return tokens > limit * 3 // 4 or (0 < self.turns <= turns and tokens >= LEAST_WORTH)
+        is_nearly_full = tokens > limit * 3 // 4 and turns >= LEAST_TURNS
+        return is_nearly_full or (0 < self.turns <= turns and tokens >= LEAST_WORTH)

@@ -75,6 +75,8 @@ REASONING = [
     (400, error("Invalid value: 'reasoning'. Supported values are: 'message' and 'function_call'.", "invalid_value",
                 "input[1].type")),
     (400, error("Missing required parameter: 'input[4].summary'.", "missing_required_parameter", "input[4].summary")),
+    (400, error("Invalid value: 'compaction'. Supported values are: 'message', 'x'.", "invalid_value", "input[0]")),
+    (400, error("Unknown compaction item.", param="input[0]")),
     (400, error("Invalid `signature` in `thinking` block", kind="invalid_request_error")),
 ]  # fmt: skip
 TOOLS = [
@@ -156,6 +158,9 @@ def test_each_refusal_means(status: int, body: object, meant: str) -> None:
         (error("'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is "
                "4096 tokens."), "max_output_tokens"),
         (error("Unknown parameter: 'store'.", "unknown_parameter", "store"), ""),
+        (error("Unknown parameter: 'context_management'.", "unknown_parameter"), "context_management"),
+        (error("Invalid value: 'compaction'. Supported values are: ''.", "invalid_value", "context_management[0].type"),
+         "context_management"),
         (error("Unknown parameter: 'input[0].foo'.", "unknown_parameter", "input[0].foo"), ""),
         (error("Item 'rs_1' of type 'reasoning' was provided without its required following item.", param="input"), ""),
     ],
