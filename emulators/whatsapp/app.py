@@ -81,6 +81,7 @@ class WhatsApp:
             self._feed,
             KernelPlans(config.kernel_token),
             watched=watched,
+            is_window_open=lambda phone: self.graph.is_window_open(phone, self.default_number()),
             tls_ca=config.kernel_tls_ca,
         )
         if time is not None:

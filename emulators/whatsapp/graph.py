@@ -152,15 +152,18 @@ class Graph:
             raise GraphError(131056, details="Too many messages sent from this phone number to the same phone number.")
         self._last_sent[pair] = now
 
+    def is_window_open(self, phone: Phone, number: str) -> bool:
+        """Whether the person has written to this number of the business in the last 24 hours."""
+        wrote = phone.last_wrote(number)
+        return wrote is not None and self._clock() - wrote < WINDOW
+
     def _deliver(self, send: Send, message: ChatMessage, phone: Phone | None, template: Template | None) -> str:
         """Deliver an accepted send. Returns the kind of its effect."""
         if phone is None:
             return self._undeliverable(send, message)
         if template is not None:
             return self.outcomes.deliver(template, phone, message)
-        wrote = phone.last_wrote(message.number)
-        closed = wrote is None or self._clock() - wrote >= WINDOW
-        if closed:
+        if not self.is_window_open(phone, message.number):
             self._statuses.report(phone, message, "failed", status_error(131047, _WINDOW_CLOSED))
             return "graph_send_failed"
         if isinstance(send, ReactionSend):

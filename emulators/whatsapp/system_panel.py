@@ -23,9 +23,10 @@ State = dict[str, Any]
 class SystemPanel:
     """Polls while a page is open, and publishes a `system` event whenever the answer changes.
 
-    `state` is {problem, resident, next, people: [{phone, person, resident, busy, items, connections, schedules, facts,
-    triggers}]}. `plans` describes schedules and facts, and `watched` returns the triggers of a person id. `next` is the
-    time at which the next schedule is due. `problem` is empty, or a sentence for people; then the rest is invalid.
+    `state` is {problem, resident, next, people: [{phone, person, resident, busy, items, connections, window, schedules,
+    facts, triggers}]}. `plans` describes schedules and facts, `watched` returns the triggers of a person id, and
+    `is_window_open` whether a phone takes more than templates. `next` is the time at which the next schedule is due.
+    `problem` is empty, or a sentence for people; then the rest is invalid.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class SystemPanel:
         plans: KernelPlans,
         *,
         watched: Callable[[str], list[State]],
+        is_window_open: Callable[[Phone], bool],
         pause: float = 1,
         tls_ca: Path | None = None,
     ) -> None:
@@ -49,6 +51,7 @@ class SystemPanel:
         self._feed = feed
         self._plans = plans
         self._watched = watched
+        self._is_window_open = is_window_open
         self._pause = pause
         self._task: asyncio.Task[None] | None = None
 
@@ -108,8 +111,11 @@ class SystemPanel:
             if problem.code() != grpc.StatusCode.NOT_FOUND:
                 raise
             return {"phone": phone.user_id, "person": ""}
-        triggers = {"triggers": self._watched(answer.kernel.person_id)}
-        return {"phone": phone.user_id} | _kernel(answer.kernel) | plans | triggers
+        vendors = {
+            "window": "open" if self._is_window_open(phone) else "closed",
+            "triggers": self._watched(answer.kernel.person_id),
+        }
+        return {"phone": phone.user_id} | _kernel(answer.kernel) | plans | vendors
 
 
 def _kernel(kernel: admin_pb2.Kernel) -> dict[str, Any]:

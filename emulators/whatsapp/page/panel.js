@@ -60,7 +60,15 @@ function details(person) {
   list.append(made("dt", "", "Person"), id);
   if (person.resident) list.append(made("dt", "", "History"), made("dd", "", count(person.items, "item")));
   list.append(made("dt", "", "Connected"), connections);
+  list.append(made("dt", "", "Window"), openWindow(person.window === "open"));
   return list;
+}
+
+/** Whether WhatsApp takes more than templates: for 24 hours after the person's last message. */
+function openWindow(open) {
+  const window = made("dd");
+  window.append(made("span", `chip ${open ? "active" : "paused"}`, open ? "open" : "templates only"));
+  return window;
 }
 
 function chips(connections) {

@@ -251,6 +251,7 @@ async def test_the_page_shows_the_state_of_the_system() -> None:
         "schedules": [],
         "facts": [],
         "triggers": [],
+        "window": "closed",
     }
     assert unknown["person"] == ""
 
