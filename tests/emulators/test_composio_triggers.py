@@ -75,34 +75,28 @@ async def test_the_vendors_client_lists_creates_and_deletes(emulators: Emulators
     assert gone.value.status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("request_of", "status"),
-    [
-        (("GMAIL_NOTHING", "gmail", {}), 404),
-        ((SLUG, "ca_nobody", {}), 404),
-        ((SLUG, "asana", {}), 400),
-        ((SLUG, "ended", {}), 400),
-        ((SLUG, "gmail", {"trigger_config": {"search": "bank"}}), 400),
-        ((SLUG, "gmail", {"trigger_config": {"interval": 1}}), 400),
-        ((SLUG, "gmail", {"trigger_config": {"query": 7}}), 400),
-        ((SLUG, "gmail", {"trigger_config": []}), 400),
-        ((SLUG, "gmail", {"user_id": "u_2"}), 403),
-        ((SLUG, "", {}), 400),
-    ],
-)
-async def test_bad_requests(
-    emulators: Emulators, composio: AsyncComposio, request_of: tuple[str, str, dict[str, Any]], status: int
-) -> None:
-    slug, account, body = request_of
-    accounts = {name: (await connected(emulators, composio, name)).id for name in ("gmail", "asana")}
-    if account == "ended":
-        emulators.composio.expire(accounts["gmail"])
-        account = "gmail"
-    sent = {"connected_account_id": accounts.get(account, account), **body}
-    url = f"{emulators.composio.base_url}/api/v3.1/trigger_instances/{slug}/upsert"
+async def test_bad_requests(emulators: Emulators, composio: AsyncComposio) -> None:
+    ended = await connected(emulators, composio)
+    emulators.composio.expire(ended.id)
+    gmail, asana = [(await connected(emulators, composio, name)).id for name in ("gmail", "asana")]
     key = {"x-api-key": emulators.config.composio_api_key}
-    async with aiohttp.ClientSession() as session, session.post(url, json=sent, headers=key) as answer:
-        assert answer.status == status
+    wrong: list[tuple[str, str, dict[str, Any], int]] = [
+        ("GMAIL_NOTHING", gmail, {}, 404),
+        (SLUG, "ca_nobody", {}, 404),
+        (SLUG, asana, {}, 400),
+        (SLUG, ended.id, {}, 400),
+        (SLUG, gmail, {"trigger_config": {"search": "bank"}}, 400),
+        (SLUG, gmail, {"trigger_config": {"interval": 1}}, 400),
+        (SLUG, gmail, {"trigger_config": {"query": 7}}, 400),
+        (SLUG, gmail, {"trigger_config": []}, 400),
+        (SLUG, gmail, {"user_id": "u_2"}, 403),
+        (SLUG, "", {}, 400),
+    ]
+    async with aiohttp.ClientSession(headers=key) as session:
+        for slug, account, body, status in wrong:
+            url = f"{emulators.composio.base_url}/api/v3.1/trigger_instances/{slug}/upsert"
+            async with session.post(url, json={"connected_account_id": account, **body}) as answer:
+                assert answer.status == status, (slug, body)
     assert not emulators.composio.triggers
 
 

