@@ -142,7 +142,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self, request: admin_pb2.DeletePersonScheduleRequest, context: Context
     ) -> admin_pb2.DeletePersonScheduleResponse:
         schedule_id = converters.plain(converters.required(request.schedule_id, "schedule_id"), "schedule_id")
-        deleted = await self._store.schedules.delete(await self._person(request.person), schedule_id)
+        deleted = await self._store.schedules.delete(await self._person(request.person), schedule_id, now=self._clock())
         return admin_pb2.DeletePersonScheduleResponse(deleted=deleted is not None)
 
     # --- identities ---------------------------------------------------------------------------------------------

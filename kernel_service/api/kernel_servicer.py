@@ -320,7 +320,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     ) -> schedules_pb2.DeleteScheduleResponse:
         schedule_id = converters.plain(converters.required(request.schedule_id, "schedule_id"), "schedule_id")
         person_id, now = await self._person(request.user_id), self._clock()
-        deleted = await self._schedules.delete(person_id, schedule_id)
+        deleted = await self._schedules.delete(person_id, schedule_id, now=self._clock())
         return schedules_pb2.DeleteScheduleResponse(schedule=schedules.schedule(deleted, now=now) if deleted else None)
 
     # --- memory -------------------------------------------------------------------------------------------------

@@ -73,8 +73,11 @@ class ScheduleStore(Protocol):
         """The oldest first, from the one after this id."""
         ...
 
-    async def delete(self, person_id: str, schedule_id: str) -> Schedule | None:
-        """The deleted schedule; None: the person has none of this id. A run that is waiting is withdrawn."""
+    async def delete(self, person_id: str, schedule_id: str, *, now: float) -> Schedule | None:
+        """The deleted schedule; None: the person has none of this id.
+
+        A run that is waiting is withdrawn, and a reply to one that is held is not sent any more.
+        """
         ...
 
     async def resume(self, person_id: str, *, now: float) -> Sequence[Schedule]:

@@ -12,7 +12,7 @@ STOP: Final = "Stop this reminder"
 STOPPED: Final = "This reminder is stopped: it does not come again."
 RESUME: Final = "Resume"
 UNREADABLE: Final = "You asked me for a reminder now, but I can no longer read what it was about. I'm sorry."
-NOTHING_PAUSED: Final = "Nothing is paused."
+NOTHING_PAUSED: Final = "Nothing is paused: everything runs as it was set."
 MOST_LISTED: Final = 10
 MOST_QUOTED: Final = 100
 """Characters of a request."""

@@ -180,7 +180,7 @@ class DeleteScheduleTool(NeedsNoAccount):
         if not isinstance(wanted, str) or not wanted.strip():
             return _told("Give the id as text. list_schedules tells the ids.", ok=False)
         try:
-            gone = await self._schedules.delete(person.id, wanted.strip())
+            gone = await self._schedules.delete(person.id, wanted.strip(), now=self._clock())
         except StoreUnavailable:
             return _told(NOT_DONE, ok=False)
         except NotFound:

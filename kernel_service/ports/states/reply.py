@@ -32,7 +32,7 @@ RELEASED: Final = Transition("the lease is released", (S.LEASED,), S.PENDING)
 DOUBT_OVER: Final = Transition("no receipt came within the grace", (S.IN_DOUBT,), S.PENDING)
 DOUBT_GIVEN_UP: Final = Transition("in doubt too often", (S.IN_DOUBT,), S.FAILED)
 WRITTEN_AGAIN: Final = Transition("the person writes, or can be reached again", (S.HELD,), S.PENDING)
-REPLACED: Final = Transition("a newer reply about the same subject replaces it", (S.HELD,), S.FAILED)
+REPLACED: Final = Transition("a newer reply about its subject comes, or its schedule ends", (S.HELD,), S.FAILED)
 
 REPLY: Final = StateMachine(
     S,

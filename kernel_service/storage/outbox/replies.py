@@ -52,7 +52,7 @@ _RELEASE_HELD = (
     .where(reply.c.person_id == bindparam("person"), _held)
     .values(state=WRITTEN_AGAIN.target.value, not_before=None)
 )
-_REPLACE = (
+_DROP_HELD = (
     update(reply)
     .where(
         reply.c.person_id == bindparam("person"),
@@ -111,7 +111,7 @@ def add_reply(
     It replaces a held reply about the same `subject`. `is_held`: it waits until the person writes.
     """
     if subject:
-        tx.execute(_REPLACE, {"person": person_id, "about": subject, "at": now})
+        drop_held(tx, person_id, subject, now)
     stored = StoredReply(new_id("rp", now), turn_id, answers.message_id if answers else "", now, told)
     seq = answers.seq if answers else None
     lease = None
@@ -138,6 +138,11 @@ def add_reply(
     tx.execute(_ADD, values)
     made_files.attach(tx, stored.id, told.media)
     return AddedReply(stored, lease, state is ReplyState.PENDING)
+
+
+def drop_held(tx: Tx, person_id: str, subject: str, now: float) -> None:
+    """Send no held reply about this subject any more."""
+    tx.execute(_DROP_HELD, {"person": person_id, "about": subject, "at": now})
 
 
 def _leased_at_once(  # noqa: PLR0917 - the columns of the lease

@@ -13,6 +13,7 @@ from kernel_service.ports.schedules import Ran, Schedule
 from kernel_service.schedules import checking
 from kernel_service.schedules.recurrence import runs
 from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schedules import defaults, due_runs, rows
 from kernel_service.storage.schema.ids import new_id
@@ -86,13 +87,14 @@ class SqlSchedules(SqlPort):
         return [rows.opened(tx, row) for row in tx.execute(_PAGE, page)]
 
     @writes(in_order_of="person_id")
-    def delete(self, tx: Tx, person_id: str, schedule_id: str) -> Schedule | None:
+    def delete(self, tx: Tx, person_id: str, schedule_id: str, *, now: float) -> Schedule | None:
         named = {"person": surviving(tx, person_id, stays=True), "of": schedule_id}
         row = tx.execute(_DELETE, named).one_or_none()
         if row is None:
             return None
         if row.last_seq is not None:
             tx.execute(_WITHDRAW, {"of": row.last_seq})
+            replies.drop_held(tx, row.person_id, row.id, now)
         return rows.opened(tx, row)
 
     @writes(in_order_of="person_id")

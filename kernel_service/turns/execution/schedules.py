@@ -59,7 +59,8 @@ class Schedules:
     async def _tapped(self, chosen: str) -> Ending:
         """Idempotent. The button of a schedule that is gone, or of another person, has the same answer, no effect."""
         if chosen.startswith(STOP_SCHEDULE):
-            found = await self.store.delete(self.turn.person_id, chosen.removeprefix(STOP_SCHEDULE)) is not None
+            schedule_id = chosen.removeprefix(STOP_SCHEDULE)
+            found = await self.store.delete(self.turn.person_id, schedule_id, now=self.clock()) is not None
             log.info("schedule stopped found=%s turn=%s person=%s", found, self.turn.id, self.turn.person_id)
             return fixed_reply(texts.schedules.STOPPED)
         resumed = [each.asked.request for each in await self.store.resume(self.turn.person_id, now=self.clock())]

@@ -55,18 +55,14 @@ async def own_greeted(store: Store, person: str) -> Owner:
     return owner
 
 
-async def answer(owner: Owner, now: float, text: str = "do it", *, settled: bool = True) -> Scheduled:
+async def answer(owner: Owner, now: float) -> Scheduled:
     """Answer the run that waits."""
     turn = await owner.open(now=now)
     content = turn.messages[0].payload.content
     assert isinstance(content, Scheduled)
     await owner.store.turns.end(
-        turn, owner.epoch, (), [Reply(text)], status=TurnStatus.COMPLETED, usage=Usage(), now=now
+        turn, owner.epoch, (), [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(), now=now
     )
-    if not settled:
-        await owner.store.engine.write(
-            lambda tx: tx.execute(reply.update().where(reply.c.turn_id == turn.id).values(state="held"))
-        )
     return content
 
 
@@ -122,7 +118,7 @@ async def test_a_person_has_at_most_fifty(store: Store) -> None:
         await create(store, person)
     assert full.value.reason == "TOO_MANY_SCHEDULES"
     some = (await store.schedules.of_person(person, limit=1))[0]
-    await store.schedules.delete(person, some.id)
+    await store.schedules.delete(person, some.id, now=MORNING)
     await create(store, person)
 
 
@@ -139,17 +135,29 @@ async def test_the_database_shows_neither_request_nor_zone(store: Store) -> None
 async def test_it_is_deleted_by_its_owner_only(store: Store) -> None:
     person, other = await person_of(store), await person_of(store, "bob")
     made = await create(store, person)
-    assert await store.schedules.delete(other, made.id) is None
-    assert await store.schedules.delete(person, made.id) == made
-    assert await store.schedules.delete(person, made.id) is None
+    assert await store.schedules.delete(other, made.id, now=MORNING) is None
+    assert await store.schedules.delete(person, made.id, now=MORNING) == made
+    assert await store.schedules.delete(person, made.id, now=MORNING) is None
 
 
 async def test_a_run_that_waits_is_withdrawn_with_it(store: Store) -> None:
     person = await person_of(store)
     owner, made = await own_greeted(store, person), await create(store, person)
     await run_due(store, MORNING + HOUR)
-    await store.schedules.delete(person, made.id)
+    await store.schedules.delete(person, made.id, now=MORNING)
     assert await owner.ask(MORNING + HOUR) is None
+
+
+async def test_a_held_reply_is_not_sent_after_it(store: Store) -> None:
+    person = await person_of(store)
+    owner, made = await own_greeted(store, person), await create(store, person)
+    await run_due(store, MORNING + HOUR)
+    await answer(owner, MORNING + HOUR)
+    await store.engine.write(lambda tx: tx.execute(reply.update().values(state="held")))
+    await store.schedules.delete(person, made.id, now=MORNING + 2 * HOUR)
+    await say(store, "I am back", "test:ann", now=MORNING + 3 * HOUR)
+    states = select(reply.c.state).where(reply.c.subject == made.id)
+    assert await store.engine.read(lambda tx: list(tx.execute(states).scalars())) == [ReplyState.FAILED]
 
 
 async def test_a_damaged_one_can_be_deleted(store: Store) -> None:
@@ -158,7 +166,7 @@ async def test_a_damaged_one_can_be_deleted(store: Store) -> None:
     await store.engine.write(lambda tx: tx.execute(schedule.update().values(request=b"damaged" * 8)))
     assert [each.asked.request for each in await store.schedules.of_person(person, limit=10)] == [""]
     assert (await run_due(store, MORNING + HOUR)).people == [person]
-    assert await store.schedules.delete(person, made.id) is not None
+    assert await store.schedules.delete(person, made.id, now=MORNING) is not None
 
 
 # --- run --------------------------------------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ async def test_the_button_of_an_unknown_schedule_changes_nothing(scene: Scene, c
 async def test_the_button_stops_a_run_that_waits(scene: Scene) -> None:
     made = await due(scene)
     await scene.send(Choice(f"{STOP_SCHEDULE}{made.id}", "a button"), 2)
-    await scene.store.schedules.delete(scene.person_id, made.id)
+    await scene.store.schedules.delete(scene.person_id, made.id, now=scene.clock())
     await scene.run()
     assert await scene.told() == [texts.schedules.STOPPED]
     assert await sent(scene) == []
