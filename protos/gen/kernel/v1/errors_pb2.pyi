@@ -110,6 +110,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: the person has as many schedules as they may have, until one ends or is deleted."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 35
     """ALREADY_EXISTS: the request id was used before, with another request."""
+    ERROR_REASON_TOO_MANY_TRIGGERS: _ErrorReason.ValueType  # 36
+    """RESOURCE_EXHAUSTED: the person waits for as many kinds of events as they may, until one is deleted. Given to the
+    assistant, and to no caller of this package, as are the following.
+    """
+    ERROR_REASON_TRIGGER_ENDING: _ErrorReason.ValueType  # 37
+    """FAILED_PRECONDITION: the same trigger is just being removed at the vendor."""
+    ERROR_REASON_TRIGGER_ENDED: _ErrorReason.ValueType  # 38
+    """FAILED_PRECONDITION: the account was disconnected while its trigger was created."""
+    ERROR_REASON_TRIGGER_UNSETTLED: _ErrorReason.ValueType  # 39
+    """ABORTED: an event came while its trigger was being created. The vendor delivers it again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
@@ -202,6 +212,16 @@ ERROR_REASON_TOO_MANY_SCHEDULES: ErrorReason.ValueType  # 34
 """RESOURCE_EXHAUSTED: the person has as many schedules as they may have, until one ends or is deleted."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 35
 """ALREADY_EXISTS: the request id was used before, with another request."""
+ERROR_REASON_TOO_MANY_TRIGGERS: ErrorReason.ValueType  # 36
+"""RESOURCE_EXHAUSTED: the person waits for as many kinds of events as they may, until one is deleted. Given to the
+assistant, and to no caller of this package, as are the following.
+"""
+ERROR_REASON_TRIGGER_ENDING: ErrorReason.ValueType  # 37
+"""FAILED_PRECONDITION: the same trigger is just being removed at the vendor."""
+ERROR_REASON_TRIGGER_ENDED: ErrorReason.ValueType  # 38
+"""FAILED_PRECONDITION: the account was disconnected while its trigger was created."""
+ERROR_REASON_TRIGGER_UNSETTLED: ErrorReason.ValueType  # 39
+"""ABORTED: an event came while its trigger was being created. The vendor delivers it again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 RETRYABLE_FIELD_NUMBER: _builtins.int
