@@ -24,16 +24,20 @@ class Command(StrEnum):
     """List what is remembered about the person."""
     FORGET = "forget"
     """Delete some or all of it."""
+    REMINDER = "reminder"
+    """A run of a schedule (`payloads.Scheduled`) that is sent as it is."""
     SCHEDULED = "scheduled"
-    """A run of a schedule (`payloads.Scheduled`)."""
+    """A run of a schedule (`payloads.Scheduled`) that is a request to the model."""
     SCHEDULE_BUTTON = "schedule_button"
     """Delete a schedule, or resume those that are paused."""
     TRIGGERED = "triggered"
     """Events of a trigger (`payloads.Triggered`)."""
 
 
-UNPROMPTED: Final = (Command.SCHEDULED, Command.TRIGGERED)
+UNPROMPTED: Final = (Command.REMINDER, Command.SCHEDULED, Command.TRIGGERED)
 """The service itself put the message into the inbox: the person asked for nothing just now."""
+NOT_STOPPED: Final = (Command.NEW_CHAT, Command.REMINDER, Command.TRIGGERED)
+"""Messages that a "stop" leaves waiting: a new chat requests nothing, and the others are news to the person."""
 STOP_SCHEDULE: Final = "schedule:stop:"
 """Before the id of a schedule: the choice that deletes it."""
 RESUME_SCHEDULES: Final = "schedule:resume"

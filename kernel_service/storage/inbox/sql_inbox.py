@@ -10,7 +10,7 @@ from sqlalchemy.sql import exists
 
 from kernel_service.errors import Exhausted
 from kernel_service.media.incoming import parted
-from kernel_service.ports.commands import Command
+from kernel_service.ports.commands import NOT_STOPPED, Command
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.media import WAIT_SECONDS
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode, Usage
@@ -73,12 +73,14 @@ _TAKE_BACK = (
         message.c.turn_id.is_(None),
         message.c.seq < bindparam("before"),
         message.c.sent_at < bindparam("after"),
-        message.c.command != Command.NEW_CHAT.value,  # it requests nothing that could be stopped
+        not_(is_one_of(message.c.command, NOT_STOPPED)),
     )
     .values(status=MessageStatus.STOPPED.value)
     .returning(message.c.seq)
 )
-_sent_before = exists().where(message.c.turn_id == turn.c.id, message.c.sent_at < bindparam("after"))
+_sent_before = exists().where(
+    message.c.turn_id == turn.c.id, message.c.sent_at < bindparam("after"), message.c.command != Command.REMINDER.value
+)
 _STOP = (
     update(turn)
     .where(turn.c.person_id == bindparam("person"), TURN_OPEN, _sent_before)

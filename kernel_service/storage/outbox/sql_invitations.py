@@ -9,15 +9,11 @@ from sqlalchemy import Float, String, and_, bindparam, delete, exists, select, t
 from kernel_service.errors import Unreadable
 from kernel_service.ports.commands import Command
 from kernel_service.ports.invitations import Invitation
-from kernel_service.ports.payloads import Scheduled
-from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.ports.states.reply import ReplyState
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.keys import damage
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, invitation, reply
-from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
@@ -41,8 +37,8 @@ _CLAIM: Final = text(
     *(bindparam(name, type_=String) for name in ("claimer", "reply", "channel")),
 )
 _ANSWERED = (
-    select(reply, message.c.seq.label("run"), message.c.payload)
-    .outerjoin(message, and_(message.c.turn_id == reply.c.turn_id, message.c.command == Command.SCHEDULED.value))
+    select(reply, message.c.seq.label("run"))
+    .outerjoin(message, and_(message.c.turn_id == reply.c.turn_id, message.c.command == Command.REMINDER.value))
     .where(reply.c.id == bindparam("reply"))
     .limit(1)
 )
@@ -119,8 +115,7 @@ class SqlInvitations(SqlPort):
 def _reminder(tx: Tx, reply_id: str) -> str:
     """The text of a reply that is a reminder. Empty: another one, or it cannot be read."""
     row = tx.execute(_ANSWERED, {"reply": reply_id}).one()
-    due = damage.payload_of(tx, row.person_id, row.payload, place(message.c.payload, row.run)) if row.run else None
-    if due is None or not isinstance(due.content, Scheduled) or due.content.kind is not ScheduleKind.REMIND:
+    if row.run is None:
         return ""
     try:
         return replies.opened(tx, row).reply.text

@@ -78,7 +78,7 @@ _WAITING = (
     .where(
         MESSAGE_OPEN,
         message.c.status == MessageStatus.ACCEPTED.value,
-        message.c.command == Command.SCHEDULED.value,
+        is_one_of(message.c.command, (Command.REMINDER, Command.SCHEDULED)),
         message.c.accepted_at > bindparam("since", type_=Float),
     )
 )
@@ -158,6 +158,6 @@ def _put(tx: Tx, person_id: str, found: Schedule, run_at: float, now: float) -> 
             recurs=bool(asked.cron),
             tainted=asked.tainted,
         ),
-        command=Command.SCHEDULED,
+        command=Command.REMINDER if asked.kind is ScheduleKind.REMIND else Command.SCHEDULED,
         now=now,
     )

@@ -49,7 +49,7 @@ class Commands:
                 return await self._confirm(message)
             case Command.APPROVAL:
                 return await self._decide(message)
-            case Command.SCHEDULED | Command.SCHEDULE_BUTTON:
+            case Command.REMINDER | Command.SCHEDULE_BUTTON:
                 return await self.schedules.execute(message)
             case Command.PERMISSIONS | Command.ASK_AGAIN:
                 return await self._list_permissions(message)

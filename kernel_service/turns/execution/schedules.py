@@ -10,7 +10,6 @@ from kernel_service import texts
 from kernel_service.ports.commands import STOP_SCHEDULE
 from kernel_service.ports.messages import Reply, ReplyChoice
 from kernel_service.ports.payloads import Choice, Scheduled
-from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.schedules.words import moment_in_words
 from kernel_service.turns.execution.endings import Finished, fixed_reply
 
@@ -38,9 +37,9 @@ class Schedules:
     clock: Callable[[], float]
 
     async def execute(self, message: TurnMessage) -> Ending | None:
-        """None: the run is a request to the model."""
+        """None: the message is no such command."""
         match message.payload.content:
-            case Scheduled(kind=ScheduleKind.REMIND) as run:
+            case Scheduled() as run:
                 return self._remind(message, run)
             case Choice(id=chosen):
                 return await self._tapped(chosen)

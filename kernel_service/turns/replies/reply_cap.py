@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.ports.commands import Command
-from kernel_service.ports.payloads import Scheduled
-from kernel_service.ports.schedules import ScheduleKind
 from kernel_service.turns.limits import seconds_of_day_left
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn
 
 FIXED_SHARE: Final = 5
+_ASKED_FOR: Final = (Command.APPROVAL, Command.CODE, Command.SCHEDULE_BUTTON, Command.REMINDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +44,7 @@ class ReplyCap:
 
     @property
     def _is_asked_for(self) -> bool:
-        asked = self.turn.messages[0]
-        if isinstance(asked.payload.content, Scheduled):
-            return asked.payload.content.kind is ScheduleKind.REMIND
-        return asked.command in (Command.APPROVAL, Command.CODE, Command.SCHEDULE_BUTTON)
+        return self.turn.messages[0].command in _ASKED_FOR
 
     def kept(self, replies: Sequence[Reply], *, fixed: bool) -> list[Reply]:
         """The replies to send. The parts of an answer are all sent if at least one reply is left."""

@@ -127,7 +127,7 @@ async def test_the_invitation_for_a_reminder_has_its_text(
             address="",
             message_id="schedule:s_1:60",
             content=run,
-            command=Command.SCHEDULED,
+            command=Command.REMINDER if kind is ScheduleKind.REMIND else Command.SCHEDULED,
             now=NOW,
         )
     )

@@ -67,7 +67,7 @@ async def answer(owner: Owner, now: float) -> Scheduled:
 
 
 async def runs_of(store: Store, person: str) -> int:
-    rows = select(message.c.seq).where(message.c.person_id == person, message.c.command == "scheduled")
+    rows = select(message.c.seq).where(message.c.person_id == person, message.c.command.in_(("reminder", "scheduled")))
     return await store.engine.read(lambda tx: len(tx.execute(rows).all()))
 
 
