@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from kernel_service.ports.nodes import GAP_SECONDS, LAPSE_SECONDS, Node
+from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.schema.service import node
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def named(name: str) -> Node:
-    return Node(name, f"{name}:50051", 27)
+    return Node(name, f"{name}:50051", SCHEMA_NUMBER)
 
 
 async def joined(store: Store, *names: str) -> None:
@@ -127,7 +128,7 @@ async def test_a_draining_node_is_still_seen_and_one_that_left_is_not(store: Sto
 
 
 async def test_a_node_announces_its_address_when_it_serves(store: Store) -> None:
-    await store.nodes.join(Node("a", "", 27), alone=False)
+    await store.nodes.join(Node("a", "", SCHEMA_NUMBER), alone=False)
     await store.nodes.announce("a", "10.0.0.7:50051")
     seen = await store.nodes.beat("a", [])
     assert seen is not None
