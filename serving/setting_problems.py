@@ -11,14 +11,16 @@ _WHOLE: Final = "must be a whole number"
 _SENTENCES: Final = {
     "missing": "is missing: set it",
     "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
     "bool_parsing": "must be true or false",
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,
     "int_parsing_size": _WHOLE,
     "float_parsing": "must be a number",
     "finite_number": "must be a number",
-    "greater_than_equal": "must be {ge} or more",
-    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "greater_than": "must be more than {gt:g}",
+    "less_than_equal": "must be {le:g} or less",
     "string_pattern_mismatch": "must match {pattern}",
 }
 """Sentences by pydantic's type of error. The values in braces come from the field's declaration."""
