@@ -18,9 +18,18 @@ MOST_QUOTED: Final = 100
 """Characters of a request."""
 
 
-def late(due: str) -> str:
-    """The end of a reminder that comes late. `due`: when it was due, in words."""
-    return f"(This was due {due}.)"
+_LATE: Final = "\n\n(This was due "
+
+
+def late(request: str, due: str) -> str:
+    """A reminder that comes late. `due`: when it was due, in words."""
+    return f"{request}{_LATE}{due}.)"
+
+
+def stopped(reminder: str) -> str:
+    """After the button of a reminder, which may be an old one. `reminder`: what it said; empty: no longer known."""
+    request = reminder.partition(_LATE)[0]
+    return f"Stopped: “{_quoted(request)}” does not come again." if request else STOPPED
 
 
 def paused(requests: Sequence[str]) -> str:
@@ -37,7 +46,8 @@ def stay(schedules: Sequence[tuple[str, str]]) -> str:
     listed = [f"- “{_quoted(request)}”: {words}" for request, words in schedules[:MOST_LISTED]]
     listed += [f"- and {len(schedules) - MOST_LISTED} more"] if len(schedules) > MOST_LISTED else []
     lines = "\n".join(listed)
-    return f"This keeps its time zone:\n\n{lines}\n\nTell me if it should follow you."
+    keeps, it = ("These keep their", "they") if len(schedules) > 1 else ("This keeps its", "it")
+    return f"{keeps} time zone:\n\n{lines}\n\nTell me if {it} should follow you."
 
 
 def resumed(requests: Sequence[str]) -> str:

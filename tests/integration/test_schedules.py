@@ -66,7 +66,7 @@ async def test_a_reminder_comes_as_it_is_and_its_button_stops_it(world: World, a
     assert len(world.emulators.openai.requests) == asked
     for _ in range(2):
         await alice.tap(reminder, texts.schedules.STOP)
-        assert (await comes(alice)).text == texts.schedules.STOPPED
+        assert (await comes(alice)).text == texts.schedules.stopped("Call Ada!")
     assert await scheduled_of(world, alice) == []
 
 

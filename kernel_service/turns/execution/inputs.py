@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.ports.approvals import REFUSED, Decided
 from kernel_service.ports.model import UserInput
+from kernel_service.ports.payloads import Text
 from kernel_service.ports.tools import ToolResult
 from kernel_service.turns.context.quotes import quote_of
 from kernel_service.turns.context.times import stamp
@@ -59,6 +60,12 @@ class TurnInputs:
             self.transcript.call(each)
             self.transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
         self.transcript.say(text)
+
+    async def quoted_by(self, message: TurnMessage) -> str:
+        """The assistant's text that this message quotes, as a tap on one of its buttons does; empty: unknown."""
+        quote = await quote_of(self.quotes, self.turn.person_id, message, self.turn.time_zone)
+        said = quote.payload.content if quote is not None and quote.ours else None
+        return said.text if isinstance(said, Text) else ""
 
     def _add_approved(self, approvals: tuple[Approval, ...]) -> None:
         self.transcript.hear([self._timed(Decided.of(approvals, approved=True))])

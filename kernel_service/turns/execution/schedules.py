@@ -42,7 +42,7 @@ class Schedules:
             case Scheduled() as run:
                 return self._remind(message, run)
             case Choice(id=chosen):
-                return await self._tapped(chosen)
+                return await self._tapped(message, chosen)
             case _:
                 return None
 
@@ -50,17 +50,18 @@ class Schedules:
         """Send a reminder as it is."""
         text = run.request or texts.schedules.UNREADABLE
         if (now := self.clock()) - run.due_at > LATE_SECONDS:
-            text = f"{text}\n\n{texts.schedules.late(moment_in_words(run.due_at, run.time_zone, now=now))}"
+            text = texts.schedules.late(text, moment_in_words(run.due_at, run.time_zone, now=now))
         self.inputs.told(message, text)
         button = ReplyChoice(f"{STOP_SCHEDULE}{run.schedule_id}", texts.schedules.STOP)
         return Finished((Reply(text, choices=(button,)),))
 
-    async def _tapped(self, chosen: str) -> Ending:
-        """Idempotent. The button of a schedule that is gone, or of another person, has the same answer, no effect."""
+    async def _tapped(self, message: TurnMessage, chosen: str) -> Ending:
+        """Idempotent. The button of a schedule that is gone, or of another person, has no effect."""
         if chosen.startswith(STOP_SCHEDULE):
             schedule_id = chosen.removeprefix(STOP_SCHEDULE)
-            found = await self.store.delete(self.turn.person_id, schedule_id, now=self.clock()) is not None
-            log.info("schedule stopped found=%s turn=%s person=%s", found, self.turn.id, self.turn.person_id)
-            return fixed_reply(texts.schedules.STOPPED)
+            found = await self.store.delete(self.turn.person_id, schedule_id, now=self.clock())
+            log.info("schedule stopped found=%s turn=%s person=%s", bool(found), self.turn.id, self.turn.person_id)
+            said = found.asked.request if found else await self.inputs.quoted_by(message)
+            return fixed_reply(texts.schedules.stopped(said))
         resumed = [each.asked.request for each in await self.store.resume(self.turn.person_id, now=self.clock())]
         return fixed_reply(texts.schedules.resumed(resumed) if resumed else texts.schedules.NOTHING_PAUSED)

@@ -221,11 +221,12 @@ async def tap(scene: Scene, chosen: str, number: int = 2) -> list[str]:
     return await scene.told()
 
 
-async def test_the_button_stops_a_schedule_once_and_always_says_the_same(scene: Scene) -> None:
+async def test_the_button_stops_a_schedule_once_and_says_which(scene: Scene) -> None:
     made = await due(scene)
     await scene.run()
-    for number in (2, 3):
-        assert await tap(scene, f"{STOP_SCHEDULE}{made.id}", number) == [texts.schedules.STOPPED]
+    button = f"{STOP_SCHEDULE}{made.id}"
+    assert await tap(scene, button) == ["Stopped: “call Ada” does not come again."]
+    assert await tap(scene, button, 3) == [texts.schedules.STOPPED]
     assert await scene.store.schedules.of_person(scene.person_id, limit=9) == []
 
 
@@ -244,6 +245,25 @@ async def test_the_button_stops_a_run_that_waits(scene: Scene) -> None:
     await scene.run()
     assert await scene.told() == [texts.schedules.STOPPED]
     assert await sent(scene) == []
+
+
+@pytest.mark.parametrize(
+    ("reminder", "told"),
+    [
+        ("call Ada", "Stopped: “call Ada” does not come again."),
+        (texts.schedules.late("call Ada", "today, Friday, at 09:00"), "Stopped: “call Ada” does not come again."),
+        ("water\n\nthe plants", "Stopped: “water the plants” does not come again."),
+        ("x" * 200, f"Stopped: “{'x' * texts.schedules.MOST_QUOTED} …” does not come again."),
+        ("", texts.schedules.STOPPED),
+    ],
+)
+def test_the_button_of_an_old_reminder_names_it(reminder: str, told: str) -> None:
+    assert texts.schedules.stopped(reminder) == told
+
+
+@pytest.mark.parametrize(("number", "keeps"), [(1, "This keeps its time zone:"), (2, "These keep their time zone:")])
+def test_a_traveller_is_told_what_keeps_its_time_zone(number: int, keeps: str) -> None:
+    assert texts.schedules.stay([("call Ada", "Every day")] * number).startswith(keeps)
 
 
 async def test_the_other_button_resumes_all_that_is_paused(scene: Scene) -> None:
