@@ -15,6 +15,7 @@ from sqlalchemy import Integer, bindparam, delete, exists, func, literal, or_, s
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.turns import COMPACTION, SUMMARY
+from kernel_service.storage.people import leases
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.memory import fact
@@ -153,8 +154,9 @@ def _cut_older(tx: Tx, person_id: str, oldest: float, before: float) -> int:
     rows = _oldest_items(tx, person_id)
     count = sum(row.created_at < before for row in rows)
     cut = _cut(tx, person_id, rows, count if count == len(rows) < STEP else _whole_turns(rows, count))
-    if cut:  # the items since are shown again instead
+    if cut:  # the items since are shown again instead, also by a kernel that has a summary in memory
         tx.execute(_FORGET_SUMMARIES, {"person": person_id})
+        leases.outdate(tx, person_id)
     return cut
 
 

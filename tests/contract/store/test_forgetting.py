@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select
 
+from kernel_service.errors import LeaseLost
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Reply, Usage
 from kernel_service.ports.retention import RetentionPolicy
@@ -110,6 +111,19 @@ async def test_a_summary_is_deleted_with_the_oldest_items_that_it_stands_for(dat
         await store.retention.forget_old(now=NOW + 11 * DAY)
         assert await said(store, ann) == ["day1", "day2"]
         assert essence not in await history(store, ann)
+
+
+async def test_a_running_kernel_reads_the_history_again_after_a_cut(database_url: str) -> None:
+    async with keeping(database_url, history_days=10) as store:
+        for day in range(2):
+            ann = await talk(store, "ann", f"day{day}", now=NOW + day * 4 * DAY)
+        epoch = (await store.kernels.activate(ann, owner="one", model="openai:m")).epoch
+        essence = HistoryItem(SUMMARY, {"of": "day0 and day1"}, "own")
+        await store.retention.forget_old(now=NOW + 9 * DAY)
+        await store.context.keep_summary(ann, epoch, "t", None, usage=Usage(), now=NOW)
+        await store.retention.forget_old(now=NOW + 11 * DAY)
+        with pytest.raises(LeaseLost):
+            await store.context.keep_summary(ann, epoch, "t", essence, usage=Usage(), now=NOW)
 
 
 async def test_an_open_turn_keeps_the_history_as_it_is(database_url: str) -> None:
