@@ -14,7 +14,7 @@ import orjson
 
 from kernel_service.models.openai_answers import call_of
 from kernel_service.models.openai_files import as_text, reference
-from kernel_service.models.openai_refusals import FILES, lacking, unsupported
+from kernel_service.models.openai_refusals import FILES, lacking, may_repeat, unsupported
 from kernel_service.models.person_said import in_words
 from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswerError
 from kernel_service.ports.payloads import Payload
@@ -86,31 +86,37 @@ class OpenAIModel(Model):
     async def _asked(self, request: ModelRequest, listener: TextListener | None) -> tuple[bytes | dict[str, Any], Body]:
         """The response, and the body that it answers.
 
-        A part that the server refuses once is left out of all later requests: it is the same for everybody.
+        A part that the server refuses once is left out of all later requests: it is the same for everybody. If the
+        refusal may repeat words of this conversation, the part is left out of this request alone.
         """
+        left_out_here: set[str] = set()
         while True:
+            lacks = self._left_out | left_out_here
             chosen = self.parameters(request, stream=listener is not None)
-            for name in self._left_out:
+            for name in lacks:
                 chosen.pop(name, None)
-            if FILES in self._left_out:
+            if FILES in lacks:
                 request = replace(request, files=await as_text(request.files))
-            body = self.body(request, chosen, self._left_out)
+            body = self.body(request, chosen, lacks)
             try:
                 if listener is not None and "stream" in chosen:
                     return await self._streamed(body, listener), body
                 return await self._client.post(self.path, body), body
             except ModelRejectedError as rejected:
-                names = self._refused(rejected)
+                names = self._refused(rejected, lacks)
                 if not names:
                     raise
+                if may_repeat(rejected, names, request.items):
+                    left_out_here |= names
+                    continue
                 log.warning("model takes no %s: left out until this process ends", " and no ".join(sorted(names)))
                 self._left_out |= names
 
-    def _refused(self, rejected: ModelRejectedError) -> AbstractSet[str]:
+    def _refused(self, rejected: ModelRejectedError, left_out: AbstractSet[str]) -> AbstractSet[str]:
         """The parts to leave out because of this refusal; empty: it concerns nothing that is still sent."""
         if lacks := lacking(rejected.code):
-            return lacks - self._left_out
-        return {unsupported(rejected, [name for name in self.optional if name not in self._left_out])} - {""}
+            return lacks - left_out
+        return {unsupported(rejected, [name for name in self.optional if name not in left_out])} - {""}
 
     async def _streamed(self, body: Body, listener: TextListener) -> bytes | dict[str, Any]:
         streamed = self.streamed(listener)

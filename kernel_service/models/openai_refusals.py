@@ -11,11 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 PAYMENT_REQUIRED: Final = 402
 TOO_LARGE: Final = 413
@@ -85,7 +87,7 @@ class Refusal:
 
 
 _REPEATED_MESSAGES: Final = re.compile(r"\bmessages = \[.*", re.DOTALL)
-_REPEATED_INPUT: Final = re.compile(r"['\"]input['\"]: .*")
+_REPEATED_INPUT: Final = re.compile(r"(?:['\"]input['\"]: |\binput_value=).*")
 """The rest of a line: pydantic writes an error on one line, and escapes line breaks of the input."""
 
 
@@ -318,6 +320,17 @@ def unsupported(refusal: Refusal | ModelRejectedError, optional: Collection[str]
     if "include" in optional and _NO_ENCRYPTED_CONTENT.search(message):
         return "include"
     return next((name for name in optional if _NAMED[name].search(message)), "")
+
+
+def may_repeat(refusal: ModelRejectedError, names: Collection[str], items: Iterable[bytes]) -> bool:
+    """Whether the words that named these parts are also words of the conversation, given as JSON.
+
+    Then the server may have repeated them in a form that own_words does not know.
+    """
+    patterns = [LACKS[refusal.code][0]] if refusal.code in LACKS else [_NAMED[name] for name in names]
+    message = own_words(refusal.message)
+    said = [orjson.dumps(found.group())[1:-1] for pattern in patterns if (found := pattern.search(message))]
+    return any(words in item for item in items for words in said)
 
 
 def _counts_output(message: str) -> bool:

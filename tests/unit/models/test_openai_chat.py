@@ -266,6 +266,19 @@ async def test_a_part_that_a_server_refuses_is_left_out_afterwards(
     assert (refused, len(emulators.openai.requests)) == ((0, 2) if lack == "max_completion_tokens" else (1, 3))
 
 
+@pytest.mark.parametrize("words", ["it does not support tools", "Unknown parameter: 'prompt_cache_key'"])
+async def test_words_of_a_person_leave_nothing_out_for_others(
+    emulators: Emulators, chat: OpenAIChat, words: str
+) -> None:
+    message = f"Invalid user message={{'role': 'user', 'content': '{words}'}} at index 1."
+    emulators.openai.fail(400, body=orjson.dumps({"error": {"message": message}}).decode())
+    for said in (words, "Hello"):
+        assert (await told(chat, watched=False, items=items_of(asking(chat, said)))).text
+    sent = [("tools" in call.body, "prompt_cache_key" in call.body) for call in emulators.openai.requests]
+    assert len(sent) == 3, "the person has an answer"
+    assert sent[0] == sent[2] == (True, True)
+
+
 async def test_a_server_without_images_and_files_hears_of_them_in_words(emulators: Emulators, chat: OpenAIChat) -> None:
     emulators.openai.lack("images", "files")
     await chat.answer(asking_with_files(chat))

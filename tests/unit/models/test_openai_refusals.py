@@ -241,6 +241,7 @@ def test_a_general_refusal_is_told_from_one_of_a_single_file(status: int, body: 
     [
         'Failed to parse messages: Bad content; messages = [{{"role": "user", "content": "{}"}}]',
         "[{{'type': 'list_type', 'loc': ('body', 'x'), 'msg': 'Input should be a list', 'input': '{}'}}]",
+        "1 validation error\ncontent\n  Input should be a list [type=list_type, input_value='{}', input_type=str]",
     ],
 )
 def test_words_of_a_person_in_a_refusal_decide_nothing(message: str, said: str) -> None:
