@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calendar import month_name
+from calendar import month_name, monthrange
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +19,7 @@ _EVERY_WEEKDAY: Final = set(range(7))
 _WORKING_DAYS: Final = set(range(1, 6))
 _FEBRUARY: Final = 28
 """Every month has this number of days."""
+_LEAP_YEAR: Final = 2024
 _MOST: Final = 6
 """The most dates that are listed."""
 
@@ -26,12 +27,24 @@ _MOST: Final = 6
 def days_in_words(fields: CronSim) -> str:
     """Empty: they are of a form that is better explained otherwise."""
     weekdays = {each % 7 if isinstance(each, int) else each for each in fields.weekdays}
+    if not fields.day_and:
+        return _of_either(fields, weekdays)
     if fields.days == _EVERY_DAY and fields.months == _EVERY_MONTH:
         return _of_the_week(weekdays)
     if weekdays != _EVERY_WEEKDAY:
         return ""
     days = sorted(fields.days)
     return _of_the_month(days) if fields.months == _EVERY_MONTH else _of_the_year(days, sorted(fields.months))
+
+
+def _of_either(fields: CronSim, weekdays: set[int | tuple[int, int]]) -> str:
+    """Neither of the two fields begins with `*`, so it runs if one of them fits."""
+    if fields.months != _EVERY_MONTH:
+        return ""
+    if fields.days == _EVERY_DAY or weekdays == _EVERY_WEEKDAY:
+        return "Every day"
+    month, week = _of_the_month(sorted(fields.days)), _of_the_week(weekdays)
+    return f"{month}, and {week[0].lower()}{week[1:]}" if month and week else ""
 
 
 def _of_the_week(weekdays: set[int | tuple[int, int]]) -> str:
@@ -55,16 +68,20 @@ def _of_the_week(weekdays: set[int | tuple[int, int]]) -> str:
 def _of_the_month(days: Sequence[int]) -> str:
     if len(days) == 1 and days[0] in (CronSim.LAST, CronSim.LAST_WEEKDAY):
         return f"On the last {'day' if days[0] == CronSim.LAST else 'weekday'} of every month"
-    if len(days) > _MOST or days[0] < 1:
+    if days[0] < 1:
         return ""
+    if len(days) > _MOST:
+        is_range = days[-1] - days[0] == len(days) - 1
+        return f"From the {_ordinal(days[0])} to the {_ordinal(days[-1])} of every month" if is_range else ""
     some = f" that has {'it' if len(days) == 1 else 'them'}" if days[-1] > _FEBRUARY else ""
     return f"On the {joined([_ordinal(day) for day in days])} of every month{some}"
 
 
 def _of_the_year(days: Sequence[int], months: Sequence[int]) -> str:
-    if len(days) * len(months) > _MOST or days[0] < 1:
+    dates = [(day, month) for month, day in product(months, days) if day <= monthrange(_LEAP_YEAR, month)[1]]
+    if len(dates) > _MOST or days[0] < 1:
         return ""
-    return f"Every year on {joined([f'{day} {month_name[month]}' for month, day in product(months, days)])}"
+    return f"Every year on {joined([f'{day} {month_name[month]}' for day, month in dates])}"
 
 
 def _ordinal(day: int) -> str:
