@@ -24,8 +24,8 @@ def whenever(name: str, account: str) -> str:
 def limited(count: int) -> str:
     """Once a day."""
     return (
-        f"I have told you of news from your accounts {count} times today, so I keep further news until tomorrow. "
-        "If it is too much, ask me what you are told about, and what to stop."
+        f"I have looked at news from your accounts {count} times today, so I keep further news until tomorrow. "
+        "If it is too much, ask me what I watch, and tell me what to stop."
     )
 
 

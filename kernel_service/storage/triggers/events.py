@@ -20,6 +20,7 @@ from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.outbox import reply
 from kernel_service.storage.schema.triggers import trigger, trigger_event
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.triggers.rows import opened
@@ -38,7 +39,7 @@ BUSY_SECONDS: Final = 60.0
 """How long events wait on while the message about earlier ones is not answered, or the person is silent."""
 SILENT_SECONDS: Final = DAY_SECONDS
 SILENT_MESSAGES: Final = 5
-"""After that many messages to a person who has written nothing in SILENT_SECONDS, events wait until they write."""
+"""After that many replies to a person who has written nothing in SILENT_SECONDS, events wait until they write."""
 
 _WHOSE = select(trigger.c.person_id).where(trigger.c.vendor_id == bindparam("vendor"))
 _WATCHED = (
@@ -91,14 +92,21 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _UNANSWERED = select(exists().where(message.c.seq == bindparam("seq", type_=Integer), MESSAGE_OPEN))
-_WROTE_AT = (
-    select(message.c.accepted_at)
+_WROTE = (
+    select(message.c.seq, message.c.accepted_at)
     .where(
         message.c.person_id == bindparam("person"),
         *(message.c.command != each.value for each in UNPROMPTED),
     )
     .order_by(message.c.seq.desc())
     .limit(1)
+)
+# Without a reply: the events were not what the person waits for.
+_SENT_SINCE = select(func.count()).where(
+    message.c.person_id == bindparam("person"),
+    message.c.seq > bindparam("since", type_=Integer),
+    message.c.command == Command.TRIGGERED.value,
+    exists().where(reply.c.turn_id == message.c.turn_id),
 )
 _TOLD_SINCE = select(func.count()).where(
     trigger_event.c.person_id == bindparam("person"), trigger_event.c.told_at >= bindparam("since", type_=Float)
@@ -159,10 +167,11 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
 
 def _is_silent(tx: Tx, person_id: str, now: float) -> bool:
     """Whether the person may not read what they get. WhatsApp holds messages to such a person, too."""
-    wrote_at = tx.execute(_WROTE_AT, {"person": person_id}).scalar_one_or_none() or 0.0
-    if wrote_at > now - SILENT_SECONDS:
+    wrote = tx.execute(_WROTE, {"person": person_id}).one_or_none()
+    if wrote is not None and wrote.accepted_at > now - SILENT_SECONDS:
         return False
-    return int(tx.execute(_TOLD_SINCE, {"person": person_id, "since": wrote_at}).scalar_one()) >= SILENT_MESSAGES
+    since = {"person": person_id, "since": 0 if wrote is None else wrote.seq}
+    return int(tx.execute(_SENT_SINCE, since).scalar_one()) >= SILENT_MESSAGES
 
 
 def _is_over_limit(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> bool:

@@ -9,11 +9,13 @@ from sqlalchemy import select, update
 
 from kernel_service.connections.vendor_events import ComposioEvents
 from kernel_service.ports.commands import Command
+from kernel_service.ports.messages import MessageStatus, Notice, Reply
 from kernel_service.ports.payloads import Triggered
 from kernel_service.ports.tools import Person
 from kernel_service.ports.triggers import TriggerLimits
 from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.keys import damage
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.schema import schema
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.tools.toolbox import KernelToolbox
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
     from tests.unit.composio.fakes import World
 
-_ANSWERED = update(schema.message).values(status="completed")
 BANK = {"query": "from:bank@bank.example"}
 ASKED = "Tell me what the bank wants."
 
@@ -104,9 +105,21 @@ class Watch:
         put: list[tuple[str, Triggered]] = engine._read(read)
         return put
 
-    async def answer(self) -> None:
-        """All messages in the inboxes are answered."""
-        await self.world.store.engine.write(lambda tx: tx.execute(_ANSWERED).rowcount)
+    async def answer(self, *, told: bool = True) -> None:
+        """All messages in the inboxes are answered. `told`: with a reply, and not with silence."""
+        message, reply = schema.message, schema.reply
+        opened = select(message).where(message.c.status == MessageStatus.ACCEPTED.value)
+
+        def write(tx: Tx) -> None:
+            for row in tx.execute(opened).all():
+                turn_id = f"t{row.seq}"
+                tx.execute(update(message).where(message.c.seq == row.seq).values(turn_id=turn_id, status="completed"))
+                if told:
+                    notice = Notice(Reply("News."), row.channel, row.address, at=row.accepted_at)
+                    sent = update(reply).where(reply.c.id == replies.notify(tx, row.person_id, notice))
+                    tx.execute(sent.values(turn_id=turn_id, state="sent"))
+
+        await self.world.store.engine.write(write)
 
     async def write(self, person_id: str) -> None:
         """The person writes a message, which is answered."""

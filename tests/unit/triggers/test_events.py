@@ -101,7 +101,8 @@ async def test_the_limit_of_a_day_is_told_once_and_the_rest_comes_tomorrow(world
         await watch.pass_time(400)
         await watch.answer()
     assert len(watch.put) == 2
-    assert sum("until tomorrow" in text for _, text in world.told) == 1
+    [told] = [text for _, text in world.told if "until tomorrow" in text]
+    assert "looked at news" in told, "perhaps none of it was worth a message"
     await watch.pass_time(86_400)
     assert len(watch.put) == 4
 
@@ -117,6 +118,26 @@ async def test_events_for_a_silent_person_wait_until_they_write(watch: Watch) ->
     await watch.pass_time(61)
     assert len(watch.put) == 6
     assert len(orjson.loads(watch.put[-1][1].events)) == 3
+
+
+async def test_events_that_were_not_worth_a_word_do_not_use_up_a_silent_persons_share(watch: Watch) -> None:
+    """The vendor's settings seldom say what a person waits for, and they wait in silence."""
+    trigger = await watch.set()
+    for number in range(8):
+        await watch.deliver(watch.event(trigger, number))
+        await watch.pass_time(7 * 3600)
+        await watch.answer(told=False)
+    assert len(watch.put) == 8
+
+
+async def test_a_silent_persons_share_is_no_greater_after_some_days(watch: Watch) -> None:
+    trigger = await watch.set()
+    for number in range(12):
+        await watch.deliver(watch.event(trigger, number))
+        await watch.pass_time(86_400)
+        await watch.answer()
+        await watch.world.store.retention.forget_old(now=watch.world.clock())
+    assert len(watch.put) == 5
 
 
 async def test_an_event_that_is_not_of_this_trigger_account_and_person(watch: Watch) -> None:
