@@ -38,6 +38,8 @@ UNPROMPTED: Final = (Command.REMINDER, Command.SCHEDULED, Command.TRIGGERED)
 """The service itself put the message into the inbox: the person asked for nothing just now."""
 NOT_STOPPED: Final = (Command.NEW_CHAT, Command.REMINDER, Command.TRIGGERED)
 """Messages that a "stop" leaves waiting: a new chat requests nothing, and the others are news to the person."""
+WITHOUT_REQUEST: Final = (Command.TRIGGERED, Command.APPROVAL, Command.CODE)
+"""Messages that begin a turn of the model without any words of the person for it."""
 STOP_SCHEDULE: Final = "schedule:stop:"
 """Before the id of a schedule: the choice that deletes it."""
 RESUME_SCHEDULES: Final = "schedule:resume"

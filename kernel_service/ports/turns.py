@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.spending import SpendingStore
+    from kernel_service.ports.triggers import TriggerStore
 
 
 OWN: Final = "own"
@@ -362,6 +363,8 @@ class TurnStores(Protocol):
     def approvals(self) -> ApprovalStore: ...
     @property
     def schedules(self) -> ScheduleStore: ...
+    @property
+    def triggers(self) -> TriggerStore: ...
     @property
     def spending(self) -> SpendingStore: ...
     @property

@@ -12,7 +12,7 @@ from kernel_service.ports.model import NOTHING_TO_TELL
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.turns.execution.endings import Finished, explained, fixed_reply
 from kernel_service.turns.limits import seconds_of_day_left
-from kernel_service.turns.replies.answer_replies import answer_replies, with_confirmations
+from kernel_service.turns.replies.answer_replies import answer_replies, letters, with_confirmations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,18 +40,19 @@ class Answers:
     clock: Callable[[], float]
 
     def answered(self, answer: ModelAnswer, subject: Subject) -> Finished:
-        if self._is_left_untold(answer):
-            return Finished(())
+        if self._is_untold(answer):
+            if not self.transcript.has_something_for_the_person():
+                return Finished(())
+            answer = replace(answer, text="")
         replies = answer_replies(answer, self.transcript, self.window.seen, self.limits.output_chars)
         if answer.says_nothing and replies[0].text:
             self.transcript.say(replies[0].text)
         return Finished(tuple(replies), parked=self._parked(subject), questions=self._questions())
 
-    def _is_left_untold(self, answer: ModelAnswer) -> bool:
+    def _is_untold(self, answer: ModelAnswer) -> bool:
         """Whether an event is not what the person waits for: the vendor's settings seldom say it all."""
-        if self.turn.messages[0].command is not Command.TRIGGERED or self.transcript.has_something_for_the_person():
-            return False
-        return answer.text.strip() == NOTHING_TO_TELL
+        is_event = self.turn.messages[0].command is Command.TRIGGERED
+        return is_event and letters(answer.text) == letters(NOTHING_TO_TELL)
 
     def broken_off(self, text: str, problem: str) -> Finished:
         """An ending without an answer of the model. Its earlier approval prompts and confirmations are still sent."""

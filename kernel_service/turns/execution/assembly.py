@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kernel_service.ports.commands import Command
+from kernel_service.ports.commands import WITHOUT_REQUEST, Command
 from kernel_service.ports.tools import Person
 from kernel_service.turns.calls.approval_check import ApprovalCheck
 from kernel_service.turns.calls.approval_prompts import ApprovalPrompts
@@ -136,7 +136,16 @@ class _Assembly:
     def _opening(self) -> TurnOpening:
         process, inputs = self._process, self._inputs
         schedules = Schedules(self._turn, process.store.schedules, inputs, process.clock)
-        commands = Commands(self._turn, self._person, process.codes, self._approvals, schedules, inputs, self._recall)
+        commands = Commands(
+            turn=self._turn,
+            person=self._person,
+            codes=process.codes,
+            approvals=self._approvals,
+            schedules=schedules,
+            triggers=process.store.triggers,
+            inputs=inputs,
+            recall=self._recall,
+        )
         limits = self._process.limits
         return TurnOpening(self._turn, limits, self._cap, commands, self._files, self._answers, self._reports)
 
@@ -168,7 +177,7 @@ class _Assembly:
                 prompts=ApprovalPrompts(transcript, files),
                 titles=Titles(person, transcript, process.toolbox, process.asks_first),
                 interrupts=self._interrupts,
-                unasked=self._turn.messages[0].command is Command.TRIGGERED,
+                unasked=self._turn.messages[0].command in WITHOUT_REQUEST,
                 scheduled=self._turn.messages[0].command is Command.SCHEDULED,
             ),
             execution=CallExecution(

@@ -1,4 +1,4 @@
-"""Messages that are commands: a code, a button, a phrase about permissions or facts, a run of a schedule."""
+"""Messages that are commands: a code, a button, a phrase about permissions or facts, a run of a schedule, an event."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from kernel_service.inbox.codes import codes_in
 from kernel_service.inbox.commands import facts_to_forget
 from kernel_service.ports.approvals import DecisionOutcome, StandingPermission
 from kernel_service.ports.commands import Command
-from kernel_service.turns.execution.endings import fixed_reply
+from kernel_service.ports.payloads import Triggered
+from kernel_service.turns.execution.endings import Finished, fixed_reply
 from kernel_service.turns.execution.subject import Subject
 
 if TYPE_CHECKING:
     from kernel_service.ports.approvals import Approval
     from kernel_service.ports.resuming import Codes
     from kernel_service.ports.tools import Person
+    from kernel_service.ports.triggers import TriggerStore
     from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.execution.endings import Ending
     from kernel_service.turns.execution.inputs import TurnInputs
@@ -38,6 +40,7 @@ class Commands:
     codes: Codes
     approvals: TurnApprovals
     schedules: Schedules
+    triggers: TriggerStore
     inputs: TurnInputs
     recall: Recall
 
@@ -56,7 +59,7 @@ class Commands:
             case Command.FACTS | Command.FORGET:
                 return await self._list_facts(message)
             case _:
-                return None
+                return await self._unheard(message)
 
     async def _confirm(self, message: TurnMessage) -> Subject | Ending:
         """A code: say what it did, and resume the parked requests."""
@@ -81,6 +84,14 @@ class Commands:
         # As it is listed: with what its account is called. It may be revoked already.
         titles = [each.title for each in await self.approvals.standing() if each == given]
         return texts.approvals.permission_given(titles[0] if titles else given.title)
+
+    async def _unheard(self, message: TurnMessage) -> Ending | None:
+        """Events of a trigger that has ended meanwhile: the person no longer waits for them."""
+        content = message.payload.content
+        if not isinstance(content, Triggered) or self.turn.begun:
+            return None
+        watched = {each.id for each in await self.triggers.of_person(self.turn.person_id)}
+        return None if content.trigger_id in watched else Finished((), fixed=True)
 
     async def _list_facts(self, message: TurnMessage) -> Ending:
         """List the facts, after the message has removed some of them."""

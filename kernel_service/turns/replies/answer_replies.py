@@ -56,11 +56,11 @@ def with_confirmations(text: str, confirmed: Sequence[str]) -> str:
     """The text, and below it the words that the person must read and that it does not hold already."""
     if not confirmed:
         return text
-    said = _letters(text)
-    return "\n\n".join(filter(None, (text, *(words for words in confirmed if _letters(words) not in said))))
+    said = letters(text)
+    return "\n\n".join(filter(None, (text, *(words for words in confirmed if letters(words) not in said))))
 
 
-def _letters(text: str) -> str:
+def letters(text: str) -> str:
     """Without markup, line breaks and case."""
     return "".join(filter(str.isalnum, text.casefold()))
 
