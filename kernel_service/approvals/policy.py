@@ -50,7 +50,8 @@ class ApprovalPolicy:
     def __call__(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool, unasked: bool = False) -> bool:
         """Whether the person is asked before this call. `tainted`: outside content is among what the model sees.
 
-        `unasked`: an event began the turn, so that its author chose the time and the words. Then no exemption holds.
+        `unasked`: no words of the person began the turn, but an event, or a button or a code in a tainted turn. Its
+        calls may follow the orders of the event's author, so no exemption holds.
         """
         name = tool.schema.name
         if not unasked and any(fnmatchcase(name, pattern) for pattern in self._exempt):

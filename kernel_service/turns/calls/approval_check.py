@@ -33,7 +33,7 @@ class ApprovalCheck:
     titles: Titles
     interrupts: InterruptWatcher
     unasked: bool
-    """An event began the turn, not the person."""
+    """The turn began without a request of the person: by an event, a button or a code."""
     scheduled: bool
     """A schedule began the turn."""
 
@@ -44,7 +44,8 @@ class ApprovalCheck:
         """
         arguments, tainted = call.arguments or {}, self.transcript.tainted
         renews = self._renews_itself(call)
-        if not renews and not self.policy(tool, arguments, tainted=tainted, unasked=self.unasked):
+        unasked = self.unasked and tainted  # a button or a code may continue with the orders of an event
+        if not renews and not self.policy(tool, arguments, tainted=tainted, unasked=unasked):
             return False
         may_stand = not tainted and not renews and self.policy.may_stand(tool, arguments)
         if may_stand and await self._stands(call, tool):

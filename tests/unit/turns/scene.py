@@ -238,8 +238,8 @@ class Scene:
         )
         return TurnRunner(replace(turns, **changes), debounce=0)
 
-    async def run(self, kernel: Kernel | None = None) -> float | None:
-        return await self.runner().run_next(kernel or await self.activated())
+    async def run(self, kernel: Kernel | None = None, **changes: Any) -> float | None:
+        return await self.runner(**changes).run_next(kernel or await self.activated())
 
     async def told(self) -> list[str]:
         return [reply.text for reply in await self.replies()]
