@@ -4,7 +4,7 @@ It calls create_schedule, list_schedules, delete_schedule, create_trigger, delet
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import available_timezones
@@ -25,13 +25,21 @@ _LIST = re.compile(
     re.IGNORECASE,
 )
 _DELETE = re.compile(
-    r"\b(?:delete|cancel|remove) (?:the|my) reminder(?: (?:to|about|of|for))? +(.+?)\W*$", re.IGNORECASE
-)
-_WATCH = re.compile(
-    r"\b(?:tell me|let me know|notify me) (?:when|if|as soon as)\b.*\bmails?\b(?:.*?\bfrom (?:the |my )?([\w.@-]+))?",
+    r"\b(?:(?:delete|cancel|remove|stop|end)(?P<all> all)?(?: (?:the|my|that|this|of))* (?:reminder|schedule)s?"
+    r"|stop reminding me|(?:do not|don['’]t) remind me)\b"
+    r"(?: (?:to|about|of|for|that))*\s*(?P<meant>.*?)(?: any ?more)?\W*$",
     re.IGNORECASE,
 )
-_UNWATCH = re.compile(r"\bstop (?:telling me|watching)\b.*\bmails?\b", re.IGNORECASE)
+_WATCH = re.compile(
+    r"\b(?:tell me|let me know|notify me) (?:when|whenever|if|as soon as|about)\b(?=.*\b(?:e-?)?mail(?:s|ed)?\b)"
+    r"(?:.*?\bfrom (?:the |my )?(?P<sender>[\w.@-]+)"
+    r"|(?: (?:the|my))? (?P<writer>[\w.@-]+) (?:writes|sends|(?:e-?)?mails|has (?:written|sent|(?:e-?)?mailed))\b)?",
+    re.IGNORECASE,
+)
+_UNWATCH = re.compile(
+    r"\b(?:stop|no longer|(?:do not|don['’]t)) (?:tell(?:ing)? me|watch(?:ing)?)\b(?P<meant>.*)", re.IGNORECASE
+)
+_NO_SUBJECT = re.compile(r"^(?:about|the|my|an?|of|when|from|for|me|any|more|anymore|news|(?:e-?)?mails?)$")
 _REMEMBER = re.compile(r"^\W*(?:please )?remember(?: that)?:? +(.+?)\W*$", re.IGNORECASE)
 _FORGET = re.compile(r"\bforget that +(.+?)\W*$", re.IGNORECASE)
 _PLACE = re.compile(
@@ -42,7 +50,8 @@ _KEPT = re.compile(r"is kept, as number (\d+)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _OTHER_ACCOUNT = re.compile(r"^There is no such trigger")
 _NEEDS_ZONE = re.compile(r"time zone is unknown")
-_TRIGGER_ID = re.compile(r"\btg_\w+")
+_TRIGGER = re.compile(r'\["tg_\w+",(?:"(?:[^"\\]|\\.)*",?){2}\]')
+_WHEN = "When should I remind you? Write, for example, “remind me tomorrow at 9 to call Ada”."
 
 _NEW_MAIL = "GMAIL_NEW_GMAIL_MESSAGE"
 
@@ -64,7 +73,13 @@ _IN_WORDS = tuple(
         (r"^Set: (.+?) Its id is .*", r"Set. \1"),
         (r"^This is set already: (.+?) Its id is .*", r"That is set already. \1"),
         (r"time zone is unknown", "In which city are you? I need your time zone for that."),
+        (r"^Not set: that time is past: there it is (.+?) now", r"That is past: it is \1. Which day do you mean?"),
+        (r"^Not set: there is no such date or time", "There is no such day or time. When do you mean?"),
+        (r"^Not set: (it runs .+?|it does not run within .+?);", r"I cannot set that: \1."),
         (r"^Nothing is scheduled", "You have no reminders."),
+        (r"^Nothing is deleted: .* They have: \[\]", "I watch for nothing."),
+        (r"^Nothing is deleted", "I do not watch for that."),
+        (r"^Give the numbers of the facts", "I remember nothing like that."),
         (r"^Set, as tg_", "I will tell you when it arrives. It may take 15 minutes until I see it."),
         (r"^It is set already", "I already watch for that."),
         (r"^tg_\w+ is deleted", "I no longer tell you of that."),
@@ -94,9 +109,9 @@ def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolC
     wish = "\n".join(conversation.unanswered)
     following: list[ToolCall] = []
     if call.name == "list_schedules" and (meant := _DELETE.search(wish)):
-        following = [ToolCall("delete_schedule", {"id": each}) for each in _ids(output, meant[1])]
-    elif call.name == "delete_trigger":
-        following = [ToolCall("delete_trigger", {"id": each}) for each in _TRIGGER_ID.findall(output)[:1]]
+        following = [ToolCall("delete_schedule", {"id": each}) for each in _ids(output, meant)]
+    elif call.name == "delete_trigger" and "tg_" not in call.arguments:
+        following = [ToolCall("delete_trigger", {"id": each}) for each in _triggers(output, wish)]
     elif call.name == "create_trigger" and _OTHER_ACCOUNT.search(output):
         following = [ToolCall("connect", {"toolkit": "gmail", "remaining": wish})]
     elif call.name == "remember" and "time_zone" in call.arguments:
@@ -104,23 +119,39 @@ def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolC
     return [each for each in following if each.name in offered and each.name not in made - {"delete_trigger"}]
 
 
-def in_words(call: FunctionCall, output: str) -> str:
+def question(text: str) -> str:
+    """The question for a reminder without a time; empty: the text asks for none."""
+    return _WHEN if _REMIND.search(text) else ""
+
+
+def is_lookup(call: FunctionCall, made: Iterable[FunctionCall]) -> bool:
+    """Whether it only looked up what other calls of `made` deleted."""
+    deleted = {each.name for each in made if each.name == "delete_schedule" or "tg_" in each.arguments}
+    lists_triggers = call.name == "delete_trigger" and "tg_" not in call.arguments
+    return (call.name == "list_schedules" and "delete_schedule" in deleted) or (
+        lists_triggers and "delete_trigger" in deleted
+    )
+
+
+def in_words(call: FunctionCall, output: str, wish: str) -> str:
     """The answer of one of these tools as the model passes it on; empty: another tool's."""
     if call.name not in _TOOLS:
         return ""
     if listed := _schedules(output):
-        return "\n".join(f"• {each['title']}: {each['when']}" for each in listed)
+        which = ["Which of these do you mean?"] if _DELETE.search(wish) else []
+        return "\n".join(which + [f"• {each['title']}: {each['when']}" for each in listed])
     return next((match.expand(words) for pattern, words in _IN_WORDS if (match := pattern.search(output))), output)
 
 
 def _wanted(text: str, conversation: Conversation) -> list[ToolCall]:
     if _LIST.search(text) or _DELETE.search(text):
         return [ToolCall("list_schedules", {})]
-    if watch := _WATCH.search(text):
-        query = f"from:{watch[1].lower()}" if watch[1] else ""
-        return [ToolCall("create_trigger", {"trigger": _NEW_MAIL, "config": {"query": query}, "request": text})]
     if _UNWATCH.search(text):
         return [ToolCall("delete_trigger", {"id": ""})]
+    if watch := _WATCH.search(text):
+        sender = watch["sender"] or watch["writer"]
+        query = f"from:{sender.lower()}" if sender else ""
+        return [ToolCall("create_trigger", {"trigger": _NEW_MAIL, "config": {"query": query}, "request": text})]
     return _scheduled(text, conversation.time) or _remembered(text, conversation)
 
 
@@ -180,9 +211,24 @@ def _waited(conversation: Conversation) -> list[ToolCall]:
     return [ToolCall("create_schedule", asked[-1][0].arguments)]
 
 
-def _ids(listed: str, meant: str) -> list[str]:
-    """The id of the listed schedule that has the meant words in its title."""
-    return [str(each["id"]) for each in _schedules(listed) if meant.lower() in str(each["title"]).lower()][:1]
+def _ids(listed: str, wish: re.Match[str]) -> list[str]:
+    """The listed schedules that are meant: all, the one with these words in its title, or the only one."""
+    found, meant = _schedules(listed), wish["meant"].lower()
+    if not (wish["all"] or (not meant and len(found) == 1)):
+        found = [each for each in found if meant and meant in str(each["title"]).lower()][:1]
+    return [str(each["id"]) for each in found]
+
+
+def _triggers(listed: str, wish: str) -> list[str]:
+    """The listed triggers that are meant: those whose request has one of the wish's own words, else all."""
+    unwatch = _UNWATCH.search(wish)
+    meant = {word for word in _words(unwatch["meant"] if unwatch else "") if not _NO_SUBJECT.match(word)}
+    found = [orjson.loads(each) for each in _TRIGGER.findall(listed)]
+    return [of for of, _, request in found if not meant or meant & set(_words(request))]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w.@-]*\w", text.lower())
 
 
 def _schedules(listed: str) -> list[dict[str, Any]]:

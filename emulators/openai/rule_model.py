@@ -194,9 +194,10 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
         return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": "\n".join(conversation.unanswered)})]
     looked_up = "task_gid" in call.arguments
     told = [
-        plan_rule.in_words(made, said) or in_words(made, said)
+        plan_rule.in_words(made, said, "\n".join(conversation.unanswered)) or in_words(made, said)
         for made, said in conversation.results
         if made.name != "search_tools"
+        and not plan_rule.is_lookup(made, [call for call, _ in conversation.results])
         and not ("connect" in tried and not_connected(said))
         and not (looked_up and _LIST_TASKS.search(made.name))
     ]
@@ -221,6 +222,8 @@ def _reply(conversation: Conversation) -> str:
     """A reply that depends on this history only."""
     said = conversation.said
     text = "\n".join(conversation.unanswered) or (said[-1] if said else "")
+    if wanted := plan_rule.question(text):
+        return wanted
     if _WHO.search(text):
         names = [match[1].strip() for earlier in said if (match := NAME.search(earlier))]
         return f"Your name is {names[-1]}." if names else "You have not told me your name."

@@ -66,6 +66,11 @@ def answer(conversation: Conversation) -> Turn:
             },
         ),
         ("stop telling me about mails", "delete_trigger", {"id": ""}),
+        ("Stop telling me about the bank", "delete_trigger", {"id": ""}),
+        ("don't tell me about mails from the bank any more", "delete_trigger", {"id": ""}),
+        ("stop reminding me", "list_schedules", {}),
+        ("cancel all my reminders", "list_schedules", {}),
+        ("don’t remind me to call Ada anymore", "list_schedules", {}),
         ("remember that I like tea", "remember", {"fact": "I like tea"}),
         ("I'm in Tokyo this week", "remember", {"time_zone": "Asia/Tokyo"}),
         ("I live in New York.", "remember", {"time_zone": "America/New_York"}),
@@ -73,6 +78,91 @@ def answer(conversation: Conversation) -> Turn:
 )
 def test_a_request_calls_its_tool(text: str, name: str, arguments: dict[str, Any]) -> None:
     assert answer(said(text)) == [ToolCall(name, arguments)]
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("tell me when Bob writes me a mail", "from:bob"),
+        ("let me know when my boss mails me", "from:boss"),
+        ("notify me if an email from ada@home.example comes", "from:ada@home.example"),
+        ("tell me as soon as the bank has sent me an e-mail", "from:bank"),
+        ("tell me about mails from the school", "from:school"),
+        ("tell me when I get mail", ""),
+    ],
+)
+def test_mails_of_a_sender_are_watched_in_any_words(text: str, query: str) -> None:
+    [watched] = answer(said(text))
+    assert isinstance(watched, ToolCall)
+    assert isinstance(watched.arguments, dict)
+    assert (watched.name, watched.arguments["config"]) == ("create_trigger", {"query": query})
+
+
+@pytest.mark.parametrize(
+    ("text", "deleted"),
+    [
+        ("stop telling me about the bank", ["tg_1"]),
+        ("stop telling me about mails from Bob", ["tg_2"]),
+        ("stop watching my mails", ["tg_1", "tg_2"]),
+        ("stop telling me about the school", []),
+    ],
+)
+def test_the_meant_news_ends(text: str, deleted: list[str]) -> None:
+    listed = (
+        "Nothing is deleted: there is no such id. They have: "
+        '[["tg_1","ca_1","tell me when a mail from the bank arrives"],'
+        '["tg_2","ca_1","tell me when \\"Bob\\" writes me a mail"]]'
+    )
+    asked = said(text, results=[(called("delete_trigger", '{"id":""}'), listed)])
+    done: Turn = [ToolCall("delete_trigger", {"id": each}) for each in deleted]
+    assert answer(asked) == (done or [Text("I do not watch for that.")])
+    asked.results.append((called("delete_trigger", '{"id":"tg_1"}'), "tg_1 is deleted. The person is no longer told."))
+    assert answer(asked) == [Text("I no longer tell you of that.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "deleted"),
+    [
+        ("cancel all my reminders", ["s_1", "s_2"]),
+        ("stop reminding me to eat", ["s_2"]),
+        ("stop the reminder about Ada.", ["s_1"]),
+        ("stop reminding me", []),
+    ],
+)
+def test_the_meant_reminders_are_deleted(text: str, deleted: list[str]) -> None:
+    asked = said(text, results=[(called("list_schedules"), LISTED)])
+    which = [Text("Which of these do you mean?\n• call Ada: Today\n• eat: x")]
+    assert answer(asked) == ([ToolCall("delete_schedule", {"id": each}) for each in deleted] or which)
+
+
+def test_after_a_deletion_the_others_are_not_listed() -> None:
+    results = [
+        (called("list_schedules"), LISTED),
+        (called("delete_schedule", '{"id":"s_1"}'), "Deleted. It was: Today."),
+    ]
+    assert answer(said("cancel the reminder to call Ada", results=results)) == [Text("Deleted. It was: Today.")]
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (
+            "Not set: that time is past: there it is Thursday, 2026-11-26 at 20:01 now. Ask which day is meant.",
+            "That is past: it is Thursday, 2026-11-26 at 20:01. Which day do you mean?",
+        ),
+        ("Not set: there is no such date or time. Give at as x.", "There is no such day or time. When do you mean?"),
+        ("Not set: it runs 5 minutes apart; at least 15 are needed.", "I cannot set that: it runs 5 minutes apart."),
+    ],
+)
+def test_a_refusal_is_put_into_words_for_the_person(told: str, words: str) -> None:
+    asked = said("remind me at 5 pm to stretch", results=[(called("create_schedule"), told)])
+    assert answer(asked) == [Text(words)]
+
+
+def test_a_reminder_without_a_time_is_asked_for_it() -> None:
+    [asked] = answer(said("remind me to buy milk"))
+    assert isinstance(asked, Text)
+    assert asked.text.startswith("When should I remind you?")
 
 
 @pytest.mark.parametrize("text", ["remind me to buy milk", "I'm in a hurry", "hello", "do you remember my name?"])
@@ -115,7 +205,7 @@ def test_a_reminder_is_deleted_by_its_words() -> None:
     listed = said("cancel the reminder to call Ada", results=[(called("list_schedules"), LISTED)])
     assert answer(listed) == [ToolCall("delete_schedule", {"id": "s_1"})]
     unknown = said("cancel the reminder to sing", results=[(called("list_schedules"), LISTED)])
-    assert answer(unknown) == [Text("• call Ada: Today\n• eat: x")]
+    assert answer(unknown) == [Text("Which of these do you mean?\n• call Ada: Today\n• eat: x")]
 
 
 def test_a_fact_is_forgotten_by_its_words() -> None:

@@ -1,6 +1,9 @@
 // The emulated time: what it is, and the buttons that let it pass.
 
-const NOW = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+// With the browser's zone, since people may be in another.
+const NOW = new Intl.DateTimeFormat(undefined, {
+  weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+});
 const TICK = 1000;
 const HOUR = 3600;
 const DAY = 24 * HOUR;
