@@ -137,7 +137,7 @@ class ContextWindow:
         """
         own = self.model.origin
         sealed = (own, TAINTED + own)
-        in_turn = any(item.origin in sealed and "id" in item.data for item in self.transcript.items)
+        in_turn = any(item.origin in sealed and _is_sealed(item) for item in self.transcript.items)
         if not in_turn and not self.transcript.ended.has_sealed:
             return ""
         for items in (self.transcript.stored, self.transcript.unstored):
@@ -222,6 +222,11 @@ class ContextWindow:
             if inputs := [place for place, item in enumerate(items) if item.kind == "input"]:
                 items[inputs[-1]] = items[inputs[-1]]._replace(origin=OUTSIDE)
                 return
+
+
+def _is_sealed(item: HistoryItem) -> bool:
+    """Whether only the model that made the item reads it, or what it refers to."""
+    return "id" in item.data or item.kind == COMPACTION
 
 
 def _without_id(data: dict[str, Any]) -> dict[str, Any]:

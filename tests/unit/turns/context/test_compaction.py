@@ -10,10 +10,12 @@ from sqlalchemy import select
 from emulators.openai.turns import Text, ToolCall
 from kernel_service.kernels.outline import outline_of
 from kernel_service.ports.tools import ToolResult
-from kernel_service.ports.turns import COMPACTION
+from kernel_service.ports.turns import COMPACTION, HistoryItem
 from kernel_service.storage.schema.turns import item
 from kernel_service.turns.compaction_rule import CompactionRule
+from kernel_service.turns.context.context_window import ContextWindow
 from kernel_service.turns.context.taint import is_tainted
+from kernel_service.turns.context.transcript import Transcript
 from tests.unit.turns.chat import Chat, chatting
 
 if TYPE_CHECKING:
@@ -129,6 +131,15 @@ async def test_compaction_of_outside_words_taints(chat: Chat, *, own: bool) -> N
         await chat.scene.store.kernels.activate(chat.scene.person_id, owner="k", model=chat.model.origin)
     ).history
     assert outline_of(history)[:1] == outline[:1]
+
+
+async def test_compaction_without_an_id_is_disowned_within_its_turn(chat: Chat) -> None:
+    """Servers leave ids out, and an id that comes twice is dropped."""
+    made = HistoryItem(COMPACTION, {"type": COMPACTION, "encrypted_content": "x"}, chat.model.origin)
+    window = ContextWindow(Transcript([made], chat.model), chat.model, 1000)
+    assert window.is_compacted
+    assert window.disown() == chat.model.origin
+    assert not window.is_compacted
 
 
 @pytest.mark.parametrize("how", ["refused", "dropped"])
