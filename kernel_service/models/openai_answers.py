@@ -18,6 +18,7 @@ import orjson
 from kernel_service.models.openai_refusals import meaning_of, read_failure
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import FILTERED, FunctionCall, ModelAnswer, UnusableAnswerError
+from kernel_service.ports.turns import COMPACTION
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def value_of(raw: bytes) -> object:
 
 def _answer(response: Item, usage: Usage, taken: _TakenIds) -> ModelAnswer:
     items = _with_what_it_led_to([item for each in response["output"] if (item := _mended(each, taken))])
+    # It replaces all items before it, but a call must stay beside its result, and an answer in the conversation.
+    items.sort(key=lambda item: item["type"] != COMPACTION)
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     parts = [part for item in items if item["type"] == "message" for part in item["content"]]
@@ -128,7 +131,7 @@ def _mended(item: object, taken: _TakenIds) -> Item | None:
         mended = _mended_call(kept, taken)
     elif kind == "reasoning":
         mended = _mended_reasoning(kept)
-    elif kind == "compaction" and _is_name(item.get("encrypted_content")):
+    elif kind == COMPACTION and _is_name(item.get("encrypted_content")):
         mended = kept
     if mended is not None and "id" in mended:
         taken.add(mended["id"])

@@ -158,6 +158,13 @@ def test_reasoning_that_the_vendor_would_not_take_back_is_left_out(output: list[
     assert all(item["type"] != "reasoning" for item in read(*output).items)
 
 
+def test_a_compaction_precedes_what_it_came_with() -> None:
+    """It replaces all items before it: a call must stay beside its result, and an answer in the conversation."""
+    compacted = {"type": "compaction", "id": "cmp_1", "encrypted_content": "x"}
+    items = read(REASONING, call(), compacted, message([text("Hi")])).items
+    assert [item["type"] for item in items] == ["compaction", "reasoning", "function_call", "message"]
+
+
 def test_reasoning_without_a_summary_gets_one() -> None:
     answer = read(REASONING | {"summary": None, "status": None}, message([text("Hi")]))
     assert answer.items[0] == REASONING
