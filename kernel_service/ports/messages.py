@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kernel_service.ports.payloads import Payload
@@ -90,15 +90,23 @@ class ReplyFile:
     voice: bool = False
 
 
+LATE_SECONDS: Final = 120.0
+"""A reminder that is sent later than this after its time says when it was due."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply to a person. `text` is CommonMark. Ids and times are assigned when it is stored."""
+    """One reply to a person. `text` is CommonMark. Ids and times are assigned when it is stored.
+
+    `late`: the text instead, if it is sent over LATE_SECONDS later, as after a closed window; empty: the same text.
+    """
 
     text: str
     link: Link | None = None
     choices: tuple[ReplyChoice, ...] = ()
     quoted_message_id: str = field(default="", repr=False)
     media: tuple[ReplyFile, ...] = ()
+    late: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,11 @@ def in_words(asked: NewSchedule, next_due_at: float | None, *, now: float, here:
     return f"{told[0].upper()}{told[1:]}{_elsewhere(moment, now, here)}"
 
 
-def moment_in_words(at: float, time_zone: str, *, now: float) -> str:
-    """`Thursday, 26 November, at 09:00`."""
+def moment_in_words(at: float, time_zone: str, *, now: float | None) -> str:
+    """`Thursday, 26 November, at 09:00`. `now` is None: it is read at any time, so that there is no "today"."""
     moment = _local(at, time_zone)
-    return f"{_day(moment, now)}, at {_time(moment)}"
+    day = f"{moment:%A}, {moment.day} {moment:%B}" if now is None else _day(moment, now)
+    return f"{day}, at {_time(moment)}"
 
 
 def _next_run(asked: NewSchedule, at: float | None, now: float, here: str) -> str:

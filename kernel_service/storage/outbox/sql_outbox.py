@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -19,7 +20,7 @@ from sqlalchemy import (
 
 from kernel_service.errors import Unreadable
 from kernel_service.ports.lease_tokens import new_token, prefix_of
-from kernel_service.ports.messages import Notice
+from kernel_service.ports.messages import LATE_SECONDS, Notice
 from kernel_service.ports.outbox import Lease
 from kernel_service.ports.states.reply import RELEASED, REPLY, WRITTEN_AGAIN, ReplyState
 from kernel_service.ports.typing import TypingItem
@@ -181,7 +182,7 @@ class SqlOutbox(SqlPort):
         if addresses:
             due, values["addresses"] = _LEASABLE_AT, list(addresses)
         rows = tx.execute(due, values).all()
-        leases = {row.seq: one for row in rows if (one := _leased(tx, row, token, now + seconds))}
+        leases = {row.seq: one for row in rows if (one := _leased(tx, row, token, now, now + seconds))}
         if leases:
             tx.execute(_LEASE, {"seqs": list(leases), "lease": token, "until": now + seconds})
         return list(leases.values())
@@ -256,7 +257,7 @@ class SqlOutbox(SqlPort):
         return doubt.end(tx, grace=grace, longest_grace=longest_grace, now=now) + doubt.begin_lapsed(tx, now)
 
 
-def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
+def _leased(tx: Tx, row: Row[Any], token: str, now: float, until: float) -> Lease | None:
     """The row as a lease. None: it has no recipient, or no key that opens it, and is held."""
     try:
         user_id, answers = _recipient(tx, row)
@@ -270,6 +271,8 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
         tx.execute(_HOLD, {"held": row.seq, "problem": problem})
         return None
     sent = list(tx.execute(_SENT_PARTS, {"reply": row.id}).scalars()) if row.parts else []
+    if told.reply.late and not row.parts and now - told.created_at > LATE_SECONDS:
+        told = replace(told, reply=replace(told.reply, text=told.reply.late))
     return Lease(
         told,
         row.person_id,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.ports.commands import STOP_SCHEDULE
-from kernel_service.ports.messages import Reply, ReplyChoice
+from kernel_service.ports.messages import LATE_SECONDS, Reply, ReplyChoice
 from kernel_service.ports.payloads import Choice, Scheduled
 from kernel_service.schedules.words import moment_in_words
 from kernel_service.turns.execution.endings import Finished, fixed_reply
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.inputs import TurnInputs
 
 log = logging.getLogger(__name__)
-
-LATE_SECONDS: Final = 120.0
-"""A reminder that is sent later than this after its time says when it was due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +46,12 @@ class Schedules:
     def _remind(self, message: TurnMessage, run: Scheduled) -> Ending:
         """Send a reminder as it is."""
         text = run.request or texts.schedules.UNREADABLE
+        late = texts.schedules.late(text, moment_in_words(run.due_at, run.time_zone, now=None))
         if (now := self.clock()) - run.due_at > LATE_SECONDS:
             text = texts.schedules.late(text, moment_in_words(run.due_at, run.time_zone, now=now))
         self.inputs.told(message, text)
         button = ReplyChoice(f"{STOP_SCHEDULE}{run.schedule_id}", texts.schedules.STOP)
-        return Finished((Reply(text, choices=(button,)),))
+        return Finished((Reply(text, choices=(button,), late=late),))
 
     async def _tapped(self, message: TurnMessage, chosen: str) -> Ending:
         """Idempotent. The button of a schedule that is gone, or of another person, has no effect."""

@@ -51,10 +51,10 @@ class Chat:
         self.person_id = (await self.store.inbox.accept(message, now=now, max_pending=100)).person_id
         return self
 
-    async def tell(self, text: str, *, now: float = NOW) -> str:
+    async def tell(self, text: str, *, late: str = "", now: float = NOW) -> str:
         channel = self.user_id.partition(":")[0]
         return await self.store.outbox.notify(
-            self.person_id, Reply(text), channel=channel, address=self.address, now=now
+            self.person_id, Reply(text, late=late), channel=channel, address=self.address, now=now
         )
 
     async def view(self, reply_id: str) -> ReplyView:

@@ -199,6 +199,17 @@ async def test_a_failed_reply_is_kept_and_does_not_block_the_next_one(store: Sto
     assert await pulled_texts(store) == ["next"]
 
 
+@pytest.mark.parametrize(("waited", "text"), [(60, "call Ada"), (3 * 3600, "call Ada (due at 9)")])
+async def test_a_reminder_that_waited_says_when_it_was_due(store: Store, waited: int, text: str) -> None:
+    ann = await Chat(store, "test:ann").write()
+    await ann.tell("call Ada", late="call Ada (due at 9)")
+    (lease,) = await pull(store)
+    assert lease.reply.reply.text == "call Ada"
+    await ack(store, lease, Outcome.WINDOW_CLOSED)
+    await ann.write(now=NOW + waited)
+    assert await pulled_texts(store, now=NOW + waited) == [text]
+
+
 async def test_a_closed_window_holds_until_the_person_writes(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("too late")
