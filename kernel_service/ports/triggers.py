@@ -155,8 +155,11 @@ class TriggerStore(Protocol):
         """Store an event of an active trigger once."""
         ...
 
-    async def due(self, *, now: float, limit: int) -> Sequence[str]:
-        """The triggers whose events are to be told, those that wait longest first."""
+    async def due(self, *, now: float, limit: int, most_waiting: int) -> Sequence[str]:
+        """The triggers whose events are to be told, those that wait longest first.
+
+        `most_waiting`: how many messages of the service may be answered at the same time.
+        """
         ...
 
     async def tell(self, trigger_id: str, *, now: float, limits: TriggerLimits, limited: str) -> ToldEvents | None:

@@ -20,25 +20,30 @@ MOST: Final = 500
 
 
 class EventTeller:
-    """For the node that leads. `wake(person_id)` reaches the owner of a person; `notify(channel)` the outbox."""
+    """For the node that leads. `wake(person_id)` reaches the owner of a person; `notify(channel)` the outbox.
 
-    def __init__(
+    `most_waiting` is how many messages of the service may be answered at the same time.
+    """
+
+    def __init__(  # noqa: PLR0917 - its dependencies
         self,
         store: TriggerStore,
         wake: Callable[[str], None],
         notify: Callable[[str], None],
         clock: Callable[[], float],
         limits: TriggerLimits,
+        most_waiting: Callable[[], int],
     ) -> None:
         self._store = store
         self._wake = wake
         self._notify = notify
         self._clock = clock
         self._limits = limits
+        self._most_waiting = most_waiting
 
     async def tick(self) -> None:
-        """One trigger after the other, so that people's own messages commit in between."""
-        for trigger_id in await self._store.due(now=self._clock(), limit=MOST):
+        """One trigger after the other, so that people's own messages commit in between. Those without room wait."""
+        for trigger_id in await self._store.due(now=self._clock(), limit=MOST, most_waiting=self._most_waiting()):
             try:
                 await self._tell(trigger_id)
             except KernelError as error:  # such as a missing key of one person

@@ -24,6 +24,11 @@ def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, co
         memory_bytes=int(settings.kernel_memory_mb * 1024 * 1024),
         clock=base.clock,
     )
+
+    def most_waiting() -> int:
+        """The other half of the turns is for people's own messages."""
+        return len(base.membership.nodes) * max(1, settings.kernel_max_turns // 2)
+
     return Sweeper(
         store.inbox,
         store.retention,
@@ -38,12 +43,11 @@ def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, co
             store.schedules,
             received.placement.arrived,
             base.clock,
-            # The other half of the turns is for people's own messages.
-            lambda: len(base.membership.nodes) * max(1, settings.kernel_max_turns // 2),
+            most_waiting,
         ),
         watching=connect.watching.remover,
         events=EventTeller(
-            store.triggers, received.placement.arrived, outbox.ready, base.clock, connect.watching.limits
+            store.triggers, received.placement.arrived, outbox.ready, base.clock, connect.watching.limits, most_waiting
         ),
         callers=received.inbox,
         seconds=settings.kernel_sweep_seconds,

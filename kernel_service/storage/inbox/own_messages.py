@@ -5,17 +5,19 @@ Order, retries, budgets, "stop", approvals and the outbox treat them as they tre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, exists, insert, select
+from sqlalchemy import Float, bindparam, exists, func, insert, select
 
+from kernel_service.ports.commands import UNPROMPTED
 from kernel_service.ports.messages import MessageStatus, ReplyMode
 from kernel_service.ports.payloads import Payload
 from kernel_service.storable import to_json
 from kernel_service.storage.keys import message_ids
-from kernel_service.storage.schema.inbox import NOBODY, message
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, NOBODY, message
 from kernel_service.storage.schema.payloads import to_stored
 from kernel_service.storage.schema.serials import NextMessageSeq
+from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -23,6 +25,19 @@ if TYPE_CHECKING:
     from kernel_service.ports.payloads import Content
     from kernel_service.storage.engine.engine import Tx
 
+RECENT_SECONDS: Final = 60.0
+"""An unanswered message that is older no longer counts: it may wait for something that others do not need."""
+
+_WAITING = (
+    select(func.count())
+    .select_from(message)
+    .where(
+        MESSAGE_OPEN,
+        message.c.status == MessageStatus.ACCEPTED.value,
+        is_one_of(message.c.command, UNPROMPTED),
+        message.c.accepted_at > bindparam("since", type_=Float),
+    )
+)
 _KNOWN_OR_NEXT = select(
     NextMessageSeq().label("next_seq"),
     exists()
@@ -35,6 +50,11 @@ _KNOWN_OR_NEXT = select(
     .label("is_known"),
 )
 _KEEP = insert(message)
+
+
+def waiting(tx: Tx, now: float) -> int:
+    """How many of these messages are being answered, or wait for that."""
+    return int(tx.execute(_WAITING, {"since": now - RECENT_SECONDS}).scalar_one())
 
 
 def put(

@@ -13,14 +13,13 @@ from sqlalchemy import Float, Integer, and_, bindparam, delete, exists, func, se
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.errors import Unreadable
 from kernel_service.ports.commands import UNPROMPTED, Command
-from kernel_service.ports.messages import MessageStatus
 from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.schedules import MOST_SILENT, Ran, ScheduleKind
 from kernel_service.ports.states.message import OPEN
 from kernel_service.schedules.missed import due_run
 from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.schedules import pausing, rows
-from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.people import person
 from kernel_service.storage.schema.schedules import schedule
 from kernel_service.storage.schema.transitions import is_one_of
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RECENT_SECONDS: Final = 60.0
-"""An unanswered run that is older no longer counts: it may wait for something that others do not need."""
 UNREADABLE_SECONDS: Final = 3600.0
 """A schedule that cannot be opened (an unknown key) is looked at again after this time."""
 WORD_SECONDS: Final = 29 * DAY_SECONDS
@@ -72,16 +69,6 @@ _TAKE = (
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(of=(schedule, person), key_share=True, skip_locked=True)
 )
-_WAITING = (
-    select(func.count())
-    .select_from(message)
-    .where(
-        MESSAGE_OPEN,
-        message.c.status == MessageStatus.ACCEPTED.value,
-        is_one_of(message.c.command, (Command.REMINDER, Command.SCHEDULED)),
-        message.c.accepted_at > bindparam("since", type_=Float),
-    )
-)
 _one = schedule.c.id == bindparam("of")
 _MOVE_ON = update(schedule).where(_one).values(next_due_at=bindparam("due"))
 _RAN = _MOVE_ON.values(
@@ -98,8 +85,8 @@ def run(tx: Tx, *, now: float, limit: int, most_waiting: int) -> Ran:
     """Reminders first: they cost nothing, and nothing that they need can be busy."""
     taken = list(_take(tx, ScheduleKind.REMIND, now, limit))
     if len(taken) < limit:
-        waiting = int(tx.execute(_WAITING, {"since": now - RECENT_SECONDS}).scalar_one())
-        taken += _take(tx, ScheduleKind.DO, now, min(limit - len(taken), most_waiting - waiting - len(taken)))
+        room = most_waiting - own_messages.waiting(tx, now) - len(taken)
+        taken += _take(tx, ScheduleKind.DO, now, min(limit - len(taken), room))
     people = [row.person_id for row in taken if _run(tx, row, now)]
     return Ran(people, is_all=len(taken) < limit)
 

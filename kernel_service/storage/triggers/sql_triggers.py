@@ -12,6 +12,7 @@ from kernel_service.ports.messages import Notice
 from kernel_service.ports.triggers import EndedTrigger, Trigger, TriggerStatus
 from kernel_service.storable import to_json
 from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
 from kernel_service.storage.schema.connections import connection as connection_table
@@ -173,8 +174,9 @@ class SqlTriggers(SqlPort):
         return events.receive(tx, event, now, limits)
 
     @reads
-    def due(self, tx: Tx, *, now: float, limit: int) -> list[str]:
-        return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
+    def due(self, tx: Tx, *, now: float, limit: int, most_waiting: int) -> list[str]:
+        due = list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
+        return due[: max(0, most_waiting - own_messages.waiting(tx, now))] if due else due
 
     @writes(in_order_of="trigger_id")
     def tell(self, tx: Tx, trigger_id: str, *, now: float, limits: TriggerLimits, limited: str) -> ToldEvents | None:

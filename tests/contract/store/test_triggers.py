@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 async def tell(store: Store, now: float = NOW + 10) -> list[str]:
     """The people who are told."""
-    due = await store.triggers.due(now=now, limit=10)
+    due = await store.triggers.due(now=now, limit=10, most_waiting=32)
     told = [await store.triggers.tell(each, now=now, limits=LIMITS, limited="enough") for each in due]
     return [each.person_id for each in told if each and each.seq is not None]
 
@@ -46,7 +46,7 @@ async def test_events_become_a_message_of_their_person(store: Store) -> None:
     await watching(store, account)
     for number in (1, 2):
         assert await receive(store, event(account, number), NOW + number) is Receipt.KEPT
-    assert not await store.triggers.due(now=NOW + 4, limit=10), "others may come at the same time"
+    assert not await store.triggers.due(now=NOW + 4, limit=10, most_waiting=32), "others may come at the same time"
     assert await tell(store) == [anna]
     assert await heard(store, anna) == [{"number": 1}, {"number": 2}]
 
@@ -56,7 +56,7 @@ async def test_the_same_event_at_several_nodes(store: Store) -> None:
     account = await connect(store, anna)
     await watching(store, account)
     await asyncio.gather(*(receive(store, event(account)) for _ in range(8)))
-    [due] = await store.triggers.due(now=NOW + 10, limit=10)
+    [due] = await store.triggers.due(now=NOW + 10, limit=10, most_waiting=32)
     told = await asyncio.gather(*(store.triggers.tell(due, now=NOW + 10, limits=LIMITS, limited="") for _ in range(8)))
     assert len([each for each in told if each]) == 1
     assert await heard(store, anna) == [{"number": 1}]

@@ -41,6 +41,7 @@ class Watch:
         self.world = world
         self.limits = limits or TriggerLimits()
         self.woken: list[str] = []
+        self.room = 32
         store, clock = world.store.triggers, world.clock
         self.triggers = Triggers(world.composio.triggers, store, clock, self.limits)
         self.handler = TriggerEvents(store, world.connections, world.looked.append, clock, self.limits)
@@ -53,7 +54,7 @@ class Watch:
             world.looked.append,
             clock,
         )
-        self.teller = EventTeller(store, self.woken.append, world.looked.append, clock, self.limits)
+        self.teller = EventTeller(store, self.woken.append, world.looked.append, clock, self.limits, lambda: self.room)
         self.remover = TriggerRemover(self.triggers, store, clock)
         self.toolbox = KernelToolbox(world.composio, world.connections, world.connect_links, triggers=self.triggers)
 

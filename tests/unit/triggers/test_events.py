@@ -270,3 +270,17 @@ async def test_events_out_of_order_are_each_told(watch: Watch) -> None:
     await watch.deliver(early)
     await watch.pass_time(301)
     assert [orjson.loads(told.events)[0]["subject"] for _, told in watch.put] == ["Notice 2", "Notice 1"]
+
+
+async def test_events_leave_room_for_peoples_own_messages(watch: Watch) -> None:
+    """Many accounts have news in the same minute, and the turns of a node are few."""
+    triggers = [await watch.set(query=f"from:{number}") for number in range(4)]
+    for trigger in triggers:
+        await watch.deliver(watch.event(trigger))
+    watch.room = 3
+    await watch.pass_time(6)
+    await watch.pass_time(1)
+    assert len(watch.put) == 3
+    await watch.answer()
+    await watch.pass_time(1)
+    assert len(watch.put) == 4
