@@ -80,6 +80,7 @@ _IN_WORDS = tuple(
         (r"^Nothing is deleted: .* They have: \[\]", "I watch for nothing."),
         (r"^Nothing is deleted", "I do not watch for that."),
         (r"^Give the numbers of the facts", "I remember nothing like that."),
+        (r"^Not set\. (.+)", r"I cannot watch for that: \1"),
         (r"^Set, as tg_", "I will tell you when it arrives. It may take 15 minutes until I see it."),
         (r"^It is set already", "I already watch for that."),
         (r"^tg_\w+ is deleted", "I no longer tell you of that."),
@@ -109,7 +110,7 @@ def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolC
     wish = "\n".join(conversation.unanswered)
     following: list[ToolCall] = []
     if call.name == "list_schedules" and (meant := _DELETE.search(wish)):
-        following = [ToolCall("delete_schedule", {"id": each}) for each in _ids(output, meant)]
+        following = [ToolCall(_deletes(each), {"id": each}) for each in _ids(output, meant)]
     elif call.name == "delete_trigger" and "tg_" not in call.arguments:
         following = [ToolCall("delete_trigger", {"id": each}) for each in _triggers(output, wish)]
     elif call.name == "create_trigger" and _OTHER_ACCOUNT.search(output):
@@ -126,11 +127,8 @@ def question(text: str) -> str:
 
 def is_lookup(call: FunctionCall, made: Iterable[FunctionCall]) -> bool:
     """Whether it only looked up what other calls of `made` deleted."""
-    deleted = {each.name for each in made if each.name == "delete_schedule" or "tg_" in each.arguments}
-    lists_triggers = call.name == "delete_trigger" and "tg_" not in call.arguments
-    return (call.name == "list_schedules" and "delete_schedule" in deleted) or (
-        lists_triggers and "delete_trigger" in deleted
-    )
+    lists = call.name == "list_schedules" or (call.name == "delete_trigger" and "tg_" not in call.arguments)
+    return lists and any(each.name == "delete_schedule" or "tg_" in each.arguments for each in made)
 
 
 def in_words(call: FunctionCall, output: str, wish: str) -> str:
@@ -212,11 +210,17 @@ def _waited(conversation: Conversation) -> list[ToolCall]:
 
 
 def _ids(listed: str, wish: re.Match[str]) -> list[str]:
-    """The listed schedules that are meant: all, the one with these words in its title, or the only one."""
+    """The ids that are meant: all but triggers, the one with these words in its title, or the only one."""
     found, meant = _schedules(listed), wish["meant"].lower()
-    if not (wish["all"] or (not meant and len(found) == 1)):
+    if wish["all"]:
+        found = [each for each in found if _deletes(str(each["id"])) == "delete_schedule"]
+    elif meant or len(found) > 1:
         found = [each for each in found if meant and meant in str(each["title"]).lower()][:1]
     return [str(each["id"]) for each in found]
+
+
+def _deletes(listed_id: str) -> str:
+    return "delete_trigger" if listed_id.startswith("tg_") else "delete_schedule"
 
 
 def _triggers(listed: str, wish: str) -> list[str]:

@@ -35,6 +35,10 @@ SAME_SECONDS: Final = 120.0
 _WAYS: Final = ("in_minutes", "at", "cron")
 _LOCAL: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d)?")
 _EXAMPLE: Final = '"2026-11-30T09:00"'
+_NO_SUCH: Final = (
+    "The person has no schedule of this id. list_schedules tells which there are; what it lists as a trigger ends with "
+    "delete_trigger."
+)
 
 
 class _RefusedError(Exception):
@@ -186,7 +190,7 @@ class DeleteScheduleTool(NeedsNoAccount):
         except NotFound:
             gone = None
         if gone is None:
-            return _told("The person has no schedule of this id. list_schedules tells which there are.", ok=False)
+            return _told(_NO_SUCH, ok=False)
         told = in_words(gone.asked, gone.next_due_at, now=self._clock())
         return _told(f"Deleted. It was: {told}.")
 

@@ -135,6 +135,14 @@ def test_the_meant_reminders_are_deleted(text: str, deleted: list[str]) -> None:
     assert answer(asked) == ([ToolCall("delete_schedule", {"id": each}) for each in deleted] or which)
 
 
+def test_news_in_the_list_ends_as_a_trigger() -> None:
+    listed = LISTED.replace("s_2", "tg_2")
+    asked = said("cancel the reminder to eat", results=[(called("list_schedules"), listed)])
+    assert answer(asked) == [ToolCall("delete_trigger", {"id": "tg_2"})]
+    everything = said("cancel all my reminders", results=[(called("list_schedules"), listed)])
+    assert answer(everything) == [ToolCall("delete_schedule", {"id": "s_1"})]
+
+
 def test_after_a_deletion_the_others_are_not_listed() -> None:
     results = [
         (called("list_schedules"), LISTED),
