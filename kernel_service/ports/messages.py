@@ -91,7 +91,7 @@ class ReplyFile:
 
 
 LATE_SECONDS: Final = 120.0
-"""A reminder that is sent later than this after its time says when it was due."""
+"""A reply of a schedule that is sent later than this after its time says when it was due."""
 
 
 @dataclass(frozen=True, slots=True)

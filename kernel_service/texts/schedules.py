@@ -22,7 +22,7 @@ _LATE: Final = "\n\n(This was due "
 
 
 def late(request: str, due: str) -> str:
-    """A reminder that comes late. `due`: when it was due, in words."""
+    """A reminder, or another reply of a run, that comes late. `due`: when it was due, in words."""
     return f"{request}{_LATE}{due}.)"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kernel_service.ports.progress import ApprovalNeeded
 from kernel_service.ports.turns import AT_ONCE
 from kernel_service.turns.execution.endings import GivenUp, explained
+from kernel_service.turns.execution.schedules import dated
 from kernel_service.turns.replies.answer_replies import with_questions
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class TurnCloser:
 
     async def _finish(self, ending: Finished) -> float | None:
         replies = _prefaced(with_questions(list(ending.replies), ending.questions), ending.preface)
-        replies = self.cap.kept(replies, fixed=ending.fixed)
+        replies = dated(self.turn, self.cap.kept(replies, fixed=ending.fixed))
         self.live.complete(replies[0].text if replies else "")
         due = await self.journal.end(
             replies, ending.status,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.inputs import TurnInputs
 
 log = logging.getLogger(__name__)
+
+
+def dated(turn: Turn, replies: list[Reply]) -> list[Reply]:
+    """The replies of a run. The last one says when the run was due, if it reaches the person late."""
+    run = turn.messages[0].payload.content
+    if not isinstance(run, Scheduled) or not replies or replies[-1].late:
+        return replies
+    return [*replies[:-1], replace(replies[-1], late=_late(replies[-1].text, run))]
+
+
+def _late(text: str, run: Scheduled) -> str:
+    """For a person who may read it on any day."""
+    return texts.schedules.late(text, moment_in_words(run.due_at, run.time_zone, now=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,7 @@ class Schedules:
     def _remind(self, message: TurnMessage, run: Scheduled) -> Ending:
         """Send a reminder as it is."""
         text = run.request or texts.schedules.UNREADABLE
-        late = texts.schedules.late(text, moment_in_words(run.due_at, run.time_zone, now=None))
+        late = _late(text, run)
         if (now := self.clock()) - run.due_at > LATE_SECONDS:
             text = texts.schedules.late(text, moment_in_words(run.due_at, run.time_zone, now=now))
         self.inputs.told(message, text)

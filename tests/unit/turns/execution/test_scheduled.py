@@ -82,10 +82,12 @@ async def test_a_reminder_needs_no_model_and_has_a_button(scene: Scene) -> None:
     assert [item.kind for item in (await scene.history())[-2:]] == ["input", "output"]
 
 
-async def test_a_reminder_that_is_held_says_when_it_was_due(scene: Scene) -> None:
-    await due(scene)
+@pytest.mark.parametrize(("new", "said"), [(DAILY, "call Ada"), (DO, "no news")])
+async def test_a_reply_that_is_held_says_when_it_was_due(scene: Scene, new: NewSchedule, said: str) -> None:
+    await due(scene, new)
+    scene.model.says = [says("no news")]
     await scene.run()
-    assert re.fullmatch(r"call Ada\n\n\(This was due \w+, \d+ \w+, at 09:30\.\)", (await sent(scene))[0][0].late)
+    assert re.fullmatch(said + r"\n\n\(This was due \w+, \d+ \w+, at 09:30\.\)", (await sent(scene))[0][0].late)
 
 
 async def test_a_reminder_comes_also_when_the_replies_of_the_day_are_spent(scene: Scene) -> None:
