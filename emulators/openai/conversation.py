@@ -26,7 +26,9 @@ _TIME = re.compile(
     r"\n?\[Sent on ([A-Z][a-z]+day, \d{4}-\d\d-\d\d at \d\d:\d\d[^;\]\n]*)(?:; you get it on [^\]\n]*)?\]"
 )
 
-NOTES_WANTED = "[No message of the person: your context is nearly full."
+_NOTES_WANTED = re.compile(
+    r"\[No message of the person: your context is nearly full\..* At most (\d+) words", re.DOTALL
+)
 _NOTES = re.compile(r"\[Earlier messages are left out here\.[^\]]*\]\n(\{.*\})", re.DOTALL)
 _RECALLED = re.compile(r"\[What you remember about the person: (.*)\]")
 
@@ -45,8 +47,8 @@ class Conversation:
     `count` and `digest` are of all that they said. `told` holds the model's texts.
     `notes` holds the system's texts to the model since the last answer. `results` holds the calls made for the
     unanswered messages, with their outputs; `made` those of the whole conversation. `time` is when the newest message
-    was sent, as the system states it. `notes_wanted`: the system asks for notes that replace the conversation.
-    `recalled` is what the system remembers about the person.
+    was sent, as the system states it. `notes_wanted` is the number of words that the system wants of notes that replace
+    the conversation; 0: it wants none. `recalled` is what the system remembers about the person.
     """
 
     said: list[str] = field(default_factory=list)
@@ -59,7 +61,7 @@ class Conversation:
     recalled: str = ""
     count: int = 0
     digest: str = ""
-    notes_wanted: bool = False
+    notes_wanted: int = 0
 
     def hear(self, text: str) -> None:
         self.said.append(text)
@@ -74,9 +76,22 @@ class Conversation:
         named = [text for text in old if NAME.search(text)][-1:]
         return {"said": [text[:KEPT_CHARS] for text in (*named, *recent)], "count": self.count, "digest": self.digest}
 
+    def own_notes(self) -> str:
+        """The content of a compaction, with so few of the messages that it is as short as wanted."""
+        carried = self.carried
+        said = carried["said"]
+        while len(said) > 1 and _words(orjson.dumps(carried).decode()) > self.notes_wanted:
+            del said[0 if not NAME.search(said[0]) else 1]
+        return orjson.dumps(carried).decode()
+
     @property
     def unanswered(self) -> list[str]:
         return self.said[len(self.said) - self.new :]
+
+
+def _words(text: str) -> int:
+    """The words of six letters that cost as much. A letter that is not ASCII costs as much as three."""
+    return sum(1 if letter.isascii() else 3 for letter in text) // 6
 
 
 def read(
@@ -92,7 +107,7 @@ def read(
         if isinstance(item, InputMessage):
             text = plain_text(item.content, files)
             if item.role == "user" and (notes := _NOTES.fullmatch(text)):
-                conversation = Conversation(**orjson.loads(notes[1]))
+                conversation = _noted(notes[1])
             elif item.role == "user":
                 _hear(conversation, text)
             else:
@@ -114,10 +129,18 @@ def read(
     return conversation
 
 
+def _noted(notes: str) -> Conversation:
+    """The conversation in the notes; an empty one if the system has cut them."""
+    try:
+        return Conversation(**orjson.loads(notes))
+    except orjson.JSONDecodeError:
+        return Conversation()
+
+
 def _hear(conversation: Conversation, text: str) -> None:
     """A message of the person, or one that the system wrote instead."""
-    if text.startswith(NOTES_WANTED):
-        conversation.notes_wanted = True
+    if wanted := _NOTES_WANTED.match(text):
+        conversation.notes_wanted = int(wanted[1])
     elif recalled := _RECALLED.fullmatch(text):
         conversation.recalled = recalled[1]
     else:

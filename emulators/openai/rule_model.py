@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from emulators.openai import event_rule, load_rule, plan_rule
 from emulators.openai.conversation import NAME, Conversation
 from emulators.openai.tool_answers import in_words, not_connected, task_id, toolkit_of
@@ -83,7 +81,7 @@ SKILLS = (
 def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
     """The next turn, from the unanswered messages and the names of the offered tools."""
     if conversation.notes_wanted:
-        return [Text(orjson.dumps(conversation.carried).decode())]
+        return [Text(conversation.own_notes())]
     offered = list(tools)
     under_load = load_rule.answer(conversation, offered)
     if under_load is not None:

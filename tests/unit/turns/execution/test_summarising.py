@@ -66,6 +66,15 @@ async def test_summary_replaces_the_conversation_after_a_turn(chat: Chat) -> Non
     assert len(summary_requests(chat)) == 1
 
 
+async def test_summaries_in_another_script_are_as_short_as_wanted(chat: Chat) -> None:
+    chat.rule(CompactionRule(3000, 0))
+    await chat.ask("my name is Ada")
+    while len(summary_requests(chat)) < 5:
+        await chat.ask("слово " * 300)
+    assert await chat.ask("what is my name") == "Your name is Ada."
+    assert summarising.LEFT_OUT not in str(chat.last[0])
+
+
 async def test_summary_is_counted(chat: Chat) -> None:
     chat.scene.limits = replace(chat.scene.limits, daily_tokens_per_person=1_000_000)
     await nearly_due(chat)
