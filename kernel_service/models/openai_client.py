@@ -236,6 +236,8 @@ async def _hand_over(events: _Events, streamed: StreamedAnswer) -> None:
 def _meaning_of_broken(error: Exception) -> Exception:
     if isinstance(error, openai.APIError) and (failure := read_failure({"error": error.body})):
         return meaning_of(failure)
+    if isinstance(error, UnicodeDecodeError) and error.reason == "unexpected end of data":
+        return aiohttp.ClientPayloadError("the stream ended within a character")
     if isinstance(error, ValueError | RecursionError):
         return UnusableAnswerError(Usage(model_calls=1))
     return error

@@ -192,7 +192,9 @@ DONE = f'data: {{"type":"response.output_item.done","output_index":0,"item":{MES
 WHOLE = f'data: {{"type":"response.completed","response":{{"status":"completed","output":[{MESSAGE}]}}}}\n\n'
 
 
-async def answered(body: str, content_type: str = "text/event-stream", *, stays_open: bool = False) -> tuple[str, str]:
+async def answered(
+    body: str | bytes, content_type: str = "text/event-stream", *, stays_open: bool = False
+) -> tuple[str, str]:
     """The streamed text and the answer when a server sends these bytes."""
 
     over = asyncio.Event()
@@ -200,7 +202,7 @@ async def answered(body: str, content_type: str = "text/event-stream", *, stays_
     async def create(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": content_type})
         await response.prepare(request)
-        await response.write(body.encode("utf-8", "surrogatepass"))
+        await response.write(body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"))
         if stays_open:
             await over.wait()
         await response.write_eof()
@@ -251,6 +253,13 @@ async def test_a_server_that_keeps_the_stream_open_is_not_waited_for(monkeypatch
 async def test_events_that_are_no_json_are_no_answer(body: str) -> None:
     with pytest.raises(UnusableAnswerError):
         await answered(body)
+
+
+@pytest.mark.parametrize("rest", ["", "да", "дa"], ids=["between", "in a letter", "after a letter"])
+async def test_a_stream_that_ends_anywhere_is_an_absent_vendor(rest: str) -> None:
+    ends = f'{DELTA}data: {{"type":"response.output_text.delta","delta":"{rest}'.encode()
+    with pytest.raises(VendorUnavailable):
+        await answered(ends[:-1])
 
 
 @pytest.mark.parametrize("delta", [None, 7, ["a"], ""])
