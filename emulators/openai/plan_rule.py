@@ -43,14 +43,18 @@ _NO_SUBJECT = re.compile(r"^(?:about|the|my|an?|of|when|from|for|me|any|more|any
 _REMEMBER = re.compile(r"^\W*(?:please )?remember(?: that)?:? +(.+?)\W*$", re.IGNORECASE)
 _FORGET = re.compile(r"\bforget that +(.+?)\W*$", re.IGNORECASE)
 _PLACE = re.compile(
-    r"\bi(?:['’]m| am| live)(?: now)? in +([A-Za-z][A-Za-z ]*?)(?: (?:this|next|until|now|for)\b.*)?\W*$", re.IGNORECASE
+    r"\bi(?:['’]m| am| live)(?: now)? in +([A-Za-z][A-Za-z ]*?)(?: (?:this|next|until|now|for)\b.*|,.*)?\W*$",
+    re.IGNORECASE,
 )
+_BARE_PLACE = re.compile(r"^\W*(?:in +)?([A-Za-z][A-Za-z ]*?)(?:,.*)?\W*$", re.IGNORECASE)
 _SHOWN = re.compile(r'(\d+)[.:] (?:\w+: )?("(?:[^"\\]|\\.)*")')
 _KEPT = re.compile(r"is kept, as number (\d+)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _OTHER_ACCOUNT = re.compile(r"^There is no such trigger")
 _NEEDS_ZONE = re.compile(r"time zone is unknown")
 _TRIGGER = re.compile(r'\["tg_\w+",(?:"(?:[^"\\]|\\.)*",?){2}\]')
+_WHERE = "In which city are you? I need your time zone for that."
+_WHERE_ELSE = "I do not know that place. Which large city has the same time?"
 _WHEN = "When should I remind you? Write, for example, “remind me tomorrow at 9 to call Ada”."
 
 _NEW_MAIL = "GMAIL_NEW_GMAIL_MESSAGE"
@@ -72,7 +76,8 @@ _IN_WORDS = tuple(
     for pattern, words in (
         (r"^Set: (.+?) Its id is .*", r"Set. \1"),
         (r"^This is set already: (.+?) Its id is .*", r"That is set already. \1"),
-        (r"time zone is unknown", "In which city are you? I need your time zone for that."),
+        (r"^Not set: give ", _WHEN),
+        (r"time zone is unknown", _WHERE),
         (r"^Not set: that time is past: there it is (.+?) now", r"That is past: it is \1. Which day do you mean?"),
         (r"^Not set: there is no such date or time", "There is no such day or time. When do you mean?"),
         (r"^Not set: (it runs .+?|it does not run within .+?);", r"I cannot set that: \1."),
@@ -120,9 +125,11 @@ def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolC
     return [each for each in following if each.name in offered and each.name not in made - {"delete_trigger"}]
 
 
-def question(text: str) -> str:
-    """The question for a reminder without a time; empty: the text asks for none."""
-    return _WHEN if _REMIND.search(text) else ""
+def question(text: str, conversation: Conversation) -> str:
+    """The question for a reminder without a time, or after a place that is not known; empty: there is none."""
+    if _REMIND.search(text):
+        return _WHEN
+    return _WHERE_ELSE if conversation.told[-1:] in ([_WHERE], [_WHERE_ELSE]) else ""
 
 
 def is_lookup(call: FunctionCall, made: Iterable[FunctionCall]) -> bool:
@@ -178,7 +185,8 @@ def _remembered(text: str, conversation: Conversation) -> list[ToolCall]:
     if fact := _FORGET.search(text):
         numbers = [number for number, kept in _known(conversation) if _is_about(kept, fact[1])]
         return [ToolCall("forget_fact", {"numbers": numbers})]
-    if (place := _PLACE.search(text)) and (zone := _zone(place[1])):
+    place = _PLACE.search(text) or (_BARE_PLACE.search(text) if _waited(conversation) else None)
+    if place and (zone := _zone(place[1])):
         return [ToolCall("remember", {"time_zone": zone})]
     return []
 
@@ -197,7 +205,7 @@ def _is_about(kept: str, meant: str) -> bool:
 
 def _zone(place: str) -> str:
     """The IANA zone that is named after a place; empty: none is."""
-    name = place.strip().replace(" ", "_").lower()
+    name = place.strip().lower().removesuffix(" city").replace(" ", "_")
     return min((zone for zone in available_timezones() if zone.lower().rpartition("/")[2] == name), default="")
 
 

@@ -220,7 +220,7 @@ def _reply(conversation: Conversation) -> str:
     """A reply that depends on this history only."""
     said = conversation.said
     text = "\n".join(conversation.unanswered) or (said[-1] if said else "")
-    if wanted := plan_rule.question(text):
+    if wanted := plan_rule.question(text, conversation):
         return wanted
     if _WHO.search(text):
         names = [match[1].strip() for earlier in said if (match := NAME.search(earlier))]

@@ -73,6 +73,7 @@ def answer(conversation: Conversation) -> Turn:
         ("don’t remind me to call Ada anymore", "list_schedules", {}),
         ("remember that I like tea", "remember", {"fact": "I like tea"}),
         ("I'm in Tokyo this week", "remember", {"time_zone": "Asia/Tokyo"}),
+        ("I am in New York City for a week", "remember", {"time_zone": "America/New_York"}),
         ("I live in New York.", "remember", {"time_zone": "America/New_York"}),
     ],
 )
@@ -207,6 +208,22 @@ def test_a_reminder_waits_for_the_time_zone() -> None:
     told.made.append((wish, "Set: Tomorrow. Its id is s_1. Tell the person."))
     told.results.append(told.made[-1])
     assert answer(told)[-1] == Text("The person's time zone is x.\nSet. Tomorrow.")
+
+
+@pytest.mark.parametrize("place", ["Berlin", "Berlin.", "in Berlin", "berlin, Germany", "I'm in Berlin, Germany"])
+def test_a_city_answers_the_question_for_the_time_zone(place: str) -> None:
+    wish = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
+    asked = said("remind me tomorrow at 9 to call Ada", place)
+    asked.made.append((wish, NO_ZONE))
+    assert answer(asked) == [ToolCall("remember", {"time_zone": "Europe/Berlin"})]
+
+
+def test_a_place_that_is_not_known_is_asked_for_again() -> None:
+    wish = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
+    where = "In which city are you? I need your time zone for that."
+    asked = said("remind me tomorrow at 9 to call Ada", "Atlantis", told=[where])
+    asked.made.append((wish, NO_ZONE))
+    assert answer(asked) == [Text("I do not know that place. Which large city has the same time?")]
 
 
 def test_a_reminder_is_deleted_by_its_words() -> None:
