@@ -1,5 +1,6 @@
 """Settings of the gateway, read from the environment."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -50,11 +50,31 @@ def _authority(file: Path) -> Path:
     return file
 
 
+def _of_form(pattern: str, needed: str) -> AfterValidator:
+    """`needed` says what an operator has to set, after the setting's name."""
+
+    def check(value: str) -> str:
+        if not re.search(pattern, value):
+            raise ValueError(needed)
+        return value
+
+    return AfterValidator(check)
+
+
 Secret = Annotated[SecretStr, Field(min_length=1)]
-Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))]
-TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?$")]
-"""`name:language`"""
+Number = Annotated[
+    str, _of_form(r"\A[0-9]{1,32}\Z", "must be the phone number id of the API Setup, which has digits only")
+]
+Url = Annotated[
+    str,
+    _of_form(r"\Ahttps?://[^\s/]+", "must be an http or https address, as https://example.com"),
+    AfterValidator(lambda url: url.rstrip("/")),
+]
+Version = Annotated[str, _of_form(r"\Av[0-9]+\.[0-9]+\Z", "must be a version of the Graph API, as v26.0")]
+TemplateName = Annotated[
+    str,
+    _of_form(r"\A[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?\Z", "must be name:language of a template, as reminder:en_US"),
+]
 
 
 class Settings(BaseSettings):
@@ -86,7 +106,7 @@ class Settings(BaseSettings):
     whatsapp_verify_token: Secret
     whatsapp_phone_number_id: Annotated[tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)]
     whatsapp_api_base_url: Url = "https://graph.facebook.com"
-    whatsapp_api_version: Annotated[str, StringConstraints(pattern=r"^v[0-9]+\.[0-9]+$")] = "v26.0"
+    whatsapp_api_version: Version = "v26.0"
     whatsapp_chat_url: Url = "https://wa.me"
     """The URL with which browsers open a chat: `<url>/<phone>?text=…`."""
     whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80

@@ -68,7 +68,7 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
         ("WHATSAPP_PHONE_NUMBER_ID", "hunter2"),
         ("WHATSAPP_PHONE_NUMBER_ID", ","),
         ("WHATSAPP_API_BASE_URL", "graph.facebook.com"),
-        ("WHATSAPP_API_VERSION", "26"),
+        ("WHATSAPP_API_VERSION", "hunter2"),
         ("WHATSAPP_TEMPLATE", "hunter2"),
         ("WHATSAPP_REMINDER_TEMPLATE", "hunter2:"),
         ("WHATSAPP_MESSAGES_PER_SECOND", "-1"),
@@ -81,6 +81,27 @@ def test_a_bad_setting_is_not_shown(environment: pytest.MonkeyPatch, name: str, 
         Settings()
     assert invalid.value.errors()[0]["loc"][0] == name.lower()
     assert value not in str(invalid.value) or value == ","
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("WHATSAPP_PHONE_NUMBER_ID", "+1 555 0100", "must be the phone number id of the API Setup"),
+        ("WHATSAPP_API_BASE_URL", "graph.facebook.com", "must be an http or https address"),
+        ("WHATSAPP_API_VERSION", "26", "must be a version of the Graph API, as v26.0"),
+        ("WHATSAPP_TEMPLATE", "come_back", "must be name:language of a template, as reminder:en_US"),
+        ("WHATSAPP_REMINDER_TEMPLATE", "Reminder:en", "must be name:language of a template, as reminder:en_US"),
+        ("WHATSAPP_REMINDER_TEMPLATE", "reminder:english", "must be name:language of a template, as reminder:en_US"),
+        ("WHATSAPP_MESSAGES_PER_SECOND", "10001", "must be 10000 or less"),
+    ],
+)
+def test_a_bad_setting_gets_a_sentence_that_says_what_to_do(
+    environment: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ValidationError) as invalid:
+        Settings()
+    assert problems(invalid.value)[0].startswith(f"{name} {told}")
 
 
 def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
