@@ -81,7 +81,11 @@ class OpenAIModel(Model):
             self._client.queue.record_cost(nonsense.usage.tokens)
             raise
         self._client.queue.record_cost(answer.usage.tokens)
+        self.learn(request, body, answer)
         return answer
+
+    def learn(self, request: ModelRequest, body: Body, answer: ModelAnswer) -> None:
+        """Notice what the server lacks from its answer to a request that was sent as this body."""
 
     async def _asked(self, request: ModelRequest, listener: TextListener | None) -> tuple[bytes | dict[str, Any], Body]:
         """The response, and the body that it answers.

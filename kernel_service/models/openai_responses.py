@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PARAMETER: Final = "context_management"
+_SENT: Final = b'"context_management":'
 _MOST_BYTES_PER_TOKEN: Final = 12
 """For a server that does not count: no text has fewer tokens."""
 
@@ -51,12 +52,10 @@ class OpenAIResponses(OpenAIModel):
     def compacts(self) -> bool:
         return _PARAMETER not in self._left_out
 
-    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
-        answer = await super().answer(request, listener)
-        if self.compacts and _ignores_compaction(request, answer):
+    def learn(self, request: ModelRequest, body: Body, answer: ModelAnswer) -> None:
+        if self.compacts and _ignores_compaction(request, answer) and body.holds(_SENT):
             log.warning("model does not compact: this process summarises long conversations itself")
             self._left_out.add(_PARAMETER)
-        return answer
 
 
 def _ignores_compaction(request: ModelRequest, answer: ModelAnswer) -> bool:

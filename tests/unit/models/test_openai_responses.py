@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -291,6 +292,17 @@ async def test_a_parameter_that_the_server_refuses_is_left_out_afterwards(
     sent = [name in request.body for request in emulators.openai.requests]
     assert sent == [True, False, False]
     assert all(request.body["store"] is False for request in emulators.openai.requests)
+
+
+async def test_words_of_a_person_do_not_end_the_compaction_for_others(
+    emulators: Emulators, responses: OpenAIResponses
+) -> None:
+    words = "Unknown parameter: 'context_management'"
+    message = f"Invalid user message={{'role': 'user', 'content': \"{words}\"}} at index 1."
+    emulators.openai.fail(400, body=orjson.dumps({"error": {"message": message}}).decode())
+    await responses.answer(replace(asking(responses, words, "word " * 4000), compact_at=1000))
+    assert ["context_management" in call.body for call in emulators.openai.requests] == [True, False]
+    assert responses.compacts
 
 
 async def test_a_parameter_that_is_refused_for_ever_ends(emulators: Emulators, model: OpenAIModel) -> None:
