@@ -28,7 +28,7 @@ class Speech:
 
     @property
     def is_at_rest(self) -> bool:
-        return self._clock() < self._rests_until
+        return 0 < self._rests_until - self._clock() <= REST_SECONDS  # the clock may be set back
 
     async def say(self, text: str) -> bytes:
         """VendorUnavailable, ModelRejectedError, UnusableAnswerError."""

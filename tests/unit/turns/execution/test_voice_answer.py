@@ -114,6 +114,14 @@ async def test_only_an_absent_vendor_is_left_alone(scene: Scene, failure: Except
     assert reply.media
 
 
+async def test_a_clock_that_is_set_back_does_not_prolong_the_rest(scene: Scene) -> None:
+    voice = of(scene, Speaker(VendorUnavailable("speech_unavailable")))
+    await answered(scene, voice)
+    assert voice.is_at_rest
+    scene.clock.now -= 3600
+    assert not voice.is_at_rest
+
+
 async def test_a_vendor_that_hangs_delays_the_text_for_a_limited_time(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
