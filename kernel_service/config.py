@@ -192,8 +192,8 @@ class Settings(BaseSettings):
     def _is_vendor_key(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         """A key from a file often ends with a line break, and no header may hold one."""
         key = value.get_secret_value().strip()
-        if not key.isprintable():
-            raise ValueError("holds a line break or another control character: give the key alone")
+        if not (key.isprintable() and key.isascii()):
+            raise ValueError("holds a line break or another character that no key has: give the key alone")
         insecure.check_vendor_key(key, info)
         return SecretStr(key)
 

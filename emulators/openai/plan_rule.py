@@ -18,7 +18,7 @@ from emulators.openai.wire import FunctionCall
 
 _REMIND = re.compile(r"\bremind me\b", re.IGNORECASE)
 _EVERY = re.compile(r"^\W*every\b", re.IGNORECASE)
-_LEADING = re.compile(r"^\W*(?:(?:please|to|that|about|of)\b\W*)+", re.IGNORECASE)
+_LEADING = re.compile(r"^\W*(?:(?:(?:can|could|would|will) you|please|to|that|about|of)\b\W*)+", re.IGNORECASE)
 _LIST = re.compile(
     r"\bwhat (?:reminders|schedules)\b|\b(?:list|show)(?: me)?(?: all)? my (?:reminders|schedules)\b"
     r"|\bwhat (?:do|will) you remind me\b|\bwhat is (?:scheduled|planned)\b",
@@ -168,7 +168,7 @@ def _scheduled(text: str, time: str) -> list[ToolCall]:
     if found is None or not (reminds or _EVERY.search(text)):
         return []
     when, rest = found
-    request = _LEADING.sub("", _REMIND.sub("", rest)).strip(" ,.:") or "this is the reminder that you asked for"
+    request = _LEADING.sub("", _REMIND.sub("", rest)).strip(" ,.:?!") or "this is the reminder that you asked for"
     times: dict[str, Any] = {"in_minutes": when.minutes, "at": when.at, "cron": when.cron}
     given = {name: value for name, value in times.items() if value}
     return [

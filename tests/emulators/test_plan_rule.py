@@ -40,6 +40,11 @@ def answer(conversation: Conversation) -> Turn:
             {"kind": "remind", "request": "Call Ada", "at": "2026-11-27T09:00"},
         ),
         (
+            "Could you please remind me in an hour to eat?",
+            "create_schedule",
+            {"kind": "remind", "request": "Eat", "in_minutes": 60},
+        ),
+        (
             "Please remind me in 10 minutes to stretch.",
             "create_schedule",
             {"kind": "remind", "request": "Stretch", "in_minutes": 10},

@@ -48,8 +48,8 @@ def test_blanks_around_a_vendors_key_are_left_out(monkeypatch: pytest.MonkeyPatc
     assert getattr(Settings(), name.lower()).get_secret_value() == "sk-1"
 
 
-@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "COMPOSIO_API_KEY"])
-@pytest.mark.parametrize("key", ["sk-\n1", "sk-\r1", "sk-\t1", "sk-\x7f1", "sk-1\u200b"])
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "OPENAI_TRANSCRIBE_API_KEY", "COMPOSIO_API_KEY"])
+@pytest.mark.parametrize("key", ["sk-\n1", "sk-\r1", "sk-\t1", "sk-\x7f1", "sk-1\u200b", "schlüssel", "“sk-1”"])
 def test_a_vendors_key_that_no_header_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, key: str) -> None:
     monkeypatch.setenv(name, key)
     with pytest.raises(ValueError, match="holds a line break"):
