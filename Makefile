@@ -30,7 +30,7 @@ run: .venv/runtime ## Set up and run both services on SQLite; emulators replace 
 	@$(BIN)/python -m deploy.run
 
 test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k outbox"
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: .venv/development ## Run what takes a moment: unit tests without services, in under 20 s of CPU
 	$(BIN)/python -m pytest -m "not slow" $(WITH_SERVICES:%=--ignore tests/unit/%) tests/unit $(ARGS)
