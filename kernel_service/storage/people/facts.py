@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, exists, insert, select, update
@@ -32,6 +33,12 @@ _LOCK = (
 _ROWS = select(fact).order_by(fact.c.number)
 _OF_PERSON = _ROWS.where(fact.c.person_id == SURVIVOR)
 _EXACTLY_OF = _ROWS.where(fact.c.person_id == bindparam("person"))
+_NUMBER = (
+    update(person)
+    .where(person.c.id == bindparam("person"))
+    .values(last_fact=person.c.last_fact + 1)
+    .returning(person.c.last_fact)
+)
 _ADD = insert(fact)
 _DELETE = delete(fact).where(fact.c.person_id == bindparam("person"), fact.c.number == bindparam("of"))
 # After a merge the model must be shown the facts of both: an earlier showing counts as an ordinary input.
@@ -55,7 +62,7 @@ def remember(tx: Tx, of: str, text: str, label: FactLabel, now: float) -> tuple[
     if len(rows) - len(replaced) >= MOST_FACTS:
         return KeptAs.NOT_KEPT, 0
     _drop(tx, person_id, replaced)
-    number = rows[-1].number + 1 if rows else 1
+    number = _next_number(tx, person_id)
     _add(tx, person_id, Fact(number, text, label), now)
     return (KeptAs.REPLACED if replaced else KeptAs.NEW), number
 
@@ -82,9 +89,8 @@ def move(tx: Tx, people: Merging) -> None:
         if (found := _opened(tx, row)) is not None and _key(found.text) not in known and found.label not in labels
     ]
     room = max(0, MOST_FACTS - len(theirs))
-    following = theirs[-1].number + 1 if theirs else 1
-    for number, (found, created_at) in enumerate(added[len(added) - min(room, len(added)) :], following):
-        _add(tx, people.stays, found, created_at, number)
+    for found, created_at in added[len(added) - min(room, len(added)) :]:
+        _add(tx, people.stays, replace(found, number=_next_number(tx, people.stays)), created_at)
     _drop(tx, people.gone, [row.number for row in rows])
     if rows:
         tx.execute(_SHOW_AGAIN, {"person": people.stays})
@@ -110,13 +116,16 @@ def _rows(tx: Tx, person_id: str) -> list[Row[Any]]:
     return list(tx.execute(_EXACTLY_OF, {"person": person_id}).all())
 
 
-def _add(tx: Tx, person_id: str, new: Fact, created_at: float, number: int = 0) -> None:
-    number = number or new.number
+def _next_number(tx: Tx, person_id: str) -> int:
+    return int(tx.execute(_NUMBER, {"person": person_id}).scalar_one())
+
+
+def _add(tx: Tx, person_id: str, new: Fact, created_at: float) -> None:
     row = {
         "person_id": person_id,
-        "number": number,
+        "number": new.number,
         "label": new.label.value,
-        "text": tx.cipher_of(person_id).seal_text(new.text, _place(person_id, number)),
+        "text": tx.cipher_of(person_id).seal_text(new.text, _place(person_id, new.number)),
         "created_at": created_at,
     }
     tx.execute(_ADD, row)

@@ -21,6 +21,7 @@ from kernel_service.storage.schema.columns import (
     no,
     partial_index,
     person_id,
+    zero,
 )
 
 person = Table(
@@ -35,6 +36,8 @@ person = Table(
     no("bound"),
     # The person into whom this one was merged. That person is never merged themselves.
     Column("merged_into", Text),
+    # The number of the newest fact that was ever stored about them.
+    zero("last_fact"),
 )
 
 partial_index("ix_person_merged_into", person.c.merged_into, where="merged_into IS NOT NULL")

@@ -58,6 +58,14 @@ async def test_there_are_fifty_facts_at_most(store: Store) -> None:
     assert await store.memory.remember(ann, "one more", now=NOW) == (KeptAs.NEW, MOST_FACTS + 2)
 
 
+async def test_the_number_of_a_forgotten_fact_is_never_given_again(store: Store) -> None:
+    ann = await say(store, "a")
+    for text in ("one", "two"):
+        await store.memory.remember(ann, text, now=NOW)
+    await store.memory.forget(ann, [2])
+    assert await store.memory.remember(ann, "three", now=NOW) == (KeptAs.NEW, 3)
+
+
 async def test_facts_are_forgotten_by_their_numbers_or_all_at_once(store: Store) -> None:
     ann = await say(store, "a")
     for text in ("one", "two", "three"):

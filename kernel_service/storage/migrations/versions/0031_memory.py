@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_fact_person_id")),
         sa.PrimaryKeyConstraint("person_id", "number", name=op.f("pk_fact")),
     )
+    op.add_column("person", sa.Column("last_fact", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("kernel", sa.Column("said_time_zone", sa.LargeBinary()))
     # A program of before knows neither the command that lists them nor how to delete them with their person.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (31, 31)")
