@@ -54,9 +54,9 @@ class ApprovalCheck:
         return True
 
     def _renews_itself(self, call: FunctionCall) -> bool:
-        """Whether a scheduled run makes further runs, which could continue without the person."""
+        """Whether a scheduled run makes further turns, which could continue without the person."""
         is_schedule = call.name == "create_schedule" and (call.arguments or {}).get("kind") == ScheduleKind.DO
-        return self.scheduled and is_schedule
+        return self.scheduled and (is_schedule or call.name == "create_trigger")
 
     async def account_of(self, call: FunctionCall, tool: Tool) -> str | None:
         """The id of the account that the call uses; None: the account is not clear."""

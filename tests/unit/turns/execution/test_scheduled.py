@@ -171,11 +171,14 @@ async def test_runs_bring_the_end_of_a_taint_no_nearer(scene: Scene) -> None:
     assert is_tainted(outline_of(await scene.history()))
 
 
-@pytest.mark.parametrize(("kind", "asks"), [("do", True), ("remind", False)])
-async def test_a_run_asks_before_it_makes_further_runs(scene: Scene, kind: str, *, asks: bool) -> None:
-    scene.act.schema = replace(scene.act.schema, name="create_schedule")
+@pytest.mark.parametrize(
+    ("tool", "kind", "asks"),
+    [("create_schedule", "do", True), ("create_schedule", "remind", False), ("create_trigger", "", True)],
+)
+async def test_a_run_asks_before_it_makes_further_turns(scene: Scene, tool: str, kind: str, *, asks: bool) -> None:
+    scene.act.schema = replace(scene.act.schema, name=tool)
     await due(scene, DO)
-    answer = calls("create_schedule")
+    answer = calls(tool)
     answer.calls[0] = replace(answer.calls[0], arguments={"kind": kind})
     scene.model.says = [answer, says("done")]
     await scene.run()
