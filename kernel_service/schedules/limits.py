@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class ScheduleLimits:
     """The runs of one schedule are at least `minutes_apart`, and at most `runs_per_day`.
 
+    A person's recurring requests together run at most `runs_per_day`, too: each is a turn.
+
     Its first run is at most `years_ahead`. A person has `per_person` schedules at most.
     """
 

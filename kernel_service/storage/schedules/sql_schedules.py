@@ -9,9 +9,9 @@ from sqlalchemy import Integer, bindparam, delete, func, insert, select, update
 
 from kernel_service.errors import AlreadyExists, Exhausted
 from kernel_service.ports.messages import MessageStatus
-from kernel_service.ports.schedules import Ran, Schedule
+from kernel_service.ports.schedules import Ran, Schedule, ScheduleKind
 from kernel_service.schedules import checking
-from kernel_service.schedules.recurrence import runs
+from kernel_service.schedules.recurrence import minutes_of_day, runs
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import surviving
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _mine = schedule.c.person_id == bindparam("person")
 _SAME_REQUEST = select(schedule).where(_mine, schedule.c.request_digest == bindparam("digest"))
 _COUNT = select(func.count()).select_from(schedule).where(_mine)
+_REQUESTED = select(schedule.c.cron).where(_mine, schedule.c.kind == ScheduleKind.DO.value, schedule.c.cron != "")
 _ADD = insert(schedule)
 _PAGE = (
     select(schedule)
@@ -66,9 +67,7 @@ class SqlSchedules(SqlPort):
             return _repeated(rows.opened(tx, known), new)
         new = defaults.completed(tx, person_id, new)
         due_at = checking.check(new, self._limits, now=now)
-        if tx.execute(_COUNT, {"person": person_id}).scalar_one() >= self._limits.per_person:
-            most = self._limits.per_person
-            raise Exhausted("TOO_MANY_SCHEDULES", f"the person has {most} schedules; delete one first")
+        self._check_room(tx, person_id, new)
         schedule_id = new_id("s", now)
         row = {
             "id": schedule_id,
@@ -80,6 +79,21 @@ class SqlSchedules(SqlPort):
         }
         tx.execute(_ADD, row)
         return Schedule(schedule_id, new, now, due_at)
+
+    def _check_room(self, tx: Tx, person_id: str, new: NewSchedule) -> None:
+        """Requests cost tokens, so their runs are counted over all schedules of the person."""
+        limits = self._limits
+        if tx.execute(_COUNT, {"person": person_id}).scalar_one() >= limits.per_person:
+            raise Exhausted("TOO_MANY_SCHEDULES", f"the person has {limits.per_person} schedules; delete one first")
+        if new.kind is not ScheduleKind.DO or not new.cron:
+            return
+        crons = [new.cron, *tx.execute(_REQUESTED, {"person": person_id}).scalars()]
+        if (count := sum(len(minutes_of_day(cron)) for cron in crons)) > limits.runs_per_day:
+            raise Exhausted(
+                "TOO_MANY_SCHEDULES",
+                f"the person's recurring requests would run up to {count} times on a day; at most "
+                f"{limits.runs_per_day} are possible, so delete one first, or make it a reminder",
+            )
 
     @reads
     def of_person(self, tx: Tx, person_id: str, *, after: str = "", limit: int) -> list[Schedule]:

@@ -122,6 +122,19 @@ async def test_a_person_has_at_most_fifty(store: Store) -> None:
     await create(store, person)
 
 
+async def test_all_recurring_requests_of_a_person_run_twenty_times_a_day_at_most(store: Store) -> None:
+    ann, bob = await person_of(store), await person_of(store, "bob")
+    hourly = replace(DO, cron="0 6-23 * * *")
+    await create(store, ann, hourly)
+    await create(store, ann, replace(DO, cron="0 8,9 * * *"))
+    with pytest.raises(Exhausted) as full:
+        await create(store, ann, replace(DO, cron="0 10 * * *"))
+    assert full.value.reason == "TOO_MANY_SCHEDULES"
+    for more in (replace(DO, cron="", at=MORNING + HOUR), replace(DAILY, cron=hourly.cron)):
+        await create(store, ann, more)
+    await create(store, bob, hourly)
+
+
 async def test_the_database_shows_neither_request_nor_zone(store: Store) -> None:
     await create(store, await person_of(store), replace(DAILY, time_zone="Europe/Vienna"))
     (row,) = await store.engine.read(lambda tx: tx.execute(select(schedule)).all())
