@@ -10,6 +10,9 @@ from typing import Protocol
 class RetentionPolicy:
     """0 means no limit. `history_bytes` limits the sealed history of each person.
 
+    `history_days` counts whole days (UTC), so a history is cut once a day: each cut ends the summaries that stand for
+    what it deletes, and the model is shown the rest again.
+
     A person without a message for `inactive_days` is deleted completely if no other data depends on them. Otherwise
     only their words are deleted.
     """

@@ -129,7 +129,7 @@ def _look_at(tx: Tx, row: Row[Any], policy: RetentionPolicy, now: float) -> int:
         return _forget(tx, row.id)
     forgotten = 0
     if policy.history_days and row.oldest is not None:
-        forgotten = _cut_older(tx, row.id, row.oldest, now - policy.history_days * DAY_SECONDS)
+        forgotten = _cut_older(tx, row.id, row.oldest, (day_of(now) - policy.history_days) * DAY_SECONDS)
     if policy.history_bytes and last_day >= day_of(now) - 1:  # otherwise it has not grown since the last check
         excess = int(tx.execute(_BYTES, {"person": row.id}).scalar_one()) - policy.history_bytes
         forgotten += _cut_bytes(tx, row.id, excess) if excess > 0 else 0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.store import Store
 
-DAY = 86_400
+HOUR, DAY = 3600.0, 86_400
 LATER = NOW + 100 * DAY
 
 
@@ -94,6 +94,18 @@ async def test_a_history_is_cut_by_days_and_between_turns(database_url: str) -> 
         assert await said(store, ann) == []
         await talk(store, "ann", "after", now=NOW + 200 * DAY)
         assert await said(store, ann) == ["after"], "the next message is not hidden with it"
+
+
+async def test_a_history_is_cut_once_a_day(database_url: str) -> None:
+    """Each cut makes the model read the rest again."""
+    async with keeping(database_url, history_days=1) as store:
+        for hour in range(3):
+            ann = await talk(store, "ann", f"hour{hour}", now=NOW + hour * HOUR)
+        kept = set()
+        for hour in range(24):
+            await store.retention.forget_old(now=NOW + DAY + hour * HOUR)
+            kept.add(len(await said(store, ann)))
+        assert kept == {3, 0}
 
 
 @pytest.mark.parametrize("kind", [COMPACTION, SUMMARY])
