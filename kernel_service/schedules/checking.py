@@ -75,7 +75,7 @@ def _first_of_cron(new: NewSchedule, limits: ScheduleLimits, now: float) -> floa
         raise _unreadable("cron", _cron_needed(error.field)) from None
     count, apart = len(recurrence.minutes_of_day(new.cron)), recurrence.shortest_minutes(new.cron)
     if apart < limits.minutes_apart:
-        raise _invalid("cron", f"it runs {apart} minutes apart; at least {limits.minutes_apart} are needed")
+        raise _invalid("cron", f"its runs are {apart} min apart; at least {limits.minutes_apart} are needed")
     if count > limits.runs_per_day:
         raise _invalid("cron", f"it runs {count} times a day; at most {limits.runs_per_day} are possible")
     return next(recurrence.runs(new.cron, new.time_zone, after=now), None)
