@@ -80,7 +80,7 @@ _IN_WORDS = tuple(
         (r"time zone is unknown", _WHERE),
         (r"^Not set: that time is past: there it is (.+?) now", r"That is past: it is \1. Which day do you mean?"),
         (r"^Not set: there is no such date or time", "There is no such day or time. When do you mean?"),
-        (r"^Not set: (it runs .+?|it does not run within .+?);", r"I cannot set that: \1."),
+        (r"^Not set: (it runs .+?|its runs .+?|it does not run within .+?);", r"I cannot set that: \1."),
         (r"^Nothing is scheduled", "You have no reminders."),
         (r"^Nothing is deleted: .* They have: \[\]", "I watch for nothing."),
         (r"^Nothing is deleted", "I do not watch for that."),

@@ -165,7 +165,7 @@ def test_after_a_deletion_the_others_are_not_listed() -> None:
             "That is past: it is Thursday, 2026-11-26 at 20:01. Which day do you mean?",
         ),
         ("Not set: there is no such date or time. Give at as x.", "There is no such day or time. When do you mean?"),
-        ("Not set: it runs 5 minutes apart; at least 15 are needed.", "I cannot set that: it runs 5 minutes apart."),
+        ("Not set: its runs are 5 min apart; at least 15 are needed.", "I cannot set that: its runs are 5 min apart."),
     ],
 )
 def test_a_refusal_is_put_into_words_for_the_person(told: str, words: str) -> None:

@@ -114,7 +114,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"at": "2126-11-26T09:00"}, "it does not run within"),
     ({"cron": "0 9 * *"}, "cron is not readable; give five fields"), ({"cron": "@daily"}, "cron is not readable"),
     ({"cron": "0 9 30 2 *"}, "cron has a day-of-month"), ({"cron": "61 9 * * *"}, "cron has a minute"),
-    ({"cron": "* * * * *"}, "it runs 1 minutes apart"), ({"cron": 5}, "give the cron as text"),
+    ({"cron": "* * * * *"}, "its runs are 1 min apart"), ({"cron": 5}, "give the cron as text"),
     ({"cron": "0 0 9 * * 1"}, "cron is not readable"),
     ({"at": "2026-11-26T09:00", "time_zone": "EST"}, "that is no time zone."),
     ({"at": "2026-11-26T09:00", "time_zone": 5}, "that is no time zone."),
