@@ -103,11 +103,11 @@ def peak_bytes(process: Process) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def test_resident_kernel_with_50_turns_takes_12_kilobytes_as_it_is_counted() -> None:
+def test_resident_kernel_with_50_turns_takes_24_kilobytes_as_it_is_counted() -> None:
     measured = "from benchmarks.memory import resident_slope; print(*resident_slope(1500))"
     told = subprocess.run([sys.executable, "-c", measured], check=True, capture_output=True, text=True).stdout
     resident, counted = map(float, told.split())
-    assert resident < 13_000
+    assert resident < 26_000, "half of it is sealed reasoning, which the next request repeats"
     assert counted == pytest.approx(resident, rel=0.15)
 
 
