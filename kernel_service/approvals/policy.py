@@ -50,7 +50,7 @@ class ApprovalPolicy:
     def __call__(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool, unasked: bool = False) -> bool:
         """Whether the person is asked before this call. `tainted`: outside content is among what the model sees.
 
-        `unasked`: no words of the person began the turn, but an event, or a button or a code in a tainted turn. Its
+        `unasked`: no words of the person began the turn, but an event, or a button or a code after one. Its
         calls may follow the orders of the event's author, so no exemption holds.
         """
         name = tool.schema.name

@@ -44,7 +44,8 @@ class ApprovalCheck:
         """
         arguments, tainted = call.arguments or {}, self.transcript.tainted
         renews = self._renews_itself(call)
-        unasked = self.unasked and tainted  # a button or a code may continue with the orders of an event
+        # A button or a code may continue with the orders of an event.
+        unasked = self.unasked and self.transcript.began_tainted
         if not renews and not self.policy(tool, arguments, tainted=tainted, unasked=unasked):
             return False
         may_stand = not tainted and not renews and self.policy.may_stand(tool, arguments)

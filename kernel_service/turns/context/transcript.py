@@ -124,6 +124,12 @@ class Transcript:
         """Whether content from outside is anywhere in what the model sees."""
         return holds_any(self.ended.outline + outline_of(self.items), FROM_OUTSIDE)
 
+    @property
+    def began_tainted(self) -> bool:
+        """Whether it was so before this turn called a tool."""
+        inputs = [item for item in self.items if item.kind == "input"]
+        return is_tainted(self.ended.outline + outline_of(inputs))
+
     # --- calls --------------------------------------------------------------------------------------------------
 
     def open_calls(self) -> list[dict[str, Any]]:
