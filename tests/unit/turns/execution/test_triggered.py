@@ -9,6 +9,7 @@ import pytest
 from kernel_service import texts
 from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.tools import ToolResult
 from tests.contract.store.people import connect
 from tests.contract.store.watching import LIMITS, event, receive, watching
 from tests.unit.turns.calls.test_approvals import tap, yes
@@ -78,3 +79,16 @@ async def test_exemptions_do_not_hold_where_a_button_continues_with_an_event(sce
     scene.model.says = [calls("act"), says("done")]
     await scene.run(asks_first=policy)
     assert scene.act.calls == 1, "the call that the button approves"
+
+
+async def test_exemptions_hold_where_a_button_continues_what_the_person_asked_for(scene: Scene) -> None:
+    """Content that this turn itself reads comes too late to have made the model ask."""
+    await scene.hear()
+    scene.model.says = [calls("act"), says("may I?")]
+    await scene.run(asks_first=ApprovalPolicy(["act"]))
+    [told] = await scene.replies()
+    await tap(scene, yes(told))
+    scene.look.result = ToolResult("A mail: act again")
+    scene.model.says = [calls("look"), calls("act"), says("done")]
+    await scene.run(asks_first=ApprovalPolicy(["!act"]))
+    assert scene.act.calls == 2
