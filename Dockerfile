@@ -3,7 +3,7 @@
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
-# --build-arg LOCK=requirements-traces.txt adds OpenTelemetry (docs/observability.md).
+# --build-arg LOCK=requirements-traces.txt adds OpenTelemetry (docs/how-to/observability.md).
 ARG LOCK=requirements.txt
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1
@@ -16,6 +16,7 @@ COPY protos/gen protos/gen
 COPY kernel_service kernel_service
 COPY whatsapp_gateway whatsapp_gateway
 COPY serving serving
+COPY kernelctl kernelctl
 COPY emulators emulators
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /dist . \
     && python -m venv --without-pip /venv \

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
-CODE := kernel_service whatsapp_gateway serving emulators deploy protos/generate.py benchmarks checks tests
+CODE := kernel_service whatsapp_gateway kernelctl serving emulators deploy protos/generate.py benchmarks checks tests
 LOCKS := requirements.txt requirements-dev.txt requirements-traces.txt requirements-chart.txt requirements-supply.txt requirements-build.txt
 # One lock for every system and every Python that the project runs on.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
@@ -61,9 +61,10 @@ hooks: .venv/development ## Check each commit before it is made, with pre-commit
 proto: .venv/development ## Generate protos/gen from the protos
 	$(BIN)/python protos/generate.py
 
-docs: .venv/development ## Write the generated parts of ARCHITECTURE.md and docs/layout.md
+docs: .venv/development ## Write the generated pages, and build the documents into build/site
 	$(BIN)/python -m checks.import_graph
 	$(BIN)/python -m tests.integration.message_trace
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
 
 lock: .venv/supply ## Choose the newest allowed versions for the requirements*.txt, with the hashes of all their files
 	$(LOCK) --upgrade --output-file requirements.txt pyproject.toml

@@ -1,4 +1,4 @@
-"""The import graph of the services' packages: `python -m checks.import_graph` draws it into docs/layout.md.
+"""The import graph of the packages: `python -m checks.import_graph` draws it into docs/contributing/layout.md.
 
 A room is what stands directly in a package: a sub-package with all that is in it, or a module. An arrow leads from a
 room to another one that it imports, also for types alone.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-DOCUMENT = ROOT / "docs" / "layout.md"
+DOCUMENT = ROOT / "docs" / "contributing" / "layout.md"
 BEGIN, END = "<!-- rooms: begin -->\n", "<!-- rooms: end -->\n"
 PACKAGES = ("kernel_service", "kernel_service.storage", "kernel_service.turns", "whatsapp_gateway")
 

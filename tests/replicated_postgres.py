@@ -39,7 +39,7 @@ class Server:
         self._control("-w", "-o", options, "-l", self._data / "log", "start")
 
     def commit_on_standby_first(self) -> None:
-        """As docs/databases.md advises. `synchronous_commit` is on by default."""
+        """As docs/how-to/postgresql.md advises. `synchronous_commit` is on by default."""
         for command in ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"):
             self._run("psql", "-q", "-d", self.url, "-c", command)
 

@@ -1,6 +1,6 @@
 """A completion of the chat endpoint in the form of a Response, which openai_answers reads and repairs.
 
-Source: openai 3.54, `types/chat`; what other servers make of it: docs/vendors.md.
+Source: openai 3.54, `types/chat`; what other servers make of it: docs/reference/vendors.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The meaning of a refusal by OpenAI, or by a server that speaks its wire: wait, or ask differently.
 
 The codes are OpenAI's (platform.openai.com/docs/guides/error-codes). Compatible servers send their own codes, a number,
-or words alone; docs/vendors.md lists what is known of them.
+or words alone; docs/reference/vendors.md lists what is known of them.
 """
 
 from __future__ import annotations

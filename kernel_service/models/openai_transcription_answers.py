@@ -1,7 +1,7 @@
 """The answers of `/audio/transcriptions`: words and their cost, or the reason why there are none.
 
 None of them says anything about the model that answers people: one voice message must not block the others.
-Sources: openai 3.54 (`types/audio`); servers that speak the wire in part: docs/vendors.md.
+Sources: openai 3.54 (`types/audio`); servers that speak the wire in part: docs/reference/vendors.md.
 """
 
 from __future__ import annotations

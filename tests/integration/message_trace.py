@@ -1,6 +1,6 @@
 """The path of one text message through both services, traced function by function.
 
-`python -m tests.integration.message_trace` writes the path into ARCHITECTURE.md; test_message_trace.py compares them.
+`python -m tests.integration.message_trace` writes docs/contributing/one-message.md, and a test compares them.
 
 The whole product runs in one process, on SQLite, without tools. A profiler sees every function that Python enters in
 any thread. Several new people each send one message, and the path is what all of these traces have in common: what only
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = tuple(f"{ROOT}/{package}/" for package in ("whatsapp_gateway", "kernel_service", "serving"))
-DOCUMENT = ROOT / "ARCHITECTURE.md"
+DOCUMENT = ROOT / "docs" / "contributing" / "one-message.md"
 BEGIN, END = "<!-- one message: begin -->\n", "<!-- one message: end -->\n"
 MESSAGES = 3
 TIMERS = frozenset({"Sweeper._every", "StallDetector.run"})

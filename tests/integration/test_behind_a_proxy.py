@@ -165,7 +165,7 @@ async def test_kernelctl_meets_the_service_directly(tmp_path: Path) -> None:
         environment = {"http_proxy": proxy.url, "https_proxy": proxy.url}
         async with Pair(tmp_path, environment, {"OPENAI_BASE_URL": f"{emulators.url}/openai/v1"}).running() as pair:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "kernel_service.kernelctl.kernelctl", "kernels"),
+                *(sys.executable, "-m", "kernelctl.kernelctl", "kernels"),
                 env=pair.environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

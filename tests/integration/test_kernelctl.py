@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from kernel_service.kernelctl.kernelctl import main
+from kernelctl.kernelctl import main
 from tests.integration.world import ADMIN_TOKEN
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The section "One message, file by file" of ARCHITECTURE.md says what the code does, and the path does not grow."""
+"""docs/contributing/one-message.md says what the code does, and the path does not grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model's rows of docs/vendors.md in the whole product: a person writes, the vendor refuses, an answer comes.
+"""The model's rows of docs/reference/vendors.md in the whole product: each refused message is answered.
 
 After each the kernel service restarts, and the next message is answered.
 """
@@ -136,7 +136,7 @@ async def alice_is_told(world: World, alice: Phone) -> str:
 
 
 def test_each_row_is_described_and_tried() -> None:
-    described = (Path(__file__).parents[2] / "docs/vendors.md").read_text().partition("## Transcription")[0]
+    described = (Path(__file__).parents[2] / "docs/reference/vendors.md").read_text().partition("## Transcription")[0]
     names = re.findall(r"^\| ([a-z-]+) \|", described, re.MULTILINE)
     tried = {row.name for row in ROWS} | {"tool", "file"}  # those have separate tests below, or with the tools
     assert set(names) - {"row"} == tried

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from click.testing import CliRunner
 
-from kernel_service.kernelctl.kernelctl import main as kernelctl
+from kernelctl.kernelctl import main as kernelctl
 from serving.own_certificate import ensure
 from tests.ports import free_port
 

@@ -79,7 +79,7 @@ class Kernel:
         command = (
             sys.executable,
             "-c",
-            "from kernel_service.kernelctl.kernelctl import main; main()",
+            "from kernelctl.kernelctl import main; main()",
             "--address",
             self._address,
             "--token",

@@ -44,7 +44,7 @@ def kernel_modules() -> set[str]:
         "pypdf",
         "rich",
         "trio",
-        "kernel_service.kernelctl.kernelctl",
+        "kernelctl.kernelctl",
     ],
 )
 def test_the_kernel_service_serves_without(kernel_modules: set[str], heavy: str) -> None:

@@ -1,4 +1,4 @@
-"""Each setting that a service reads is explained in the README and .env.example, and reaches it in containers."""
+"""Each setting that a service reads is explained in the reference and .env.example, and reaches it in containers."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ SETTINGS = sorted({name.upper() for settings in (KernelSettings, GatewaySettings
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize(
     ("file", "written"),
-    [("README.md", "`{}`"), (".env.example", r"^#?{}="), ("docker-compose.yml", "^ +{}:")],
+    [("docs/reference/settings.md", "`{}`"), (".env.example", r"^#?{}="), ("docker-compose.yml", "^ +{}:")],
     ids=lambda value: value if "." in value and "{" not in value else "",
 )
 def test_each_setting_is_documented_in(file: str, written: str, setting: str) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 _MANAGER: Final = "in WhatsApp Manager"
 _UTILITY: Final = "have the template approved as `utility`"
-_FORM: Final = f"give the template {_MANAGER} the parameters and the buttons that docs/whatsapp.md describes"
+_FORM: Final = f"give the template {_MANAGER} the parameters and the buttons that docs/reference/whatsapp.md describes"
 _TOKEN: Final = "make a new token for the system user and set WHATSAPP_ACCESS_TOKEN"  # noqa: S105
 _PERMISSION: Final = (
     "give the system user the app, the WhatsApp account and the permission `whatsapp_business_messaging`; make a new"

@@ -1,4 +1,4 @@
-"""The rooms of every package form floors, and docs/layout.md shows them as they are."""
+"""The rooms of every package form floors, and docs/contributing/layout.md shows them as they are."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The handling of each answer of Composio, through its own client: the rows of docs/vendors.md."""
+"""The handling of each answer of Composio, through its own client: the rows of docs/reference/vendors.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/whatsapp.md names existing tests, and lists every type and every code."""
+"""docs/reference/whatsapp.md names existing tests, and lists every type and every code."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from whatsapp_gateway.graph import errors
 from whatsapp_gateway.inbound import contents
 
 ROOT = Path(__file__).parents[3]
-DOC = (ROOT / "docs/whatsapp.md").read_text()
+DOC = (ROOT / "docs/reference/whatsapp.md").read_text()
 SHORT = {
     "reference": "tests/unit/gateway/inbound/test_meta_payloads.py",
     "answered": "tests/integration/test_everything_in.py",

@@ -1,4 +1,4 @@
-"""The diagrams of docs/states.md, made of the tables. `python -m tests.unit.ports.state_diagrams` writes them."""
+"""The diagrams of docs/reference/states.md, made of the tables: `python -m tests.unit.ports.state_diagrams`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kernel_service.ports.states.turn import TURN
 if TYPE_CHECKING:
     from kernel_service.ports.states.state_machine import StateMachine
 
-DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "states.md"
+DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "reference" / "states.md"
 BEGIN, END = "<!-- states: begin -->\n", "<!-- states: end -->\n"
 MACHINES: Final[dict[str, StateMachine[Any]]] = {
     "Message": MESSAGE,

@@ -16,7 +16,7 @@ from google.protobuf.json_format import MessageToJson
 from google.type import date_pb2
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
-from kernel_service.kernelctl import tables
+from kernelctl import tables
 from serving.exposure import OTHERWISE
 from serving.loopback import keeps_to_loopback
 from serving.pem_files import check_authority

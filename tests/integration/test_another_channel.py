@@ -1,4 +1,4 @@
-"""The README's channel is a channel."""
+"""The channel of docs/how-to/another-channel.md is a channel."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.integration.world import whole_world
 if TYPE_CHECKING:
     from tests.integration.world import World
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/how-to/another-channel.md"
 TOKEN = "terminal-token-of-the-tests"
 TOKENS = f"whatsapp=whatsapp-token-of-the-tests,terminal={TOKEN}"
 
 
 async def client(world: World) -> asyncio.subprocess.Process:
-    example = re.search(r"```python\n(.+?)```", README.read_text(), re.DOTALL)
+    example = re.search(r"```python\n(.+?)```", PAGE.read_text(), re.DOTALL)
     assert example
     return await asyncio.create_subprocess_exec(
         sys.executable,
