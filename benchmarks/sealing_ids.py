@@ -26,7 +26,7 @@ from benchmarks.figures import percentile
 from kernel_service.ports.messages import Message
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.storage.engine.engine import wrap_data_key
-from kernel_service.storage.engine.postgres import connect_once
+from kernel_service.storage.engine.postgres_connections import connect_once
 from kernel_service.storage.engine.postgres_server import Server
 from kernel_service.storage.engine.postgres_url import parse
 from kernel_service.storage.opening.migrating import upgrade

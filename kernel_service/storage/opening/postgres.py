@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from kernel_service.storage.engine import pooler, postgres
+from kernel_service.storage.engine import pooler, postgres_connections, postgres_faults
 from kernel_service.storage.engine.engine import Keyring
 from kernel_service.storage.engine.pooler import SessionKind
+from kernel_service.storage.engine.postgres import PostgresEngine
 from kernel_service.storage.engine.postgres_notices import PostgresNotices
 from kernel_service.storage.engine.postgres_server import LOST, ReadOnlyServerError, Server, why
 from kernel_service.storage.engine.postgres_url import parse
@@ -44,14 +45,14 @@ class DatabaseUnfitError(RuntimeError):
 
 async def open_postgres(
     url: str, master_keys: MasterKeys, end_process: Callable[[str], None], *, direct_url: str = "", pool: int
-) -> postgres.PostgresEngine:
+) -> PostgresEngine:
     """Raises `DatabaseUnfitError`, `SchemaTooNewError`, and `ValueError` for a URL that cannot be read."""
     server, direct = await _servers(url, direct_url)
     if direct_url:
         await _check_same_database(server, direct)
     digests = await _prepare(direct, master_keys)
     notices = await _connect_notices(direct, DIRECT_URL if direct_url else URL)
-    database = postgres.connect(server, pool=pool)
+    database = postgres_connections.connect(server, pool=pool)
     try:
         await _open_pool(database, pool)
     except BaseException:
@@ -59,7 +60,7 @@ async def open_postgres(
             await notices.close()
         raise
     keyring = Keyring(master_keys)
-    return postgres.PostgresEngine(database, keyring, digests, end_process, notices, multiplexed=server.multiplexed)
+    return PostgresEngine(database, keyring, digests, end_process, notices, multiplexed=server.multiplexed)
 
 
 async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
@@ -97,7 +98,7 @@ async def _check_same_database(server: Server, direct: Server) -> None:
 async def _look(server: Server, setting: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection in a transaction."""
     async with _told(setting):
-        connection = await server.connect("look", seconds=postgres.ANSWER_SECONDS)
+        connection = await server.connect("look", seconds=postgres_connections.ANSWER_SECONDS)
         try:
             async with connection.transaction():
                 yield connection
@@ -106,12 +107,12 @@ async def _look(server: Server, setting: str) -> AsyncIterator[asyncpg.Connectio
 
 
 async def _prepare(server: Server, master_keys: MasterKeys, tried: int = 1) -> Digests:
-    database = postgres.connect_once(server)
+    database = postgres_connections.connect_once(server)
     try:
         async with database.begin() as connection:
             return await connection.run_sync(prepare, master_keys)
     except DBAPIError as error:
-        if tried == _TRIES or not postgres.contended(error):
+        if tried == _TRIES or not postgres_faults.contended(error):
             raise DatabaseUnfitError(_unprepared(error)) from None
     except LOST as error:
         raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
@@ -128,7 +129,7 @@ def _unprepared(error: DBAPIError) -> str:
         )
     if sqlstate == _READ_ONLY:
         return "the database cannot be migrated: the server is read-only"
-    if postgres.contended(error):
+    if postgres_faults.contended(error):
         return (
             "the database cannot be migrated: another transaction keeps its tables locked (pg_stat_activity shows it):"
             " end it, or start again later"

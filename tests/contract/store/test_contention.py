@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.nodes import Node
-from kernel_service.storage.engine import postgres, postgres_notices
+from kernel_service.storage.engine import postgres, postgres_connections, postgres_notices
 from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.people import chat
@@ -141,7 +141,7 @@ async def test_a_process_that_is_frozen_in_a_transaction_loses_its_locks(
     store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its connection stays open, so only the server can end the transaction. The process then repeats the unit."""
-    monkeypatch.setitem(postgres._SETTINGS, "idle_in_transaction_session_timeout", "50ms")
+    monkeypatch.setitem(postgres_connections._SETTINGS, "idle_in_transaction_session_timeout", "50ms")
     runs: list[int] = []
 
     def unit(tx: Tx) -> None:
@@ -159,7 +159,7 @@ async def test_a_process_that_is_frozen_in_a_transaction_loses_its_locks(
 async def test_a_heartbeat_waits_for_no_other_unit(
     store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(postgres._SETTINGS, "lock_timeout", "1h")
+    monkeypatch.setitem(postgres_connections._SETTINGS, "lock_timeout", "1h")
     waiting = await open_store(postgres_url, keys("test"), pool=2)
     await waiting.nodes.join(Node("k_1", "", SCHEMA_NUMBER), alone=False)
     async with another_process(postgres_url) as holder:
@@ -188,7 +188,7 @@ async def test_a_heartbeat_that_is_given_up_does_not_wait_for_the_network(postgr
 
 
 async def test_a_store_closes_though_the_network_is_silent(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_connections, "CLOSE_SECONDS", 0.05)
     monkeypatch.setattr(postgres_notices, "ANSWER_SECONDS", 0.05)
     async with line_to(postgres_url) as (line, url):
         store = await open_store(url, keys("test"), pool=4)

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from kernel_service.errors import NotFound, StoreUnavailable
-from kernel_service.storage.engine import gathering, postgres
+from kernel_service.storage.engine import gathering, postgres_transactions
 from kernel_service.storage.engine.database_url import is_sqlite
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.people import chat
@@ -61,13 +61,13 @@ async def commands(store: Store, database_url: str, monkeypatch: pytest.MonkeyPa
         await store.engine.write(trace)
         sent.clear()
         return sent
-    send = postgres._Transactions._send
+    send = postgres_transactions.Transactions._send
 
-    def note(self: postgres._Transactions, command: str) -> str:
+    def note(self: postgres_transactions.Transactions, command: str) -> str:
         sent.append("BEGIN IMMEDIATE" if command.startswith("BEGIN; INSERT INTO commit_mark") else command)
         return send(self, command)
 
-    monkeypatch.setattr(postgres._Transactions, "_send", note)
+    monkeypatch.setattr(postgres_transactions.Transactions, "_send", note)
     return sent
 
 

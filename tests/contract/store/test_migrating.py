@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, insert, inspect, select, text
 from sqlalchemy.pool import NullPool
 
-from kernel_service.storage.engine.postgres import connect_once
+from kernel_service.storage.engine.postgres_connections import connect_once
 from kernel_service.storage.engine.postgres_server import Server
 from kernel_service.storage.engine.postgres_url import parse
 from kernel_service.storage.nodes.schema_guard import SchemaTooNewError

@@ -24,7 +24,7 @@ from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.spending import Budgets, Estimate
 from kernel_service.ports.turns import CallRecord, ToolUse, TurnStatus
 from kernel_service.storage.engine import sqlite
-from kernel_service.storage.engine.postgres import connect_once
+from kernel_service.storage.engine.postgres_connections import connect_once
 from kernel_service.storage.engine.postgres_server import Server
 from kernel_service.storage.engine.postgres_url import parse
 from kernel_service.storage.opening.open_store import open_store

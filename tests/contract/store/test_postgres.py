@@ -12,6 +12,7 @@ from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn
 from kernel_service.storage.engine import postgres as engine
+from kernel_service.storage.engine import postgres_connections
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from tests.contract.store.conftest import keys
@@ -61,7 +62,7 @@ async def test_a_lost_commit_counts_once(store: Store, line: tuple[Line, str], m
 async def test_a_store_closes_while_a_commit_stays_in_doubt(
     store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_connections, "CLOSE_SECONDS", 0.1)
     await say(store, "m1")
     line[0].cut, line[0].down = "after", True
     saying = asyncio.create_task(say(store, "m2"))

@@ -15,7 +15,7 @@ from kernel_service.api import listener
 from kernel_service.api.peers import PeerTls
 from kernel_service.cluster import membership
 from kernel_service.config import Settings as KernelSettings
-from kernel_service.storage.engine import postgres, postgres_notices
+from kernel_service.storage.engine import postgres_notices, postgres_writer
 from serving import listening
 from tests.helm import CHART, USUAL, helm, rendered
 from whatsapp_gateway.config import Settings as GatewaySettings
@@ -140,7 +140,8 @@ def test_the_other_parts_end_in_the_time_beside_the_drain() -> None:
     """The pages, the metrics, the open calls, then the node's row, the commits, the connections and the notices."""
     listeners = 2 * listening.SHUTDOWN_SECONDS + listener.STOP_SECONDS
     assert (
-        listeners + 2 * membership.ANSWER_SECONDS + 2 * postgres.CLOSE_SECONDS + postgres_notices.ANSWER_SECONDS <= 30
+        listeners + 2 * membership.ANSWER_SECONDS + 2 * postgres_writer.CLOSE_SECONDS + postgres_notices.ANSWER_SECONDS
+        <= 30
     )
 
 

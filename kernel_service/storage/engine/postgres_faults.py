@@ -1,0 +1,30 @@
+"""Tells apart the faults of PostgreSQL: of a unit, of a lock, and of the connection."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from kernel_service.storage.engine.postgres_server import LOST
+
+AWAY = (SQLAlchemyError, *LOST)
+"""What a statement raises, if the server refuses it or is away."""
+# Classes of SQLSTATE for faults of the statement itself: no result, bad data, constraint, syntax.
+_UNIT_FAILED = ("02", "21", "22", "23", "42")
+# Serialization failure, deadlock, a lock that was not granted in time.
+_CONTENDED = ("40001", "40P01", "55P03")
+
+
+def breaks_batch(error: Exception) -> bool:
+    """See `batch.Database`."""
+    if isinstance(error, DBAPIError):
+        return not _sqlstate(error).startswith((*_UNIT_FAILED, *_CONTENDED))
+    return isinstance(error, AWAY)
+
+
+def contended(error: Exception) -> bool:
+    """See `batch.Database`."""
+    return isinstance(error, DBAPIError) and _sqlstate(error) in _CONTENDED
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
