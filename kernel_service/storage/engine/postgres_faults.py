@@ -1,4 +1,4 @@
-"""Tells apart the faults of PostgreSQL: of a unit, of a lock, and of the connection."""
+"""Distinguishes the faults of PostgreSQL: of a unit, of a lock, and of the connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from kernel_service.storage.engine.postgres_server import LOST
 
 AWAY = (SQLAlchemyError, *LOST)
-"""What a statement raises, if the server refuses it or is away."""
+"""The errors of a statement that the server refuses, or that finds no server."""
 # Classes of SQLSTATE for faults of the statement itself: no result, bad data, constraint, syntax.
 _UNIT_FAILED = ("02", "21", "22", "23", "42")
 # Serialization failure, deadlock, a lock that was not granted in time.

@@ -115,7 +115,8 @@ class Writer:
     def _settings_for(self, met: int) -> str:
         if not met and not self._settings:
             return ""
-        return f"{self._settings}SET LOCAL lock_timeout = {min(postgres_connections.LOCK_MS << met, postgres_connections.LONGEST_LOCK_MS)}; "
+        wait = min(postgres_connections.LOCK_MS << met, postgres_connections.LONGEST_LOCK_MS)
+        return f"{self._settings}SET LOCAL lock_timeout = {wait}; "
 
     async def _connected(self) -> AsyncConnection:
         """The kept connection, unless the server closed it meanwhile."""

@@ -15,7 +15,7 @@ from kernel_service.api import listener
 from kernel_service.api.peers import PeerTls
 from kernel_service.cluster import membership
 from kernel_service.config import Settings as KernelSettings
-from kernel_service.storage.engine import postgres_notices, postgres_writer
+from kernel_service.storage.engine import postgres_connections, postgres_notices
 from serving import listening
 from tests.helm import CHART, USUAL, helm, rendered
 from whatsapp_gateway.config import Settings as GatewaySettings
@@ -139,10 +139,8 @@ def test_a_pod_may_drain_before_it_is_killed(drain: float | None, seconds: int) 
 def test_the_other_parts_end_in_the_time_beside_the_drain() -> None:
     """The pages, the metrics, the open calls, then the node's row, the commits, the connections and the notices."""
     listeners = 2 * listening.SHUTDOWN_SECONDS + listener.STOP_SECONDS
-    assert (
-        listeners + 2 * membership.ANSWER_SECONDS + 2 * postgres_writer.CLOSE_SECONDS + postgres_notices.ANSWER_SECONDS
-        <= 30
-    )
+    database = 2 * postgres_connections.CLOSE_SECONDS + postgres_notices.ANSWER_SECONDS
+    assert listeners + 2 * membership.ANSWER_SECONDS + database <= 30
 
 
 def test_a_new_version_comes_one_pod_at_a_time_and_none_is_missing() -> None:
