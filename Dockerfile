@@ -18,6 +18,7 @@ COPY whatsapp_gateway whatsapp_gateway
 COPY serving serving
 COPY kernelctl kernelctl
 COPY emulators emulators
+COPY local_run local_run
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /dist . \
     && python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl

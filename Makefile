@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
-CODE := kernel_service whatsapp_gateway kernelctl serving emulators deploy protos/generate.py benchmarks checks tests
+CODE := kernel_service whatsapp_gateway kernelctl serving emulators local_run deploy protos/generate.py benchmarks checks tests
 LOCKS := requirements.txt requirements-dev.txt requirements-traces.txt requirements-chart.txt requirements-supply.txt requirements-build.txt
 # One lock for every system and every Python that the project runs on.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
@@ -21,13 +21,13 @@ WITH_SERVICES := composio connections models serving storage tools turns
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast crash bench lint fmt hooks proto docs lock sbom audit pin up down
+.PHONY: help run test test-fast crash bench lint fmt hooks proto docs dist lock sbom audit pin up down
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runtime ## Set up and run both services on SQLite; emulators replace vendors without a key in .env
-	@$(BIN)/python -m deploy.run
+	@$(BIN)/python -m local_run
 
 test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k outbox"
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
@@ -65,6 +65,9 @@ docs: .venv/development ## Write the generated pages, and build the documents in
 	$(BIN)/python -m checks.import_graph
 	$(BIN)/python -m tests.integration.message_trace
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
+
+dist: .venv/runtime ## Build the sdist and the wheel into dist/, the same bytes for the same commit
+	@$(BIN)/python -m deploy.dist
 
 lock: .venv/supply ## Choose the newest allowed versions for the requirements*.txt, with the hashes of all their files
 	$(LOCK) --upgrade --output-file requirements.txt pyproject.toml

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from deploy.vendors import VENDORS
 from emulators.config import Config
+from local_run.vendors import VENDORS
 from serving.demo import DEMO_SECRETS, PUBLISHED
 from serving.weak_secrets import published, weak_key, weak_token
 

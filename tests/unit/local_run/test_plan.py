@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from deploy.local_run import LocalRun, plan
+from local_run.plan import LocalRun, plan
 
 REAL = {
     "OPENAI_API_KEY": "sk-real",

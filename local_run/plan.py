@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from deploy.local_keys import local_keys
-from deploy.vendors import VENDORS, Vendor
+from local_run.keys import local_keys
+from local_run.vendors import VENDORS, Vendor
 from serving.listening import Address
 
 Settings = dict[str, str]

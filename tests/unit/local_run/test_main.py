@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local_run import Service
-from deploy.run import main, serve
+from local_run.__main__ import main, serve
+from local_run.plan import Service
 from tests.ports import free_port
 
 SERVES = """

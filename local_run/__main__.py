@@ -1,4 +1,7 @@
-"""`make run`: runs both services on SQLite until Ctrl-C, with emulators for the vendors that have no key."""
+"""`make run`, `kernel-per-person`: run both services on SQLite until Ctrl-C.
+
+Emulators replace the vendors that have no key in the .env of the working directory.
+"""
 
 import asyncio
 import os
@@ -11,8 +14,8 @@ from pathlib import Path
 
 import aiohttp
 
-from deploy.local_run import LocalRun, Service, plan
-from deploy.process import Process
+from local_run.plan import LocalRun, Service, plan
+from local_run.process import Process
 from serving.listening import Address
 from serving.private_files import close_file
 

@@ -23,7 +23,7 @@ def local_keys(file: Path) -> dict[str, str]:
 
 def _new_keys() -> str:
     return (
-        "# Created by `make run`. The database in this directory is unreadable without this file.\n"
+        "# Created by the local run. The database in this directory is unreadable without this file.\n"
         f"KERNEL_ENCRYPTION_KEYS=local1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
         f"KERNEL_TOKEN={secrets.token_urlsafe(32)}\n"
         f"KERNEL_ADMIN_TOKEN={secrets.token_urlsafe(32)}\n"

@@ -7,7 +7,7 @@ from typing import cast
 
 import aiohttp
 
-from deploy.local_run import Service
+from local_run.plan import Service
 
 _READY_SECONDS = 120
 _END_SECONDS = 30
