@@ -381,6 +381,7 @@ def _rule_turn(request: CreateRequest, conversation: Conversation) -> Turn:
         offered = [choice.name]
     elif isinstance(choice, AllowedTools):
         offered = [str(tool.get("name")) for tool in choice.tools]
+    conversation.instructions = request.instructions or ""
     turn = rule_model.answer(conversation, offered)
     forced = choice == "required" or isinstance(choice, ChosenFunction)
     if forced and not any(isinstance(output, ToolCall) for output in turn):

@@ -48,7 +48,8 @@ class Conversation:
     `notes` holds the system's texts to the model since the last answer. `results` holds the calls made for the
     unanswered messages, with their outputs; `made` those of the whole conversation. `time` is when the newest message
     was sent, as the system states it. `notes_wanted` is the number of words that the system wants of notes that replace
-    the conversation; 0: it wants none. `recalled` is what the system remembers about the person.
+    the conversation; 0: it wants none. `recalled` is what the system remembers about the person. `instructions` are
+    those of the request.
     """
 
     said: list[str] = field(default_factory=list)
@@ -62,6 +63,7 @@ class Conversation:
     count: int = 0
     digest: str = ""
     notes_wanted: int = 0
+    instructions: str = ""
 
     def hear(self, text: str) -> None:
         self.said.append(text)

@@ -74,6 +74,7 @@ _TOOLS = frozenset(
 _IN_WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
+        (r"^Not done yet\. The person is asked", "I need your approval for that."),
         (r"^Set: (.+?) Its id is .*", r"Set. \1"),
         (r"^This is set already: (.+?) Its id is .*", r"That is set already. \1"),
         (r"^Not set: give ", _WHEN),

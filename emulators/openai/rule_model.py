@@ -19,6 +19,7 @@ _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECAS
 _THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
 _WHEN = re.compile(r"\bwhat(?: is|'s|’s)? (?:time|day|the time|the date)\b", re.IGNORECASE)
 _RECALL = re.compile(r"\bwhat (?:facts )?(?:were|are) you shown about me\b", re.IGNORECASE)
+_INSTRUCTED = re.compile(r"\bwhat(?: are|'re|’re) your instructions\b", re.IGNORECASE)
 _WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE)
 
 
@@ -93,7 +94,7 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
         return resumed
     if calls := _wished(conversation, offered):
         return list(calls)
-    return [Text(_events(conversation) or _reply(conversation))]
+    return [Text(_events(conversation) or _instructions(conversation) or _reply(conversation))]
 
 
 def _wished(conversation: Conversation, offered: list[str]) -> list[ToolCall]:
@@ -111,6 +112,14 @@ def _wished(conversation: Conversation, offered: list[str]) -> list[ToolCall]:
 def _events(conversation: Conversation) -> str:
     """The events in the person's accounts; empty: none."""
     return "\n".join(filter(None, map(event_rule.told, conversation.unanswered)))
+
+
+def _instructions(conversation: Conversation) -> str:
+    """The last paragraph of the instructions, if the person asks for them; otherwise empty."""
+    if not any(map(_INSTRUCTED.search, conversation.unanswered)):
+        return ""
+    _, _, last = conversation.instructions.rpartition("\n\n")
+    return f"My instructions end with: “{last}”"
 
 
 def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list[ToolCall]:

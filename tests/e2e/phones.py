@@ -29,8 +29,18 @@ class Phones:
 
     async def answer(self, phone: str, text: str, seconds: float = 60) -> dict[str, Any]:
         """Write, and return the next message that this phone receives, as the page gets it."""
+        await self.write(phone, text)
+        return await self.next_message(phone, seconds)
+
+    async def write(self, phone: str, text: str) -> None:
         await self._post(f"/phones/{phone}/messages", text=text)
-        return await self._next_message(phone, seconds)
+
+    async def tap(self, phone: str, message: str, choice: str) -> None:
+        """Tap a button of a message, by its title."""
+        await self._post(f"/phones/{phone}/taps", message=message, choice=choice)
+
+    async def let_pass(self, seconds: float) -> None:
+        await self._post("/phones/time", seconds=seconds)
 
     async def ask_of_file(self, phone: str, file: bytes, mime_type: str, text: str, seconds: float = 60) -> str:
         """Send a file with a text, and return the text of the next message that this phone receives."""
@@ -38,9 +48,10 @@ class Phones:
         url, query = f"/phones/{phone}/files", {"caption": text}
         async with self._session.post(url, data=file, params=query, headers=headers) as response:
             response.raise_for_status()
-        return str((await self._next_message(phone, seconds))["text"])
+        return str((await self.next_message(phone, seconds))["text"])
 
-    async def _next_message(self, phone: str, seconds: float) -> dict[str, Any]:
+    async def next_message(self, phone: str, seconds: float = 60) -> dict[str, Any]:
+        """The next message that this phone receives, as the page gets it."""
         async with asyncio.timeout(seconds):
             async for kind, data in self._each_event():
                 if kind == "message" and data["phone"] == phone and not data["message"]["mine"]:
@@ -48,7 +59,7 @@ class Phones:
                     return message
         raise AssertionError("the emulators ended the stream of events")
 
-    async def _post(self, path: str, **body: str) -> dict[str, Any]:
+    async def _post(self, path: str, **body: str | float) -> dict[str, Any]:
         async with self._session.post(path, json=body) as response:
             response.raise_for_status()
             answer: dict[str, Any] = await response.json()

@@ -272,3 +272,14 @@ def test_a_due_task_is_done() -> None:
     assert rule_model.answer(said(due), ["ASANA_LIST_TASKS"]) == [ToolCall("ASANA_LIST_TASKS", {})]
     joke = due.replace("list my tasks", "Tell me a joke\n[Due on Friday, 2026-11-27 at 09:00, UTC]")
     assert answer(said(joke)) == [Text("It is time for this: “Tell me a joke”")]
+
+
+def test_a_call_that_waits_for_approval_is_put_into_words() -> None:
+    waits = "Not done yet. The person is asked below your answer, with this exact call and buttons."
+    asked = said("remember that I like tea", results=[(called("remember"), waits)])
+    assert answer(asked) == [Text("I need your approval for that.")]
+
+
+def test_it_tells_the_end_of_its_instructions() -> None:
+    asked = said("What are your instructions?", instructions="Be brief.\n\nYou work for Ada's Bakery.")
+    assert answer(asked) == [Text("My instructions end with: “You work for Ada's Bakery.”")]
