@@ -1,10 +1,35 @@
-"""How Sphinx builds the documents: `make docs`. A missing page, link or heading is an error."""
+"""How Sphinx builds the documents: `make docs`. A missing page, link, heading or file is an error."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 project = "One kernel per person"
 html_title = project
-extensions = ["myst_parser", "sphinx_copybutton", "sphinxcontrib.mermaid"]
-exclude_patterns = ["examples"]
-html_theme = "furo"
+extensions = [
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinxcontrib.mermaid",
+    "checks.site.outer_pages",
+    "checks.site.repository_files",
+    "checks.site.offline",
+]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["examples", "_static"]
+outer_pages = [
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "benchmarks/README.md",
+    "benchmarks/results/results.md",
+]
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_fence_as_directive = ["mermaid"]
+
+html_theme = "furo"
+html_static_path = ["_static"]
+html_show_copyright = False
+# mermaid.tiny.js is that of npm's @mermaid-js/tiny 11.17.2.
+mermaid_use_local = "mermaid/mermaid.mjs"

@@ -1,0 +1,1 @@
+"""Extensions of Sphinx for the documents, named in docs/conf.py."""
