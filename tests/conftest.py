@@ -12,11 +12,29 @@ if TYPE_CHECKING:
     from tests.pristine_postgres import PristineDatabases
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        help="only the tests that need a PostgreSQL server, or only the others (default: both)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Property tests run hundreds of examples: they are slow."""
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.slow)
+    if database := config.getoption("--database"):
+        chosen = [item for item in items if _needs_postgresql(item) is (database == "postgresql")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
+
+
+def _needs_postgresql(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return any("postgres" in name for name in fixtures) or "postgresql" in map(str, parameters)
 
 
 @pytest.fixture(scope="session")
