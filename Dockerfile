@@ -15,6 +15,7 @@ COPY pyproject.toml README.md ./
 COPY protos/gen protos/gen
 COPY kernel_service kernel_service
 COPY whatsapp_gateway whatsapp_gateway
+COPY kernel_client kernel_client
 COPY serving serving
 COPY kernelctl kernelctl
 COPY emulators emulators

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
-CODE := kernel_service whatsapp_gateway kernelctl serving emulators local_run deploy protos/generate.py benchmarks checks tests
+CODE := kernel_service whatsapp_gateway kernel_client kernelctl serving emulators local_run deploy protos/generate.py benchmarks checks tests
 LOCKS := requirements.txt requirements-dev.txt requirements-traces.txt requirements-chart.txt requirements-supply.txt requirements-build.txt
 # One lock for every system and every Python that the project runs on.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \

@@ -1,44 +1,20 @@
-"""Builds the gateway once, from its settings, and starts and ends its background tasks."""
+"""The gateway as an application: the webhook, the probes and the metrics, beside what works in the background."""
 
-import asyncio
 import logging
-import os
-import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-import aiohttp
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from yarl import URL
 
+from kernel_client.connection import KernelConnection
 from serving.listening import Address, http_served
 from serving.public_http import public_app
 from whatsapp_gateway.config import Settings
-from whatsapp_gateway.graph.api import GraphApi
-from whatsapp_gateway.graph.media import GraphMedia
-from whatsapp_gateway.graph.media_hosts import PublicResolver
-from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
-from whatsapp_gateway.graph.pacing import Pacing
-from whatsapp_gateway.graph.proxies import Proxies
-from whatsapp_gateway.inbound.intake import Intake
-from whatsapp_gateway.inbound.webhook import LARGEST_BODY, PATH, Webhook
-from whatsapp_gateway.kernel.channel import KernelAddress
-from whatsapp_gateway.kernel.client import KernelClient
+from whatsapp_gateway.inbound.webhook import LARGEST_BODY, PATH
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.outbound.ack_queue import AckQueue
-from whatsapp_gateway.outbound.deliveries import Deliveries
-from whatsapp_gateway.outbound.file_sender import FileSender
-from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
-from whatsapp_gateway.outbound.outbox_pullers import OutboxPullers
-from whatsapp_gateway.outbound.part_backoff import PartBackoff
-from whatsapp_gateway.outbound.reply_sender import ReplySender
-from whatsapp_gateway.outbound.template_sender import TemplateSender
-from whatsapp_gateway.outbound.templates import WindowTemplates
-from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
-from whatsapp_gateway.traces import traces
+from whatsapp_gateway.wiring import Gateway
 
 logger = logging.getLogger(__name__)
 
@@ -51,88 +27,29 @@ async def build_app(
     settings: Settings, *, accept_seconds: float = ACCEPT_SECONDS, now: Callable[[], float] = time.monotonic
 ) -> web.Application:
     """The complete gateway as an aiohttp application; await it in the loop that will run it."""
-    metrics, proxies = Metrics(), Proxies(os.environ)
-    address = KernelAddress(settings.kernel_address, settings.kernel_tls_ca, settings.kernel_allow_insecure)
-    instance_id = _instance_id()
-    tracing, spans = traces(settings.otel_exporter_otlp_endpoint, instance_id)
-    kernel = KernelClient(address, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url, tracing)
-    metrics.show("kernel_streams", "Open streams to nodes of the kernel service", lambda: kernel.open_streams)
-    connector = aiohttp.TCPConnector(limit=0, resolver=PublicResolver(settings.whatsapp_api_base_url))
-    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-    pacing = Pacing(settings.whatsapp_messages_per_second)
-    circuit_breaker, part_backoff = NumberCircuitBreaker(metrics, now), PartBackoff()
-    graph = GraphApi(
-        session,
-        settings.whatsapp_api_base_url,
-        settings.whatsapp_api_version,
-        settings.whatsapp_access_token.get_secret_value(),
-        pacing=pacing,
-        circuit_breaker=circuit_breaker,
-        proxies=proxies,
-    )
-    proxies.log_proxy_of(URL(settings.whatsapp_api_base_url))
-    typing = TypingIndicator(graph, metrics)
-    sender = TemplateSender(graph, metrics, settings.templates, now) if settings.templates else None
-    templates = WindowTemplates(kernel, metrics, sender, instance_id, now)
-    numbers = settings.whatsapp_phone_number_id
-    webhook = Webhook(
-        Intake(
-            kernel,
-            pacing,
-            templates,
-            metrics,
-            circuit_breaker=circuit_breaker,
-            part_backoff=part_backoff,
-            seconds=accept_seconds,
-        ),
-        metrics,
-        numbers=frozenset(numbers),
-        app_secrets=[secret.get_secret_value() for secret in settings.whatsapp_app_secret],
-        verify_token=settings.whatsapp_verify_token.get_secret_value(),
-    )
-    acks = AckQueue(kernel, metrics, now)
-    files = FileSender(graph, kernel, metrics)
-    sending = ReplySender(
-        graph, files, acks, metrics, now=now, part_backoff=part_backoff, templates=templates, traces=tracing
-    )
-    graph_media = GraphMedia(
-        session,
-        settings.whatsapp_api_base_url,
-        settings.whatsapp_api_version,
-        settings.whatsapp_access_token.get_secret_value(),
-        proxies,
-    )
-    media = MediaFetcher(graph_media, kernel, metrics)
-    deliveries = Deliveries(sending, acks, typing, media)
-    replies = OutboxPullers(
-        kernel, address, deliveries, acks, metrics, numbers=numbers, instance_id=instance_id, now=now
-    )
-
-    async def running(_: web.Application) -> AsyncIterator[None]:
-        replies.start()
-        yield
-        await replies.stop()
-        await typing.close()
-        await templates.close()
-        await session.close()
-        await kernel.close()
-        if spans is not None:
-            await asyncio.to_thread(spans.close)
-
+    gateway = Gateway(settings, accept_seconds=accept_seconds, now=now)
     app = public_app(client_max_size=LARGEST_BODY)
-    app.cleanup_ctx.append(running)
-    app.on_response_prepare.append(webhook.count)
-    app.router.add_get(PATH, webhook.verify)
-    app.router.add_post(PATH, webhook.receive)
-    _add_probes(app, kernel)
+    app.cleanup_ctx.append(partial(_running, gateway=gateway))
+    app.on_response_prepare.append(gateway.webhook.count)
+    app.router.add_get(PATH, gateway.webhook.verify)
+    app.router.add_post(PATH, gateway.webhook.receive)
+    _add_probes(app, gateway.kernel)
     if settings.gateway_metrics_listen is None:
-        _add_metrics(app, metrics)
+        _add_metrics(app, gateway.metrics)
     else:
-        app.cleanup_ctx.append(partial(_metrics_apart, address=settings.gateway_metrics_listen, metrics=metrics))
+        app.cleanup_ctx.append(
+            partial(_metrics_apart, address=settings.gateway_metrics_listen, metrics=gateway.metrics)
+        )
     return app
 
 
-def _add_probes(app: web.Application, kernel: KernelClient) -> None:
+async def _running(_: web.Application, *, gateway: Gateway) -> AsyncIterator[None]:
+    gateway.start()
+    yield
+    await gateway.close()
+
+
+def _add_probes(app: web.Application, kernel: KernelConnection) -> None:
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
@@ -159,7 +76,3 @@ async def _metrics_apart(_: web.Application, *, address: Address, metrics: Metri
     async with http_served(app, "GATEWAY_METRICS_LISTEN", address) as port:
         logger.info("serving /metrics on %s", address._replace(port=port))
         yield
-
-
-def _instance_id() -> str:
-    return f"{socket.gethostname()[:64]}-{os.getpid()}-{secrets.token_hex(4)}"

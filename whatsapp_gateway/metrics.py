@@ -7,6 +7,9 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from kernel_client.errors import KernelError
+from kernel_client.observer import Observer
+
 logger = logging.getLogger(__name__)
 
 
@@ -17,7 +20,7 @@ class Counters:
     labels: Callable[[str], Counter]
 
 
-class Metrics:
+class Metrics(Observer):
     """Counters of one gateway, in its own registry."""
 
     def __init__(self) -> None:
@@ -58,6 +61,12 @@ class Metrics:
         """Alert an operator: a counted reason, and a log line that begins with `alert:`."""
         self.alerts.labels(reason).inc()
         logger.error("alert: %s", text)
+
+    def failed(self, error: KernelError) -> None:
+        self.kernel_errors.labels(error.reason).inc()
+
+    def acknowledged(self, result: str) -> None:
+        self.acks.labels(result).inc()
 
     def _counter(self, name: str, help_text: str, label: str) -> Counters:
         return Counters(cache(Counter(f"gateway_{name}", help_text, [label], registry=self.registry).labels))

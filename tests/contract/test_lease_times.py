@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from kernel_client import address
+from kernel_client.stall_detector import STOPPED_SECONDS
 from kernel_service.api import listener
 from kernel_service.outbox.outbox import GRACE_SECONDS, LEASE_SECONDS, POLL_SECONDS
 from kernel_service.ports.outbox import SENDING_SECONDS
 from kernel_service.sweeper import LAPSE_SECONDS
 from whatsapp_gateway.graph.api import SEND_SECONDS
-from whatsapp_gateway.kernel import channel
 from whatsapp_gateway.outbound.deliveries import DRAIN_SECONDS
 from whatsapp_gateway.outbound.reply_sender import MARGIN
-from whatsapp_gateway.outbound.stall_detector import STOPPED_SECONDS
 
 WANTED = 45.0
 """After the crash of a gateway every message in flight is answered within this many seconds."""
@@ -23,7 +23,7 @@ def notices_after(options: dict[str, int]) -> float:
 
 
 def test_a_started_send_ends_before_its_lease() -> None:
-    gateway = notices_after(dict(channel._OPTIONS))
+    gateway = notices_after(dict(address._OPTIONS))
     assert max(gateway, STOPPED_SECONDS) + SEND_SECONDS <= SENDING_SECONDS
     assert SENDING_SECONDS < LEASE_SECONDS - MARGIN
     assert DRAIN_SECONDS >= SEND_SECONDS

@@ -101,10 +101,10 @@ EXPECTED: Final[Mapping[str, Point]] = {
 
 GATEWAY: Final[Mapping[str, Point]] = {
     "reply pulled": Point("before", "whatsapp_gateway.outbound.reply_sender:ReplySender.deliver"),
-    "message handed over": Point("after", "whatsapp_gateway.kernel.client:KernelClient.accept"),
+    "message handed over": Point("after", "whatsapp_gateway.kernel.calls:KernelCalls.accept"),
     "part not sent": Point("before", "whatsapp_gateway.graph.api:GraphApi.send"),
     "part accepted": Point("after", "whatsapp_gateway.graph.api:GraphApi.send"),
-    "part acknowledged": Point("after", "whatsapp_gateway.kernel.client:KernelClient.ack"),
+    "part acknowledged": Point("after", "kernel_client.connection:KernelConnection.acknowledge"),
 }
 
 POISON: Final = "poison"

@@ -15,7 +15,7 @@ from whatsapp_gateway.inbound.body import read_json
 from whatsapp_gateway.inbound.intake import Intake
 from whatsapp_gateway.inbound.updates import read_updates
 from whatsapp_gateway.inbound.webhook import Webhook
-from whatsapp_gateway.kernel.client import KernelClient
+from whatsapp_gateway.kernel.calls import KernelCalls
 from whatsapp_gateway.kernel.messages import alias, message_request
 from whatsapp_gateway.kernel.reports import receipt
 from whatsapp_gateway.metrics import Metrics
@@ -28,7 +28,7 @@ SECRET: Final = "fuzz"
 SLOW_SECONDS: Final = 2.0
 
 
-class KeptKernel(KernelClient):
+class KeptKernel(KernelCalls):
     """Keeps everything that would be sent over the wire."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = tuple(f"{ROOT}/{package}/" for package in ("whatsapp_gateway", "kernel_service", "serving"))
+PACKAGES = tuple(f"{ROOT}/{package}/" for package in ("whatsapp_gateway", "kernel_client", "kernel_service", "serving"))
 DOCUMENT = ROOT / "docs" / "contributing" / "one-message.md"
 BEGIN, END = "<!-- one message: begin -->\n", "<!-- one message: end -->\n"
 MESSAGES = 3

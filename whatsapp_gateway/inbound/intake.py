@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from kernel_client.connection import MOST_AT_ONCE
+from kernel_client.errors import KernelError
 from whatsapp_gateway.graph.errors import RATE_LIMIT_CODES, Remedy
 from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
 from whatsapp_gateway.graph.pacing import Pacing
@@ -18,8 +20,7 @@ from whatsapp_gateway.inbound.items import InboundItem, by_person, ids_of
 from whatsapp_gateway.inbound.keyed_queue import KeyedQueue
 from whatsapp_gateway.inbound.receipts import Receipts
 from whatsapp_gateway.inbound.upload_retries import UploadRetries
-from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.calls import KernelCalls
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.callback_ids import part_named
 from whatsapp_gateway.model.invitations import invitation_named
@@ -54,7 +55,7 @@ class Intake:
 
     def __init__(
         self,
-        kernel: KernelClient,
+        kernel: KernelCalls,
         pacing: Pacing,
         templates: WindowTemplates,
         metrics: Metrics,
@@ -130,18 +131,18 @@ class Intake:
         try:
             async with self._slots:
                 outcome = await self._call_kernel(item, deadline - _now())
-        except KernelCallError as refusal:
+        except KernelError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
-            self._metrics.messages.labels("refused" if refusal.final else "retry").inc()
-            if refusal.final:
+            self._metrics.messages.labels("retry" if refusal.retryable else "refused").inc()
+            if not refusal.retryable:
                 self._quarantine_item(item, refusal)
-            return refusal.final
+            return not refusal.retryable
         self._metrics.messages.labels(outcome).inc()
         return True
 
     async def _call_kernel(self, item: InboundItem, timeout: float) -> str:
         if timeout <= 0:
-            raise KernelCallError("DEADLINE_EXCEEDED")
+            raise KernelError("DEADLINE_EXCEEDED")
         if isinstance(item, IdentityChange):
             return self._linked(await self._kernel.link(item, timeout))
         if await self._kernel.accept(item, timeout):
@@ -159,10 +160,10 @@ class Intake:
             some = [self._classified(status) for status in statuses[start : start + MOST_AT_ONCE]]
             try:
                 await self._receipts.report(some, max(deadline - _now(), 0))
-            except KernelCallError as refusal:
+            except KernelError as refusal:
                 self._metrics.kernel_errors.labels(refusal.reason).inc()
-                self._metrics.receipts.labels("refused" if refusal.final else "retry").inc(len(some))
-                if not refusal.final:
+                self._metrics.receipts.labels("retry" if refusal.retryable else "refused").inc(len(some))
+                if refusal.retryable:
                     return False
             else:
                 self._metrics.receipts.labels("reported").inc(len(some))
@@ -193,7 +194,7 @@ class Intake:
         if remedy is Remedy.WAIT_FOR_WINDOW and (part := part_named(status.callback_id)) is not None:
             self._templates.window_closed(status.number, part.reply_id, *status.user_ids)
 
-    def _quarantine_item(self, item: InboundItem, refusal: KernelCallError) -> None:
+    def _quarantine_item(self, item: InboundItem, refusal: KernelError) -> None:
         self._quarantine(refusal.reason.lower(), item.id)
         if isinstance(item, IdentityChange):
             self._metrics.alert("not_linked", f"a person's new id was not linked to the old one: {refusal.reason}")

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from whatsapp_gateway.gathering import GATHER_SECONDS, Gathering
-from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
+from kernel_client.connection import MOST_AT_ONCE
+from kernel_client.errors import KernelError
+from kernel_client.gathering import GATHER_SECONDS, Gathering
+from whatsapp_gateway.kernel.calls import KernelCalls
 from whatsapp_gateway.model.updates import Status
 
 LATE_SECONDS: Final = 1.0
@@ -26,13 +27,13 @@ class _Part:
 class Receipts:
     """Gathers receipts, and returns each webhook its own result."""
 
-    def __init__(self, kernel: KernelClient, *, gather_seconds: float = GATHER_SECONDS) -> None:
+    def __init__(self, kernel: KernelCalls, *, gather_seconds: float = GATHER_SECONDS) -> None:
         self._kernel = kernel
         self._gathering = Gathering(self._begin, most=MOST_AT_ONCE, seconds=gather_seconds)
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def report(self, statuses: Sequence[Status], timeout: float) -> None:
-        """As `KernelClient.report`, with its errors: after the return they are durable. At most MOST_AT_ONCE.
+        """As `KernelCalls.report`, with its errors: after the return they are durable. At most MOST_AT_ONCE.
 
         Failures are urgent, since a part may have to be sent again, or the number to pause.
         """
@@ -53,8 +54,8 @@ class Receipts:
     async def _hand_over(self, parts: Sequence[_Part]) -> None:
         try:
             await self._call(parts)
-        except KernelCallError as refusal:
-            if not refusal.final or len(parts) == 1:
+        except KernelError as refusal:
+            if refusal.retryable or len(parts) == 1:
                 return _tell(parts, refusal)
             # A receipt that the service never accepts must not fail the others.
             for part in parts:

@@ -2,16 +2,15 @@
 
 from kernel.v1 import media_pb2, messages_pb2, outbox_pb2
 
+from kernel_client.outbox_stream import OutboxStream
 from whatsapp_gateway.model.outbox import Delivery, File, Link, MediaWanted, OfferedChoice, Reply, Typing
 
 
-def item_of(
-    response: outbox_pb2.PullOutboxResponse, now: float, node_id: str = ""
-) -> Delivery | MediaWanted | Typing | None:
-    """None: of a kind that is not known here. node_id: the node that sent it, if known."""
+def item_of(response: outbox_pb2.PullOutboxResponse, stream: OutboxStream) -> Delivery | MediaWanted | Typing | None:
+    """None: of a kind that is not known here. stream has just brought it."""
     kind = response.WhichOneof("item")
     if kind == "reply":
-        return _delivery(response.reply, now, node_id)
+        return _delivery(response.reply, stream)
     if kind == "media_wanted":
         return _media_wanted(response.media_wanted)
     return _typing(response.typing) if kind == "typing" else None
@@ -31,19 +30,20 @@ def _typing(typing: outbox_pb2.Typing) -> Typing:
     return Typing(typing.address, typing.user_id, typing.message_id)
 
 
-def _delivery(leased: outbox_pb2.ReplyDelivery, now: float, node_id: str) -> Delivery:
+def _delivery(leased: outbox_pb2.ReplyDelivery, stream: OutboxStream) -> Delivery:
     return Delivery(
         reply=_reply(leased.reply),
         user_id=leased.user_id,
         number=leased.address,
         lease_token=leased.lease_token,
-        lease_ends=now + leased.lease_for.seconds + leased.lease_for.nanos / 1e9,
+        lease_ends=stream.lease_ends(leased.lease_for),
         sent_parts=frozenset(leased.split.sent_parts),
         parts=leased.split.parts,
         split_version=leased.split.version,
         has_next=leased.has_next,
-        node_id=node_id,
+        node_id=stream.node_id,
         trace_parent=leased.trace_parent,
+        is_live=stream.is_live,
     )
 
 

@@ -1,13 +1,14 @@
 """Converts acknowledgements and receipts to the contract."""
 
-from typing import Any, Final
+from typing import Final
 
 from kernel.v1 import outbox_pb2
 
+from kernel_client import acks
 from whatsapp_gateway.graph.retry_policy import outcome_of, remedy_of_status, retry_delay
 from whatsapp_gateway.model import updates as say
 from whatsapp_gateway.model.callback_ids import PartName, part_named
-from whatsapp_gateway.model.outbox import Ack, AckResult, DeliveryOutcome
+from whatsapp_gateway.model.outbox import Ack, DeliveryOutcome
 
 _STAGES: Final = {
     "sent": outbox_pb2.DELIVERY_STAGE_SENT,
@@ -56,14 +57,11 @@ _FAILURES: Final = {
     DeliveryOutcome.WINDOW_CLOSED: "window_closed",
     DeliveryOutcome.UNKNOWN: "in_doubt",
 }
-ACK_RESULTS: Final[dict[Any, AckResult]] = {
-    outbox_pb2.ACK_RESULT_RECORDED: AckResult.RECORDED,
-    outbox_pb2.ACK_RESULT_STALE: AckResult.STALE,
-    outbox_pb2.ACK_RESULT_UNKNOWN: AckResult.UNKNOWN,
-}
+_MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 
 
-def acknowledgement(ack: Ack) -> outbox_pb2.Acknowledgement:
+def acknowledgement(ack: Ack) -> acks.Ack:
+    """Those of failures, and those that the person's next reply waits for, are urgent."""
     settled = outbox_pb2.PartAcknowledgement(
         part=_part(PartName(ack.delivery.reply.id, ack.part, ack.parts)), split_version=ack.split_version
     )
@@ -72,4 +70,12 @@ def acknowledgement(ack: Ack) -> outbox_pb2.Acknowledgement:
         settled.sent.channel_message_id = ack.wamid
     else:
         set_failure(settled, ack.outcome, ack.error_code, ack.retry_after)
-    return outbox_pb2.Acknowledgement(lease_token=ack.delivery.lease_token, part=settled)
+    waited_for = ack.delivery.has_next and ack.part == ack.parts
+    return acks.Ack(
+        outbox_pb2.Acknowledgement(lease_token=ack.delivery.lease_token, part=settled),
+        ack.delivery.reply.id,
+        ack.delivery.lease_ends,
+        may_be_sent=ack.outcome in _MAY_BE_SENT,
+        is_urgent=waited_for or ack.outcome is not DeliveryOutcome.SENT,
+        node_id=ack.delivery.node_id,
+    )

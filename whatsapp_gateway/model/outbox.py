@@ -119,12 +119,3 @@ class Ack:
     wamid: str = field(default="", repr=False)
     error_code: str = ""
     retry_after: float = 0
-
-
-class AckResult(Enum):
-    """The result of an acknowledgement; as AckResult of the contract."""
-
-    RECORDED = auto()
-    STALE = auto()
-    UNKNOWN = auto()
-    INVALID = auto()

@@ -5,11 +5,14 @@ import logging
 from collections import Counter
 from typing import Final
 
+from kernel.v1 import outbox_pb2
+
+from kernel_client.ack_queue import AckQueue
+from kernel_client.outbox_stream import OutboxStream
 from serving.cancellation import cancel_and_wait
+from whatsapp_gateway.kernel.items import item_of
 from whatsapp_gateway.model.outbox import Delivery, MediaWanted, Typing
-from whatsapp_gateway.outbound.ack_queue import AckQueue
 from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
-from whatsapp_gateway.outbound.outbox_stream import OutboxStream
 from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
@@ -30,16 +33,20 @@ class Deliveries:
         self._in_flight: dict[asyncio.Task[None], Delivery] = {}
         self._being_sent: Counter[str] = Counter()
 
-    def take(self, item: Delivery | MediaWanted | Typing, stream: OutboxStream) -> None:
-        """Begin work on an item; returns at once."""
-        if isinstance(item, Typing):
-            self._typing.show(item.number, item.user_id, item.message_id)
-            return
-        if isinstance(item, MediaWanted):
-            self._media.take(item)
-            return
+    def take(self, item: outbox_pb2.PullOutboxResponse, stream: OutboxStream) -> None:
+        """Begin work on an item; returns at once. Items of an unknown kind are dropped."""
+        match item_of(item, stream):
+            case Typing(number, user_id, message_id):
+                self._typing.show(number, user_id, message_id)
+            case MediaWanted() as wanted:
+                self._media.take(wanted)
+            case Delivery() as delivery:
+                self._begin(delivery)
+
+    def _begin(self, item: Delivery) -> None:
         # The parts sent under an earlier lease are not settled yet. The lease after this one will name them.
-        item.is_live = _never if self._has(item.reply.id) else stream.is_live
+        if self._has(item.reply.id):
+            item.is_live = _never
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
         self._last_of[item.user_id] = task
         self._in_flight[task] = item

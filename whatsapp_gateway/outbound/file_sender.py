@@ -5,10 +5,10 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
+from kernel_client.errors import KernelError
 from whatsapp_gateway.graph.api import SEND_SECONDS, Ambiguous, GraphApi, Refused, Sent, Uploaded
 from whatsapp_gateway.graph.errors import Remedy
-from whatsapp_gateway.kernel.client import KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.calls import KernelCalls
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.outbox import File
 from whatsapp_gateway.outbound.rendering import Body, in_words
@@ -21,7 +21,7 @@ _OF_THE_FILE: Final = frozenset({Remedy.REUPLOAD, Remedy.GIVE_UP})
 class FileSender:
     """Stateless: a part that is retried is uploaded again."""
 
-    def __init__(self, graph: GraphApi, kernel: KernelClient, metrics: Metrics) -> None:
+    def __init__(self, graph: GraphApi, kernel: KernelCalls, metrics: Metrics) -> None:
         self._graph = graph
         self._kernel = kernel
         self._metrics = metrics
@@ -57,9 +57,9 @@ class FileSender:
     async def _pass_on(self, number: str, file: File, seconds: float) -> Uploaded | Refused:
         try:
             data = await self._kernel.download(file.ref, seconds)
-        except KernelCallError as refusal:
+        except KernelError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
-            return Refused(refusal.reason.lower(), Remedy.GIVE_UP if refusal.final else Remedy.RETRY)
+            return Refused(refusal.reason.lower(), Remedy.RETRY if refusal.retryable else Remedy.GIVE_UP)
         if file.sha256 and hashlib.sha256(data).digest() != file.sha256:
             return Refused("damaged", Remedy.RETRY)
         return await self._graph.upload(number, file, data, seconds)

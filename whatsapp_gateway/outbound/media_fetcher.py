@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from kernel_client.errors import KernelError
 from serving.cancellation import cancel_and_wait
 from whatsapp_gateway.graph.media import DownloadUrlExpiredError, GraphMedia, MediaDownload, MediaError
-from whatsapp_gateway.kernel.client import KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.calls import KernelCalls
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.outbox import DeliveryOutcome, MediaWanted
 
@@ -37,7 +37,7 @@ class MediaFetcher:
     """One fetch for each requested file, of at most `seconds`."""
 
     def __init__(
-        self, graph: GraphMedia, kernel: KernelClient, metrics: Metrics, *, seconds: float = FETCH_SECONDS
+        self, graph: GraphMedia, kernel: KernelCalls, metrics: Metrics, *, seconds: float = FETCH_SECONDS
     ) -> None:
         self._graph = graph
         self._kernel = kernel
@@ -79,7 +79,7 @@ class MediaFetcher:
                 self._metrics.media.labels("late").inc()
             except MediaError as error:
                 await self._fail(job.wanted, error)
-            except KernelCallError as refusal:
+            except KernelError as refusal:
                 await self._refused(job.wanted, refusal)
             except Exception as fault:  # noqa: BLE001 - the lease expires, and the fetch is retried
                 logger.error("fault while fetching media %s: %s", media_id, type(fault).__name__)  # noqa: TRY400
@@ -125,18 +125,18 @@ class MediaFetcher:
         outcome = DeliveryOutcome.RETRY if error.retryable else DeliveryOutcome.FAILED
         await self._settle(wanted, outcome, error.code, RETRY_AFTER_ACCESS_ERROR if error.alert else 0)
 
-    async def _refused(self, wanted: MediaWanted, refusal: KernelCallError) -> None:
+    async def _refused(self, wanted: MediaWanted, refusal: KernelError) -> None:
         """A file that the kernel service rejects is final, unless the error is retryable."""
         self._metrics.kernel_errors.labels(refusal.reason).inc()
         self._metrics.media.labels("refused").inc()
         code = _PROBLEMS.get(refusal.reason, refusal.reason.lower())
-        await self._settle(wanted, DeliveryOutcome.FAILED if refusal.final else DeliveryOutcome.RETRY, code)
+        await self._settle(wanted, DeliveryOutcome.RETRY if refusal.retryable else DeliveryOutcome.FAILED, code)
 
     async def _settle(self, wanted: MediaWanted, outcome: DeliveryOutcome, code: str, seconds: float = 0) -> None:
         """Best effort: without it the lease expires, and the message waits until its deadline."""
         try:
             await self._kernel.fail_media(wanted, outcome, code, seconds, CALL_SECONDS)
-        except KernelCallError as refusal:
+        except KernelError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
 
 

@@ -4,14 +4,15 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from kernel_client.ack_queue import AckQueue
 from whatsapp_gateway.graph.api import SEND_SECONDS, Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph.errors import Remedy
 from whatsapp_gateway.graph.retry_policy import outcome_of, retry_delay
+from whatsapp_gateway.kernel.reports import acknowledgement
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.callback_ids import PartName
 from whatsapp_gateway.model.outbox import Ack, Delivery, DeliveryOutcome
-from whatsapp_gateway.outbound.ack_queue import AckQueue
 from whatsapp_gateway.outbound.file_sender import FileSender
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.rendering import RULES, Body, file_in, recipient, render
@@ -91,7 +92,7 @@ class ReplySender:
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             with self._traces.sending(delivery.trace_parent, part):
                 result = await self._send(delivery, body | callback)
-            self._acks.put(self._ack(delivery, part, len(bodies), version, result))
+            self._settle(self._ack(delivery, part, len(bodies), version, result))
             if not isinstance(result, Sent):
                 return
 
@@ -119,6 +120,10 @@ class ReplySender:
                 outcome = outcome_of(remedy)
                 return Ack(delivery, part, parts, version, outcome, error_code=code, retry_after=wait)
 
+    def _settle(self, ack: Ack) -> None:
+        self._metrics.parts.labels(ack.outcome.name.lower()).inc()
+        self._acks.put(acknowledgement(ack))
+
     def _wait(self, remedy: Remedy, callback_id: str) -> float:
         backoff_count = self._part_backoff.count_refusal(callback_id) if remedy is Remedy.BACK_OFF else 0
         return retry_delay(remedy, backoff_count)
@@ -130,7 +135,7 @@ class ReplySender:
             delivery.reply.id,
             part,
         )
-        self._acks.put(
+        self._settle(
             Ack(
                 delivery,
                 part,
@@ -146,12 +151,12 @@ class ReplySender:
         logger.error("reply %s cannot be sent: %s", delivery.reply.id, code)
         parts, version = delivery.parts or 1, delivery.split_version or SPLIT_VERSION
         part = _first_unsent(delivery)
-        self._acks.put(Ack(delivery, part, parts, version, DeliveryOutcome.FAILED, error_code=code))
+        self._settle(Ack(delivery, part, parts, version, DeliveryOutcome.FAILED, error_code=code))
 
     def _leave_to_other_release(self, delivery: Delivery) -> None:
         """A gateway of another release began the reply, and splits it by a rule that this one lacks."""
         logger.error("reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts)
-        self._acks.put(
+        self._settle(
             Ack(
                 delivery,
                 _first_unsent(delivery),

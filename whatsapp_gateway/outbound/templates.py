@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from kernel_client.errors import KernelError
 from whatsapp_gateway.graph.retry_policy import remedy_of_status
-from whatsapp_gateway.kernel.client import KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.calls import KernelCalls
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.invitations import InvitationName, NoInvitation
 from whatsapp_gateway.outbound.asked_people import AskedPeople, Pair
@@ -60,7 +60,7 @@ class WindowTemplates:
 
     def __init__(
         self,
-        kernel: KernelClient,
+        kernel: KernelCalls,
         metrics: Metrics,
         sender: TemplateSender | None,
         instance_id: str,
@@ -120,9 +120,9 @@ class WindowTemplates:
                     await self._withdraw(asking, self._name(asking).claimer, sender.pause)
                 else:
                     await self._claim_and_send(sender, asking)
-            except KernelCallError as refusal:
+            except KernelError as refusal:
                 self._metrics.kernel_errors.labels(refusal.reason).inc()
-                if not refusal.final and asking.claims < MOST_CLAIMS:
+                if refusal.retryable and asking.claims < MOST_CLAIMS:
                     self._postpone(replace(asking, claims=asking.claims + 1), CLAIM_AGAIN_SECONDS)
 
     async def _claim_and_send(self, sender: TemplateSender, asking: _Asking) -> None:
@@ -160,7 +160,7 @@ class WindowTemplates:
             await self._kernel.withdraw_invitation(
                 claimer, asking.reply_id, CLAIM_SECONDS, retry_after=wait + RETRY_MARGIN
             )
-        except KernelCallError as refusal:
+        except KernelError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
 
     def _postpone(self, asking: _Asking, wait: float) -> None:

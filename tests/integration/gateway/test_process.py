@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from emulators.app import Emulators
+from kernel_client import routes
+from kernel_client.address import KernelAddress
+from kernel_client.errors import KernelError
+from kernel_client.routes import Route
 from tests.integration.gateway.conftest import settings
 from tests.integration.gateway.fake_kernel import TOKEN, FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER, SECRET
 from whatsapp_gateway.app import build_app
-from whatsapp_gateway.kernel import routes
-from whatsapp_gateway.kernel.channel import KernelAddress
-from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.kernel.routes import Route
 
 Environment = Callable[[str], dict[str, str]]
 
@@ -115,7 +115,7 @@ async def test_a_node_that_does_not_prove_it_is_not_reached(
     else:
         target = "dns:///other.localhost:50051"
     route = Route(KernelAddress(target, authority).open_node(node), "node n", "n")
-    with pytest.raises(KernelCallError, match="UNREACHABLE"):
+    with pytest.raises(KernelError, match="UNREACHABLE"):
         await route.connect()
     await route.close()
 

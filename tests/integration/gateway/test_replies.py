@@ -12,8 +12,10 @@ from emulators.whatsapp.phones import Phone
 from tests.integration.gateway.conftest import Gateway, Start
 from tests.integration.gateway.fake_kernel import FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER
+from whatsapp_gateway import wiring
+from whatsapp_gateway.kernel import attach
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
-from whatsapp_gateway.outbound import ack_queue, outbox_pullers, reply_sender
+from whatsapp_gateway.outbound import reply_sender
 
 LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
 """Three paragraphs of 3500 characters: three parts."""
@@ -45,7 +47,7 @@ async def test_the_stream_names_what_this_gateway_serves(gateway: Gateway, kerne
     ]
     assert pull.instance_id
     assert pull.typing_interval.ToSeconds() < 25
-    assert pull.max_in_flight == outbox_pullers.MOST_IN_FLIGHT
+    assert pull.max_in_flight == attach.MOST_IN_FLIGHT
 
 
 async def test_a_reply_is_sent_settled_and_its_receipts_reported(
@@ -324,7 +326,7 @@ async def test_acknowledgements_that_are_ready_together_go_together(alice: Phone
 async def test_an_acknowledgement_is_held_unless_the_next_reply_waits_for_it(
     start_gateway: Start, kernel: FakeKernel, emulators: Emulators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ack_queue, "GATHER_SECONDS", 3600)
+    monkeypatch.setattr(wiring, "GATHER_SECONDS", 3600)
     gateway: Gateway = await start_gateway()
     alice = emulators.whatsapp.add_phone("Alice")
     await alice.send("hello")

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kernel_client import address, outbox_puller
 from tests.integration.gateway.payloads import text, webhook
 from tests.integration.gateway.several_nodes import several_nodes, tell
 from tests.integration.gateway.test_identity import notice
 from tests.integration.gateway.test_replies import key
 from tests.ports import free_port
-from whatsapp_gateway.kernel import channel
-from whatsapp_gateway.outbound import outbox_puller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -111,7 +110,7 @@ async def test_without_one_node_messages_are_accepted_at_once(
 @pytest.fixture
 def no_keepalive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen node is noticed by its silence alone."""
-    monkeypatch.setattr(channel, "_OPTIONS", [each for each in channel._OPTIONS if "keepalive" not in each[0]])
+    monkeypatch.setattr(address, "_OPTIONS", [each for each in address._OPTIONS if "keepalive" not in each[0]])
 
 
 @pytest.mark.usefixtures("no_keepalive")

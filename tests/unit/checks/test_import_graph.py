@@ -8,7 +8,7 @@ from checks.import_graph import PACKAGES, ROOT, Rooms, section, written
 
 ALL_PACKAGES = sorted(
     ".".join(path.parent.relative_to(ROOT).parts)
-    for package in ("kernel_service", "whatsapp_gateway", "serving", "emulators")
+    for package in ("kernel_service", "whatsapp_gateway", "kernel_client", "serving", "emulators")
     for path in (ROOT / package).rglob("__init__.py")
 )
 TYPES_OF_EACH_OTHER = "kernel_service.ports"

@@ -7,52 +7,67 @@ from contextlib import asynccontextmanager
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from kernel.v1 import messages_pb2, outbox_pb2
 
-from whatsapp_gateway.kernel.channel import KernelAddress
-from whatsapp_gateway.kernel.client import KernelClient
-from whatsapp_gateway.kernel.nodes import Nodes
-from whatsapp_gateway.kernel.routes import Route
+from kernel_client.ack_queue import AckQueue
+from kernel_client.acks import Ack
+from kernel_client.address import KernelAddress
+from kernel_client.connection import KernelConnection
+from kernel_client.nodes import Nodes
+from kernel_client.outbox_pullers import OutboxPullers
+from kernel_client.routes import Route
+from whatsapp_gateway.kernel.attach import attach_request
+from whatsapp_gateway.kernel.reports import acknowledgement
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, Reply, Typing
-from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.model import outbox
+from whatsapp_gateway.model.outbox import Delivery, DeliveryOutcome
 from whatsapp_gateway.outbound.deliveries import Deliveries
 from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
-from whatsapp_gateway.outbound.outbox_pullers import OutboxPullers
 from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
-DELIVERY = Delivery(Reply("rp_1", "private words"), "whatsapp:US.1", "42", "lease", time.monotonic() + 3600)
+REPLY = outbox_pb2.PullOutboxResponse(
+    reply=outbox_pb2.ReplyDelivery(
+        reply=messages_pb2.Reply(id="rp_1", text="private words"),
+        user_id="whatsapp:US.1",
+        address="42",
+        lease_token="lease",
+        lease_for=Duration(seconds=3600),
+    )
+)
 
 
-class FaultyKernel(KernelClient):
+class FaultyKernel(KernelConnection):
     """Fails in an unexpected way, once each."""
 
     def __init__(self) -> None:
-        self.door = Route(grpc.aio.insecure_channel("unix:/nowhere"), "KERNEL_ADDRESS")
+        self.address = KernelAddress("unix:/nowhere")
+        self.door = Route(grpc.aio.insecure_channel("unix:/nowhere"), "the service's address")
         self.nodes = Nodes()
         self.pulls = 0
         self.settled: list[Ack] = []
-        self.failed = False
+        self.has_failed = False
         self.in_hand: list[list[str]] = []
 
     @asynccontextmanager
     async def pull(
-        self, route: Route, numbers: Sequence[str], instance_id: str, max_in_flight: int
-    ) -> AsyncIterator[AsyncIterator[Delivery | Typing]]:
+        self, route: Route, request: outbox_pb2.PullOutboxRequest
+    ) -> AsyncIterator[AsyncIterator[tuple[outbox_pb2.PullOutboxResponse, str]]]:
         self.pulls += 1
         if self.pulls == 1:
             raise RuntimeError("private words")
-        yield _forever(DELIVERY)
+        yield _forever(REPLY)
 
-    async def give_back(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
+    async def release(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
         self.in_hand.append(list(in_hand))
 
-    async def ack(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
-        if not self.failed:
-            self.failed = True
+    async def acknowledge(self, acks: Sequence[Ack], timeout: float) -> list[int]:
+        if not self.has_failed:
+            self.has_failed = True
             raise RuntimeError("private words")
         self.settled.extend(acks)
-        return [AckResult.RECORDED] * len(acks)
+        return [outbox_pb2.ACK_RESULT_RECORDED] * len(acks)
 
 
 class SendingTwo(ReplySender):
@@ -64,40 +79,34 @@ class SendingTwo(ReplySender):
 
     async def deliver(self, delivery: Delivery) -> None:
         for part in (1, 2):
-            self._acks.put(Ack(delivery, part, 2, "1", DeliveryOutcome.SENT))
+            self._acks.put(acknowledgement(outbox.Ack(delivery, part, 2, "1", DeliveryOutcome.SENT)))
             await self._acks.flush()
         self.done.set()
 
 
-async def _forever(*items: Delivery | Typing) -> AsyncIterator[Delivery | Typing]:
+async def _forever(
+    *items: outbox_pb2.PullOutboxResponse,
+) -> AsyncIterator[tuple[outbox_pb2.PullOutboxResponse, str]]:
     for item in items:
-        yield item
+        yield item, "node"
     await asyncio.Event().wait()
 
 
 async def test_pulling_and_settling_continue(caplog: pytest.LogCaptureFixture) -> None:
     kernel, metrics = FaultyKernel(), Metrics()
-    acks = AckQueue(kernel, metrics, time.monotonic)
+    acks = AckQueue(kernel, metrics, time.monotonic, 0)
     sending = SendingTwo(acks)
     typing = TypingIndicator(None, metrics)  # type: ignore[arg-type]
     media = MediaFetcher(None, kernel, metrics)  # type: ignore[arg-type]
     deliveries = Deliveries(sending, acks, typing, media)
-    replies = OutboxPullers(
-        kernel,
-        KernelAddress("unix:/nowhere"),
-        deliveries,
-        acks,
-        metrics,
-        numbers=["42"],
-        instance_id="test",
-        now=time.monotonic,
-    )
+    attach = attach_request(["42"], "test")
+    replies = OutboxPullers(kernel, deliveries, acks, metrics, attach=attach, now=time.monotonic)
     replies.start()
     async with asyncio.timeout(30):
         await sending.done.wait()
     await replies.stop()
     assert kernel.pulls == 2
-    assert [ack.part for ack in kernel.settled] == [2]
+    assert [ack.message.part.part.part for ack in kernel.settled] == [2]
     assert "fault while pulling replies: RuntimeError" in caplog.text
     assert "private words" not in caplog.text
     assert kernel.in_hand[-1] == ["rp_1"]  # the outcome of the first part is unknown

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
+from kernel_client.errors import KernelError
 from whatsapp_gateway.inbound.intake import Intake
-from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.updates import Alias, IdentityChange, LinkResult, Message, Sender, Text, Update
 
@@ -19,7 +19,7 @@ class Kernel:
         self.given: list[str] = []
         self.taken: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
-        self.refuses: dict[str, KernelCallError] = {}
+        self.refuses: dict[str, KernelError] = {}
 
     async def accept(self, message: Message, timeout: float) -> bool:
         text = cast("Text", message.content).body
@@ -36,7 +36,7 @@ class Kernel:
             async with asyncio.timeout(timeout):
                 await self.gates.setdefault(who, _open()).wait()
         except TimeoutError:
-            raise KernelCallError("DEADLINE_EXCEEDED") from None
+            raise KernelError("DEADLINE_EXCEEDED") from None
         if refusal := self.refuses.pop(what, None):
             raise refusal
         self.taken.append(what)
@@ -145,7 +145,7 @@ async def test_an_item_whose_turn_comes_too_late_is_redelivered() -> None:
 async def test_an_item_to_redeliver_blocks_only_its_own_webhook(gateway: Gateway) -> None:
     """Another webhook may come much sooner, and the service orders messages by their times."""
     gate = gateway.hold("ann")
-    gateway.kernel.refuses["one"] = KernelCallError("UNAVAILABLE")
+    gateway.kernel.refuses["one"] = KernelError("UNAVAILABLE")
     refused = await gateway.webhook(*says("ann", "one", "two"))
     later = await gateway.webhook(*says("ann", "three"))
     gate.set()

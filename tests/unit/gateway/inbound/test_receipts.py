@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from whatsapp_gateway import gathering
+from kernel_client import gathering
+from kernel_client.connection import MOST_AT_ONCE
+from kernel_client.errors import KernelError
 from whatsapp_gateway.inbound.receipts import Receipts
-from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.model.updates import Status
+
+if TYPE_CHECKING:
+    from whatsapp_gateway.kernel.calls import KernelCalls
 
 
 class FakeKernel:
@@ -29,7 +32,7 @@ class FakeKernel:
             raise self.fault
         for status in statuses:
             if reason := self.refusals.get(status.wamid):
-                raise KernelCallError(reason)
+                raise KernelError(reason)
 
 
 @pytest.fixture
@@ -39,13 +42,13 @@ def kernel() -> FakeKernel:
 
 @pytest.fixture
 def receipts(kernel: FakeKernel) -> Receipts:
-    return Receipts(cast("KernelClient", kernel), gather_seconds=0)
+    return Receipts(cast("KernelCalls", kernel), gather_seconds=0)
 
 
 @pytest.fixture
 async def busy(kernel: FakeKernel) -> Receipts:
     """It has just reported, and holds what comes next."""
-    receipts = Receipts(cast("KernelClient", kernel), gather_seconds=3600)
+    receipts = Receipts(cast("KernelCalls", kernel), gather_seconds=3600)
     await receipts.report(told("first"), 8)
     kernel.calls.clear()
     return receipts
@@ -58,7 +61,7 @@ def told(*wamids: str, state: str = "sent") -> list[Status]:
 async def report(receipts: Receipts, *webhooks: Sequence[Status]) -> list[str]:
     """The result of each webhook: the reason of its error, the name of a fault, or "" for reported."""
     told = await asyncio.gather(*(receipts.report(statuses, 8) for statuses in webhooks), return_exceptions=True)
-    return [one.reason if isinstance(one, KernelCallError) else type(one).__name__ if one else "" for one in told]
+    return [one.reason if isinstance(one, KernelError) else type(one).__name__ if one else "" for one in told]
 
 
 async def test_receipts_of_several_webhooks_share_a_call_in_order(receipts: Receipts, kernel: FakeKernel) -> None:

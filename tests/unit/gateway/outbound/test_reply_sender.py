@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from kernel.v1 import outbox_pb2
 
+from kernel_client import acks
+from kernel_client.ack_queue import AckQueue
 from whatsapp_gateway.graph.api import SEND_SECONDS, GraphApi, Sent
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.outbox import Ack, Delivery, DeliveryOutcome, Reply
+from whatsapp_gateway.model.outbox import Delivery, DeliveryOutcome, Reply
 from whatsapp_gateway.outbound import reply_sender
-from whatsapp_gateway.outbound.ack_queue import AckQueue
 from whatsapp_gateway.outbound.file_sender import FileSender
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.reply_sender import MARGIN, ReplySender
@@ -33,16 +35,38 @@ class SlowGraph(GraphApi):
 
 class KeptAcks(AckQueue):
     def __init__(self) -> None:
-        self.kept: list[Ack] = []
+        self.kept: list[Kept] = []
 
-    def put(self, ack: Ack) -> None:
-        self.kept.append(ack)
+    def put(self, ack: acks.Ack) -> None:
+        self.kept.append(Kept(ack.message.part))
+
+
+class Kept:
+    """The content of an acknowledgement."""
+
+    def __init__(self, settled: outbox_pb2.PartAcknowledgement) -> None:
+        self.part, self.parts = settled.part.part, settled.part.parts
+        self.split_version = settled.split_version
+        self.wamid = settled.sent.channel_message_id
+        self.outcome = OUTCOMES[str(settled.WhichOneof("result"))]
+        failure = getattr(settled, str(settled.WhichOneof("result")))
+        self.error_code = getattr(failure, "error_code", "")
+        self.retry_after = settled.retry.retry_after.ToMilliseconds() / 1000
+
+
+OUTCOMES = {
+    "sent": DeliveryOutcome.SENT,
+    "retry": DeliveryOutcome.RETRY,
+    "failed": DeliveryOutcome.FAILED,
+    "window_closed": DeliveryOutcome.WINDOW_CLOSED,
+    "in_doubt": DeliveryOutcome.UNKNOWN,
+}
 
 
 LONG = "\n\n".join("x" * 4000 for _ in range(3))
 
 
-async def deliver(graph: SlowGraph, lease_seconds: float, text: str = LONG, **known: Any) -> list[Ack]:
+async def deliver(graph: SlowGraph, lease_seconds: float, text: str = LONG, **known: Any) -> list[Kept]:
     acks = KeptAcks()
     delivery = Delivery(Reply("rp_1", text), "whatsapp:US.1", "42", "lease", graph.now + lease_seconds, **known)
     metrics = Metrics()

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from kernel_client.errors import KernelError
 from tests.clock import Clock
 from whatsapp_gateway.graph.api import Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph.errors import Remedy, remedy_for
-from whatsapp_gateway.kernel.client import KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.kernel.calls import KernelCalls
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.invitations import Invitation, InvitationName, NoInvitation
 from whatsapp_gateway.outbound import asked_people, templates
@@ -54,10 +54,10 @@ class KeptGraph(GraphApi):
         return [body.get("to") or body["recipient"] for _, body in self.sends]
 
 
-class Granting(KernelClient):
+class Granting(KernelCalls):
     """Grants each claim with `answer`, or refuses it, and keeps what was withdrawn."""
 
-    def __init__(self, answer: Invitation | NoInvitation | KernelCallError = Invitation()) -> None:  # noqa: B008 - it is frozen
+    def __init__(self, answer: Invitation | NoInvitation | KernelError = Invitation()) -> None:  # noqa: B008 - it is frozen
         self.answer = answer
         self.claims: list[str] = []
         self.withdrawn: list[str] = []
@@ -65,7 +65,7 @@ class Granting(KernelClient):
 
     async def claim_invitation(self, claimer: str, reply_id: str, timeout: float) -> Invitation | NoInvitation:
         self.claims.append(reply_id)
-        if isinstance(self.answer, KernelCallError):
+        if isinstance(self.answer, KernelError):
             raise self.answer
         return self.answer
 
@@ -176,7 +176,7 @@ async def test_a_template_that_another_gateway_sent_is_not_sent() -> None:
 
 
 async def test_without_the_services_answer_the_same_claim_is_made_again() -> None:
-    graph, kernel = KeptGraph(), Granting(KernelCallError("UNAVAILABLE"))
+    graph, kernel = KeptGraph(), Granting(KernelError("UNAVAILABLE"))
     asking = Asking(graph, kernel)
     await asking.ask("whatsapp:US.1")
     kernel.answer = Invitation()
@@ -186,7 +186,7 @@ async def test_without_the_services_answer_the_same_claim_is_made_again() -> Non
 
 @pytest.mark.parametrize(("reason", "claims"), [("INTERNAL", 1 + templates.MOST_CLAIMS), ("FIELD_INVALID", 1)])
 async def test_a_service_that_never_answers_is_asked_again_with_the_next_reply(reason: str, claims: int) -> None:
-    graph, kernel = KeptGraph(), Granting(KernelCallError(reason))
+    graph, kernel = KeptGraph(), Granting(KernelError(reason))
     asking = Asking(graph, kernel)
     await asking.ask("whatsapp:US.1")
     for _ in range(10):

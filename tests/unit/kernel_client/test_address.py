@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_gateway.kernel import channel
-from whatsapp_gateway.kernel.channel import KernelAddress, host_of
+from kernel_client import address
+from kernel_client.address import KernelAddress, host_of
 
 HERE = KernelAddress("dns:///localhost:50051")
 AWAY = KernelAddress("dns:///kernel:50051", tls_ca=Path(__file__))
@@ -78,6 +78,6 @@ def test_an_address_that_is_not_used(known: KernelAddress, address: str, problem
 
 
 def test_streams_are_not_replayed_by_the_library() -> None:
-    (streamed, others) = channel._SERVICE_CONFIG["methodConfig"]
+    (streamed, others) = address._SERVICE_CONFIG["methodConfig"]
     assert "retryPolicy" not in streamed
     assert "retryPolicy" in others

@@ -7,23 +7,24 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from kernel.v1 import outbox_pb2
 from tenacity import Future, RetryCallState
 
-from whatsapp_gateway import gathering
-from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, Reply
-from whatsapp_gateway.outbound.ack_queue import MOST_GATHERED, AckQueue, pause
-from whatsapp_gateway.outbound.outbox_pullers import MOST_IN_FLIGHT
+from kernel_client import gathering
+from kernel_client.ack_queue import MOST_GATHERED, AckQueue, pause
+from kernel_client.acks import Ack
+from kernel_client.errors import KernelError
+from kernel_client.observer import Observer
+from whatsapp_gateway.kernel.attach import MOST_IN_FLIGHT
 
 
 class FakeKernel:
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
 
-    async def ack(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
-        self.calls.append([ack.part for ack in acks])
-        return [AckResult.RECORDED] * len(acks)
+    async def acknowledge(self, acks: Sequence[Ack], timeout: float) -> list[int]:
+        self.calls.append([ack.message.part.part.part for ack in acks])
+        return [outbox_pb2.ACK_RESULT_RECORDED] * len(acks)
 
 
 class Scene:
@@ -31,12 +32,14 @@ class Scene:
 
     def __init__(self) -> None:
         self.kernel = FakeKernel()
-        self.acks = AckQueue(cast("Any", self.kernel), Metrics(), time.monotonic)
+        self.acks = AckQueue(cast("Any", self.kernel), Observer(), time.monotonic, gathering.GATHER_SECONDS)
 
-    def put(self, part: int, outcome: DeliveryOutcome = DeliveryOutcome.SENT, *, has_next: bool = False) -> None:
-        lease_ends = time.monotonic() + 60
-        delivery = Delivery(Reply("rp_1"), "whatsapp:US.1", "1", "lease", lease_ends, has_next=has_next)
-        self.acks.put(Ack(delivery, part, 100, "3", outcome))
+    def put(self, part: int, *, is_urgent: bool = False) -> None:
+        settled = outbox_pb2.PartAcknowledgement(
+            part=outbox_pb2.ReplyPart(reply_id="rp_1", part=part, parts=100), sent=outbox_pb2.DeliverySent()
+        )
+        message = outbox_pb2.Acknowledgement(lease_token="lease", part=settled)
+        self.acks.put(Ack(message, "rp_1", time.monotonic() + 60, may_be_sent=True, is_urgent=is_urgent))
 
     async def steps(self) -> None:
         for _ in range(10):
@@ -68,20 +71,11 @@ async def test_acknowledgements_of_successes_are_held_and_flushed_at_the_end(sce
     assert scene.acks.unsettled() == set()
 
 
-async def test_a_failure_is_acknowledged_at_once_with_what_is_held(scene: Scene) -> None:
+async def test_an_urgent_one_goes_at_once_with_what_is_held(scene: Scene) -> None:
     scene.put(1)
-    scene.put(2, DeliveryOutcome.RETRY)
+    scene.put(2, is_urgent=True)
     await scene.steps()
     assert scene.kernel.calls == [[1, 2]]
-
-
-async def test_the_next_reply_does_not_wait(scene: Scene) -> None:
-    scene.put(99, has_next=True)
-    await scene.steps()
-    assert scene.kernel.calls == []  # the reply waits for the last part
-    scene.put(100, has_next=True)
-    await scene.steps()
-    assert scene.kernel.calls == [[99, 100]]
 
 
 async def test_held_acknowledgements_keep_few_leases(scene: Scene) -> None:
@@ -92,7 +86,7 @@ async def test_held_acknowledgements_keep_few_leases(scene: Scene) -> None:
     assert 4 * MOST_GATHERED <= MOST_IN_FLIGHT
 
 
-@pytest.mark.parametrize(("error", "least"), [(KernelCallError("CHANNEL_BUSY", 30), 30), (KernelCallError("X"), 0)])
+@pytest.mark.parametrize(("error", "least"), [(KernelError("CHANNEL_BUSY", 30), 30), (KernelError("X"), 0)])
 def test_an_acknowledgement_waits_as_long_as_the_service_requests(error: Exception, least: float) -> None:
     unused: Any = SimpleNamespace()
     state = RetryCallState(unused, fn=None, args=(), kwargs={})

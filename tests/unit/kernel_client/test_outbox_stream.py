@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from kernel_client.outbox_stream import OutboxStream
+from kernel_client.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 from tests.clock import Clock
-from whatsapp_gateway.outbound.outbox_stream import OutboxStream
-from whatsapp_gateway.outbound.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 
 
 def test_a_stream_is_live_until_it_ends() -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from whatsapp_gateway.outbound.stall_detector import StallDetector
+from google.protobuf.duration_pb2 import Duration
+
+from kernel_client.stall_detector import StallDetector
 
 
 class OutboxStream:
@@ -14,8 +16,11 @@ class OutboxStream:
 
     def __init__(self, stall_detector: StallDetector, now: Callable[[], float]) -> None:
         self._stall_detector = stall_detector
+        self._now = now
         self._began = now()
         self._ended = False
+        self.node_id = ""
+        """The node that serves it; empty: unknown."""
 
     def end(self) -> None:
         """The stream has ended, on either side."""
@@ -24,3 +29,7 @@ class OutboxStream:
     def is_live(self) -> bool:
         """Whether a send may begin under a lease of this stream."""
         return not (self._ended or self._stall_detector.stopped_since(self._began))
+
+    def lease_ends(self, lease_for: Duration) -> float:
+        """The end of a lease that has just come, on the channel's monotonic clock."""
+        return self._now() + lease_for.seconds + lease_for.nanos / 1e9

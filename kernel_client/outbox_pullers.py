@@ -1,31 +1,30 @@
-"""One stream through KERNEL_ADDRESS, and one to each further node at its own address, as far as it can be reached."""
+"""One stream through the service's address, and one to each further node that can be reached."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from kernel.v1 import outbox_pb2
+
+from kernel_client.ack_queue import AckQueue
+from kernel_client.connection import KernelConnection
+from kernel_client.nodes import Node
+from kernel_client.observer import Observer
+from kernel_client.outbox_puller import OutboxPuller
+from kernel_client.receiver import Receiver
+from kernel_client.routes import Route, route_to
+from kernel_client.stall_detector import StallDetector
 from serving.cancellation import cancel_and_wait
-from whatsapp_gateway.kernel.channel import KernelAddress
-from whatsapp_gateway.kernel.client import KernelClient
-from whatsapp_gateway.kernel.nodes import Node
-from whatsapp_gateway.kernel.routes import Route, route_to
-from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.outbound.ack_queue import AckQueue
-from whatsapp_gateway.outbound.deliveries import Deliveries
-from whatsapp_gateway.outbound.outbox_puller import OutboxPuller
-from whatsapp_gateway.outbound.stall_detector import StallDetector
 
 logger = logging.getLogger(__name__)
 
-MOST_IN_FLIGHT: Final = 100
-"""Concurrently leased replies of all streams together, which bounds the sends in progress; WhatsApp accepts 80 messages
-a second.
-"""
 LEAST_IN_FLIGHT: Final = 25
-"""Of one stream, however many there are: people are spread unevenly for a while."""
+"""Of one stream, however many there are: people are spread unevenly for a while. But never more than the channel
+allows to all streams together.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +37,31 @@ class _Pull:
 
 
 class OutboxPullers:
-    """Follows the service's nodes. instance_id is unique to this process. now is the monotonic clock of the leases."""
+    """Follows the service's nodes.
+
+    attach says what the channel wants: its instance_id is unique to this process, and its max_in_flight is the number
+    of concurrently leased items of all streams together. now is the monotonic clock of the leases.
+    """
 
     def __init__(
         self,
-        kernel: KernelClient,
-        address: KernelAddress,
-        deliveries: Deliveries,
+        kernel: KernelConnection,
+        receiver: Receiver,
         acks: AckQueue,
-        metrics: Metrics,
+        observer: Observer,
         *,
-        numbers: Sequence[str],
-        instance_id: str,
+        attach: outbox_pb2.PullOutboxRequest,
         now: Callable[[], float],
     ) -> None:
         self._kernel = kernel
-        self._address = address
-        self._deliveries = deliveries
+        self._receiver = receiver
         self._acks = acks
-        self._metrics = metrics
-        self._numbers = numbers
-        self._instance_id = instance_id
+        self._observer = observer
+        self._attach = attach
         self._now = now
         self._stall_detector = StallDetector(now)
         self._numbered = count(1)
-        self._door = self._puller(kernel.door, instance_id)
+        self._door = self._puller(kernel.door, attach.instance_id)
         self._nodes: dict[str, _Pull] = {}
         self._unusable: set[str] = set()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -78,14 +77,14 @@ class OutboxPullers:
         self._kernel.nodes.on_change = _nothing
         pulls = list(self._nodes.values())
         await cancel_and_wait(self._door_task, *(each.task for each in pulls), *self._leaving)
-        await self._deliveries.finish()
+        await self._receiver.finish()
         await asyncio.gather(self._door.release(), *(each.puller.release() for each in pulls))
-        await self._deliveries.cancel()
+        await self._receiver.cancel()
         await cancel_and_wait(*self._background)
         await asyncio.gather(*(each.route.close() for each in pulls))
 
     def _follow(self) -> None:
-        """Pull from each node that the service names, except the one to which KERNEL_ADDRESS leads at present."""
+        """Pull from each node that the service names, except the one to which the address leads at present."""
         known = {node.id: node for node in self._kernel.nodes.known}
         for node_id in self._nodes.keys() - known.keys():
             self._leave(self._nodes.pop(node_id))
@@ -97,22 +96,24 @@ class OutboxPullers:
 
     def _pull_from(self, node: Node) -> None:
         try:
-            route = route_to(self._address, node)
+            route = route_to(self._kernel.address, node)
         except ValueError as problem:
             self._unusable.add(node.id)
             logger.warning("address %s of node %s is not used: it %s", node.address, node.id, problem)
             return
-        puller = self._puller(route, f"{self._instance_id}.{next(self._numbered)}")
+        puller = self._puller(route, f"{self._attach.instance_id}.{next(self._numbered)}")
         self._nodes[node.id] = _Pull(puller, route, asyncio.create_task(puller.run()))
 
     def _puller(self, route: Route, name: str) -> OutboxPuller:
+        attach = outbox_pb2.PullOutboxRequest()
+        attach.CopyFrom(self._attach)
+        attach.instance_id = name
         return OutboxPuller(
             self._kernel,
             route,
-            self._deliveries,
-            self._metrics,
-            name=name,
-            numbers=self._numbers,
+            self._receiver,
+            self._observer,
+            attach=attach,
             most=self._share,
             stall_detector=self._stall_detector,
             now=self._now,
@@ -120,7 +121,8 @@ class OutboxPullers:
 
     def _share(self) -> int:
         """How many items the next stream may hold."""
-        return max(LEAST_IN_FLIGHT, MOST_IN_FLIGHT // max(1, len(self._kernel.nodes.known)))
+        most = self._attach.max_in_flight
+        return min(most, max(LEAST_IN_FLIGHT, most // max(1, len(self._kernel.nodes.known))))
 
     def _leave(self, pull: _Pull) -> None:
         """The node is gone: items that its stream leased and did not bring go to others at once."""

@@ -1,4 +1,4 @@
-"""Ways to the kernel service: KERNEL_ADDRESS, behind which any node may answer, and the address of one node."""
+"""Ways to the kernel service: its address, behind which any node may answer, and the address of one node."""
 
 import asyncio
 from typing import Any
@@ -7,9 +7,9 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from kernel.v1 import kernel_pb2_grpc
 
-from whatsapp_gateway.kernel.channel import KernelAddress
-from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.kernel.nodes import Node
+from kernel_client.address import KernelAddress
+from kernel_client.errors import KernelError
+from kernel_client.nodes import Node
 
 CONNECT_SECONDS = 3.0
 
@@ -37,13 +37,13 @@ class Route:
         return not self.is_closed and self.channel.get_state() is grpc.ChannelConnectivity.READY
 
     async def connect(self) -> None:
-        """Return once it is connected. `KernelCallError` UNREACHABLE: not within CONNECT_SECONDS."""
+        """Return once it is connected. `KernelError` UNREACHABLE: not within CONNECT_SECONDS."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 while (state := self.channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
                     await self.channel.wait_for_state_change(state)
         except TimeoutError:
-            raise KernelCallError("UNREACHABLE") from None
+            raise KernelError("UNREACHABLE") from None
 
     async def close(self) -> None:
         """End its calls."""

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from kernel.v1 import outbox_pb2
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wait_random_exponential
 
-from whatsapp_gateway.kernel.client import MOST_AT_ONCE, OTHER_NODE, KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.kernel.routes import Route
-from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.outbound.deliveries import Deliveries
-from whatsapp_gateway.outbound.outbox_stream import OutboxStream
-from whatsapp_gateway.outbound.stall_detector import StallDetector
+from kernel_client.connection import MOST_AT_ONCE, OTHER_NODE, KernelConnection
+from kernel_client.errors import KernelError
+from kernel_client.observer import Observer
+from kernel_client.outbox_stream import OutboxStream
+from kernel_client.receiver import Receiver
+from kernel_client.routes import Route
+from kernel_client.stall_detector import StallDetector
 
 logger = logging.getLogger(__name__)
 
@@ -31,30 +32,28 @@ _UNAVAILABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAV
 class OutboxPuller:
     """A stream of one route, which is reopened whenever it ends.
 
-    name is the instance id of its streams. Leases under it that this process does not know are released.
+    attach names the streams (instance_id). Leases under that name that this process does not know are released.
 
     most() is the number of items that the next stream may hold. now is the monotonic clock of the leases.
     """
 
     def __init__(
         self,
-        kernel: KernelClient,
+        kernel: KernelConnection,
         route: Route,
-        deliveries: Deliveries,
-        metrics: Metrics,
+        receiver: Receiver,
+        observer: Observer,
         *,
-        name: str,
-        numbers: Sequence[str],
+        attach: outbox_pb2.PullOutboxRequest,
         most: Callable[[], int],
         stall_detector: StallDetector,
         now: Callable[[], float],
     ) -> None:
         self._kernel = kernel
         self._route = route
-        self._deliveries = deliveries
-        self._metrics = metrics
-        self._name = name
-        self._numbers = numbers
+        self._receiver = receiver
+        self._observer = observer
+        self._attach = attach
         self._most = most
         self._stall_detector = stall_detector
         self._now = now
@@ -75,7 +74,7 @@ class OutboxPuller:
     async def release(self) -> None:
         """Once no stream is open: release the leases that this process does not know."""
         if self._has_pulled:
-            with suppress(KernelCallError):  # otherwise the leases end with the stream
+            with suppress(KernelError):  # otherwise the leases end with the stream
                 await self._release_leases(RELEASE_SECONDS)
 
     async def _pull(self) -> bool:
@@ -91,16 +90,17 @@ class OutboxPuller:
             if self._route.node_id:
                 await self._route.connect()
             self._has_pulled = True
-            async with self._kernel.pull(self._route, self._numbers, self._name, self._most()) as items:
-                async for item in items:
+            self._attach.max_in_flight = self._most()
+            async with self._kernel.pull(self._route, self._attach) as items:
+                async for item, stream.node_id in items:
                     served, self._last_problem = True, ""
                     if not stream.is_live():
                         # The item may have been buffered since before its lease expired, and the next ones too.
                         logger.warning("this process was suspended for a while: pulling again")
                         break
-                    self._deliveries.take(item, stream)
-        except KernelCallError as refusal:
-            self._metrics.kernel_errors.labels(refusal.reason).inc()
+                    self._receiver.take(item, stream)
+        except KernelError as refusal:
+            self._observer.failed(refusal)
             self._log_once(refusal.reason)
             self._is_wrong = refusal.reason == OTHER_NODE
         except Exception as fault:  # noqa: BLE001 - or nothing would be pulled any more, unnoticed
@@ -120,14 +120,14 @@ class OutboxPuller:
     async def _release_leases(self, timeout: float) -> None:
         """Release leases of this route that this process does not know: they were lost with an earlier stream.
 
-        `KernelCallError`: the service is unavailable. After other errors the leases expire by themselves.
+        `KernelError`: the service is unavailable. After other errors the leases expire by themselves.
         """
-        in_hand = self._deliveries.in_hand()
+        in_hand = self._receiver.in_hand()
         if len(in_hand) > MOST_AT_ONCE:
             return
         try:
-            await self._kernel.give_back(self._name, sorted(in_hand), timeout)
-        except KernelCallError as refusal:
+            await self._kernel.release(self._attach.instance_id, sorted(in_hand), timeout)
+        except KernelError as refusal:
             if refusal.reason in _UNAVAILABLE:
                 raise
-            self._metrics.kernel_errors.labels(refusal.reason).inc()
+            self._observer.failed(refusal)

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
-from whatsapp_gateway.kernel.stream import ChannelStream
+from kernel_client.stream import ChannelStream
 
 MOST_REMEMBERED: Final = 100_000
 """People whose node is remembered, about 100 bytes each."""

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from kernel.v1 import outbox_pb2
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from whatsapp_gateway.gathering import GATHER_SECONDS, Gathering
-from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
-from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.outbox import Ack, AckResult, DeliveryOutcome
+from kernel_client.acks import Ack
+from kernel_client.connection import MOST_AT_ONCE, KernelConnection
+from kernel_client.errors import KernelError
+from kernel_client.gathering import Gathering
+from kernel_client.observer import Observer
 
 logger = logging.getLogger(__name__)
 
@@ -22,29 +23,36 @@ MOST_GATHERED: Final = 25
 RETRY_SECONDS_AFTER_LEASE: Final = 600
 """How long after its lease an acknowledgement is still retried that reports a part as sent or possibly sent."""
 _BACKOFF: Final = wait_random_exponential(multiplier=0.1, max=5)
-_MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
+
+
+_NAMES: Final[dict[int, str]] = {
+    outbox_pb2.ACK_RESULT_RECORDED: "recorded",
+    outbox_pb2.ACK_RESULT_STALE: "stale",
+    outbox_pb2.ACK_RESULT_UNKNOWN: "unknown",
+}
 
 
 class AckQueue:
-    """Gathers acknowledgements. Those of failures, and those that the person's next reply waits for, are urgent.
+    """Gathers acknowledgements for `gather_seconds` at most. now is the monotonic clock of the leases."""
 
-    now is the monotonic clock of the leases.
-    """
-
-    def __init__(self, kernel: KernelClient, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        kernel: KernelConnection,
+        observer: Observer,
+        now: Callable[[], float],
+        gather_seconds: float,
+    ) -> None:
         self._kernel = kernel
-        self._metrics = metrics
+        self._observer = observer
         self._now = now
-        self._gathering = Gathering(self._make_ready, most=MOST_GATHERED, seconds=GATHER_SECONDS)
+        self._gathering = Gathering(self._make_ready, most=MOST_GATHERED, seconds=gather_seconds)
         self._ready: asyncio.Queue[Ack] = asyncio.Queue()
         self._unsettled: Counter[str] = Counter()
 
     def put(self, ack: Ack) -> None:
         """Queue one acknowledgement; returns at once."""
-        self._metrics.parts.labels(ack.outcome.name.lower()).inc()
-        self._unsettled[ack.delivery.reply.id] += 1
-        waited_for = ack.delivery.has_next and ack.part == ack.parts
-        self._gathering.add(ack, urgent=waited_for or ack.outcome is not DeliveryOutcome.SENT)
+        self._unsettled[ack.reply_id] += 1
+        self._gathering.add(ack, urgent=ack.is_urgent)
 
     def _make_ready(self, acks: Sequence[Ack]) -> None:
         for ack in acks:
@@ -66,7 +74,7 @@ class AckQueue:
                 batch.append(self._ready.get_nowait())
             try:
                 await self._settle(batch)
-                self._unsettled -= Counter(ack.delivery.reply.id for ack in batch)
+                self._unsettled -= Counter(ack.reply_id for ack in batch)
             except Exception as fault:  # noqa: BLE001 - the next ones must continue; receipts settle these
                 logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
             for _ in batch:
@@ -80,12 +88,12 @@ class AckQueue:
     async def _settle(self, batch: Sequence[Ack]) -> None:
         try:
             await self._until_taken(batch)
-        except KernelCallError as refusal:
+        except KernelError as refusal:
             await self._settle_one_by_one(batch, refusal)
 
     async def _until_taken(self, batch: Sequence[Ack]) -> None:
-        """Raises a final `KernelCallError`."""
-        retryable = retry_if_exception(lambda error: isinstance(error, KernelCallError) and not error.final)
+        """Raises a final `KernelError`."""
+        retryable = retry_if_exception(lambda error: isinstance(error, KernelError) and error.retryable)
         async for attempt in AsyncRetrying(retry=retryable, wait=pause):
             with attempt:
                 batch = [ack for ack in batch if self._still_matters(ack)]
@@ -95,38 +103,39 @@ class AckQueue:
         if not batch:
             return
         try:
-            results = await self._kernel.ack(batch, CALL_SECONDS)
-        except KernelCallError as refusal:
-            self._metrics.kernel_errors.labels(refusal.reason).inc()
+            results = await self._kernel.acknowledge(batch, CALL_SECONDS)
+        except KernelError as refusal:
+            self._observer.failed(refusal)
             raise
         self._note(batch, results)
 
-    async def _settle_one_by_one(self, batch: Sequence[Ack], refusal: KernelCallError) -> None:
+    async def _settle_one_by_one(self, batch: Sequence[Ack], refusal: KernelError) -> None:
         """An acknowledgement that the service cannot read must not fail the others of its batch."""
         if len(batch) > 1:
             for ack in batch:
                 await self._settle([ack])
             return
-        self._metrics.acks.labels("refused").inc()
-        logger.error("acknowledgement of reply %s refused: %s", batch[0].delivery.reply.id, refusal.reason)
+        self._observer.acknowledged("refused")
+        logger.error("acknowledgement of reply %s refused: %s", batch[0].reply_id, refusal.reason)
 
-    def _note(self, batch: Sequence[Ack], results: Sequence[AckResult]) -> None:
+    def _note(self, batch: Sequence[Ack], results: Sequence[int]) -> None:
         for ack, result in zip(batch, results, strict=False):
-            self._metrics.acks.labels(result.name.lower()).inc()
-            if result in {AckResult.INVALID, AckResult.UNKNOWN}:
-                logger.error("acknowledgement of reply %s: %s", ack.delivery.reply.id, result.name)
+            name = _NAMES.get(result, "invalid")
+            self._observer.acknowledged(name)
+            if name in {"invalid", "unknown"}:
+                logger.error("acknowledgement of reply %s: %s", ack.reply_id, name)
 
     def _still_matters(self, ack: Ack) -> bool:
-        grace = RETRY_SECONDS_AFTER_LEASE if ack.outcome in _MAY_BE_SENT else 0
-        if self._now() < ack.delivery.lease_ends + grace:
+        grace = RETRY_SECONDS_AFTER_LEASE if ack.may_be_sent else 0
+        if self._now() < ack.lease_ends + grace:
             return True
-        self._metrics.acks.labels("expired").inc()
-        logger.error("acknowledgement of reply %s given up", ack.delivery.reply.id)
+        self._observer.acknowledged("expired")
+        logger.error("acknowledgement of reply %s given up", ack.reply_id)
         return False
 
 
 def pause(retry: RetryCallState) -> float:
     """Seconds until the next try, never less than the service requested."""
     error = retry.outcome.exception() if retry.outcome else None
-    asked = error.retry_after if isinstance(error, KernelCallError) else 0.0
+    asked = error.retry_after if isinstance(error, KernelError) else 0.0
     return max(_BACKOFF(retry), asked)

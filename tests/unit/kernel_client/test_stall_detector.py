@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from kernel_client.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 from tests.clock import Clock
-from whatsapp_gateway.outbound.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 
 
 def test_a_running_process_was_never_suspended() -> None:

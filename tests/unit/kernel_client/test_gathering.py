@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from whatsapp_gateway import gathering
-from whatsapp_gateway.gathering import Gathering
+from kernel_client import gathering
+from kernel_client.gathering import Gathering
 
 LONG = 3600.0
 """Nothing is passed on by this timer in a test."""

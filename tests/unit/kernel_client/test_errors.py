@@ -6,22 +6,22 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc.aio import AioRpcError, Metadata
 
-from whatsapp_gateway.kernel.errors import KernelCallError, refusal_of
+from kernel_client.errors import KernelError, error_of
 
 
 @pytest.mark.parametrize("reason", ["USER_NOT_ALLOWED", "PAYLOAD_TOO_LARGE", "IDENTITY_CONFLICT"])
 def test_a_reason_not_marked_as_retryable_is_final(reason: str) -> None:
-    assert KernelCallError(reason).final
+    assert not KernelError(reason).retryable
 
 
 @pytest.mark.parametrize("reason", ["TOO_MANY_PENDING", "SEALED_VALUE_DAMAGED", "TOKEN_INVALID"])
 def test_a_reason_marked_as_retryable_is_retried(reason: str) -> None:
-    assert not KernelCallError(reason).final
+    assert KernelError(reason).retryable
 
 
 @pytest.mark.parametrize("reason", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN", "", "A_REASON_OF_TOMORROW"])
 def test_an_unknown_reason_is_retried(reason: str) -> None:
-    assert not KernelCallError(reason).final
+    assert KernelError(reason).retryable
 
 
 def failed(*details: Message) -> AioRpcError:
@@ -35,10 +35,10 @@ def failed(*details: Message) -> AioRpcError:
 def test_an_error_has_the_services_reason_and_retry_delay() -> None:
     delay = error_details_pb2.RetryInfo()
     delay.retry_delay.FromMilliseconds(1500)
-    refusal = refusal_of(failed(error_details_pb2.ErrorInfo(reason="CHANNEL_BUSY", domain="kernel.v1"), delay))
-    assert (refusal.reason, refusal.retry_after, refusal.final) == ("CHANNEL_BUSY", 1.5, False)
+    refusal = error_of(failed(error_details_pb2.ErrorInfo(reason="CHANNEL_BUSY", domain="kernel.v1"), delay))
+    assert (refusal.reason, refusal.retry_after, refusal.retryable) == ("CHANNEL_BUSY", 1.5, True)
 
 
 def test_a_reason_of_another_domain_is_ignored() -> None:
-    refusal = refusal_of(failed(error_details_pb2.ErrorInfo(reason="FIELD_INVALID", domain="proxy.example")))
-    assert (refusal.reason, refusal.retry_after, refusal.final) == ("RESOURCE_EXHAUSTED", 0, False)
+    refusal = error_of(failed(error_details_pb2.ErrorInfo(reason="FIELD_INVALID", domain="proxy.example")))
+    assert (refusal.reason, refusal.retry_after, refusal.retryable) == ("RESOURCE_EXHAUSTED", 0, True)

@@ -9,9 +9,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from kernel.v1 import channel_pb2, messages_pb2, outbox_pb2
 
-from whatsapp_gateway.kernel import stream
-from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.kernel.stream import ChannelStream, Unanswered
+from kernel_client import stream
+from kernel_client.errors import KernelError
+from kernel_client.stream import ChannelStream, Unanswered
 
 ATTACH = outbox_pb2.PullOutboxRequest(channel="whatsapp")
 LONG = 60.0
@@ -120,27 +120,27 @@ async def test_an_error_keeps_its_reason_and_its_retry_time(opened: Opened) -> N
     (call,) = (await opened.wire.read()).calls
     error = channel_pb2.CallError(code=8, reason="TOO_MANY_PENDING", retry_delay=Duration(seconds=2))
     opened.wire.send(channel_pb2.ChannelResult(id=call.id, error=error))
-    with pytest.raises(KernelCallError) as refused:
+    with pytest.raises(KernelError) as refused:
         await said
-    assert (refused.value.reason, refused.value.retry_after, refused.value.final) == ("TOO_MANY_PENDING", 2, False)
+    assert (refused.value.reason, refused.value.retry_after, refused.value.retryable) == ("TOO_MANY_PENDING", 2, True)
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "final"),
+    ("error", "reason", "retryable"),
     [
-        (channel_pb2.CallError(code=3, reason="FIELD_INVALID"), "FIELD_INVALID", True),
-        (channel_pb2.CallError(code=4), "DEADLINE_EXCEEDED", False),
-        (channel_pb2.CallError(code=4711), "UNKNOWN", False),
-        (channel_pb2.CallError(code=3, reason="OF_A_LATER_VERSION"), "OF_A_LATER_VERSION", False),
+        (channel_pb2.CallError(code=3, reason="FIELD_INVALID"), "FIELD_INVALID", False),
+        (channel_pb2.CallError(code=4), "DEADLINE_EXCEEDED", True),
+        (channel_pb2.CallError(code=4711), "UNKNOWN", True),
+        (channel_pb2.CallError(code=3, reason="OF_A_LATER_VERSION"), "OF_A_LATER_VERSION", True),
     ],
 )
-async def test_the_error_of_a_call(opened: Opened, error: channel_pb2.CallError, reason: str, final: bool) -> None:
+async def test_the_error_of_a_call(opened: Opened, error: channel_pb2.CallError, reason: str, retryable: bool) -> None:
     said = opened.say("hi")
     (call,) = (await opened.wire.read()).calls
     opened.wire.send(channel_pb2.ChannelResult(id=call.id, error=error))
-    with pytest.raises(KernelCallError) as refused:
+    with pytest.raises(KernelError) as refused:
         await said
-    assert (refused.value.reason, refused.value.final) == (reason, final)
+    assert (refused.value.reason, refused.value.retryable) == (reason, retryable)
 
 
 async def test_a_call_that_the_service_cannot_serve_now_is_unanswered(opened: Opened) -> None:
@@ -156,7 +156,7 @@ async def test_a_call_that_the_service_cannot_serve_now_is_unanswered(opened: Op
 async def test_a_fault_while_writing_ends_the_stream_and_not_its_reader(opened: Opened) -> None:
     said = opened.say("hi")
     opened.wire.break_off()
-    with pytest.raises(KernelCallError, match="CANCELLED"):
+    with pytest.raises(KernelError, match="CANCELLED"):
         await opened.reading
     with pytest.raises(Unanswered):
         await said
@@ -173,9 +173,9 @@ async def test_a_result_of_another_kind_is_an_error_that_may_pass(opened: Opened
     said = opened.say("hi")
     (call,) = (await opened.wire.read()).calls
     opened.wire.send(channel_pb2.ChannelResult(id=call.id, **nonsense))
-    with pytest.raises(KernelCallError) as refused:
+    with pytest.raises(KernelError) as refused:
         await said
-    assert not refused.value.final
+    assert refused.value.retryable
 
 
 async def test_results_of_unknown_calls_and_second_results_are_ignored(opened: Opened) -> None:
@@ -217,7 +217,7 @@ async def test_a_stream_that_ended_does_not_open_again(opened: Opened) -> None:
 async def test_each_call_ends_at_its_own_deadline(opened: Opened) -> None:
     late, soon, now = opened.say("late"), opened.say("soon", 0.02), opened.say("now", 0)
     for call in (now, soon):
-        with pytest.raises(KernelCallError, match="DEADLINE_EXCEEDED"):
+        with pytest.raises(KernelError, match="DEADLINE_EXCEEDED"):
             await call
     assert [call.handle_message.message_id for call in (await opened.wire.read()).calls] == ["late"]
     assert not late.done()

@@ -13,7 +13,7 @@ import grpc
 from google.rpc import code_pb2
 from kernel.v1 import channel_pb2, outbox_pb2
 
-from whatsapp_gateway.kernel.errors import KernelCallError, refusal_in, refusal_of
+from kernel_client.errors import KernelError, error_in, error_of
 
 MOST_CALLS: Final = 256
 GROUP_BYTES: Final = 1024 * 1024
@@ -71,7 +71,7 @@ class ChannelStream:
     async def call(self, kind: str, request: Any, deadline: float) -> Any:
         """The response to a call, by its field in `ChannelCall`, until a time of the loop.
 
-        Raises `KernelCallError`, `Unanswered`.
+        Raises `KernelError`, `Unanswered`.
         """
         loop = asyncio.get_running_loop()
         call_id = next(self._ids)
@@ -90,7 +90,7 @@ class ChannelStream:
             self._pending.pop(call_id, None)
 
     async def items(self) -> AsyncIterator[outbox_pb2.PullOutboxResponse]:
-        """The items, until the stream ends. Raises `KernelCallError`."""
+        """The items, until the stream ends. Raises `KernelError`."""
         try:
             async for response in self._stream:
                 self._heard(response)
@@ -99,11 +99,11 @@ class ChannelStream:
                 for item in response.items:
                     yield item
         except grpc.aio.AioRpcError as error:
-            raise refusal_of(error) from None
+            raise error_of(error) from None
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
-            raise KernelCallError("CANCELLED") from None  # by the library, after a fault while it wrote
+            raise KernelError("CANCELLED") from None  # by the library, after a fault while it wrote
         finally:
             self.close()
 
@@ -166,16 +166,16 @@ class ChannelStream:
         elif kind == "error" and result.error.code == code_pb2.UNAVAILABLE:
             pending.result.set_exception(Unanswered())
         elif kind == "error":
-            pending.result.set_exception(refusal_in(result.error))
+            pending.result.set_exception(error_in(result.error))
         else:
-            pending.result.set_exception(KernelCallError("INTERNAL"))
+            pending.result.set_exception(KernelError("INTERNAL"))
 
     def _expire(self) -> None:
         now = asyncio.get_running_loop().time()
         due = []
         while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][1] not in self._pending):
             due.append(heappop(self._deadlines)[1])
-        self._fail(due, partial(KernelCallError, "DEADLINE_EXCEEDED"))
+        self._fail(due, partial(KernelError, "DEADLINE_EXCEEDED"))
         self._timer = None
         if self._deadlines:
             self._set_timer(self._deadlines[0][0])

@@ -27,7 +27,7 @@ _SERVICE_CONFIG: Final = _HEALTHY_IN_TURN | {
                 # The library must not replay an upload that is rejected midway: this sometimes aborts the process
                 # (1.85).
                 {"service": SERVICE, "method": "UploadMedia"},
-                # Calls of a broken stream are repeated one by one (kernel/client.py).
+                # Calls of a broken stream are repeated one by one (connection.py).
                 {"service": SERVICE, "method": "ServeChannel"},
             ],
             "waitForReady": True,
@@ -66,9 +66,9 @@ _LARGEST_PORT: Final = 65_535
 
 @dataclass(frozen=True, slots=True)
 class KernelAddress:
-    """KERNEL_ADDRESS, a gRPC target, with the trust that goes with it; nodes get the same.
+    """A gRPC target, as `127.0.0.1:50051`, with the trust that goes with it; nodes get the same.
 
-    tls_ca None: plain text. allow_insecure: plain text may leave this machine.
+    tls_ca is a file of certificates in PEM; None: plain text. allow_insecure: plain text may leave this machine.
     """
 
     target: str

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from whatsapp_gateway.kernel import streams
-from whatsapp_gateway.kernel.streams import Streams
+from kernel_client import streams
+from kernel_client.streams import Streams
 
 
 class FakeStream:

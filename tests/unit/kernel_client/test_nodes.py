@@ -2,7 +2,7 @@
 
 from kernel.v1 import channel_pb2
 
-from whatsapp_gateway.kernel.nodes import MOST_NODES, Node, Nodes
+from kernel_client.nodes import MOST_NODES, Node, Nodes
 
 
 def named(*node_ids: str, draining: str = "") -> list[channel_pb2.ServingNode]:

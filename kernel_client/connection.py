@@ -1,0 +1,233 @@
+"""The calls of the contract, over the open streams or one by one."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2
+from kernel.v1 import channel_pb2, media_pb2, messages_pb2, outbox_pb2
+
+from kernel_client.acks import Ack
+from kernel_client.address import SERVICE, KernelAddress
+from kernel_client.errors import KernelError, error_of
+from kernel_client.nodes import Nodes
+from kernel_client.routes import Route
+from kernel_client.stream import ChannelStream, Unanswered
+from kernel_client.streams import Streams
+
+MOST_AT_ONCE: Final = 1000
+"""Acknowledgements or receipts per call."""
+OTHER_NODE: Final = "OTHER_NODE"
+"""The reason of a `KernelError`: an address leads to another node than the one that has it."""
+OPENING_SECONDS: Final = 5.0
+"""How long a connected node may take to serve a stream."""
+
+_Metadata = tuple[tuple[str, str], ...]
+_Answer = TypeVar("_Answer")
+
+
+class KernelConnection:
+    """Every call raises `KernelError` if the service rejects it, and repeats nothing that may have been rejected.
+
+    Timeouts are in seconds. `handle`, `acknowledge` and `report` go over the open streams. Without one they are
+    separate calls, as all others are, to any node that is connected. Create it inside the running loop.
+    """
+
+    def __init__(self, address: KernelAddress, token: str) -> None:
+        self.address = address
+        self.door = Route(address.open(), "the service's address")
+        """The way through the service's own address."""
+        self.door_node = ""
+        """The node that served the door's stream last; empty: unknown."""
+        self.nodes = Nodes()
+        self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
+        self._streams = Streams()
+        self._to_nodes: list[Route] = []
+
+    @property
+    def _route(self) -> Route:
+        """The way for a separate call: the address, or a node that is connected while that leads nowhere."""
+        return next((route for route in (self.door, *self._to_nodes) if route.is_connected), self.door)
+
+    async def close(self) -> None:
+        """End all calls."""
+        await self.door.close()
+
+    # --- messages, acknowledgements, receipts ---------------------------------------------------------------------
+
+    async def handle(
+        self, request: messages_pb2.HandleMessageRequest, timeout: float
+    ) -> messages_pb2.HandleMessageResponse:
+        """Submit a message whose replies come through the outbox; it is durable after the return."""
+        user_id = request.user_id
+        answer: messages_pb2.HandleMessageResponse = await self._call(
+            "handle_message", request, timeout, node_id=self._streams.node_of(user_id)
+        )
+        self._streams.remember(user_id, answer.node_id)
+        return answer
+
+    async def report(self, receipts: Sequence[outbox_pb2.Receipt], timeout: float) -> None:
+        """Report what the network says of sent parts, at most MOST_AT_ONCE."""
+        await self._call("report_receipts", outbox_pb2.ReportReceiptsRequest(receipts=receipts), timeout)
+
+    async def acknowledge(self, acks: Sequence[Ack], timeout: float) -> Sequence[int]:
+        """Settle leased items, at most MOST_AT_ONCE; one result for each, in their order.
+
+        Each goes to the node that leased it, if it can: that node then leases the next one at once.
+        """
+        by_node: defaultdict[str, list[int]] = defaultdict(list)
+        for place, ack in enumerate(acks):
+            by_node[ack.node_id].append(place)
+        if len(by_node) == 1:
+            return await self._settle(acks, timeout)
+        groups = list(by_node.values())
+        settled = await asyncio.gather(*(self._settle([acks[place] for place in group], timeout) for group in groups))
+        results: list[int] = [outbox_pb2.ACK_RESULT_INVALID] * len(acks)
+        for group, their_results in zip(groups, settled, strict=True):
+            for place, result in zip(group, their_results, strict=False):
+                results[place] = result
+        return results
+
+    async def _settle(self, acks: Sequence[Ack], timeout: float) -> Sequence[int]:
+        """Those of one node's leases."""
+        request = outbox_pb2.AckOutboxRequest(acknowledgements=[ack.message for ack in acks])
+        answer = await self._call("ack_outbox", request, timeout, node_id=acks[0].node_id)
+        results: Sequence[int] = answer.results
+        return results
+
+    async def fail_media(self, failure: outbox_pb2.Acknowledgement, timeout: float) -> None:
+        """Report that a file that a person sent is unavailable."""
+        await self._call("ack_outbox", outbox_pb2.AckOutboxRequest(acknowledgements=[failure]), timeout)
+
+    async def _call(self, kind: str, request: Any, timeout: float, node_id: str = "") -> Any:
+        """The response, over an open stream or else by the rpc. `kind` is the field of the request in `ChannelCall`.
+
+        A call that a stream leaves unanswered is repeated over the next one, and at last by its rpc, which waits for
+        a node that serves. The service recognises what it has done. node_id: the node to prefer.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        for stream in self._streams.candidates(node_id):
+            with suppress(Unanswered):
+                return await stream.call(kind, request, deadline)
+        remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+        return await _answer(self._route.calls[kind](request, timeout=remaining, metadata=self._bearer))
+
+    # --- all other calls ------------------------------------------------------------------------------------------
+
+    async def rpc(self, name: str, request: Any, timeout: float) -> Any:
+        """One separate call of `KernelService`, by its name in the contract."""
+        return await _answer(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
+
+    def read(self, name: str, request: Any, timeout: float | None) -> AsyncGenerator[Any]:
+        """The responses of a call of `KernelService` that answers with a stream; close the generator."""
+        return _responses(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
+
+    async def release(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
+        """Release all leases of this process except those in progress (at most MOST_AT_ONCE)."""
+        await self.rpc(
+            "ReleaseLeases", outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand), timeout
+        )
+
+    async def upload(self, header: media_pb2.UploadMediaHeader, pieces: AsyncIterable[bytes]) -> None:
+        """Stream a file's bytes. An exception of the pieces is raised here, and then nothing is stored."""
+        call = self._route.stub.UploadMedia(metadata=self._bearer)
+        try:
+            await call.write(media_pb2.UploadMediaRequest(header=header))
+            async for piece in pieces:
+                await call.write(media_pb2.UploadMediaRequest(chunk=piece))
+            await call.done_writing()
+        except asyncio.InvalidStateError:
+            pass  # it was rejected in mid-stream: the call gives the reason
+        except grpc.aio.AioRpcError as error:
+            raise error_of(error) from None
+        except BaseException:
+            call.cancel()
+            raise
+        await _answer(call)
+
+    async def download(self, ref: str, timeout: float) -> bytes:
+        """A reply's whole file."""
+        request = media_pb2.DownloadMediaRequest(media_ref=ref)
+        async with aclosing(self.read("DownloadMedia", request, timeout)) as pieces:
+            return b"".join([piece.chunk async for piece in pieces])
+
+    async def ready(self, timeout: float) -> bool:
+        """Whether a node reports that it is serving."""
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        try:
+            answer = await self._route.health.Check(request, timeout=timeout)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    # --- streams --------------------------------------------------------------------------------------------------
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams carry calls."""
+        return self._streams.open
+
+    @asynccontextmanager
+    async def pull(
+        self, route: Route, request: outbox_pb2.PullOutboxRequest
+    ) -> AsyncIterator[AsyncIterator[tuple[outbox_pb2.PullOutboxResponse, str]]]:
+        """Items, each with the node that sent it, until the service drains or the block is left.
+
+        Their stream also carries calls, while the block iterates the items. Several may be open, each with its own
+        instance_id. Without a stream, as with an older service, each call is separate. Raises `KernelError`
+        OTHER_NODE if another node than the route's answers, which may have leased items to this instance_id.
+        """
+        open_stream: Callable[..., Any] = partial(route.stub.ServeChannel, metadata=self._bearer)
+        stream = ChannelStream(open_stream, request, partial(self._heard, route))
+        self._streams.add(stream)
+        if route is not self.door:
+            self._to_nodes = [route, *(each for each in self._to_nodes if each is not route and not each.is_closed)]
+            asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
+        try:
+            async with aclosing(self._items(route, stream, request)) as items:
+                yield items
+        finally:
+            stream.close()
+            self._streams.discard(stream)
+            self.nodes.ended(stream)
+
+    def _heard(self, route: Route, stream: ChannelStream, nodes: Sequence[channel_pb2.ServingNode]) -> None:
+        if route is self.door:
+            self.door_node = stream.node_id
+        elif stream.node_id != route.node_id:
+            raise KernelError(OTHER_NODE)
+        self.nodes.heard(stream, nodes)
+
+    async def _items(
+        self, route: Route, stream: ChannelStream, request: outbox_pb2.PullOutboxRequest
+    ) -> AsyncGenerator[tuple[outbox_pb2.PullOutboxResponse, str]]:
+        try:
+            async for response in stream.items():
+                yield response, stream.node_id
+        except KernelError as refusal:
+            if refusal.reason != grpc.StatusCode.UNIMPLEMENTED.name:
+                raise
+            # An older service has no ServeChannel.
+            async for item in _responses(route.stub.PullOutbox(request, metadata=self._bearer)):
+                yield item, ""
+
+
+async def _responses(call: Any) -> AsyncGenerator[Any]:
+    try:
+        async for response in call:
+            yield response
+    except grpc.aio.AioRpcError as error:
+        raise error_of(error) from None
+    finally:
+        call.cancel()
+
+
+async def _answer(call: Awaitable[_Answer]) -> _Answer:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise error_of(error) from None

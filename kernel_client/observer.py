@@ -1,0 +1,13 @@
+"""Events that a channel may count."""
+
+from kernel_client.errors import KernelError
+
+
+class Observer:
+    """Told of what the client handles by itself. A channel overrides what it counts."""
+
+    def failed(self, error: KernelError) -> None:
+        """A call that is repeated, or that was the last try, failed."""
+
+    def acknowledged(self, result: str) -> None:
+        """An acknowledgement ended: recorded, stale, unknown, invalid, refused or expired."""
