@@ -11,7 +11,7 @@ COPY ${LOCK} requirements-build.txt ./
 # All wheels are built here, from the locks; the build tools stay out of the final image.
 RUN pip install --require-hashes -r requirements-build.txt \
     && pip wheel --no-build-isolation --require-hashes --no-deps --wheel-dir /dist -r ${LOCK}
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY protos/gen protos/gen
 COPY kernel_service kernel_service
 COPY whatsapp_gateway whatsapp_gateway

@@ -31,7 +31,7 @@ setting() {
 	printf '%s' "$value"
 }
 
-is_demo() { ! grep -qsE '^(OPENAI_API_KEY|COMPOSIO_API_KEY|WHATSAPP_ACCESS_TOKEN)=.' .env; }
+is_demo() { ! grep -qsE '^(OPENAI_API_KEY|COMPOSIO_API_KEY|WHATSAPP_ACCESS_TOKEN)(_FILE)?=.' .env; }
 
 compose() {
 	files=
@@ -41,11 +41,19 @@ compose() {
 	${BECOME:-} $COMPOSE $files "$@"
 }
 
+# A secret that is part of another one: Compose cannot join the contents of files.
+needs() {
+	[ -z "$(setting "$1")" ] || [ -n "$(setting "$2")" ] \
+		|| { said "$2 is missing: $1 needs it, see docs/how-to/secret-files.md"; wrong=yes; }
+}
+
 check_settings() {
 	wrong=
 	for name in $REQUIRED; do
-		[ -n "$(setting "$name")" ] || { said "$name is missing: set it in .env"; wrong=yes; }
+		[ -n "$(setting "$name")$(setting "${name}_FILE")" ] || { said "$name is missing: set it in .env"; wrong=yes; }
 	done
+	needs KERNEL_TOKEN_FILE KERNEL_CHANNEL_TOKENS_FILE
+	needs POSTGRES_PASSWORD_FILE KERNEL_DATABASE_URL_FILE
 	case $(setting POSTGRES_PASSWORD) in
 	*[!A-Za-z0-9]*) said "POSTGRES_PASSWORD must be letters and digits"; wrong=yes ;;
 	esac

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import uvloop
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from kernel_service.config import Settings, problems
 from kernel_service.errors import KernelError
 from kernel_service.loading import load_server
 from serving.one_line import one_line
+from serving.version import VERSION
 from serving.watchdog import watched
 
 
@@ -28,12 +30,19 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     one_line("asyncio")
+    _look_into_the_working_folder()
     try:
         uvloop.run(_run(Settings()))
     except ValidationError as error:
         _refuse(problems(error))
     except CannotStart as error:
         _refuse([str(error)])
+
+
+def _look_into_the_working_folder() -> None:
+    """Find the modules of KERNEL_TOOLS there: `python -m` does so, the command `kernel-service` alone would not."""
+    if not sys.flags.safe_path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def _refuse(lines: list[str]) -> None:
@@ -43,6 +52,7 @@ def _refuse(lines: list[str]) -> None:
 
 
 async def _run(settings: Settings) -> None:
+    logging.getLogger("kernel_service").info("kernel service %s", VERSION)
     try:
         server = load_server()  # imported late, so that a wrong setting is reported at once
     except ImportError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from kernel_service import insecure
 from kernel_service.api.advertised import advertised, check_advertised
@@ -21,6 +21,7 @@ from kernel_service.storage.engine import database_url, postgres_url
 from kernel_service.storage.sealing.ciphers import parse_keys
 from serving.listening import Address
 from serving.pem_files import check_authority, check_pair, check_readable
+from serving.secret_files import SecretSettings
 from serving.setting_problems import what_to_do
 from serving.traces_setting import checked_traces
 from serving.weak_secrets import SHORTEST
@@ -33,7 +34,7 @@ _MOST = 10**12
 """The largest number in a setting: derived bytes, seconds and tokens still fit into their columns."""
 
 
-class Settings(BaseSettings):
+class Settings(SecretSettings):
     """One field per variable. The table in the README explains each."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)

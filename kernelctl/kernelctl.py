@@ -5,6 +5,7 @@ It prints JSON, except tables for nodes, usage and keys.
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ from kernelctl import tables
 from serving.exposure import OTHERWISE
 from serving.loopback import keeps_to_loopback
 from serving.pem_files import check_authority
+from serving.secret_files import file_setting, secret_from
+from serving.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 SECONDS = 10.0
+_TOKEN = "KERNEL_ADMIN_TOKEN"  # noqa: S105 - the setting's name
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is meant for the vendors
 
@@ -93,9 +97,20 @@ def paged(command: Callable[..., None]) -> Callable[..., None]:
     return size(token(command))
 
 
+def _token() -> str:
+    try:
+        token = secret_from(os.environ, _TOKEN) or os.environ.get(_TOKEN)
+    except ValueError as problem:
+        raise click.UsageError(f"{_TOKEN} {problem}") from None
+    if not token:
+        raise click.UsageError(f"the admin token is missing: set {_TOKEN}, or {file_setting(_TOKEN)}, or --token")
+    return token
+
+
 @click.group()
+@click.version_option(VERSION, prog_name="kernelctl")
 @click.option("--address", envvar="KERNEL_ADDRESS", default="dns:///localhost:50051", show_default=True)
-@click.option("--token", envvar="KERNEL_ADMIN_TOKEN", show_envvar=True, required=True)
+@click.option("--token", default=_token, help=f"By default {_TOKEN}, or the content of {file_setting(_TOKEN)}.")
 @click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--allow-insecure", envvar="KERNEL_ALLOW_INSECURE", is_flag=True)
 @click.pass_context

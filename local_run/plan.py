@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 from local_run.keys import local_keys
 from local_run.vendors import VENDORS, Vendor
 from serving.listening import Address
+from serving.secret_files import file_setting, secret_from
 
 Settings = dict[str, str]
 
@@ -29,6 +30,8 @@ _THE_GATEWAYS = (
     "OTEL_",
 )
 _THE_EMULATORS = ("EMULATORS_", "KERNEL_ADDRESS", "KERNEL_ADMIN_TOKEN", "KERNEL_TLS_CA", "KERNEL_EMULATED_CLOCK")
+_READ_HERE = ("KERNEL_TOKEN", "KERNEL_ADMIN_TOKEN", "KERNEL_CHANNEL_TOKENS")
+"""Secrets that several processes need, in different forms."""
 _WITH_THEIR_OWN_TIME = frozenset({"Composio", "WhatsApp"})
 """Vendors whose times must agree with the kernel service's. Real ones keep the real time."""
 
@@ -56,15 +59,17 @@ class LocalRun:
 def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     """The local run for the .env of a directory. Missing keys are created in its var/.
 
-    Raises ValueError, which names every invalid address.
+    Raises ValueError, which names every invalid address, or a secret that its file does not give.
     """
     file = _filled(dotenv_values(directory / ".env"))
     # Vendors' settings come from .env alone, so that a key that a shell exports is never used by accident.
     exported = {name: value for name, value in _filled(environ).items() if name.startswith(_OURS)}
-    chosen = _DEFAULTS | local_keys(directory / "var" / "keys.env") | file | exported
+    given = _with_read_secrets(file | exported)
+    defaults = _DEFAULTS | local_keys(directory / "var" / "keys.env")
+    chosen = {name: value for name, value in defaults.items() if file_setting(name) not in given} | given
     if wrong := [problem for name in _LISTENS if (problem := _wrong_address(name, chosen[name]))]:
         raise ValueError("\n".join(wrong))
-    emulated = tuple(vendor for vendor in VENDORS if vendor.key not in file)
+    emulated = tuple(vendor for vendor in VENDORS if not {vendor.key, file_setting(vendor.key)} & file.keys())
     if {vendor.name for vendor in emulated} >= _WITH_THEIR_OWN_TIME:
         chosen = {"KERNEL_EMULATED_CLOCK": _CLOCK} | chosen
     settings = _with_derived(chosen)
@@ -73,6 +78,7 @@ def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     rest = _without_settings(environ)
     if emulated:
         rest |= _reached_directly(settings["EMULATORS_LISTEN"], environ)
+    settings = {name: value for name, value in settings.items() if name not in map(file_setting, stand_ins)}
     services = _services(settings | stand_ins, stand_ins, rest)
     return LocalRun(
         services=services if emulated else services[1:],
@@ -93,6 +99,18 @@ def _wrong_address(setting: str, listen: str) -> str:
 
 def _filled(variables: Mapping[str, str | None]) -> Settings:
     return {name: value for name, value in variables.items() if value}
+
+
+def _with_read_secrets(settings: Settings) -> Settings:
+    """With the contents of their files in place of the files' names, for the secrets that are needed here."""
+    read = {}
+    for name in _READ_HERE:
+        try:
+            read[name] = secret_from(settings, name) or ""
+        except ValueError as problem:
+            raise ValueError(f"{name} {problem}") from None
+    kept = {name: value for name, value in settings.items() if name not in map(file_setting, _READ_HERE)}
+    return kept | _filled(read)
 
 
 def _without_settings(environ: Mapping[str, str]) -> Settings:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from serving.listening import CannotListenError, http_served
 from serving.one_line import one_line
+from serving.version import VERSION
 from serving.watchdog import watched
 from whatsapp_gateway.app import build_app
 from whatsapp_gateway.config import Settings, problems
@@ -48,6 +49,7 @@ def _refuse(told: Sequence[str]) -> NoReturn:
 
 
 async def _run(settings: Settings) -> None:
+    logger.info("WhatsApp gateway %s", VERSION)
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, _signalled, stop)

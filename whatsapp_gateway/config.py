@@ -13,10 +13,11 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from serving.listening import Address
 from serving.pem_files import check_authority
+from serving.secret_files import SecretSettings
 from serving.setting_problems import what_to_do
 from serving.traces_setting import checked_traces
 from whatsapp_gateway import insecure
@@ -77,7 +78,7 @@ TemplateName = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class Settings(SecretSettings):
     """An empty variable counts as unset. An error names the variable and never shows its value."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)

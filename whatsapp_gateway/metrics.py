@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from kernel_client.errors import KernelError
 from kernel_client.observer import Observer
+from serving.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Metrics(Observer):
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        Info("gateway_build", "The release that runs", registry=self.registry).info({"version": VERSION})
         self.webhooks = self._counter("webhooks", "Webhooks by the HTTP status they were answered with", "status")
         self.messages = self._counter("messages", "Messages and identity changes, by outcome", "outcome")
         self.receipts = self._counter("receipts", "Statuses of sent parts: reported, retry, refused", "outcome")

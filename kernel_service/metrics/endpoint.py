@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.metrics.counters import counter_metric
 from kernel_service.models.outages import ALERTS
 from serving.listening import http_served
 from serving.public_http import public_app
+from serving.version import VERSION
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -73,6 +74,7 @@ class Metrics:
         self._registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
+        yield InfoMetricFamily("kernel_build", "The release that runs", {"version": VERSION})
         yield GaugeMetricFamily("kernel_resident", "Kernels in memory", len(self._kernels))
         line = "Bytes that the kernels in memory hold; of more than a thousand an estimate by a sample"
         yield GaugeMetricFamily("kernel_resident_bytes", line, _bytes_of(self._kernels.resident()))

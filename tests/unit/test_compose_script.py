@@ -129,6 +129,17 @@ def test_setting_in_the_environment_is_not_missing(machine: Machine) -> None:
     assert machine.run("up", **complete()).returncode == 0
 
 
+def test_a_secret_in_a_file_is_not_missing(machine: Machine) -> None:
+    files = {f"{name}_FILE" if name != "WHATSAPP_PHONE_NUMBER_ID" else name: "x" for name in REQUIRED}
+    machine.env(**files)
+    done = machine.run("up")
+    missing = [line.split()[0] for line in done.stderr.splitlines() if " is missing" in line]
+    assert (done.returncode, missing) == (2, ["KERNEL_CHANNEL_TOKENS_FILE", "KERNEL_DATABASE_URL_FILE"])
+    machine.env(**files, KERNEL_CHANNEL_TOKENS_FILE="x", KERNEL_DATABASE_URL_FILE="x")
+    assert machine.run("up").returncode == 0
+    assert "demo.env" not in machine.told
+
+
 @pytest.mark.parametrize("secret", ["sk-1", ""])
 def test_the_keys_in_env_are_closed_to_others_on_the_machine(machine: Machine, secret: str) -> None:
     machine.env(OPENAI_API_KEY=secret)

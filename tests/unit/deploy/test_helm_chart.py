@@ -17,6 +17,7 @@ from kernel_service.cluster import membership
 from kernel_service.config import Settings as KernelSettings
 from kernel_service.storage.engine import postgres_connections, postgres_notices
 from serving import listening
+from serving.secret_files import secret_fields
 from tests.helm import CHART, USUAL, helm, rendered
 from whatsapp_gateway.config import Settings as GatewaySettings
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 OLDEST, NEWEST = "1.27", "1.37"
 EVERYTHING = {
     "otherChannels": True,
+    "secretFiles": {"enabled": True, "optional": ["COMPOSIO_WEBHOOK_SECRET"]},
     "imagePullSecrets": [{"name": "registry"}],
     "ingress": {"enabled": True, "className": "nginx", "webhookHost": "wa.example.com", "tlsSecret": "web"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -202,6 +204,26 @@ def test_other_channels_tokens_join_the_gateways_own() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_as_files_the_secrets_are_mounted_and_not_in_the_environment(service: str) -> None:
+    optional = {"COMPOSIO_WEBHOOK_SECRET", "KERNEL_DATABASE_DIRECT_URL", "OPENAI_TRANSCRIBE_API_KEY"}
+    secrets = {name.upper() for name in secret_fields(SERVICES[service])}
+    for given in (optional, set[str]()):
+        values = {"secretFiles": {"enabled": True, "optional": sorted(given)}}
+        deployment = by_kind("Deployment", values)[service]
+        wanted = secrets - (optional - given)
+        environ = environment(deployment)
+        assert not environ.keys() & (secrets | {"KERNEL_TOKEN"})
+        assert {name for name in environ if name.endswith("_FILE")} == {f"{name}_FILE" for name in wanted}
+        [mounted] = [each["secret"] for each in pod(deployment)["volumes"] if each["name"] == "secrets"]
+        assert mounted["secretName"] == USUAL["existingSecret"]
+        assert mounted["defaultMode"] == 0o440
+        [folder] = [each["mountPath"] for each in pod(deployment)["containers"][0]["volumeMounts"][2:]]
+        assert {f"{each['key']}_FILE": f"{folder}/{each['path']}" for each in mounted["items"]} == {
+            name: each["value"] for name, each in environ.items() if name.endswith("_FILE")
+        }
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_every_setting_has_one_place(service: str) -> None:
     """The chart's own, the Secret's, or `settings`: values.schema.json lists the last. None is for development."""
     value = {"kernel-service": "kernelService", "whatsapp-gateway": "whatsappGateway"}[service]
@@ -236,6 +258,7 @@ def test_a_setting_reaches_the_service_as_it_is_written(value: object, written: 
         ({"whatsappGateway": {"replicas": 0}}, "/whatsappGateway/replicas"),
         ({"whatsappGateway": {"replica": 2}}, "replica"),
         ({"ingress": {"enabled": True}}, "/ingress/webhookHost"),
+        ({"secretFiles": {"optional": ["OPENAI_API_KEY"]}}, "/secretFiles/optional/0"),
         ({"image": {"repository": "x", "digest": "latest"}}, "/image/digest"),
         ({"networkPolicy": {"vendors": {"to": []}}}, "/networkPolicy/vendors/to"),
     ],

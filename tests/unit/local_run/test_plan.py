@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from local_run.plan import LocalRun, plan
 
 REAL = {
@@ -114,3 +116,39 @@ def test_local_keys_that_were_opened_are_closed_again(tmp_path: Path) -> None:
 def test_tokens_of_other_channels_are_kept_with_the_gateways(tmp_path: Path) -> None:
     run = planned(tmp_path, {"KERNEL_CHANNEL_TOKENS": "telegram=t", "KERNEL_TOKEN": "w"})
     assert service(run, "kernel_service")["KERNEL_CHANNEL_TOKENS"] == "telegram=t,whatsapp=w"
+
+
+def test_a_vendors_key_in_a_file_is_real_and_passed_on_as_its_name(tmp_path: Path) -> None:
+    run = planned(tmp_path, {"OPENAI_API_KEY_FILE": "secrets/openai", "WHATSAPP_APP_SECRET_FILE": "secrets/app"})
+    kernel, gateway = service(run, "kernel_service"), service(run, "whatsapp_gateway")
+    assert [vendor.name for vendor in run.emulated] == ["Composio", "WhatsApp"]
+    assert kernel["OPENAI_API_KEY_FILE"] == "secrets/openai"
+    assert "OPENAI_API_KEY" not in kernel
+    assert "WHATSAPP_APP_SECRET_FILE" not in gateway, "the emulator's own secret holds"
+
+
+def test_secrets_in_files_replace_those_that_are_created(tmp_path: Path) -> None:
+    contents = {"token": "t-of-a-file\n", "admin": "a-of-a-file", "channels": "telegram=x,whatsapp=t-of-a-file"}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    run = planned(
+        tmp_path,
+        {
+            "KERNEL_TOKEN_FILE": str(tmp_path / "token"),
+            "KERNEL_ADMIN_TOKEN_FILE": str(tmp_path / "admin"),
+            "KERNEL_CHANNEL_TOKENS_FILE": str(tmp_path / "channels"),
+            "KERNEL_ENCRYPTION_KEYS_FILE": "secrets/keys",
+        },
+    )
+    kernel, gateway = service(run, "kernel_service"), service(run, "whatsapp_gateway")
+    assert kernel["KERNEL_CHANNEL_TOKENS"] == "telegram=x,whatsapp=t-of-a-file"
+    assert kernel["KERNEL_ADMIN_TOKEN"] == service(run, "emulators")["KERNEL_ADMIN_TOKEN"] == "a-of-a-file"
+    assert gateway["KERNEL_TOKEN"] == "t-of-a-file"
+    assert kernel["KERNEL_ENCRYPTION_KEYS_FILE"] == "secrets/keys"
+    assert "KERNEL_ENCRYPTION_KEYS" not in kernel
+    assert not {name for name in gateway if name.endswith("_FILE")}
+
+
+def test_a_file_without_a_secret_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^KERNEL_TOKEN cannot be taken .* KERNEL_TOKEN_FILE names: it is a folder"):
+        planned(tmp_path, {"KERNEL_TOKEN_FILE": str(tmp_path)})

@@ -33,8 +33,14 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{ .Values.tls.existingSecret | default (printf "%s-tls" (include "kpp.fullname" .)) }}
 {{- end }}
 
+{{/* The secrets of one service, from (list $ required optional): values of the Secret, or the names of its mounted files. */}}
 {{- define "kpp.secretEnv" -}}
 {{- $secret := (index . 0).Values.existingSecret -}}
+{{- if (index . 0).Values.secretFiles.enabled }}
+{{- range splitList " " (include "kpp.mounted" .) }}
+- {name: {{ . }}_FILE, value: /secrets/{{ . }}}
+{{- end }}
+{{- else }}
 {{- range index . 1 }}
 - name: {{ . }}
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ . }}}}
@@ -42,6 +48,28 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- range index . 2 }}
 - name: {{ . }}
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ . }}, optional: true}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The keys of the Secret that are mounted: the required ones, and those of the optional ones that it has. */}}
+{{- define "kpp.mounted" -}}
+{{- $keys := index . 1 -}}
+{{- range index . 2 }}{{ if has . (index $ 0).Values.secretFiles.optional }}{{ $keys = append $keys . }}{{ end }}{{ end -}}
+{{ join " " $keys }}
+{{- end }}
+
+{{/* Only the service's own keys, for its group alone. */}}
+{{- define "kpp.secretVolume" -}}
+{{- if (index . 0).Values.secretFiles.enabled }}
+- name: secrets
+  secret:
+    secretName: {{ (index . 0).Values.existingSecret }}
+    defaultMode: 0440
+    items:
+    {{- range splitList " " (include "kpp.mounted" .) }}
+      - {key: {{ . }}, path: {{ . }}}
+    {{- end }}
 {{- end }}
 {{- end }}
 

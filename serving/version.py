@@ -1,0 +1,6 @@
+"""The release that runs, as pyproject.toml states it."""
+
+from importlib.metadata import version
+from typing import Final
+
+VERSION: Final = version("kernel-per-person")
