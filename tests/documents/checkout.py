@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,13 +45,6 @@ class Checkout:
         for name, address in _LISTENS.items():
             text = text.replace(address, self._ports[name])
         return text
-
-    def run(self, command: str) -> str:
-        """The output of a command, which must end with success."""
-        shell = ["sh", "-c", command]
-        done = subprocess.run(shell, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
     @asynccontextmanager
     async def serving(self, command: str) -> AsyncIterator[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from tests.connect_browser import a_browser
 from tests.documents.checkout import Checkout
 from tests.documents.page import Page
+from tests.documents.shell import printed
 from tests.documents.words import assert_shown
 from tests.e2e.phones import Phones, phones
 
@@ -43,8 +44,8 @@ async def test_the_tutorial(tmp_path: Path) -> None:
         async with checkout.serving(page.take("sh")), phones(url) as people:
             assert {name: await people.add(name) for name in ids} == ids
             await tries_the_tool(Reader(page, people, ids), people, ids["Alice"])
-            printed = checkout.run(page.take("sh"))
-            assert_shown(page.take("text"), printed)
+            orders = printed(page.take("sh"), tmp_path)
+            assert_shown(page.take("text"), orders)
 
 
 async def meets_the_assistants(reader: Reader, people: Phones, alice: str) -> None:

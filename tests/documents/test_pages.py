@@ -20,11 +20,9 @@ PENDING = {
     "docs/how-to/another-channel.md",
     "docs/how-to/compose.md",
     "docs/how-to/observability.md",
-    "docs/how-to/rotate-keys.md",
     "docs/how-to/postgresql.md",
     "docs/tutorial/local-model.md",
     "benchmarks/README.md",
-    "docs/how-to/incidents.md",
 }
 
 
