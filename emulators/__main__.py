@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from emulators.app import Emulators
 from emulators.config import Config
+from serving.logs import set_up
 
 log = logging.getLogger("emulators")
 
@@ -24,7 +25,7 @@ async def serve(config: Config) -> None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up("emulators")
     try:
         config = Config()
     except ValidationError as error:

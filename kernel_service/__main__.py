@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from kernel_service.config import Settings, problems
 from kernel_service.errors import KernelError
 from kernel_service.loading import load_server
+from serving.logs import refuse, set_up
 from serving.one_line import one_line
 from serving.version import VERSION
 from serving.watchdog import watched
@@ -27,28 +28,22 @@ class CannotStart(Exception):
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up("kernel_service")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     one_line("asyncio")
     _look_into_the_working_folder()
     try:
         uvloop.run(_run(Settings()))
     except ValidationError as error:
-        _refuse(problems(error))
+        refuse("kernel_service", problems(error))
     except CannotStart as error:
-        _refuse([str(error)])
+        refuse("kernel_service", [str(error)])
 
 
 def _look_into_the_working_folder() -> None:
     """Find the modules of KERNEL_TOOLS there: `python -m` does so, the command `kernel-service` alone would not."""
     if not sys.flags.safe_path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-
-
-def _refuse(lines: list[str]) -> None:
-    for line in lines:
-        print(f"kernel_service: {line}", file=sys.stderr)  # noqa: T201 - for the operator who started it
-    sys.exit(2)
 
 
 async def _run(settings: Settings) -> None:

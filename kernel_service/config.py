@@ -20,6 +20,7 @@ from kernel_service.ports.weak_ids import DEFAULT_DAYS
 from kernel_service.storage.engine import database_url, postgres_url
 from kernel_service.storage.sealing.ciphers import parse_keys
 from serving.listening import Address
+from serving.log_settings import LogFormat, LogLevel
 from serving.pem_files import check_authority, check_pair, check_readable
 from serving.secret_files import SecretSettings
 from serving.setting_problems import what_to_do
@@ -41,6 +42,8 @@ class Settings(SecretSettings):
 
     # First, since the checks of the other settings depend on them.
     kernel_allow_insecure: bool = False
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
     kernel_listen: str = "127.0.0.1:50051"
     kernel_advertise: str = ""
     kernel_metrics_listen: str = "127.0.0.1:9464"

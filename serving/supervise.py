@@ -15,6 +15,7 @@ import time
 from typing import Final
 
 from serving.beats import BEAT_SECONDS, HUNG, Beats
+from serving.logs import report, set_up
 
 _PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _ABORT_SECONDS: Final = 1.0
@@ -26,6 +27,7 @@ def main() -> int:
     if len(sys.argv) != 2:  # noqa: PLR2004 - itself and the module
         sys.stderr.write(f"{__doc__}\n")
         return 2
+    set_up("supervise")
     return Supervisor(sys.argv[1]).run()
 
 
@@ -100,8 +102,7 @@ class Supervisor:
 
     def _kill(self, seconds: float) -> int:
         """Send SIGABRT first: the module then logs where its threads are, unless it is stopped (SIGSTOP)."""
-        sys.stderr.write(f"supervise: {self._module} has not run for {seconds:.0f} s and is killed\n")
-        sys.stderr.flush()
+        report("supervise", f"{self._module} has not run for {seconds:.0f} s and is killed")
         for number in (signal.SIGABRT, signal.SIGKILL):
             os.kill(self._pid, number)
             if self._ends_within(_ABORT_SECONDS):

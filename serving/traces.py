@@ -19,6 +19,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from serving.logs import about
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -79,7 +81,7 @@ class Spans:
     ) -> Iterator[trace.Span]:
         """A span below `parent` around the block, with links to other traces."""
         links = [trace.Link(_context(each)) for each in beside]
-        with self._around(name, _below(parent), links, attributes) as span:
+        with about(trace=parent.split("-")[1]), self._around(name, _below(parent), links, attributes) as span:
             yield span
 
     @contextmanager

@@ -5,14 +5,13 @@ import gc
 import logging
 import os
 import signal
-import sys
-from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final
 
 import uvloop
 from pydantic import ValidationError
 
 from serving.listening import CannotListenError, http_served
+from serving.logs import refuse, set_up
 from serving.one_line import one_line
 from serving.version import VERSION
 from serving.watchdog import watched
@@ -21,7 +20,6 @@ from whatsapp_gateway.config import Settings, problems
 
 logger = logging.getLogger("whatsapp_gateway")
 
-BAD_SETTINGS: Final = 2
 _INTERRUPTED: Final = 130
 SHUTDOWN_SECONDS: Final = 10
 """For webhooks in progress; their own limit is shorter."""
@@ -32,20 +30,14 @@ class CannotStart(Exception):
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_up("whatsapp_gateway")
     one_line("asyncio")
     try:
         uvloop.run(_run(Settings()))
     except ValidationError as invalid:
-        _refuse(problems(invalid))
+        refuse("whatsapp_gateway", problems(invalid))
     except CannotStart as problem:
-        _refuse([str(problem)])
-
-
-def _refuse(told: Sequence[str]) -> NoReturn:
-    for problem in told:
-        sys.stderr.write(f"whatsapp_gateway: {problem}\n")
-    sys.exit(BAD_SETTINGS)
+        refuse("whatsapp_gateway", [str(problem)])
 
 
 async def _run(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from serving.listening import Address
+from serving.log_settings import LogFormat, LogLevel
 from serving.pem_files import check_authority
 from serving.secret_files import SecretSettings
 from serving.setting_problems import what_to_do
@@ -86,6 +87,8 @@ class Settings(SecretSettings):
     # First, because the checks of the other settings depend on it.
     kernel_allow_insecure: bool = False
     """Allows settings that are unsafe beyond this machine."""
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
     gateway_listen: Annotated[Address, NoDecode, BeforeValidator(Address.parse)] = Field(
         Address("127.0.0.1", 8080), validate_default=False
     )

@@ -4,12 +4,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from kernel_client.errors import KernelError
 from kernel_client.observer import Observer
 from serving.version import VERSION
+
+SECONDS: Final = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
+"""The upper ends of a histogram's bins."""
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +23,13 @@ class Counters:
     """One counter for each value of a label. The library's own lookup takes a lock each time; `labels` keeps them."""
 
     labels: Callable[[str], Counter]
+
+
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """One histogram for each value of a label, kept as counters are."""
+
+    labels: Callable[[str], Histogram]
 
 
 class Metrics(Observer):
@@ -53,6 +64,11 @@ class Metrics(Observer):
             "Files, by outcome: stored, retry, failed, refused, late; uploaded, not_uploaded, in_words",
             "outcome",
         )
+        self.reply_seconds = self._histogram(
+            "reply_seconds",
+            "From a lease to the last acknowledgement: sent, retry, failed, window_closed, unknown, released, lapsed",
+            "outcome",
+        )
         self.acks = self._counter("acks", "Acknowledgements, by result", "result")
 
     def show(self, name: str, help_text: str, value: Callable[[], float]) -> None:
@@ -69,6 +85,10 @@ class Metrics(Observer):
 
     def acknowledged(self, result: str) -> None:
         self.acks.labels(result).inc()
+
+    def _histogram(self, name: str, help_text: str, label: str) -> Histograms:
+        histogram = Histogram(f"gateway_{name}", help_text, [label], registry=self.registry, buckets=SECONDS)
+        return Histograms(cache(histogram.labels))
 
     def _counter(self, name: str, help_text: str, label: str) -> Counters:
         return Counters(cache(Counter(f"gateway_{name}", help_text, [label], registry=self.registry).labels))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from kernel_service.rate_limits.current_tenant import as_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+queued: ContextVar[float] = ContextVar("queued", default=0.0)
+"""Seconds that the person who is served waited for the others."""
 
 
 class PersonTasks:
@@ -37,7 +42,9 @@ class PersonTasks:
             with as_tenant(person_id):
                 while person_id in self._woken and not self._closed:
                     self._woken.discard(person_id)
+                    asked = time.monotonic()
                     async with self._slots:  # fair: a person who is served again waits after the others
+                        queued.set(time.monotonic() - asked)
                         self._running += 1
                         try:
                             await self._serve(person_id)

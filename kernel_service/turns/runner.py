@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import LeaseLost, StoreUnavailable
 from kernel_service.kernels import foresight
+from kernel_service.kernels.person_tasks import queued
 from kernel_service.ports.turns import AT_ONCE, Quarantined, Turn, TurnPlacement
 from kernel_service.rate_limits.current_tenant import yielding
 from kernel_service.turns.execution.assembly import turn_execution
+from kernel_service.turns.execution.attempt_record import Waits
 from kernel_service.turns.quarantine import Quarantine
+from serving.logs import about
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from kernel_service.kernels.kernel import Kernel
+    from kernel_service.turns.execution.attempt_record import AttemptRecord
     from kernel_service.turns.execution.dependencies import TurnDependencies
     from kernel_service.turns.quarantine import Isolation
 
@@ -82,7 +86,7 @@ class TurnRunner:
     async def _execute(self, kernel: Kernel, turn: Turn) -> float | None:
         try:
             execution = turn_execution(self._dependencies, kernel, turn)
-            with self._dependencies.traces.turn(turn), yielding(yields=self._yields(turn)):
+            with self._recorded(turn, execution.record), yielding(yields=self._yields(turn)):
                 due = await execution.run()
         except BaseException:
             kernel.foresight = None
@@ -92,6 +96,16 @@ class TurnRunner:
             with yielding(yields=True):  # people who wait for an answer come first
                 await execution.summariser.run()
         return due
+
+    @contextmanager
+    def _recorded(self, turn: Turn, record: AttemptRecord) -> Iterator[None]:
+        """Inside the block is an attempt: a span of the trace, the ids of log lines, and one line at its end."""
+        waits = Waits.of(turn, self._clock(), queued=queued.get(), debounce=self._debounce)
+        with about(turn=turn.id, person=turn.person_id), self._dependencies.traces.turn(turn):
+            try:
+                yield
+            finally:
+                record.log(turn, self._dependencies.node, waits)
 
     def _yields(self, turn: Turn) -> bool:
         """The person does not wait for a turn that the service itself began, unless they have written since."""

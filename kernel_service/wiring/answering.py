@@ -55,6 +55,7 @@ async def build_answering(
         before_effect=vendors.before_effect,
         asks_first=settings.approval_policy(),
         counters=counters,
+        node=base.membership.me,
     )
     return await _traced(turns, base)
 

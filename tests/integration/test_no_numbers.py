@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
+import re
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -13,16 +15,19 @@ import pytest
 
 from emulators.whatsapp.errors import status_error
 from kernel_service import texts
+from serving.logs import OWN, JsonFormatter
 from tests.integration.files import VOICE, pdf, png
 from tests.integration.test_approvals import asked, connected, tapped
 from tests.integration.test_kernelctl import ctl
 from tests.integration.test_late_failures import until
 from tests.integration.test_model_refusals import error
 from tests.integration.test_quotes import until_sent
+from tests.integration.world import ADMIN_TOKEN, WHATSAPP_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
     from emulators.whatsapp.phones import Phone
     from tests.integration.world import World
@@ -84,9 +89,36 @@ async def story(world: World) -> Phone:
     return alice
 
 
+class Written(logging.StreamHandler[io.StringIO]):
+    """The lines of a process with LOG_LEVEL=debug and LOG_FORMAT=json."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO())
+        self.setFormatter(JsonFormatter())
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
 @pytest.fixture
-async def alice(world: World, caplog: pytest.LogCaptureFixture) -> Phone:
+def written(caplog: pytest.LogCaptureFixture) -> Iterator[Written]:
     caplog.set_level(logging.INFO)
+    for package in OWN:
+        caplog.set_level(logging.DEBUG, package)
+    handler = Written()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.fixture
+async def alice(world: World, written: Written) -> Phone:
+    assert written.text == ""
     return await story(world)
 
 
@@ -113,7 +145,11 @@ async def test_operators_see_no_number(world: World, alice: Phone) -> None:
 
 
 async def test_no_number_is_in_a_metric_or_a_log(
-    world: World, alice: Phone, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    world: World,
+    alice: Phone,
+    written: Written,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with (
         aiohttp.ClientSession() as session,
@@ -125,6 +161,25 @@ async def test_no_number_is_in_a_metric_or_a_log(
         f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.get_records("setup")
     )
     assert found(alice, (printed + logged).encode()) == []
+    assert_no_words(alice, world, written.text)
+    for told in ("turn outcome=answered", "turn outcome=asks", "turn outcome=gave_up", "reply outcome=sent"):
+        assert [line for line in written.lines if line["message"].startswith(told)], told
+
+
+WORDS_OF_THE_LOG = {"approval", "asana", "connected", "message", "person"}
+"""Words of the fixed sentences that the code logs, too."""
+
+
+def assert_no_words(phone: Phone, world: World, logged: str) -> None:
+    """No line has a word of the chat that the code does not have, and none has a token or a link."""
+    said = {word for message in phone.messages for word in re.findall(r"\w{5,}", message.text)}
+    assert {"Ferns", "shade"} <= said
+    spoken = {word for word in said if re.search(rf"\b{re.escape(word)}\b", logged)}
+    assert spoken <= WORDS_OF_THE_LOG
+    assert "http" not in logged.replace("httpx", "")
+    config = world.emulators.config
+    secrets = (config.whatsapp_access_token, config.whatsapp_app_secret, config.openai_api_key, config.composio_api_key)
+    assert not [secret for secret in (*secrets, WHATSAPP_TOKEN, ADMIN_TOKEN) if secret in logged]
 
 
 async def test_stored_messages_are_still_found(world: World, alice: Phone) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from kernel_client.ack_queue import AckQueue
+from serving.logs import about
 from whatsapp_gateway.graph.api import SEND_SECONDS, Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph.errors import Remedy
 from whatsapp_gateway.graph.retry_policy import outcome_of, retry_delay
@@ -58,43 +59,50 @@ class ReplySender:
         self._part_backoff = part_backoff
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Send the parts that are not known to be sent, in order, up to the first failure.
+        """Send the parts that are not known to be sent, in order, up to the first failure, and log the outcome.
 
         No part is started once its stream is not live: the rest is released.
         """
+        began = self._now()
+        with about(reply=delivery.reply.id):
+            outcome = await self._deliver(delivery)
+            seconds = self._now() - began
+            self._metrics.reply_seconds.labels(outcome).observe(seconds)
+            logger.info("reply outcome=%s reply=%s seconds=%.3f", outcome, delivery.reply.id, seconds)
+
+    async def _deliver(self, delivery: Delivery) -> str:
+        """Returns the outcome: of the last part that was acknowledged, or released, or lapsed."""
         try:
             version, bodies = _rendered(delivery)
         except Exception as fault:  # noqa: BLE001 - without an acknowledgement it would be leased again for ever
             logger.error("fault while rendering reply %s: %s", delivery.reply.id, type(fault).__name__)  # noqa: TRY400
-            self._give_up(delivery, "fault")
-            return
+            return self._give_up(delivery, "fault")
         to = recipient(delivery.user_id)
         if to is None:
-            self._give_up(delivery, "recipient_unreadable")
-        elif not 1 <= len(bodies) <= MOST_PARTS:
-            self._give_up(delivery, "too_many_parts" if bodies else "nothing_to_send")
-        elif not version:
-            self._leave_to_other_release(delivery)
-        else:
-            await self._send_parts(delivery, [to | body for body in bodies], version)
+            return self._give_up(delivery, "recipient_unreadable")
+        if not 1 <= len(bodies) <= MOST_PARTS:
+            return self._give_up(delivery, "too_many_parts" if bodies else "nothing_to_send")
+        if not version:
+            return self._leave_to_other_release(delivery)
+        return await self._send_parts(delivery, [to | body for body in bodies], version)
 
-    async def _send_parts(self, delivery: Delivery, bodies: Sequence[Body], version: str) -> None:
+    async def _send_parts(self, delivery: Delivery, bodies: Sequence[Body], version: str) -> str:
         for part, body in enumerate(bodies, 1):
             if part in delivery.sent_parts:
                 continue
             if not delivery.is_live():
-                self._release(delivery, part, len(bodies), version)
-                return
+                return self._release(delivery, part, len(bodies), version)
             if self._left(delivery) <= 0:
                 self._metrics.parts.labels("lapsed").inc()
                 logger.warning("lease of reply %s expired before part %d was sent", delivery.reply.id, part)
-                return
+                return "lapsed"
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             with self._traces.sending(delivery.trace_parent, part):
                 result = await self._send(delivery, body | callback)
-            self._settle(self._ack(delivery, part, len(bodies), version, result))
+            outcome = self._settle(self._ack(delivery, part, len(bodies), version, result))
             if not isinstance(result, Sent):
-                return
+                return outcome
+        return "sent"
 
     async def _send(self, delivery: Delivery, body: Body) -> Sent | Refused | Ambiguous:
         file = file_in(body, delivery.reply.files)
@@ -120,15 +128,17 @@ class ReplySender:
                 outcome = outcome_of(remedy)
                 return Ack(delivery, part, parts, version, outcome, error_code=code, retry_after=wait)
 
-    def _settle(self, ack: Ack) -> None:
-        self._metrics.parts.labels(ack.outcome.name.lower()).inc()
+    def _settle(self, ack: Ack) -> str:
+        outcome = ack.outcome.name.lower()
+        self._metrics.parts.labels(outcome).inc()
         self._acks.put(acknowledgement(ack))
+        return outcome
 
     def _wait(self, remedy: Remedy, callback_id: str) -> float:
         backoff_count = self._part_backoff.count_refusal(callback_id) if remedy is Remedy.BACK_OFF else 0
         return retry_delay(remedy, backoff_count)
 
-    def _release(self, delivery: Delivery, part: int, parts: int, version: str) -> None:
+    def _release(self, delivery: Delivery, part: int, parts: int, version: str) -> str:
         """Release the lease: this part and the following ones were not sent."""
         logger.info(
             "reply %s is released from part %d on: its stream has ended, or its lease has moved",
@@ -146,17 +156,18 @@ class ReplySender:
                 retry_after=RELEASE_SECONDS,
             )
         )
+        return "released"
 
-    def _give_up(self, delivery: Delivery, code: str) -> None:
+    def _give_up(self, delivery: Delivery, code: str) -> str:
         logger.error("reply %s cannot be sent: %s", delivery.reply.id, code)
         parts, version = delivery.parts or 1, delivery.split_version or SPLIT_VERSION
         part = _first_unsent(delivery)
-        self._settle(Ack(delivery, part, parts, version, DeliveryOutcome.FAILED, error_code=code))
+        return self._settle(Ack(delivery, part, parts, version, DeliveryOutcome.FAILED, error_code=code))
 
-    def _leave_to_other_release(self, delivery: Delivery) -> None:
+    def _leave_to_other_release(self, delivery: Delivery) -> str:
         """A gateway of another release began the reply, and splits it by a rule that this one lacks."""
         logger.error("reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts)
-        self._settle(
+        return self._settle(
             Ack(
                 delivery,
                 _first_unsent(delivery),

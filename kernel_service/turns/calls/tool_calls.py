@@ -52,7 +52,10 @@ class InDoubtError(Exception):
 
 @dataclass(slots=True)
 class ToolCalls:
-    """Makes the calls of one turn. `call_of` reads a call from the model's item; `tell` receives the events."""
+    """Makes the calls of one turn. `call_of` reads a call from the model's item.
+
+    `tell` receives the events, and `tool_ended` the seconds of each call.
+    """
 
     tools: AvailableTools
     transcript: Transcript
@@ -64,6 +67,7 @@ class ToolCalls:
     _: KW_ONLY
     call_of: Callable[[dict[str, Any]], FunctionCall]
     tell: Callable[[Event], None]
+    tool_ended: Callable[[float], None]
     clock: Callable[[], float]
     _unsure: bool = field(init=False, default=False)
 
@@ -117,8 +121,11 @@ class ToolCalls:
     async def _run(self, call: FunctionCall, tool: Tool, *, approved: bool) -> None:
         self.tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
-        result = await self.execution.run(tool, call, approved=approved)
-        seconds = asyncio.get_running_loop().time() - began
+        try:
+            result = await self.execution.run(tool, call, approved=approved)
+        finally:
+            seconds = asyncio.get_running_loop().time() - began
+            self.tool_ended(seconds)
         await self._keep(call, result, ToolUse(call.name, failed=not result.ok, seconds=seconds))
         self.tell(ToolFinished(call.call_id, succeeded=result.ok))
         self.tools.add_found(result.found)

@@ -65,7 +65,7 @@ class Answers:
         if self.turn.begun:
             return self.broken_off(text, "budget_spent")
         self.transcript.unstored = []
-        return fixed_reply(explained(self.turn, text))
+        return replace(fixed_reply(explained(self.turn, text)), over_budget=True)
 
     def _questions(self) -> tuple[ApprovalPrompt, ...]:
         limits = self.limits

@@ -17,6 +17,7 @@ from kernel_service.turns.calls.tool_calls import ToolCalls
 from kernel_service.turns.context.context_window import ContextWindow
 from kernel_service.turns.context.transcript import Transcript
 from kernel_service.turns.execution.answers import Answers
+from kernel_service.turns.execution.attempt_record import AttemptRecord
 from kernel_service.turns.execution.closing import TurnCloser
 from kernel_service.turns.execution.commands import Commands
 from kernel_service.turns.execution.execution import TurnExecution
@@ -67,11 +68,14 @@ class _Assembly:
         last, limits, clock = turn.messages[-1], process.limits, process.clock
         self._deadline = clock() + limits.seconds
         self._person = Person(turn.person_id, last.channel, last.address)
-        self._reports = TurnReports(turn, process.progress, process.typing, process.counters, process.ended)
+        self._record = AttemptRecord()
+        self._reports = TurnReports(
+            turn, process.progress, process.typing, process.counters, process.ended, self._record
+        )
         self._interrupts = InterruptWatcher(kernel, lambda: process.store.turns.check_interrupts(turn))
         self._transcript = Transcript(kernel.history.open_items(), process.model, kernel.history.ended)
         self._window = ContextWindow(self._transcript, process.model, kernel.context_tokens)
-        self._spending = Spending(process.store.spending, turn.person_id, limits, clock)
+        self._spending = Spending(process.store.spending, turn.person_id, limits, clock, self._record.request_ended)
         self._journal = self._new_journal()
         self._approvals = TurnApprovals(process.store.approvals, turn, kernel.epoch)
         self._produced = ProducedFiles(process.store.made_files, turn, clock)
@@ -106,6 +110,7 @@ class _Assembly:
             held=HeldTurn(turn, journal, self._health, self._cap, self._closer, reports, process.limits, process.clock),
             failed=FailedTurn(turn, journal, reports),
             history_written_back=self._history_written_back(),
+            record=self._record,
             summariser=self._summariser(),
         )
 
@@ -185,6 +190,7 @@ class _Assembly:
             ),
             call_of=process.model.call_of,
             tell=self._reports.happened,
+            tool_ended=self._record.tool_ended,
             clock=process.clock,
         )
 

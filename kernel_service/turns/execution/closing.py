@@ -54,7 +54,7 @@ class TurnCloser:
         self.live.keep()
         for question in ending.questions:
             self.reports.happened(ApprovalNeeded.of(question))
-        self.reports.ended(ending.status)
+        self.reports.ended(ending.status, ending.kind, ending.problem)
         return due
 
     async def _give_up(self, ending: GivenUp) -> float:
@@ -62,10 +62,10 @@ class TurnCloser:
         log.warning("turn failed problem=%s turn=%s person=%s", ending.problem, turn.id, turn.person_id)
         if len(turn.messages) > 1 and not turn.closed:
             await self.journal.split(ending.problem)
-            self.reports.count("split")
+            self.reports.count("split", problem=ending.problem)
         else:
             await self.journal.give_up(ending.problem, explained(turn, ending.text))
-            self.reports.ended("dead")
+            self.reports.ended("dead", "gave_up", ending.problem)
         return AT_ONCE
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class TurnDependencies:
     """Read by `assembly` alone, which gives each part of a turn the dependencies of that part.
 
-    `instructions` are the bot developer's. `clock` returns epoch seconds. `ended` is called with each turn that has
-    ended. `before_effect` raises Busy if a call with side effects must not be made now.
+    `node` is the id of this process. `instructions` are the bot developer's. `clock` returns epoch seconds. `ended` is
+    called with each turn that has ended. `before_effect` raises Busy if a call with side effects must not be made now.
     """
 
     store: TurnStores
@@ -52,3 +52,4 @@ class TurnDependencies:
     asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     counters: TurnCounters = field(default_factory=TurnCounters)
     traces: Traces = field(default_factory=NoTraces)
+    node: str = ""

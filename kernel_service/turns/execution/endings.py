@@ -27,6 +27,16 @@ class Finished:
     parked: tuple[ParkedRequest, ...] = ()
     questions: tuple[ApprovalPrompt, ...] = ()
     preface: str = ""
+    over_budget: bool = False
+
+    @property
+    def kind(self) -> str:
+        """For the log, by the meaning to the person: asks, parked, refused or answered."""
+        if self.questions:
+            return "asks"
+        if self.parked:
+            return "parked"
+        return "refused" if self.over_budget or self.status is not TurnStatus.COMPLETED else "answered"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from kernel_service.turns.execution.answers import Answers
+    from kernel_service.turns.execution.attempt_record import AttemptRecord
     from kernel_service.turns.execution.closing import TurnCloser
     from kernel_service.turns.execution.endings import Ending, Finished
     from kernel_service.turns.execution.failed import FailedTurn
@@ -52,6 +53,7 @@ class TurnExecution:
     held: HeldTurn
     failed: FailedTurn
     history_written_back: AbstractContextManager[None]
+    record: AttemptRecord
     summariser: Summariser
     """Runs after a turn after which nothing waits."""
 

@@ -35,9 +35,10 @@ class FailedTurn:
         turn = self.turn
         if isinstance(error, UnusableAnswerError):
             log.warning("model answer unusable turn=%s person=%s", turn.id, turn.person_id)
-            until = await self.journal.fail("model_answers_nonsense")
+            problem = "model_answers_nonsense"
         else:
             log.error("turn attempt failed turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
-            until = await self.journal.fail("turn_broke")
-        self.reports.count("broke")
+            problem = "turn_broke"
+        until = await self.journal.fail(problem)
+        self.reports.count("broke", problem=problem)
         return until

@@ -46,7 +46,7 @@ class HeldTurn:
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self.turn.id, until - self.clock())
         if notice is not None:
             self.reports.notice(busy=isinstance(away, Busy))
-        self.reports.count("held")
+        self.reports.count("held", problem=away.problem)
         return until
 
     def _may_tell(self) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn
     from kernel_service.ports.typing import TypingStatus
     from kernel_service.turns.counters import TurnCounters
+    from kernel_service.turns.execution.attempt_record import AttemptRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class TurnReports:
     typing: TypingStatus
     counters: TurnCounters
     on_end: Callable[[Turn], None]
+    record: AttemptRecord
 
     def happened(self, event: Event) -> None:
         self.progress.tell(self.turn, event)
@@ -40,11 +42,13 @@ class TurnReports:
         finally:
             self.typing.end(self.turn)
 
-    def count(self, outcome: str) -> None:
+    def count(self, outcome: str, detail: str = "", problem: str = "") -> None:
+        """`detail`: what the log calls the outcome, if that is more exact. `problem`: why, if something was wrong."""
         self.counters.outcomes[outcome] += 1
+        self.record.outcome, self.record.problem = detail or outcome, problem
 
-    def ended(self, outcome: str) -> None:
-        self.count(outcome)
+    def ended(self, outcome: str, detail: str = "", problem: str = "") -> None:
+        self.count(outcome, detail, problem)
         self.on_end(self.turn)
 
     def notice(self, *, busy: bool) -> None:

@@ -51,6 +51,8 @@ class Spending:
     person_id: str
     limits: TurnLimits
     clock: Callable[[], float]
+    request_ended: Callable[[float, Usage], None] = lambda _seconds, _usage: None
+    """Told the seconds and the usage of each request."""
     _owed: Usage = field(init=False, default_factory=Usage)
     _settled: list[str] = field(init=False, default_factory=list)
     _under_way: _Request | None = field(init=False, default=None)
@@ -100,20 +102,25 @@ class Spending:
     def _ended(self, request: _Request, told: Usage, *, wrote: bool) -> None:
         if self._under_way is request:
             self._under_way = None
-            self._owed += (
-                told if estimates.is_plausible(told) else estimates.completed(told, request.estimate(), wrote=wrote)
-            )
+            is_plausible = estimates.is_plausible(told)
+            self._owe(request, told if is_plausible else estimates.completed(told, request.estimate(), wrote=wrote))
 
     def _broke_off(self, request: _Request, error: BaseException) -> None:
         if self._under_way is request:
-            self._under_way = None if _is_free(error) else request
+            if _is_free(error):
+                self._under_way = None
+                self._owe(request, Usage())
             self._let_go()
 
     def _let_go(self) -> None:
         """Abandon the current request. It is charged by its estimate, since its cost stays unknown."""
         if request := self._under_way:
             self._under_way = None
-            self._owed += estimates.used_after(self.clock() - request.began, request.estimate())
+            self._owe(request, estimates.used_after(self.clock() - request.began, request.estimate()))
+
+    def _owe(self, request: _Request, usage: Usage) -> None:
+        self._owed += usage
+        self.request_ended(self.clock() - request.began, usage)
 
 
 def _is_free(error: BaseException) -> bool:
