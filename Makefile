@@ -63,6 +63,7 @@ proto: .venv/development ## Generate protos/gen from the protos
 
 docs: .venv/development ## Write the generated pages, and build the documents into build/site
 	$(BIN)/python -m checks.import_graph
+	$(BIN)/python -m checks.reference
 	$(BIN)/python -m tests.integration.message_trace
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
 

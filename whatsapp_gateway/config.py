@@ -80,49 +80,75 @@ TemplateName = Annotated[
 
 
 class Settings(SecretSettings):
-    """An empty variable counts as unset. An error names the variable and never shows its value."""
+    """WhatsApp gateway.
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+    An empty variable counts as unset. An error names the variable and never shows its value. The text below a field is
+    its description in the reference.
+    """
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     # First, because the checks of the other settings depend on it.
     kernel_allow_insecure: bool = False
-    """Allows settings that are unsafe beyond this machine."""
-    log_level: LogLevel = "info"
-    log_format: LogFormat = "text"
+    """Permits settings that are refused where other machines reach a service, as for the kernel service. See
+    docs/explanation/security.md#settings-that-are-refused."""
+
     gateway_listen: Annotated[Address, NoDecode, BeforeValidator(Address.parse)] = Field(
         Address("127.0.0.1", 8080), validate_default=False
     )
-
-    gateway_watchdog_seconds: Annotated[float, Field(ge=0)] = 10
-    """If the event loop does not run for this time, the process ends; 0: never."""
-
+    """The address of `/webhook`, `/healthz` and `/readyz`, and of `/metrics` without `GATEWAY_METRICS_LISTEN`. Put an
+    https proxy in front of it."""
     gateway_metrics_listen: Annotated[Address | None, NoDecode, BeforeValidator(_optional_address)] = None
-    """The only address that serves /metrics; unset: the webhook's address."""
+    """A separate address for `/metrics`, which is then served nowhere else."""
+    gateway_watchdog_seconds: Annotated[float, Field(ge=0)] = 10
+    """An event loop that is blocked for this long ends the process with code 70, with its threads' stacks in the log.
+    0: never."""
 
     kernel_tls_ca: Annotated[Path, AfterValidator(_authority)] | None = None
-    """The certificate authority of the kernel service, in PEM; unset: plain text."""
+    """The authority of the kernel service's certificate, in PEM. Required where `KERNEL_ADDRESS` leads to another
+    machine. Unset: plain text."""
     kernel_address: str = "dns:///localhost:50051"
+    """The address of the kernel service, or of a balancer over its nodes. The gateway learns the nodes' own addresses
+    from it."""
     kernel_token: Secret
+    """The `whatsapp` token of `KERNEL_CHANNEL_TOKENS`."""
 
     whatsapp_access_token: Secret
+    """The access token of a system user of Meta's, with the permission `whatsapp_business_messaging`. See
+    docs/tutorial/whatsapp-number.md."""
     whatsapp_app_secret: Annotated[tuple[Secret, ...], NoDecode, BeforeValidator(_secrets)]
-    """A webhook is accepted if it is signed with any of these secrets: two while the secret is being rotated."""
+    """The secret of Meta's app, or several with commas while you replace it: a webhook is accepted if it is signed with
+    any of them. See docs/explanation/security.md#changing-the-app-secret."""
     whatsapp_verify_token: Secret
+    """A word that you choose, and enter beside the webhook's URL in Meta's app dashboard."""
     whatsapp_phone_number_id: Annotated[tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)]
-    whatsapp_api_base_url: Url = "https://graph.facebook.com"
-    whatsapp_api_version: Version = "v26.0"
-    whatsapp_chat_url: Url = "https://wa.me"
-    """The URL with which browsers open a chat: `<url>/<phone>?text=…`."""
-    whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80
-    """Incoming and outgoing messages of each number, by this gateway alone; 0: unlimited."""
-
+    """The phone number id, or several with commas."""
     whatsapp_template: TemplateName | None = None
-    """Sent to people whose 24-hour window is closed while a reply waits for them."""
+    """An approved template without parameters, as `name:language`. People whose 24-hour window is closed while a reply
+    waits for them get it: it asks them to write and receive their pending replies. Unset: replies wait until the person
+    writes."""
     whatsapp_reminder_template: TemplateName | None = None
-    """As whatsapp_template, for a reminder; its one parameter is the reminder's text."""
+    """As `WHATSAPP_TEMPLATE`, for a reminder: its one parameter is the reminder's text, and its first button is a quick
+    reply. See docs/reference/whatsapp.md#templates."""
+    whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80
+    """Incoming and outgoing messages per second of each number, through this gateway alone. With several gateways
+    divide the number's limit by them. 0: no limit."""
+    whatsapp_chat_url: Url = "https://wa.me"
+    """The address at which browsers open a chat, followed by `/<number>?text=…`."""
+    whatsapp_api_base_url: Url = "https://graph.facebook.com"
+    """The address of the Graph API."""
+    whatsapp_api_version: Version = "v26.0"
+    """The version of the Graph API."""
 
+    log_level: LogLevel = "info"
+    """The least severe lines of the log, which goes to stderr. See docs/how-to/observability.md#logs."""
+    log_format: LogFormat = "text"
+    """The form of the log: text, or one JSON object a line."""
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(checked_traces)] = ""
-    """The collector of traces; empty: none."""
+    """The address of a collector that takes OTLP over gRPC, as for the kernel service. Unset: messages are not
+    traced."""
 
     @field_validator("kernel_address")
     @classmethod

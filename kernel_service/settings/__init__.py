@@ -1,0 +1,1 @@
+"""The settings by concern: a class for each. The text below a field is its description in the reference."""

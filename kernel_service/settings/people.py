@@ -1,0 +1,41 @@
+"""The people who may write, and how much of them is kept."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from kernel_service.ports.weak_ids import DEFAULT_DAYS
+from kernel_service.settings.concern import Concern, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class People(Concern):
+    """People and their data."""
+
+    kernel_allowed_users: str = ""
+    """Patterns of the user ids that may write, with commas, as `whatsapp:US.*`. Unset: all."""
+    kernel_weak_id_days: float = Field(DEFAULT_DAYS, gt=0)
+    """After this many days without a message a phone number alone identifies no known person: its next writer is a new
+    person, without the former owner's history or accounts. Carriers reassign numbers after 45 to 90 days."""
+    kernel_history_days: int = Field(0, ge=0)
+    """How long conversations are kept, in whole UTC days. The oldest turns are deleted first. 0: always."""
+    kernel_history_mb_per_user: float = Field(0, ge=0)
+    """How much of a person's conversation is kept, in MiB. The oldest turns are deleted first. 0: all."""
+    kernel_inactive_days: int = Field(0, ge=0)
+    """After this many days (at least 30) without a message a person is deleted. A person with a connected account or
+    unfinished work loses only the conversation. 0: never."""
+    kernel_media_mb: float = Field(1024, gt=0)
+    """The maximum of all people's files that are stored at a time, in MiB. A file is deleted when its message has been
+    answered. Without room the newest files of strangers are deleted first."""
+    kernel_media_mb_per_user: float = Field(64, gt=0)
+    """The maximum of one person's files that are stored at a time, in MiB."""
+
+    def allowed(self) -> Callable[[str], bool]:
+        """Whether a user id may write. Patterns are shell patterns, as `whatsapp:US.*`."""
+        patterns = words(self.kernel_allowed_users)
+        return lambda user_id: not patterns or any(fnmatch.fnmatchcase(user_id, each) for each in patterns)
