@@ -1,6 +1,6 @@
 """The calls that ask the person first. Calls on an allow-list run without a question; all others ask.
 
-docs/explanation/security.md, "Consent", says in full what runs, what asks, and what this does not catch.
+docs/explanation/consent-and-taint.md says in full what runs, what asks, and what this does not catch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The prompt injections that are tried on the product: each order, and the way in which it reaches the model.
 
-docs/explanation/security.md shows them as a table (see table()).
+docs/explanation/injections.md shows them as a table (see table()).
 """
 
 from __future__ import annotations
@@ -371,7 +371,7 @@ def _as_json(text: str) -> str:
 
 
 def table() -> str:
-    """The table of docs/explanation/security.md."""
+    """The table of docs/explanation/injections.md."""
     rows = [
         f"| {injection.way} | {attack.name} | {attack.outcome} |"
         for group in INJECTIONS.values()

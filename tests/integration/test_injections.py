@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emulators.whatsapp.phones import Phone
     from tests.integration.world import World
 
-SECURITY = Path(__file__).parents[2] / "docs" / "explanation" / "security.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "injections.md"
 
 
 async def person_with_accounts(world: World, label: str) -> Phone:
@@ -92,7 +92,7 @@ async def test_nothing_is_done_without_a_button_that_showed_it(world: World, gro
 
 def test_there_are_forty_and_the_documents_show_them_all() -> None:
     assert len(table().splitlines()) >= 42
-    assert table() in SECURITY.read_text(), "put tests.integration.injections.table() into docs/explanation/security.md"
+    assert table() in PAGE.read_text(), "put tests.integration.injections.table() into docs/explanation/injections.md"
 
 
 async def test_only_the_approved_call_is_made_exactly_as_shown(world: World) -> None:

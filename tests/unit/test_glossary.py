@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.test_settings_documented import ROOT
 
-PACKAGES = ("kernel_service", "whatsapp_gateway")
+PACKAGES = ("kernel_service", "whatsapp_gateway", "kernel_client")
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
