@@ -77,6 +77,8 @@ class AckQueue:
                 self._unsettled -= Counter(ack.reply_id for ack in batch)
             except Exception as fault:  # noqa: BLE001 - the next ones must continue; receipts settle these
                 logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
+                for ack in batch:
+                    self._observer.acknowledged(ack, "fault")
             for _ in batch:
                 self._ready.task_done()
 
@@ -115,13 +117,13 @@ class AckQueue:
             for ack in batch:
                 await self._settle([ack])
             return
-        self._observer.acknowledged("refused")
+        self._observer.acknowledged(batch[0], "refused")
         logger.error("acknowledgement of reply %s refused: %s", batch[0].reply_id, refusal.reason)
 
     def _note(self, batch: Sequence[Ack], results: Sequence[int]) -> None:
         for ack, result in zip(batch, results, strict=False):
             name = _NAMES.get(result, "invalid")
-            self._observer.acknowledged(name)
+            self._observer.acknowledged(ack, name)
             if name in {"invalid", "unknown"}:
                 logger.error("acknowledgement of reply %s: %s", ack.reply_id, name)
 
@@ -129,7 +131,7 @@ class AckQueue:
         grace = RETRY_SECONDS_AFTER_LEASE if ack.may_be_sent else 0
         if self._now() < ack.lease_ends + grace:
             return True
-        self._observer.acknowledged("expired")
+        self._observer.acknowledged(ack, "expired")
         logger.error("acknowledgement of reply %s given up", ack.reply_id)
         return False
 

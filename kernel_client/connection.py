@@ -53,6 +53,11 @@ class KernelConnection:
         """The way for a separate call: the address, or a node that is connected while that leads nowhere."""
         return next((route for route in (self.door, *self._to_nodes) if route.is_connected), self.door)
 
+    async def connect(self, timeout: float) -> None:
+        """Return once any node is connected. `KernelError` UNREACHABLE: none within `timeout` and CONNECT_SECONDS."""
+        if not self._route.is_connected:
+            await self.door.connect(timeout)
+
     async def close(self) -> None:
         """End all calls."""
         await self.door.close()

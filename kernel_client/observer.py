@@ -1,5 +1,6 @@
 """Events that a channel may count."""
 
+from kernel_client.acks import Ack
 from kernel_client.errors import KernelError
 
 
@@ -9,5 +10,5 @@ class Observer:
     def failed(self, error: KernelError) -> None:
         """A call that is repeated, or that was the last try, failed."""
 
-    def acknowledged(self, result: str) -> None:
-        """An acknowledgement ended: recorded, stale, unknown, invalid, refused or expired."""
+    def acknowledged(self, ack: Ack, result: str) -> None:
+        """An acknowledgement ended: recorded, stale, unknown, invalid, refused, expired or (by a bug) fault."""

@@ -1,6 +1,7 @@
 """Ways to the kernel service: its address, behind which any node may answer, and the address of one node."""
 
 import asyncio
+import math
 from typing import Any
 
 import grpc
@@ -36,10 +37,10 @@ class Route:
         """Whether a call would find its service."""
         return not self.is_closed and self.channel.get_state() is grpc.ChannelConnectivity.READY
 
-    async def connect(self) -> None:
-        """Return once it is connected. `KernelError` UNREACHABLE: not within CONNECT_SECONDS."""
+    async def connect(self, timeout: float = math.inf) -> None:
+        """Return once it is connected. `KernelError` UNREACHABLE: not within `timeout` and CONNECT_SECONDS."""
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(min(timeout, CONNECT_SECONDS)):
                 while (state := self.channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
                     await self.channel.wait_for_state_change(state)
         except TimeoutError:

@@ -8,6 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from kernel_client.acks import Ack
 from kernel_client.errors import KernelError
 from kernel_client.observer import Observer
 from serving.version import VERSION
@@ -83,7 +84,7 @@ class Metrics(Observer):
     def failed(self, error: KernelError) -> None:
         self.kernel_errors.labels(error.reason).inc()
 
-    def acknowledged(self, result: str) -> None:
+    def acknowledged(self, ack: Ack, result: str) -> None:  # noqa: ARG002
         self.acks.labels(result).inc()
 
     def _histogram(self, name: str, help_text: str, label: str) -> Histograms:

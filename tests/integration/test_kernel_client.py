@@ -1,0 +1,179 @@
+"""A channel on `kernel_client`, against the whole product: what it is told, and what it survives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_client import Delivery, KernelClient, KernelError, Payload
+from tests.integration.cable import Cable
+from tests.integration.world import TELEGRAM_TOKEN, whole_world
+from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.integration.world import World
+
+ADA = "telegram:ada"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with whole_world(tmp_path) as running:
+        yield running
+
+
+async def take(kernel: KernelClient, count: int) -> list[str]:
+    """The next replies, in their order."""
+    texts: list[str] = []
+    async with aclosing(kernel.replies("telegram")) as replies:
+        async for reply in replies:
+            texts.append(reply.text)
+            assert await reply.delivered(f"m{len(texts)}")
+            if len(texts) == count:
+                break
+    return texts
+
+
+def is_of_client(task: asyncio.Task[Any]) -> bool:
+    code: Any = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and ("kernel_client" in code.co_filename or "_AioCall" in code.co_qualname)
+
+
+async def test_a_channel_talks_and_leaves_nothing_behind(world: World) -> None:
+    before = asyncio.all_tasks()
+    async with KernelClient(world.kernel_address, TELEGRAM_TOKEN) as kernel:
+        assert await kernel.ready()
+        await kernel.send(ADA, "my name is Ada", time_zone="Europe/Vienna")
+        (reply,) = await kernel.send(ADA, "what is my name", message_id="2")
+        assert reply.text == "Your name is Ada."
+        (repeated,) = await kernel.send(ADA, "what is my name", message_id="2")
+        assert repeated == reply
+        events = [event async for event in kernel.stream(ADA, "what is my name")]
+        assert events[-1].completed.replies[0].text == "Your name is Ada."
+        assert (await kernel.connect_link(ADA, "asana")).url.startswith("http")
+        schedule = await kernel.schedule(ADA, "water the plants", is_reminder=True, cron="30 8 * * 1-5")
+        assert [each.id for each in await kernel.schedules(ADA)] == [schedule.id]
+        assert await kernel.delete_schedule(ADA, schedule.id) == schedule
+        assert await kernel.delete_schedule(ADA, schedule.id) is None
+        assert [each.toolkit for each in await kernel.connections(ADA)] == ["asana"]
+        assert [each.toolkit for each in await kernel.disconnect(ADA, toolkit="asana")] == ["asana"]
+        assert (await kernel.memory(ADA)).time_zone == "Europe/Vienna"
+        await kernel.submit(ADA, "what is my name")
+        assert await take(kernel, 1) == ["Your name is Ada."]
+        endless = kernel.replies("telegram")
+        waiting = asyncio.create_task(anext(endless, None))
+        await asyncio.sleep(0)
+    assert await waiting is None, "an iteration ends with the client"
+    async with asyncio.timeout(5):
+        while any(is_of_client(task) for task in asyncio.all_tasks() - before):
+            await asyncio.sleep(0)  # gRPC ends its calls in the loop's next steps
+
+
+async def test_refusals_say_what_to_do(world: World) -> None:
+    async with KernelClient(world.kernel_address, TELEGRAM_TOKEN) as kernel:
+        for user_id, message, reason, told in (
+            (ADA, "", "FIELD_REQUIRED", "`payload.text`"),
+            ("whatsapp:1", "hello", "CHANNEL_MISMATCH", "`terminal:1`"),
+            ("ada", "hello", "USER_ID_INVALID", "<channel>:<id>"),
+            ("telegram:default", "hello", "USER_ID_RESERVED", "separate id"),
+        ):
+            with pytest.raises(KernelError, match=told) as refused:
+                await kernel.send(user_id, Payload(text=message))
+            assert (refused.value.reason, refused.value.retryable) == (reason, False)
+
+
+async def test_a_wrong_token_is_told_once_and_raised_at_the_end(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    async with KernelClient(world.kernel_address, "of-another-service") as kernel:
+        with pytest.raises(KernelError, match="KERNEL_CHANNEL_TOKENS") as refused:
+            await kernel.send(ADA, "hello", timeout=1)
+    assert (refused.value.reason, refused.value.retryable) == ("TOKEN_INVALID", True)
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING].count("kernel_client") == 1
+
+
+async def test_without_a_service_a_call_ends_at_its_deadline() -> None:
+    async with KernelClient(f"127.0.0.1:{free_port()}", TELEGRAM_TOKEN) as kernel, asyncio.timeout(10):
+        with pytest.raises(KernelError, match="nothing answers") as refused:
+            await kernel.send(ADA, "hello", timeout=0.3)
+    assert refused.value.reason == "UNREACHABLE"
+
+
+async def test_a_restart_of_the_service_costs_no_reply(world: World) -> None:
+    world.emulators.openai.script(["One.", "Two."])
+    async with KernelClient(world.kernel_address, TELEGRAM_TOKEN) as kernel, asyncio.timeout(60):
+        await kernel.submit(ADA, "one")
+        taking = asyncio.create_task(take(kernel, 2))
+        await world.stop_kernel()
+        submitted = asyncio.create_task(kernel.submit(ADA, "two"))
+        await world.start_kernel()
+        await submitted
+        assert await taking == ["One.", "Two."]
+
+
+async def test_a_connection_that_breaks_or_falls_silent_is_replaced(world: World) -> None:
+    world.emulators.openai.script(["One.", "Two.", "Three."])
+    cable = Cable(int(world.kernel_address.rpartition(":")[2]))
+    await cable.plug_in()
+    async with KernelClient(cable.address, TELEGRAM_TOKEN) as kernel, asyncio.timeout(60):
+        await kernel.submit(ADA, "one")
+        assert await take(kernel, 1) == ["One."]
+        taking = asyncio.create_task(take(kernel, 2))
+        await kernel.submit(ADA, "two")
+        cable.cut()
+        cable.go_silent()
+        asyncio.get_running_loop().call_later(2, cable.cut)
+        asyncio.get_running_loop().call_later(2, cable.speak)
+        await kernel.submit(ADA, "three")
+        assert await taking == ["Two.", "Three."]
+    await cable.unplug()
+
+
+async def test_of_two_clients_one_gets_a_reply_and_the_other_gets_what_it_left(world: World) -> None:
+    world.emulators.openai.script(["One.", "Two."])
+    first = KernelClient(world.kernel_address, TELEGRAM_TOKEN)
+    async with first, KernelClient(world.kernel_address, TELEGRAM_TOKEN) as second:
+        held = first.replies("telegram", max_in_flight=1)
+        await first.submit(ADA, "one")
+        got: Delivery = await anext(held)
+        await second.submit("telegram:bob", "two")
+        assert await take(second, 1) == ["Two."]
+        assert await got.retry("busy")
+        await first.close()
+        assert await take(second, 1) == ["One."]
+
+
+async def test_a_slow_consumer_gets_each_reply_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernel_client.outbox.RENEW_SECONDS", 0.05)
+    people = [f"telegram:{number}" for number in range(5)]
+    async with KernelClient(world.kernel_address, TELEGRAM_TOKEN) as kernel, asyncio.timeout(60):
+        await asyncio.gather(*(kernel.submit(person, "my name is Ada") for person in people))
+        seen: list[str] = []
+        async with aclosing(kernel.replies("telegram")) as replies:
+            async for reply in replies:
+                seen.append(reply.user_id)
+                await asyncio.sleep(0.12)
+                world.pass_time(30)  # half a lease
+                assert await reply.delivered()
+                if len(seen) == len(people):
+                    break
+    assert sorted(seen) == people
+
+
+async def test_duplicate_sends_at_the_same_time_are_one_message(world: World) -> None:
+    async with KernelClient(world.kernel_address, TELEGRAM_TOKEN) as kernel:
+        answers = await asyncio.gather(*(kernel.send(ADA, "my name is Ada", message_id="1") for _ in range(3)))
+        assert answers[0] == answers[1] == answers[2]
+        with pytest.raises(KernelError, match="separate id") as refused:
+            await kernel.send(ADA, "other words", message_id="1")
+        assert refused.value.reason == "MESSAGE_ID_REUSED"
+
+
+def test_plain_text_stays_on_this_machine() -> None:
+    with pytest.raises(ValueError, match="tls_ca"):
+        KernelClient("kernel.example:50051", "token")
