@@ -1,10 +1,4 @@
-"""Tools of your own: set `KERNEL_TOOLS=docs.examples.tools:TOOLS` and every person's assistant has them.
-
-A tool is a typed function. Its name, docstring and types are what the model sees; the first argument is the person
-it works for (`context.id` is opaque and never changes). Say `read_only=True` only where calling it twice does no harm,
-and `asks_first=True` where the person must approve each call.
-It returns text, JSON values, or a ToolResult with files that go to the person with the answer.
-"""
+"""The tools of the page "Build your own assistant" (docs/how-to/own-assistant.md)."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -49,4 +43,11 @@ def send_notes(context: Person) -> str | ToolResult:
     return ToolResult("Here they are.", files=(ToolFile(notes.read_bytes(), "text/plain", "notes.txt"),))
 
 
-TOOLS = [opening_hours, add_note, send_notes]
+@tool(asks_first=True)
+def delete_notes(context: Person) -> str:
+    """Delete all notes that were kept for the person."""
+    (NOTES / f"{context.id}.txt").unlink(missing_ok=True)
+    return "The notes are deleted."
+
+
+TOOLS = [opening_hours, add_note, send_notes, delete_notes]

@@ -28,7 +28,7 @@ ALICE = Person("p_alice")
 
 async def test_the_example_loads_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(example, "NOTES", tmp_path)
-    hours, note, _ = load_tools("docs.examples.tools:TOOLS")
+    hours, note, *_ = load_tools("docs.examples.tools:TOOLS")
     assert (await hours.call(ALICE, {"day": "sunday"})).output == "closed"
     assert (await note.call(ALICE, {"text": "Buy milk"})).output == '{"notes":1}'
     assert (await note.call(ALICE, {"text": "Call Eve", "important": True})).output == '{"notes":2}'
@@ -37,7 +37,7 @@ async def test_the_example_loads_and_works(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_examples_schema() -> None:
-    hours, note, _ = load_tools("docs.examples.tools:TOOLS")
+    hours, note, *_ = load_tools("docs.examples.tools:TOOLS")
     assert hours.schema.name == "opening_hours"
     assert hours.schema.description == "Tell when the shop is open on a day of the week."
     assert hours.schema.parameters["properties"]["day"]["enum"][0] == "monday"
@@ -52,7 +52,7 @@ def test_the_examples_schema() -> None:
 
 async def test_the_example_sends_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(example, "NOTES", tmp_path)
-    _, note, notes = load_tools("docs.examples.tools:TOOLS")
+    _, note, notes, _ = load_tools("docs.examples.tools:TOOLS")
     assert await notes.call(ALICE, {}) == ToolResult("No notes are kept yet.")
     await note.call(ALICE, {"text": "milk"})
     assert (await notes.call(ALICE, {})).files == (ToolFile(b"milk\n", "text/plain", "notes.txt"),)
@@ -72,7 +72,7 @@ async def test_wrong_arguments_are_told_in_words(
     arguments: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(example, "NOTES", tmp_path)
-    _, note, _ = load_tools("docs.examples.tools:TOOLS")
+    _, note, *_ = load_tools("docs.examples.tools:TOOLS")
     result = await note.call(ALICE, arguments)
     assert not result.ok
     assert words in result.output
