@@ -17,9 +17,7 @@ TESTED = {
 # Pages whose tests are not written yet.
 PENDING = {
     "docs/how-to/another-channel.md",
-    "docs/how-to/compose.md",
     "docs/how-to/observability.md",
-    "docs/how-to/postgresql.md",
     "docs/tutorial/local-model.md",
     "benchmarks/README.md",
 }
