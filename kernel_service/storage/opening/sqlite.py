@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
-from kernel_service.storage.engine import sqlite
 from kernel_service.storage.engine.engine import Keyring
 from kernel_service.storage.engine.file_lock import LOCK_SUFFIX, FileLock
+from kernel_service.storage.engine.sqlite import SqliteEngine, connect
 from kernel_service.storage.opening.migrating import prepare
 from serving.private_files import close_file, close_folder, make_file, make_folder
 
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
 
 
-async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[str], None]) -> sqlite.SqliteEngine:
+class DatabaseFileError(RuntimeError):
+    """The file is damaged, no SQLite database, or cannot be used. The text gives the reason and the fix."""
+
+
+async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[str], None]) -> SqliteEngine:
     path = Path(make_url(url).database or "")
     if not path.name:
         raise ValueError("KERNEL_DATABASE_URL must name a file, as sqlite:///path/to/kernel.db")
@@ -33,14 +39,26 @@ async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[
     except BaseException:
         lock.release()
         raise
-    database = sqlite.connect(path)
+    database = connect(path)
     try:
         digests = await asyncio.to_thread(_prepare, database, master_keys)
+    except (DBAPIError, sqlite3.Error) as error:
+        database.dispose()
+        lock.release()
+        raise DatabaseFileError(_unprepared(path, error)) from None
     except BaseException:
         database.dispose()
         lock.release()
         raise
-    return sqlite.SqliteEngine(database, lock, Keyring(master_keys), digests, end_process=end_process)
+    return SqliteEngine(database, lock, Keyring(master_keys), digests, end_process=end_process)
+
+
+def _unprepared(path: Path, error: DBAPIError | sqlite3.Error) -> str:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    reason = getattr(original, "sqlite_errorname", type(original).__name__)
+    if reason.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return f"{path} is damaged, or is no SQLite database ({reason}): restore a backup, see docs/how-to/backups.md"
+    return f"{path} cannot be opened or migrated: {original} ({reason})"
 
 
 def _close_to_others(path: Path) -> None:

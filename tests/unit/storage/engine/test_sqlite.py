@@ -47,7 +47,7 @@ async def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path) 
 async def test_a_failed_start_leaves_the_file_free(tmp_path: Path) -> None:
     path = tmp_path / "kernel.db"
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(Exception, match="not a database"):
+    with pytest.raises(Exception, match="is no SQLite database"):
         await open_store(f"sqlite:///{path}", KEYS)
     path.unlink()
     await (await open_store(f"sqlite:///{path}", KEYS)).close()
