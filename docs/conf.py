@@ -29,7 +29,12 @@ myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_fence_as_directive = ["mermaid"]
 
 html_theme = "furo"
+html_theme_options = {"top_of_page_buttons": []}
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
 html_show_copyright = False
 # mermaid.tiny.js is that of npm's @mermaid-js/tiny 11.17.2.
 mermaid_use_local = "mermaid/mermaid.mjs"
+mermaid_fullscreen = False
+mermaid_height = "auto"

@@ -28,8 +28,20 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def paragraphs(text: str) -> str:
     """A docstring or a comment without its line breaks, and with links to the pages that it names by their paths."""
-    joined = (re.sub(r"\s*\n\s*", " ", each) for each in re.split(r"\n\s*\n", cleandoc(text)))
-    return _PAGE.sub(_link, "\n\n".join(joined).strip())
+    blocks = re.split(r"\n\s*\n", re.sub(r"\n(?=- )", "\n\n", cleandoc(text)))
+    joined = [_plain(re.sub(r"\s*\n\s*", " ", block)) for block in blocks]
+    return _PAGE.sub(_link, "\n\n".join(joined).strip().replace("\n\n- ", "\n- ").replace("\n- ", "\n\n- ", 1))
+
+
+def item(*parts: str) -> str:
+    """An item of a list, with all paragraphs of its parts."""
+    return f"- {' '.join(part for part in parts if part)}".replace("\n", "\n  ").replace("\n  \n", "\n\n")
+
+
+def _plain(text: str) -> str:
+    """Text in which HTML means itself."""
+    pieces = re.split(r"(`[^`]*`)", text)
+    return "".join(piece if piece.startswith("`") else piece.replace("<", "\\<") for piece in pieces)
 
 
 def _link(named: re.Match[str]) -> str:

@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from checks.reference import settings
+from checks.reference import contract, errors, kernelctl, sentences, settings, states
 
 ROOT = Path(__file__).parents[2]
-PAGES: dict[str, Callable[[], str]] = {"docs/reference/settings.md": settings.page}
+PAGES: dict[str, Callable[[], str]] = {
+    f"docs/reference/{name}.md": page
+    for name, page in {
+        "contract": contract.page,
+        "errors": errors.page,
+        "kernelctl": kernelctl.page,
+        "sentences": sentences.page,
+        "settings": settings.page,
+        "states": states.page,
+    }.items()
+}

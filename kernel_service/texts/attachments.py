@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_UNSUPPORTED: Final = {
+UNSUPPORTED: Final = {
     "image": "I can't open pictures of this type. Please send it as a JPEG or PNG.",
     "audio": "I can't open sound files of this type. Please send a voice message, or write to me.",
     "video": "I can't watch videos yet. Please tell me in words.",
@@ -28,7 +28,7 @@ _WORDS: Final = {"image": "picture", "audio": "recording", "document": "file"}
 
 def unsupported(kind: str) -> str:
     """For a person whose message of this kind cannot be worked on."""
-    return _UNSUPPORTED.get(kind, _UNSUPPORTED_KIND)
+    return UNSUPPORTED.get(kind, _UNSUPPORTED_KIND)
 
 
 def unopened(kind: str, problem: str) -> str:

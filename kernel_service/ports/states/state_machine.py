@@ -42,16 +42,17 @@ class StateMachine(Generic[S]):
         if not self.allows(source, target):
             raise ForbiddenTransitionError(f"{self.states.__name__}: {_name(source)} cannot become {_name(target)}")
 
-    def mermaid(self) -> str:
-        """A Mermaid `stateDiagram-v2`."""
-        return "\n".join(["stateDiagram-v2", *self._arrows(), *self._ends()])
+    def mermaid(self, *, numbered: bool = False) -> str:
+        """A Mermaid `stateDiagram-v2`. `numbered`: events are their numbers, from 1, so that many find room."""
+        return "\n".join(["stateDiagram-v2", *self._arrows(numbered=numbered), *self._ends()])
 
-    def _arrows(self) -> list[str]:
-        return [
-            f"    {source} --> {_name(each.target)}: {each.event}"
-            for each in self.transitions
-            for source in (map(_name, each.sources) if each.sources else ("[*]",))
-        ]
+    def _arrows(self, *, numbered: bool) -> list[str]:
+        """One for each two states, with all events that lead from one to the other."""
+        events: dict[tuple[str, str], list[str]] = {}
+        for number, each in enumerate(self.transitions, 1):
+            for source in map(_name, each.sources) if each.sources else ("[*]",):
+                events.setdefault((source, _name(each.target)), []).append(str(number) if numbered else each.event)
+        return [f"    {source} --> {target}: {', '.join(between)}" for (source, target), between in events.items()]
 
     def _ends(self) -> list[str]:
         left = {source for each in self.transitions for source in each.sources}

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from checks.reference.states import CONCERNS
 from kernel_service.ports.states.part import PART, PartState
 from kernel_service.ports.states.reply import REPLY, ReplyState
 from kernel_service.ports.states.state_machine import ForbiddenTransitionError, StateMachine, Transition
-from tests.unit.ports.state_diagrams import MACHINES, diagrams, written
 
+MACHINES = {concern.title: concern.machine for concern in CONCERNS}
 STORAGE = Path(__file__).parents[3] / "kernel_service" / "storage"
 
 
@@ -57,8 +58,17 @@ def test_a_machine_is_drawn_with_names_beginnings_and_ends() -> None:
     ]
 
 
-def test_the_diagrams_of_the_document_are_those_of_the_tables() -> None:
-    assert written() == diagrams(), "run `python -m tests.unit.ports.state_diagrams`"
+def test_a_machine_with_many_arrows_is_drawn_with_the_numbers_of_its_events() -> None:
+    often = StateMachine(Light, (*LIGHT.transitions, Transition("struck", (Light.ON,), Light.BROKEN)))
+    assert often.mermaid(numbered=True).splitlines() == [
+        "stateDiagram-v2",
+        "    [*] --> off: 1",
+        "    off --> on: 2",
+        "    on --> off: 3",
+        "    off --> broken: 4",
+        "    on --> broken: 4, 5",
+        "    broken --> [*]",
+    ]
 
 
 @pytest.mark.parametrize("name", MACHINES)
