@@ -22,7 +22,7 @@ def test_each_module_that_is_run_exists() -> None:
     assert not [module for module in modules if find_spec(module) is None]
 
 
-def test_what_the_first_hour_changes_is_there() -> None:
+def test_the_places_of_the_first_hour_exist() -> None:
     assert answers.STOPPED.startswith("Stopped.")
     policy = (ROOT / "kernel_service/approvals/policy.py").read_text()
     assert policy.count("tainted or ") == 1
