@@ -16,6 +16,8 @@ from emulators.composio.errors import of_status, refused
 from emulators.composio.events import Events
 from emulators.composio.execute import Execution
 from emulators.composio.ids import Ids
+from emulators.composio.project import Project
+from emulators.composio.project_routes import ProjectRoutes
 from emulators.composio.search import ToolSearch
 from emulators.composio.session_routes import SessionRoutes
 from emulators.composio.sessions import Session, Sessions
@@ -33,8 +35,8 @@ from emulators.vendor import RefusedError, Vendor
 class Composio(Vendor):
     """Tests press the buttons of consent pages with approve() and deny(), and read any person's data.
 
-    `base_url` is the URL for clients. Tests may add to `catalogue`. `verifier_url` turns on the identity verifier. The
-    routes, the consent page and the execution record effects, and document their names.
+    `base_url` is the URL for clients. Tests may add to `catalogue` and change `project`. `verifier_url` turns on the
+    identity verifier. The routes, the consent page and the execution record effects, and document their names.
     """
 
     base = "/composio/api/v3.1"
@@ -58,6 +60,7 @@ class Composio(Vendor):
         self._places = Workplaces()
         self._triggers = Triggers(ids, self.catalogue, clock)
         self.events = Events(config.emulators_events_url, config.composio_webhook_secret, effects, clock, rng)
+        self.project = Project(config.composio_webhook_secret, lambda: self.events.url)
         self._clock = clock
         self._consent = Consent(self._accounts, self.catalogue, effects, ids, url)
         self._routes = (
@@ -74,6 +77,7 @@ class Composio(Vendor):
             ),
             AccountRoutes(self, self._accounts, effects),
             CatalogueRoutes(self, self.catalogue),
+            ProjectRoutes(self, self.project),
             TriggerRoutes(self, self._triggers, self._accounts, self.catalogue, effects),
         )
 

@@ -15,10 +15,13 @@ LOGO = "https://logos.composio.dev/api/"
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
+    """Without `is_managed`, people can connect it only through an auth config of the project's own."""
+
     slug: str
     name: str
     description: str
     no_auth: bool = False
+    is_managed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class Catalogue:
             "name": toolkit.name,
             "type": "native",
             "auth_schemes": schemes or ["NO_AUTH"],
-            "composio_managed_auth_schemes": schemes,
+            "composio_managed_auth_schemes": schemes if toolkit.is_managed else [],
             "no_auth": toolkit.no_auth,
             "is_local_toolkit": False,
             "deprecated": {"toolkitId": toolkit.slug},

@@ -154,6 +154,17 @@ class QueryString(BaseModel):
     cursor: str | None = None
 
 
+class QueryList(QueryString):
+    limit: float = Field(default=20, ge=1, le=1000)
+
+
+class AuthConfigsQuery(QueryList):
+    toolkit_slug: Annotated[list[str], List] = []
+    show_disabled: bool = False
+    is_composio_managed: bool | None = None
+    search: str | None = None
+
+
 class SessionToolsQuery(QueryString):
     limit: int = Field(default=20, ge=1, le=500)
 

@@ -16,7 +16,7 @@ from emulators.faults import Call, Match, drop, every
 from emulators.openai import chat_completions, chat_server, checks, load_rule, obedient_model, rule_model
 from emulators.openai.chat_input import as_responses
 from emulators.openai.conversation import Conversation, read
-from emulators.openai.errors import of_status, refused
+from emulators.openai.errors import no_such_model, of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
 from emulators.openai.seal import Sealer, unreadable
@@ -36,6 +36,8 @@ from emulators.openai.wire import (
 from emulators.vendor import RefusedError, Vendor
 
 TRANSCRIPTIONS = "/audio/transcriptions"
+MODELS = ("gpt-6.2-sol", "gpt-6-luna", "gpt-transcribe", "gpt-4o-mini-tts")
+"""The models that GET /models lists. Calls take other names, too, unless withdraw() names them."""
 
 
 class OpenAI(Vendor):
@@ -69,8 +71,12 @@ class OpenAI(Vendor):
         """`on`; `refused` or `dropped`, as a server that does not know `context_management`."""
         self._key = config.openai_api_key
         self._effects = effects
+        self.models = set(MODELS)
+        self.without: set[str] = set()
+        """Paths that this server does not have, as `/responses` at a server that speaks Chat Completions only."""
         self.odd: set[str] = set()
         self.lacks: set[str] = set()
+        self._withdrawn: set[str] = set()
         self._script = Script()
         self._obeys = False
         self._pace = Pace()
@@ -111,9 +117,17 @@ class OpenAI(Vendor):
         _check_known(names, chat_server.LACKS)
         self.lacks.update(names)
 
+    def withdraw(self, model: str) -> None:
+        """The project has no access to this model any more."""
+        self.models.discard(model)
+        self._withdrawn.add(model)
+
     def clear(self) -> None:
         """Remove all scripted turns, faults and holds."""
         self.context_window = self._context_window
+        self.models = set(MODELS)
+        self._withdrawn.clear()
+        self.without.clear()
         self.odd.clear()
         self.lacks.clear()
         self.compaction = "on"
@@ -124,6 +138,8 @@ class OpenAI(Vendor):
         super().clear()
 
     def mount(self, app: web.Application) -> None:
+        app.router.add_get(f"{self.base}/models", self.serving(self._list_models))
+        app.router.add_get(f"{self.base}/models/{{model}}", self.serving(self._model))
         app.router.add_post(f"{self.base}/responses", self.serving(self._create))
         app.router.add_post(f"{self.base}/chat/completions", self.serving(self._complete))
         app.router.add_post(f"{self.base}/responses/compact", self.serving(self._compact))
@@ -139,6 +155,8 @@ class OpenAI(Vendor):
         control.add("odd", lambda body: self.be_odd(*body["names"]))
         control.add("lack", lambda body: self.lack(*body["names"]))
         control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
+        control.add("withdraw", lambda body: self.withdraw(str(body["model"])))
+        control.add("without", lambda body: self.without.update(body["paths"]))
         control.add("compaction", lambda body: setattr(self, "compaction", str(body["is"])))
         control.mount(app, "openai")
 
@@ -179,6 +197,35 @@ class OpenAI(Vendor):
             "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload, "
             "but what was sent was not valid JSON."
         )
+
+    async def read_body(self, request: web.Request) -> Any:
+        """Refuse a path that the server does not have, and a model that the project may not use."""
+        path = request.path.removeprefix(self.base)
+        if any(path == each or path.startswith(f"{each}/") for each in self.without):
+            raise RefusedError("Not Found", 404, {"detail": "Not Found"})
+        body = await (self._form(request) if path == TRANSCRIPTIONS else super().read_body(request))
+        if isinstance(body, dict) and body.get("model") in self._withdrawn:
+            raise no_such_model(str(body["model"]))
+        return body
+
+    async def _form(self, request: web.Request) -> Any:
+        """A kept form has the digest of its file in place of the bytes, which are dropped with the request."""
+        if request.content_type != "multipart/form-data":
+            raise refused("Could not parse multipart form")
+        form = request[FORM] = await read_form(request)
+        return form.as_json()
+
+    async def _list_models(self, _: web.Request, __: Call) -> web.Response:
+        return self.respond({"object": "list", "data": [self._described(model) for model in sorted(self.models)]})
+
+    async def _model(self, http: web.Request, _: Call) -> web.Response:
+        model = http.match_info["model"]
+        if model not in self.models:
+            raise no_such_model(model)
+        return self.respond(self._described(model))
+
+    def _described(self, model: str) -> dict[str, Any]:
+        return {"id": model, "object": "model", "created": 1_780_000_000, "owned_by": "system"}
 
     async def _create(self, http: web.Request, call: Call) -> web.StreamResponse:
         response, turn = self._answered(call, call.body)
@@ -256,15 +303,6 @@ class OpenAI(Vendor):
             "model_compaction", person=request.prompt_cache_key or "", key=compacted["id"], items=len(items)
         )
         return self.respond(compacted)
-
-    async def read_body(self, request: web.Request) -> Any:
-        """A kept form has the digest of its file in place of the bytes, which are dropped with the request."""
-        if not request.path.endswith(TRANSCRIPTIONS):
-            return await super().read_body(request)
-        if request.content_type != "multipart/form-data":
-            raise refused("Could not parse multipart form")
-        form = request[FORM] = await read_form(request)
-        return form.as_json()
 
     async def _transcribe(self, http: web.Request, call: Call) -> web.Response:
         answer = transcript(http[FORM])

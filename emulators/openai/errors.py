@@ -75,6 +75,12 @@ def refused(
     return RefusedError(message, status, body)
 
 
+def no_such_model(model: str) -> RefusedError:
+    """A model that does not exist, or that the project may not use."""
+    message = f"The model '{model}' does not exist or you do not have access to it."
+    return refused(message, status=404, param="model", code="model_not_found")
+
+
 def of_status(status: int) -> RefusedError:
     """OpenAI's error for a status that the request did not cause."""
     message, kind, code = {

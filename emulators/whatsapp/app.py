@@ -13,12 +13,14 @@ from emulators.config import Config
 from emulators.effects import Effects
 from emulators.faults import Match, every
 from emulators.passing_time import PassingTime
+from emulators.whatsapp.account import Account, Number
 from emulators.whatsapp.account_events import account_event
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.errors import GraphError
 from emulators.whatsapp.feed import Feed
 from emulators.whatsapp.graph import Graph
+from emulators.whatsapp.graph_account import GraphAccount
 from emulators.whatsapp.graph_caller import Caller
 from emulators.whatsapp.graph_media import GraphMedia
 from emulators.whatsapp.ids import message_id
@@ -37,7 +39,8 @@ from emulators.whatsapp.webhooks import Webhooks
 class WhatsApp:
     """Phones on one side, the business's webhook and Graph calls on the other.
 
-    Tests add phones and use them. `graph`, `webhooks` and `statuses` have the switches for faults. Effects of people's
+    Tests add phones and use them. `graph`, `webhooks` and `statuses` have the switches for faults. `account` is what an
+    operator has configured at Meta, which the endpoints of `setup` return. Effects of people's
     messages: message_posted when one is sent, message_taken once the business has answered 200 (key: the wamid).
     """
 
@@ -62,7 +65,12 @@ class WhatsApp:
         self.phones = Directory()
         self.webhooks = Webhooks(config.emulators_webhook_url, config.whatsapp_app_secret.partition(",")[0].strip())
         self.statuses = Statuses(self.webhooks, effects, clock)
-        caller = Caller(config.whatsapp_access_token, self._numbers)
+        self.account = Account(
+            secrets=[secret.strip() for secret in config.whatsapp_app_secret.split(",")],
+            numbers={number: Number(number) for number in self._numbers},
+            callback=lambda: self.webhooks.url.partition(",")[0],
+        )
+        caller = Caller(config.whatsapp_access_token, self.account, clock)
         self.files = MediaStore(clock, rng)
         self.media = GraphMedia(caller, self.files, effects)
         self.graph = Graph(
@@ -84,12 +92,14 @@ class WhatsApp:
             is_window_open=lambda phone: self.graph.is_window_open(phone, self.default_number()),
             tls_ca=config.kernel_tls_ca,
         )
+        self.setup = GraphAccount(caller, self.account, self.graph.templates)
         if time is not None:
             time.next_due = lambda: self._panel.state["next"]
         self._page = PageRoutes(self, self._feed, self._panel, TimeRoutes(time, clock, self._feed))
 
     def mount(self, app: web.Application) -> None:
-        # The Graph API comes last, because it answers all other paths.
+        # An id of a number looks like that of a file, and the Graph API answers all other paths.
+        self.setup.mount(app)
         self.media.mount(app)
         self.graph.mount(app)
         self._page.mount(app)

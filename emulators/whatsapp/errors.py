@@ -20,6 +20,7 @@ CODES = {
     2: Code(503, "API Service"),
     4: Code(400, "API Too Many Calls"),
     10: Code(403, "API Permission Denied"),
+    15: Code(400, "App Access Token Required"),
     100: Code(400, "Invalid parameter"),
     190: Code(401, "Access token has expired"),
     200: Code(403, "API Permission"),

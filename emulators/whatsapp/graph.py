@@ -9,12 +9,13 @@ from typing import Any
 from aiohttp import web
 
 from emulators.effects import Effects
-from emulators.faults import Call, Fault, Faults, drop
+from emulators.faults import Call, Faults
 from emulators.whatsapp.chat import ChatMessage, received
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.errors import GraphError, status_error
 from emulators.whatsapp.graph_caller import Caller
 from emulators.whatsapp.graph_checks import check_request
+from emulators.whatsapp.graph_faults import failed
 from emulators.whatsapp.ids import BSUID, message_id
 from emulators.whatsapp.media import MediaStore, is_voice, kind_of
 from emulators.whatsapp.phones import Phone
@@ -85,7 +86,7 @@ class Graph:
                 fault = await self.after.pass_through(call)
         except GraphError as refusal:
             return web.json_response(refusal.body(), status=refusal.status)
-        return _failed(request, fault) if fault else web.json_response(answer)
+        return failed(request, fault) if fault else web.json_response(answer)
 
     def _read(self, read: Read) -> dict[str, Any]:
         phone = self._directory.sender(read.message_id)
@@ -193,11 +194,3 @@ async def _body(request: web.Request) -> Any:
         return json.loads(await request.read())
     except ValueError:
         return None
-
-
-def _failed(request: web.Request, fault: Fault) -> web.Response:
-    if fault.status == 0:
-        return drop(request)
-    headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
-    body = json.dumps(GraphError(131000).body()) if fault.body is None else fault.body
-    return web.Response(status=fault.status, text=body, content_type="application/json", headers=headers)

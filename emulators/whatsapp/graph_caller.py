@@ -1,25 +1,37 @@
 """Checks a caller of the Graph API, and the business's number that the call names."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from aiohttp import web
 
+from emulators.whatsapp.account import Account
 from emulators.whatsapp.errors import GraphError
 
 
 class Caller:
-    """Refuses, as Meta does, callers without the token and numbers of other businesses."""
+    """Refuses, as Meta does, callers without a valid token and numbers of other businesses."""
 
-    def __init__(self, token: str, numbers: Collection[str]) -> None:
+    def __init__(self, token: str, account: Account, clock: Callable[[], float]) -> None:
         self._token = token
-        self._numbers = numbers
+        self._account = account
+        self._numbers: Collection[str] = account.numbers
+        self._clock = clock
 
     def check_token(self, request: web.Request) -> None:
         """GraphError 190."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or token != self._token:
+        self.check_given(token if scheme == "Bearer" else "")
+
+    def check_given(self, token: str) -> None:
+        """GraphError 190. The subcodes tell an expired token (463) from one that was revoked (460)."""
+        if token != self._token:
             raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
+        if 0 < self._account.expires_at <= self._clock():
+            raise GraphError(190, "Error validating access token: Session has expired.", subcode=463)
+        if self._account.is_revoked:
+            problem = "Error validating access token: The session has been invalidated."
+            raise GraphError(190, problem, subcode=460)
 
     def check(self, request: web.Request) -> None:
         """Check the token, and the version in the path. Raises GraphError 190 or 2500."""
@@ -36,11 +48,11 @@ class Caller:
         return number
 
 
-def no_such_object(object_id: str) -> GraphError:
+def no_such_object(object_id: str, method: str = "post") -> GraphError:
     """Meta's error for an id that is unknown, expired, or of another account."""
     return GraphError(
         100,
-        f"Unsupported post request. Object with ID '{object_id}' does not exist, cannot be loaded "
+        f"Unsupported {method} request. Object with ID '{object_id}' does not exist, cannot be loaded "
         "due to missing permissions, or does not support this operation",
         subcode=33,
         kind="GraphMethodException",

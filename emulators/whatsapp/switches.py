@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from emulators.control import Control
+from emulators.whatsapp.account import Account
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.graph import Graph
@@ -20,6 +21,7 @@ from emulators.whatsapp.webhooks import Webhooks
 class Owner(Protocol):
     """The emulator that the switches control."""
 
+    account: Account
     graph: Graph
     media: GraphMedia
     phones: Directory
@@ -46,6 +48,7 @@ class Switches:
         control.add("together", self._together)
         control.add("again", self._again)
         control.add("account_event", self._account_event)
+        control.add("account", self._account)
         control.add("template", self._template)
         control.add("fail_template", self._fail_template)
         control.add("media", self._media)
@@ -68,6 +71,15 @@ class Switches:
     def _account_event(self, body: dict[str, Any]) -> None:
         """{field, value?, at?}: send an event of the account; by default the example of Meta's reference."""
         self._owner.tell_account(body["field"], body.get("value"), at=body.get("at"))
+
+    def _account(self, body: dict[str, Any]) -> None:
+        """{scopes?, expires_at?, fields?, …, numbers?: {<id>: {status?, quality?, …}}}: change fields of Account."""
+        account = self._owner.account
+        for number, facts in body.pop("numbers", {}).items():
+            for name, value in facts.items():
+                setattr(account.numbers[number], name, value)
+        for name, value in body.items():
+            setattr(account, name, value)
 
     def _template(self, body: dict[str, Any]) -> None:
         """{name, language, body?, buttons?, status?}: add or replace a template; by default it is approved."""

@@ -88,6 +88,9 @@ class Templates:
     def add(self, template: Template) -> None:
         self._all[template.name, template.language] = template
 
+    def all(self) -> list[Template]:
+        return list(self._all.values())
+
     def get(self, name: str, language: str) -> Template:
         """Raises KeyError."""
         return self._all[name, language]
