@@ -1,13 +1,15 @@
-"""`kernelctl`: what is running, why a message was not answered, identities, usage. It never shows message content.
+"""`kernelctl`: set-up and checks; what is running, why a message was not answered, identities, usage.
 
-It prints JSON, except tables for nodes, usage and keys.
+It never shows message content. Answers of the service are JSON, except tables for nodes, usage and keys.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +20,7 @@ from google.type import date_pb2
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernelctl import tables
+from kernelctl.doctor import doctor
 from serving.exposure import OTHERWISE
 from serving.loopback import keeps_to_loopback
 from serving.pem_files import check_authority
@@ -107,30 +110,63 @@ def _token() -> str:
     return token
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How the commands that ask the service reach it. `doctor` and `init` need none of it. `token`: "" if not given."""
+
+    address: str
+    token: str
+    tls_ca: Path | None
+    allow_insecure: bool
+
+    def admin(self) -> Admin:
+        """Raises UsageError if the token is missing or could be read in transit, or the authority's file is bad."""
+        token = self.token or _token()
+        if self.tls_ca is None and not keeps_to_loopback(self.address) and not self.allow_insecure:
+            raise click.UsageError(
+                f"{self.address} leads to another machine, so the admin token could be read in transit: set --tls-ca "
+                f"(KERNEL_TLS_CA). {OTHERWISE}"
+            )
+        if self.tls_ca is not None:
+            try:
+                check_authority(self.tls_ca)
+            except ValueError as problem:
+                raise click.UsageError(f"--tls-ca (KERNEL_TLS_CA): {self.tls_ca} {problem}") from None
+        return Admin(self.address, token, self.tls_ca)
+
+
+def pass_admin(command: Callable[..., None]) -> Callable[..., None]:
+    """Pass the admin service as the first argument."""
+
+    @click.pass_obj
+    @wraps(command)
+    def run(connection: Connection, *args: Any, **options: Any) -> None:
+        command(connection.admin(), *args, **options)
+
+    return run
+
+
 @click.group()
 @click.version_option(VERSION, prog_name="kernelctl")
 @click.option("--address", envvar="KERNEL_ADDRESS", default="dns:///localhost:50051", show_default=True)
-@click.option("--token", default=_token, help=f"By default {_TOKEN}, or the content of {file_setting(_TOKEN)}.")
-@click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--token", default="", help=f"By default {_TOKEN}, or the content of {file_setting(_TOKEN)}.")
+@click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--allow-insecure", envvar="KERNEL_ALLOW_INSECURE", is_flag=True)
 @click.pass_context
 def main(context: click.Context, address: str, token: str, tls_ca: Path | None, *, allow_insecure: bool) -> None:
-    """Query a running kernel service. The argument WHO is a person (p_…) or an id of a channel (whatsapp:US.…)."""
-    if tls_ca is None and not keeps_to_loopback(address) and not allow_insecure:
-        raise click.UsageError(
-            f"{address} leads to another machine, so the admin token could be read in transit: set --tls-ca "
-            f"(KERNEL_TLS_CA). {OTHERWISE}"
-        )
-    if tls_ca is not None:
-        try:
-            check_authority(tls_ca)
-        except ValueError as problem:
-            raise click.UsageError(f"--tls-ca (KERNEL_TLS_CA): {tls_ca} {problem}") from None
-    context.obj = Admin(address, token, tls_ca)
+    """Set up, check, and query a running kernel service.
+
+    `init` and `doctor` work without a running service and without a token. The argument WHO of the other commands is a
+    person (p_…) or an id of a channel (whatsapp:US.…).
+    """
+    context.obj = Connection(address, token, tls_ca, allow_insecure)
+
+
+main.add_command(doctor)
 
 
 @main.command()
-@click.pass_obj
+@pass_admin
 def nodes(admin: Admin) -> None:
     """Show the live nodes: where each is reached, what it holds, and which one does the periodic work."""
     listed = admin.pages("ListNodes", admin_pb2.ListNodesRequest())
@@ -139,7 +175,7 @@ def nodes(admin: Admin) -> None:
 
 @main.command()
 @paged
-@click.pass_obj
+@pass_admin
 def kernels(admin: Admin, page_size: int, page_token: str) -> None:
     """List the kernels in memory, each with its node, and count evictions."""
     admin.show("ListKernels", admin_pb2.ListKernelsRequest(page_size=page_size, page_token=page_token))
@@ -147,7 +183,7 @@ def kernels(admin: Admin, page_size: int, page_token: str) -> None:
 
 @main.command()
 @click.argument("who")
-@click.pass_obj
+@pass_admin
 def kernel(admin: Admin, who: str) -> None:
     """Show one person's kernel, resident or not, and their connections."""
     admin.show("GetKernel", admin_pb2.GetKernelRequest(person=_person(who)))
@@ -155,7 +191,7 @@ def kernel(admin: Admin, who: str) -> None:
 
 @main.command()
 @click.argument("who")
-@click.pass_obj
+@pass_admin
 def evict(admin: Admin, who: str) -> None:
     """Take an idle kernel out of memory, without an effect for the person."""
     admin.show("EvictKernel", admin_pb2.EvictKernelRequest(person=_person(who)))
@@ -163,7 +199,7 @@ def evict(admin: Admin, who: str) -> None:
 
 @main.command()
 @click.argument("who")
-@click.pass_obj
+@pass_admin
 def reset(admin: Admin, who: str) -> None:
     """Reset a person's model context: the model sees no earlier messages. Everything stays stored."""
     admin.show("ResetContext", admin_pb2.ResetContextRequest(person=_person(who)))
@@ -172,7 +208,7 @@ def reset(admin: Admin, who: str) -> None:
 @main.command()
 @click.argument("who")
 @click.argument("other")
-@click.pass_obj
+@pass_admin
 def merge(admin: Admin, who: str, other: str) -> None:
     """Merge two people permanently: the newer one into the older one, with all connections."""
     admin.show("MergePersons", admin_pb2.MergePersonsRequest(first=_person(who), second=_person(other)))
@@ -181,7 +217,7 @@ def merge(admin: Admin, who: str, other: str) -> None:
 @main.command()
 @click.argument("who")
 @paged
-@click.pass_obj
+@pass_admin
 def turns(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's turns, newest first, and the waiting messages."""
     request = admin_pb2.ListTurnsRequest(person=_person(who), page_size=page_size, page_token=page_token)
@@ -191,7 +227,7 @@ def turns(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 @main.command()
 @click.argument("who")
 @paged
-@click.pass_obj
+@pass_admin
 def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's replies, newest first, with the delivery state of their parts."""
     request = admin_pb2.ListRepliesRequest(person=_person(who), page_size=page_size, page_token=page_token)
@@ -201,7 +237,7 @@ def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 @main.command()
 @click.argument("who")
 @paged
-@click.pass_obj
+@pass_admin
 def schedules(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's schedules without their requests, oldest first."""
     request = admin_pb2.ListPersonSchedulesRequest(person=_person(who), page_size=page_size, page_token=page_token)
@@ -211,7 +247,7 @@ def schedules(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 @main.command()
 @click.argument("who")
 @click.argument("schedule_id")
-@click.pass_obj
+@pass_admin
 def unschedule(admin: Admin, who: str, schedule_id: str) -> None:
     """Delete a schedule (s_…) of a person."""
     request = admin_pb2.DeletePersonScheduleRequest(person=_person(who), schedule_id=schedule_id)
@@ -221,7 +257,7 @@ def unschedule(admin: Admin, who: str, schedule_id: str) -> None:
 @main.command()
 @click.argument("who", required=False)
 @paged
-@click.pass_obj
+@pass_admin
 def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None:
     """List the dead letters of one person or of all people, newest first."""
     person = _person(who) if who else None
@@ -233,7 +269,7 @@ def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None
 
 @main.command()
 @click.argument("dead_letter_id")
-@click.pass_obj
+@pass_admin
 def requeue(admin: Admin, dead_letter_id: str) -> None:
     """Run a dead letter (dl_…) again, in a turn alone."""
     admin.show("RequeueDeadLetter", admin_pb2.RequeueDeadLetterRequest(dead_letter_id=dead_letter_id))
@@ -250,7 +286,7 @@ def requeue(admin: Admin, dead_letter_id: str) -> None:
     help="For example 2026-11-30; by default a week ago.",
 )
 @click.option("--to", "to_day", type=_DAY, default=lambda: _day(0), help="Today.")
-@click.pass_obj
+@pass_admin
 def usage(admin: Admin, who: str | None, from_day: datetime, to_day: datetime) -> None:
     """Show usage by day (UTC), of one person or of all together: tokens, and the calls of each tool."""
     person = _person(who) if who else None
@@ -265,7 +301,7 @@ def usage(admin: Admin, who: str | None, from_day: datetime, to_day: datetime) -
 
 
 @main.command()
-@click.pass_obj
+@pass_admin
 def keys(admin: Admin) -> None:
     """Show the master keys by id: the current one, what each one seals, and which may be removed."""
     listed = list(admin.pages("ListKeys", admin_pb2.ListKeysRequest()))
@@ -275,7 +311,7 @@ def keys(admin: Admin) -> None:
 
 
 @main.command()
-@click.pass_obj
+@pass_admin
 def rotate(admin: Admin) -> None:
     """Reseal everything with the current master key, while the service runs. Run it again after an interruption."""
     done = admin_pb2.RotateKeysResponse()

@@ -1,9 +1,8 @@
-"""What Meta knows about the app, its token, the business account and its numbers, as an operator configures them there.
+"""The app, its token, the business account and its numbers, as an operator configures them at Meta.
 
-Sources: developers.facebook.com/docs/graph-api/reference/debug_token; …/reference/app/subscriptions;
-…/reference/whats-app-business-account/subscribed_apps; …/documentation/business-messaging/whatsapp/reference/
-whatsapp-business-phone-number/whatsapp-business-account-phone-number-api; …/whatsapp/webhooks/override;
-…/whatsapp/support/health-status.
+Sources: developers.facebook.com/docs/graph-api/reference/debug_token, …/app/subscriptions and
+…/whats-app-business-account/subscribed_apps. Numbers: developers.facebook.com/documentation/business-messaging/
+whatsapp/reference/whatsapp-business-phone-number, …/webhooks/override and …/support/health-status.
 """
 
 from collections.abc import Callable

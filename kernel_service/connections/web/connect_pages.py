@@ -5,6 +5,7 @@
     GET  /connect/return/<nonce>   the vendor's callback: the code.
     GET  /connect/verify           the verifier's callback (`session_uri`): the code.
     POST /connect/events           the vendor's events.
+    GET  /connect/health           that these are the pages, and whether X-Forwarded-For counts, for kernelctl doctor.
 
 Put a proxy that speaks https in front of it, and trust it to say who asks. No address holds personal data, and none is
 logged.
@@ -53,7 +54,7 @@ EVENT_SECONDS: Final = 10.0
 
 _NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
 _LINK: Final = re.compile(rb"/connect/(?:return/)?([A-Za-z0-9_-]{43})[? ]")
-_OTHER_PAGES: Final = (b"/connect/style.css", b"/connect/verify", b"/connect/events")
+_OTHER_PAGES: Final = (b"/connect/style.css", b"/connect/verify", b"/connect/events", b"/connect/health")
 """A flood of these is bounded by the client's address alone: their first line does not show whether they are valid."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -102,6 +103,7 @@ class ConnectPages:
         app.add_routes(
             [
                 web.get("/connect/style.css", self._style),
+                web.get("/connect/health", self._health),
                 web.get("/connect/verify", self._verify, allow_head=False),
                 web.get(f"/connect/return/{_NONCE}", self._return, allow_head=False),
                 web.get(f"/connect/{_NONCE}", self._look),
@@ -159,6 +161,11 @@ class ConnectPages:
 
     async def _style(self, _: web.Request) -> web.Response:
         return web.Response(text=pages.STYLE, content_type="text/css")
+
+    async def _health(self, request: web.Request) -> web.Response:
+        """No address is named, not even the caller's own: behind a proxy it may be one of the internal network."""
+        use = self._proxies.use_of(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, []))
+        return web.json_response({"service": "connect", "forwarded_for": use})
 
     async def _event(self, request: web.Request) -> web.Response:
         """A signed event is handled whatever the rate limit says; an unsigned one counts against the limit.

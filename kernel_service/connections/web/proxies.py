@@ -43,6 +43,12 @@ class TrustedProxies:
             return str(ip_network((int(client), HOST_BITS), strict=False))
         return str(client)
 
+    def use_of(self, peer: str, forwarded: Sequence[str]) -> str:
+        """Whether the header of a request counts: `used`, `ignored` (the peer is not trusted), or `absent`."""
+        if not forwarded:
+            return "absent"
+        return "used" if self._trusts(_address(peer)) else "ignored"
+
     def _trusts(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)
 

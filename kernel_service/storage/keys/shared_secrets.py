@@ -38,13 +38,26 @@ def digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:
     row = connection.execute(_DIGEST_KEY).one_or_none()
     if row is None:
         return _new_digest_key(connection, master_keys)
+    key, is_bound = _opened(row, master_keys)
+    if not is_bound:
+        _bind(connection, master_keys, key)
+    return key
+
+
+def check_digest_key(connection: Connection, master_keys: MasterKeys) -> None:
+    """Whether the master keys open it, if it is there. Writes nothing. Raises `Unreadable`."""
+    row = connection.execute(_DIGEST_KEY).one_or_none()
+    if row is not None:
+        _opened(row, master_keys)
+
+
+def _opened(row: Row[Any], master_keys: MasterKeys) -> tuple[bytes, bool]:
+    """The key, and whether it is bound to its place."""
     stored = WrappedKey(row.key_id, row.wrapped)
     try:
-        return master_keys.unwrap(stored, _digests().context())
+        return master_keys.unwrap(stored, _digests().context()), True
     except SealedValueDamaged:
-        key = master_keys.unwrap(stored, earlier_seals.secret(_DIGESTS))
-    _bind(connection, master_keys, key)
-    return key
+        return master_keys.unwrap(stored, earlier_seals.secret(_DIGESTS)), False
 
 
 def _new_digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:

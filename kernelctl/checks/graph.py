@@ -1,0 +1,108 @@
+"""The Graph API as the checks read it. Nothing is written.
+
+Sources: developers.facebook.com/docs/graph-api/reference/debug_token; …/guides/error-handling for codes and subcodes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from kernelctl.checks.http import Unreachable
+from kernelctl.checks.results import Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kernelctl.checks.http import Http
+    from kernelctl.checks.setup import Setup
+
+INVALID_TOKEN: Final = 190
+EXPIRED, REVOKED = 463, 460
+_RATE_LIMITS: Final = frozenset({4, 17, 32, 613, 80007})
+
+
+class GraphRefusal(Exception):
+    """An error of the Graph API, or what the answer is instead of JSON (code -1)."""
+
+    def __init__(self, code: int, subcode: int, message: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.subcode = subcode
+        self.message = message
+        self.status = status
+
+    @property
+    def is_temporary(self) -> bool:
+        return self.code in _RATE_LIMITS or self.status >= 500  # noqa: PLR2004 - a server error
+
+
+class Graph:
+    """Reads with the access token, or with `token`."""
+
+    def __init__(self, setup: Setup, http: Http) -> None:
+        self._setup = setup
+        self._http = http
+        self._base = f"{setup.get('WHATSAPP_API_BASE_URL').rstrip('/')}/{setup.get('WHATSAPP_API_VERSION')}"
+
+    async def read(self, path: str, params: Mapping[str, str] | None = None, *, token: str = "") -> Any:
+        """Raises GraphRefusal and Unreachable."""
+        headers = {"Authorization": f"Bearer {token or self._setup.get('WHATSAPP_ACCESS_TOKEN')}"}
+        reply = await self._http.get(f"{self._base}/{path}", headers=headers, params=params)
+        answer = reply.json
+        if not isinstance(answer, dict):
+            raise GraphRefusal(-1, 0, "the answer is not JSON", reply.status)
+        problem = answer.get("error")
+        if isinstance(problem, dict):
+            raise GraphRefusal(
+                _number(problem.get("code")),
+                _number(problem.get("error_subcode")),
+                str(problem.get("message", "")),
+                reply.status,
+            )
+        return answer
+
+    async def token(self) -> dict[str, Any]:
+        """Meta's facts about the token. Raises GraphRefusal and Unreachable."""
+        given = self._setup.get("WHATSAPP_ACCESS_TOKEN")
+        answer = await self.read("debug_token", {"input_token": given})
+        data = answer.get("data")
+        if not isinstance(data, dict):
+            raise GraphRefusal(-1, 0, "the answer has no data", 200)
+        if data.get("is_valid") is not True:
+            told = data.get("error")
+            problem = told if isinstance(told, dict) else {}
+            raise GraphRefusal(INVALID_TOKEN, _number(problem.get("subcode")), str(problem.get("message", "")), 200)
+        return data
+
+    async def valid_token(self) -> dict[str, Any]:
+        """As token(). Raises Skipped if the token's own check has the finding."""
+        try:
+            return await self.token()
+        except (GraphRefusal, Unreachable):
+            raise Skipped("see the finding of the access token") from None
+
+    async def accounts(self) -> dict[str, str]:
+        """The business account of each number that can be read: number id → account id. Raises Skipped."""
+        found = {}
+        await self.valid_token()
+        for number in self._setup.entries("WHATSAPP_PHONE_NUMBER_ID"):
+            try:
+                answer = await self.read(number, {"fields": "health_status"})
+            except (GraphRefusal, Unreachable):
+                continue
+            if account := account_of(answer):
+                found[number] = account
+        if not found:
+            raise Skipped("see the finding of the phone number")
+        return found
+
+
+def account_of(number: Any) -> str:
+    """The id of the business account in a number's health_status, which always names it; "": it is missing."""
+    health = number.get("health_status")
+    entities = health.get("entities", []) if isinstance(health, dict) else []
+    return next((str(each.get("id", "")) for each in entities if each.get("entity_type") == "WABA"), "")
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,71 @@
+"""This machine: its clock and its disk."""
+
+from __future__ import annotations
+
+import shutil
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kernelctl.checks.http import Unreachable
+from kernelctl.checks.results import Result, Skipped, error, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernelctl.checks.http import Http
+    from kernelctl.checks.setup import Setup
+
+_BASES: Final = {
+    "WhatsApp": "WHATSAPP_API_BASE_URL",
+    "OpenAI": "OPENAI_BASE_URL",
+    "Composio": "COMPOSIO_BASE_URL",
+}
+_SKEW, _LARGE_SKEW = 30.0, 240.0
+"""Seconds. Composio's events are refused beyond 300 s, and a Date is whole seconds and takes its way."""
+MIB: Final = 1024 * 1024
+_LEAST, _ENOUGH = 200 * MIB, 2048 * MIB
+
+
+async def clock(setup: Setup, http: Http) -> Sequence[Result]:
+    """Against the Date of the first vendor that answers."""
+    for vendor, setting in _BASES.items():
+        if setup.is_emulated(vendor):
+            continue
+        try:
+            reply = await http.get(setup.get(setting))
+            told = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+        except (Unreachable, ValueError, TypeError):
+            continue
+        return [_skew(setup.clock() - told, vendor)]
+    raise Skipped("no vendor is reached that could tell the time")
+
+
+def _skew(seconds: float, vendor: str) -> Result:
+    size, way = abs(seconds), "ahead of" if seconds > 0 else "behind"
+    text = f"this machine's clock is {size:.0f} s {way} that of {vendor}"
+    fix = "Turn on time synchronization: timedatectl set-ntp true, or chrony."
+    if size > _LARGE_SKEW:
+        return error(text, why="Events of Composio are refused, and reminders come at the wrong time.", fix=fix)
+    if size > _SKEW:
+        return warning(text, why="Reminders come at the wrong time, and events are refused soon.", fix=fix)
+    return ok("this machine's clock is right")
+
+
+async def disk(setup: Setup, _: Http) -> Sequence[Result]:
+    """The space where SQLite's file is. PostgreSQL's is on its server."""
+    url = setup.get("KERNEL_DATABASE_URL")
+    if not url.startswith("sqlite:///"):
+        raise Skipped("the database is on a server")
+    place = setup.folder / Path(url.removeprefix("sqlite:///")).parent
+    while not place.exists():
+        place = place.parent
+    free = setup.free_bytes(place) if setup.free_bytes else shutil.disk_usage(place).free
+    needed = _ENOUGH + int(float(setup.get("KERNEL_MEDIA_MB")) * MIB)
+    text = f"{free / MIB:,.0f} MiB are free on the disk of the database"
+    fix = "Make room, move the database to a larger disk, or lower KERNEL_MEDIA_MB."
+    if free < _LEAST:
+        return [error(text, why="Soon no message can be stored, and the kernel service ends.", fix=fix)]
+    if free < needed:
+        return [warning(text, why=f"Files and conversations may need {needed / MIB:,.0f} MiB.", fix=fix)]
+    return [ok(text)]

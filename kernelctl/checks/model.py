@@ -1,0 +1,223 @@
+"""The model's server: OpenAI, or another one that speaks its wire.
+
+`answer` costs one answer of at most 16 tokens: quota, tool calls and the endpoint show in no other way. The other
+checks are free.
+
+Sources: platform.openai.com/docs/api-reference/models, …/guides/error-codes; the texts of Ollama ("does not support
+tools") and vLLM ("--enable-auto-tool-choice") for servers without tool calls.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from kernelctl.checks.http import Reply, Unreachable
+from kernelctl.checks.results import Result, Skipped, error, note, ok, warning
+from kernelctl.checks.vendor import check_configured, unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernelctl.checks.http import Http
+    from kernelctl.checks.setup import Setup
+
+TOKENS: Final = 16
+"""The least that OpenAI takes as max_output_tokens."""
+_NO_ANSWERS: Final = "No message is answered: people are told that the assistant is unavailable."
+_NO_VOICE: Final = "Voice messages are not understood."
+_TEXT_ONLY: Final = "Answers to voice messages come as text alone."
+_KEYS_PAGE: Final = "platform.openai.com > API keys (or your server's own keys)"
+_PAYMENT: Final = frozenset({"insufficient_quota", "insufficient_credits", "billing_hard_limit_reached"})
+_TOOL: Final = {
+    "name": "note",
+    "description": "Note a word.",
+    "parameters": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
+}
+
+
+class Server:
+    """A base URL with its key. `setting` names the base URL."""
+
+    def __init__(self, http: Http, setting: str, base_url: str, key: str, key_setting: str) -> None:
+        self.http = http
+        self.setting = setting
+        self.key_setting = key_setting
+        self.base = base_url.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {key}"}
+
+    async def get(self, path: str) -> Reply:
+        return await self.http.get(f"{self.base}{path}", headers=self.headers)
+
+    async def post(self, path: str, body: Any) -> Reply:
+        return await self.http.post(f"{self.base}{path}", headers=self.headers, body=body)
+
+
+def _model_server(setup: Setup, http: Http) -> Server:
+    check_configured(setup, "OpenAI")
+    return Server(http, "OPENAI_BASE_URL", setup.get("OPENAI_BASE_URL"), setup.get("OPENAI_API_KEY"), "OPENAI_API_KEY")
+
+
+def _transcription_server(setup: Setup, http: Http) -> Server:
+    check_configured(setup, "OpenAI")
+    own, key = setup.get("OPENAI_TRANSCRIBE_BASE_URL"), setup.get("OPENAI_TRANSCRIBE_API_KEY")
+    setting = "OPENAI_TRANSCRIBE_BASE_URL" if own else "OPENAI_BASE_URL"
+    key_setting = "OPENAI_TRANSCRIBE_API_KEY" if key else "OPENAI_API_KEY"
+    return Server(http, setting, own or setup.get("OPENAI_BASE_URL"), key or setup.get("OPENAI_API_KEY"), key_setting)
+
+
+async def key_and_model(setup: Setup, http: Http) -> Sequence[Result]:
+    server = _model_server(setup, http)
+    return await _known_model(server, "OPENAI_MODEL", setup.get("OPENAI_MODEL"), _NO_ANSWERS)
+
+
+async def answer(setup: Setup, http: Http) -> Sequence[Result]:
+    """One request with a tool: the endpoint, the quota and tool calls."""
+    if not setup.calls_model:
+        raise Skipped("no model is called (--no-model-call)")
+    server, model = _model_server(setup, http), setup.get("OPENAI_MODEL")
+    is_chat = setup.get("OPENAI_API") == "chat"
+    path = "/chat/completions" if is_chat else "/responses"
+    try:
+        known = await server.get(f"/models/{model}")
+        if known.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or _code(known) == "model_not_found":
+            raise Skipped("see the finding of the model")
+        reply = await server.post(path, _chat_body(model) if is_chat else _responses_body(model))
+    except Unreachable:
+        raise Skipped("see the finding of the model") from None
+    if reply.status == HTTPStatus.OK and isinstance(reply.json, dict):
+        return [ok(f"the model answers at {path} and takes tools")]
+    return [_no_answer(setup, reply, path)]
+
+
+def _responses_body(model: str) -> dict[str, Any]:
+    body = {"model": model, "input": "Say OK.", "max_output_tokens": TOKENS, "store": False}
+    return {**body, "tools": [{"type": "function", "strict": False, **_TOOL}]}
+
+
+def _chat_body(model: str) -> dict[str, Any]:
+    body = {"model": model, "messages": [{"role": "user", "content": "Say OK."}], "max_completion_tokens": TOKENS}
+    return {**body, "tools": [{"type": "function", "function": _TOOL}]}
+
+
+def _no_answer(setup: Setup, reply: Reply, path: str) -> Result:
+    if _code(reply) in _PAYMENT or reply.status == HTTPStatus.PAYMENT_REQUIRED:
+        return error(
+            "the account of OPENAI_API_KEY has no quota left",
+            why=_NO_ANSWERS,
+            fix="Add credit or raise the limit: platform.openai.com > Settings > Billing and Limits.",
+        )
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return warning(
+            "the model's server refuses requests because of its rate limit",
+            why="Answers are late.",
+            fix="Lower KERNEL_MODEL_PER_MINUTE below the account's limit, or ask for a higher limit.",
+        )
+    if reply.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}:
+        other = "OPENAI_API=chat" if path == "/responses" else "OPENAI_API=responses"
+        fix = f"Set {other}, if the server speaks that, or correct OPENAI_BASE_URL, which usually ends with /v1."
+        return error(f"the model's server has no endpoint {path}", why=_NO_ANSWERS, fix=fix)
+    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        fix = "Try again in a few minutes. status.openai.com shows OpenAI's outages."
+        return error(f"the model's server fails (status {reply.status})", why=_NO_ANSWERS, fix=fix)
+    if "tool" in _message(reply).lower():
+        return error(
+            f"the model {setup.get('OPENAI_MODEL')} takes no tools at this server",
+            why="The assistant cannot use connected accounts, reminders or tools of your own.",
+            fix="Choose a model with tool calls, or turn them on at the server (vLLM: --enable-auto-tool-choice).",
+        )
+    return error(
+        f"the model's server refuses a plain request (status {reply.status}): {_message(reply)[:160]}",
+        why=_NO_ANSWERS,
+        fix="Correct what its message names.",
+    )
+
+
+async def transcription(setup: Setup, http: Http) -> Sequence[Result]:
+    """Whether the model and the endpoint exist. Nothing is transcribed: the request has no file."""
+    server, model = _transcription_server(setup, http), setup.get("OPENAI_TRANSCRIBE_MODEL")
+    path, fix = "/audio/transcriptions", "Set OPENAI_TRANSCRIBE_BASE_URL and its key to a server that transcribes."
+    try:
+        if await _lacks(server, path):
+            return [warning(f"the server of {server.setting} does not transcribe", why=_NO_VOICE, fix=fix)]
+    except Unreachable as problem:
+        return [unreachable(server.setting, problem, _NO_VOICE)]
+    return await _known_model(server, "OPENAI_TRANSCRIBE_MODEL", model, _NO_VOICE)
+
+
+async def speech(setup: Setup, http: Http) -> Sequence[Result]:
+    """As transcription. Nothing is spoken: the request has no text."""
+    server, model = _model_server(setup, http), setup.get("OPENAI_SPEECH_MODEL")
+    if not model:
+        raise Skipped("OPENAI_SPEECH_MODEL is not set, so answers are text")
+    fix = "Leave OPENAI_SPEECH_MODEL empty, or use a server that speaks."
+    try:
+        if await _lacks(server, "/audio/speech"):
+            return [warning("the model's server does not speak", why=_TEXT_ONLY, fix=fix)]
+    except Unreachable as problem:
+        return [unreachable(server.setting, problem, _TEXT_ONLY)]
+    return await _known_model(server, "OPENAI_SPEECH_MODEL", model, _TEXT_ONLY)
+
+
+async def _lacks(server: Server, path: str) -> bool:
+    """Whether the endpoint is missing. One that is there refuses the empty request."""
+    return (await server.post(path, {})).status == HTTPStatus.NOT_FOUND
+
+
+async def _known_model(server: Server, setting: str, model: str, why: str) -> Sequence[Result]:
+    try:
+        reply = await server.get(f"/models/{model}")
+        if reply.status == HTTPStatus.OK:
+            return [ok(f"the model {model} exists, and the key may use it")]
+        if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return [_refused_key(server, reply, why)]
+        return [await _looked_up(server, setting, model, reply, why)]
+    except Unreachable as problem:
+        return [unreachable(server.setting, problem, why)]
+
+
+def _refused_key(server: Server, reply: Reply, why: str) -> Result:
+    if reply.status == HTTPStatus.FORBIDDEN:
+        return error(
+            f"the key of {server.key_setting} may not do this (403)",
+            why=why,
+            fix=f"Give the key the permissions for models and responses: {_KEYS_PAGE}. Some countries are refused.",
+        )
+    return error(f"the key of {server.key_setting} is not valid", why=why, fix=f"Create another: {_KEYS_PAGE}.")
+
+
+async def _looked_up(server: Server, setting: str, model: str, reply: Reply, why: str) -> Result:
+    """The model by the list, since some servers know no single models."""
+    listed = await server.get("/models")
+    body = listed.json
+    names = [str(each.get("id")) for each in body.get("data") or []] if isinstance(body, dict) else []
+    if model in names:
+        return ok(f"the model {model} exists")
+    if not names and _code(reply) != "model_not_found":
+        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            fix = "Try again in a few minutes. status.openai.com shows OpenAI's outages."
+            return warning(f"the server of {server.setting} answers with status {reply.status}", why=why, fix=fix)
+        return note(f"the server of {server.setting} lists no models: {setting} is not checked")
+    similar = get_close_matches(model, names, n=3, cutoff=0.4)
+    hint = f" Similar ones are {', '.join(similar)}." if similar else ""
+    return error(
+        f"the model {model} of {setting} does not exist, or the key may not use it",
+        why=why,
+        fix=f"Set {setting} to a model that the account offers.{hint}",
+    )
+
+
+def _error(reply: Reply) -> dict[str, Any]:
+    body = reply.json
+    problem = body.get("error") if isinstance(body, dict) else None
+    return problem if isinstance(problem, dict) else {"message": str(problem or "")}
+
+
+def _code(reply: Reply) -> str:
+    problem = _error(reply)
+    return str(problem.get("code") or problem.get("type") or "")
+
+
+def _message(reply: Reply) -> str:
+    return str(_error(reply).get("message") or reply.text).strip()

@@ -1,0 +1,42 @@
+"""Removes secrets, phone numbers and links with a secret in them from texts for people."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SECRET: Final = re.compile(r"(TOKENS?|SECRET|PASSWORD|API_KEY|ENCRYPTION_KEYS|DATABASE_URL|DATABASE_DIRECT_URL)$")
+_DIGITS: Final = re.compile(r"\+?\d(?:[ ()-]{0,2}\d){8,}")
+_QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S+")
+_USER: Final = re.compile(r"(\w+://)[^\s/@]+@")
+_SHORTEST: Final = 4
+"""A shorter part of a value also occurs in words, and protects nothing."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting is a secret, by its name."""
+    return bool(_SECRET.search(name))
+
+
+class Redaction:
+    """Knows the secrets among the settings, and each entry of a secret that is a list."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        secrets = {part for name, value in values.items() if is_secret(name) for part in _parts(value)}
+        self._secrets = sorted((each for each in secrets if len(each) >= _SHORTEST), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        text = _USER.sub(r"\1[secret]@", _QUERY.sub(r"\1?[…]", text))
+        return _DIGITS.sub("[number]", text)
+
+
+def _parts(value: str) -> set[str]:
+    """The value, its entries, and what follows an entry's name, as in `channel=token` and `key1:base64`."""
+    entries = {entry.strip() for entry in value.split(",")}
+    named = {entry.partition(sign)[2] for entry in entries for sign in "=:" if "://" not in entry}
+    return {value.strip(), *entries, *named}

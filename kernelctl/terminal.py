@@ -1,0 +1,25 @@
+"""The terminal: its width, and whether it shows colour."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import Final
+
+WIDEST: Final = 100
+"""Longer lines are hard to read."""
+
+
+def width() -> int:
+    return min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
+
+
+def colour() -> bool | None:
+    """False: none, since NO_COLOR is set (no-color.org). None: click decides, by whether stdout is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def is_interactive() -> bool:
+    """Whether a person can answer questions."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

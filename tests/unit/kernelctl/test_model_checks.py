@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from emulators.faults import matching
+from kernelctl.checks.results import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.kernelctl.vendors import Vendors
+
+QUOTA = {"error": {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}}  # fmt: skip  # noqa: E501
+NO_TOOLS = {"error": {"message": "llama2 does not support tools", "type": "api_error", "code": None}}
+
+
+def setting(name: str, value: str) -> Callable[[Vendors], None]:
+    return lambda real: real.values.update({name: value})
+
+
+def refusing(status: int, body: dict[str, Any] | None = None, path: str = "/responses") -> Callable[[Vendors], None]:
+    text = None if body is None else json.dumps(body)
+    return lambda real: real.emulators.openai.fail(status, body=text, match=matching(path=path))
+
+
+def without(*paths: str) -> Callable[[Vendors], None]:
+    return lambda real: real.emulators.openai.without.update(paths)
+
+
+async def test_a_healthy_model_costs_one_short_answer(real: Vendors) -> None:
+    real.values["OPENAI_SPEECH_MODEL"] = "gpt-4o-mini-tts"
+    assert {result.status for result in await real.check("model")} == {Status.OK}
+    asked = [call for call in real.emulators.openai.requests if call.method == "POST"]
+    [paid] = [call for call in asked if call.path == "/responses"]
+    assert paid.body["max_output_tokens"] == 16
+    assert paid.body["store"] is False
+    assert real.emulators.effects.all("transcription") == real.emulators.effects.all("speech") == []
+
+
+async def test_a_chat_server_is_asked_in_its_own_way(real: Vendors) -> None:
+    real.values["OPENAI_API"] = "chat"
+    real.emulators.openai.without.add("/responses")
+    assert [result.status for result in await real.check("model.answer")] == [Status.OK]
+
+
+@pytest.mark.parametrize(
+    ("check", "fault", "text", "fix"),
+    [
+        ("model", setting("OPENAI_API_KEY", "sk-other"), "OPENAI_API_KEY is not valid", "API keys"),
+        ("model", refusing(403, path="/models"), "may not do this", "permissions"),
+        ("model", setting("OPENAI_MODEL", "gpt-6.2-soll"), "does not exist", "gpt-6.2-sol"),
+        ("model", setting("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"), "refuses the connection", "host and port"),
+        ("model", setting("OPENAI_BASE_URL", "http://no.invalid/v1"), "does not resolve", "DNS record"),
+        ("answer", refusing(429, QUOTA), "no quota left", "Billing"),
+        ("answer", refusing(402), "no quota left", "Billing"),
+        ("answer", refusing(429), "rate limit", "KERNEL_MODEL_PER_MINUTE"),
+        ("answer", refusing(400, NO_TOOLS), "takes no tools", "--enable-auto-tool-choice"),
+        ("answer", refusing(500), "fails (status 500)", "status.openai.com"),
+        ("answer", refusing(400, {"error": {"message": "no"}}), "refuses a plain request", "message"),
+        ("answer", without("/responses"), "no endpoint /responses", "OPENAI_API=chat"),
+        ("transcription", without("/audio/transcriptions"), "does not transcribe", "OPENAI_TRANSCRIBE_BASE_URL"),
+        ("transcription", setting("OPENAI_TRANSCRIBE_MODEL", "whisper-9"), "does not exist", "OPENAI_TRANSCRIBE_MODEL"),
+        ("transcription", setting("OPENAI_TRANSCRIBE_API_KEY", "k"), "OPENAI_TRANSCRIBE_API_KEY is not valid", "keys"),
+        ("transcription", setting("OPENAI_TRANSCRIBE_BASE_URL", "http://127.0.0.1:9"), "OPENAI_TRANSCRIBE_BASE_URL refuses", "host"),  # noqa: E501
+        ("speech", setting("OPENAI_SPEECH_MODEL", "tts-9"), "does not exist", "OPENAI_SPEECH_MODEL"),
+    ],
+)  # fmt: skip
+async def test_a_fault_of_the_model_is_found(
+    real: Vendors, check: str, fault: Callable[[Vendors], None], text: str, fix: str
+) -> None:
+    fault(real)
+    found = await real.finding(f"model.{check}")
+    assert text in found.text
+    assert fix in found.fix
+
+
+async def test_a_server_that_does_not_speak_is_found(real: Vendors) -> None:
+    real.values["OPENAI_SPEECH_MODEL"] = "gpt-4o-mini-tts"
+    real.emulators.openai.without.add("/audio/speech")
+    assert "does not speak" in (await real.finding("model.speech")).text
+
+
+async def test_a_model_that_was_withdrawn_is_one_finding(real: Vendors) -> None:
+    real.emulators.openai.withdraw("gpt-6.2-sol")
+    assert "does not exist" in (await real.finding("model.model", "model.answer")).text
+
+
+async def test_a_server_without_a_list_of_models_is_a_note(real: Vendors) -> None:
+    real.emulators.openai.without.add("/models")
+    [result] = await real.check("model.model")
+    assert result.status is Status.NOTE
+
+
+async def test_the_costly_check_can_be_left_out(real: Vendors) -> None:
+    [result] = await real.check("model.answer", calls_model=False)
+    assert result.status is Status.SKIPPED
+    assert real.emulators.openai.requests == []
