@@ -76,14 +76,14 @@ def _look_at_file(path: Path, master_keys: MasterKeys) -> DatabaseLook:
 
 async def _look_at_server(url: str, master_keys: MasterKeys) -> DatabaseLook:
     # PostgreSQL's driver is loaded only if it is needed.
-    from kernel_service.storage.engine import pooler, postgres  # noqa: PLC0415
+    from kernel_service.storage.engine import pooler, postgres_connections  # noqa: PLC0415
     from kernel_service.storage.engine.postgres_server import LOST, Server, why  # noqa: PLC0415
     from kernel_service.storage.engine.postgres_url import parse  # noqa: PLC0415
 
     server = Server(parse(url))
     try:
         multiplexed = await pooler.look(server) is pooler.SessionKind.PER_TRANSACTION
-        database = postgres.connect_once(replace(server, multiplexed=multiplexed))
+        database = postgres_connections.connect_once(replace(server, multiplexed=multiplexed))
         async with database.connect() as connection:
             may_create, is_writable = (await connection.execute(_RIGHTS)).one()
             if not is_writable:

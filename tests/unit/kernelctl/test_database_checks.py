@@ -71,7 +71,7 @@ async def test_no_database_yet_is_a_note(real: Vendors) -> None:
 async def test_postgresql_is_looked_at_without_a_change(real: Vendors, postgres_url: str) -> None:
     real.values |= {"KERNEL_DATABASE_URL": postgres_url, "KERNEL_ENCRYPTION_KEYS": KEYS}
     schema = await real.check("database.schema")
-    assert [result.status for result in schema] == [Status.OK]
+    assert [result.status for result in schema] == [Status.OK], schema
 
 
 @pytest.mark.parametrize(
