@@ -51,7 +51,7 @@ def check_digest_key(connection: Connection, master_keys: MasterKeys) -> None:
         _opened(row, master_keys)
 
 
-def _opened(row: Row[Any], master_keys: MasterKeys) -> tuple[bytes, bool]:
+def _opened(row: Row[Any, Any], master_keys: MasterKeys) -> tuple[bytes, bool]:
     """The key, and whether it is bound to its place."""
     stored = WrappedKey(row.key_id, row.wrapped)
     try:
