@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from kernel_client.acks import Ack
 from kernel_client.errors import KernelError
 from kernel_client.observer import Observer
 from serving.version import VERSION
 
-SECONDS: Final = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
+SECONDS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 """The upper ends of a histogram's bins."""
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,10 @@ class Metrics(Observer):
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         Info("gateway_build", "The release that runs", registry=self.registry).info({"version": VERSION})
         self.webhooks = self._counter("webhooks", "Webhooks by the HTTP status they were answered with", "status")
+        self.webhook_seconds = self._histogram("webhook_seconds", "Webhooks, from the head to the answer", "status")
         self.messages = self._counter("messages", "Messages and identity changes, by outcome", "outcome")
         self.receipts = self._counter("receipts", "Statuses of sent parts: reported, retry, refused", "outcome")
         self.ignored = self._counter("ignored", "Webhook items that need no answer", "kind")
@@ -52,6 +54,9 @@ class Metrics(Observer):
         self.quarantined = self._counter("quarantined", "Webhook items quarantined", "reason")
         self.kernel_errors = self._counter("kernel_errors", "Errors of the kernel service", "reason")
         self.parts = self._counter("parts", "Parts of replies, by outcome", "outcome")
+        self.part_seconds = self._histogram(
+            "part_seconds", "Sends of a part, with the wait for the number's rate: sent, refused, ambiguous", "outcome"
+        )
         self.graph_errors = self._counter("graph_errors", "Errors of the Graph API", "code")
         self.operator_errors = self._counter(
             "graph_operator_errors", "Errors of the Graph API that need an operator", "code"

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.errors import Exhausted
+from kernel_service.errors import Exhausted, KernelError
+from kernel_service.rate_limits.wait_histogram import Latencies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,23 @@ class ChannelAdmission:
         self._held: defaultdict[str, ChannelUse] = defaultdict(ChannelUse)
         self.refused: Counter[str] = Counter()
         """Rejected calls by channel; empty: callers without a token."""
+        self.seconds = Latencies()
+        """Of calls that are no streams, by rpc and status. One over a channel's stream has the name of its rpc."""
+
+    @property
+    def open(self) -> Counter[tuple[str, str]]:
+        """The number of open calls by channel and kind; an empty channel: callers without a token."""
+        found: Counter[tuple[str, str]] = Counter()
+        for holder, held in self._held.items():
+            for kind, calls in held.calls.items():
+                found["" if is_stranger(holder) else holder, kind] += calls
+        return found
+
+    @contextmanager
+    def call(self, holder: str, rpc: str) -> Iterator[None]:
+        """Like `taken`, and the duration of the call is noted."""
+        with self.seconds.timed(rpc, "OK", _status_of), self.taken(holder, rpc):
+            yield
 
     @contextmanager
     def taken(self, holder: str, rpc: str) -> Iterator[None]:
@@ -104,6 +122,11 @@ def stranger(peer: str) -> str:
     form.
     """
     return f"@{peer.rpartition(':')[0]}"
+
+
+def _status_of(error: Exception) -> str:
+    """The name of the gRPC status with which the call ends."""
+    return error.status if isinstance(error, KernelError) else "INTERNAL"
 
 
 def is_stranger(holder: str) -> bool:

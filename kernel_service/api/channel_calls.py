@@ -27,6 +27,7 @@ class ChannelCalls:
 
     def __init__(self, handlers: Mapping[str, Handler], room: ChannelAdmission) -> None:
         self._handlers = handlers
+        self._rpcs = {kind: kind.title().replace("_", "") for kind in handlers}
         self._room = room
         self._running: set[asyncio.Task[None]] = set()
 
@@ -52,7 +53,7 @@ class ChannelCalls:
         if kind is None:
             raise CallerError("FIELD_REQUIRED", "the call holds no request that is known here", field="request")
         request, channel = getattr(call, kind), caller.get()
-        with self._room.taken(channel, kind), self._room.holding(channel, request.ByteSize()):
+        with self._room.call(channel, self._rpcs[kind]), self._room.holding(channel, request.ByteSize()):
             bounds.check(request)
             if kind == "handle_message" and request.reply_mode != messages_pb2.REPLY_MODE_OUTBOX:
                 raise CallerError("FIELD_INVALID", "a stream takes only REPLY_MODE_OUTBOX", field="reply_mode")

@@ -112,11 +112,14 @@ class Guard:
             else grpc.stream_unary_rpc_method_handler
         )
 
+        is_stream = handler.request_streaming or handler.response_streaming
+        taken = self._room.taken if is_stream else self._room.call
+
         async def call(requests: AsyncIterable[Sized], context: Context) -> Any:
             if caller.get() == NOBODY:
                 caller.set(stranger(context.peer()))
             try:
-                with self._room.taken(caller.get(), rpc):
+                with taken(caller.get(), rpc):
                     return await answer(requests, context)
             except grpc.aio.AbortError:
                 raise

@@ -226,6 +226,11 @@ class KernelMap:
         """The number of people who wait for the turns of others to end."""
         return self._tasks.waiting
 
+    @property
+    def tasks(self) -> PersonTasks:
+        """For operators: who runs, who waits, and how long."""
+        return self._tasks
+
     def busy(self, person_id: str) -> bool:
         return person_id in self._tasks
 

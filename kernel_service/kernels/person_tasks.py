@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from kernel_service.rate_limits.current_tenant import as_tenant
+from kernel_service.rate_limits.wait_histogram import WaitHistogram
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 queued: ContextVar[float] = ContextVar("queued", default=0.0)
 """Seconds that the person who is served waited for the others."""
@@ -26,6 +28,9 @@ class PersonTasks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._woken: set[str] = set()
         self._closed = False
+        self._queued_since: dict[str, float] = {}
+        self.waits = WaitHistogram()
+        """How long people waited for the others."""
 
     def wake(self, person_id: str) -> bool:
         """Serve the person: now, or once more after their running task. Returns whether one runs already."""
@@ -42,9 +47,7 @@ class PersonTasks:
             with as_tenant(person_id):
                 while person_id in self._woken and not self._closed:
                     self._woken.discard(person_id)
-                    asked = time.monotonic()
-                    async with self._slots:  # fair: a person who is served again waits after the others
-                        queued.set(time.monotonic() - asked)
+                    async with self._slot(person_id):  # fair: a person who is served again waits after the others
                         self._running += 1
                         try:
                             await self._serve(person_id)
@@ -54,6 +57,30 @@ class PersonTasks:
             del self._tasks[person_id]
             if person_id in self._woken:  # woken between the last check and the end of this task
                 self.wake(person_id)
+
+    @asynccontextmanager
+    async def _slot(self, person_id: str) -> AsyncIterator[None]:
+        asked = self._queued_since[person_id] = time.monotonic()
+        try:
+            await self._slots.acquire()
+        finally:
+            del self._queued_since[person_id]
+        try:
+            seconds = time.monotonic() - asked
+            queued.set(seconds)
+            self.waits.note(seconds)
+            yield
+        finally:
+            self._slots.release()
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that the person who waits longest has waited for the others."""
+        return time.monotonic() - next(iter(self._queued_since.values())) if self._queued_since else 0.0
+
+    @property
+    def running(self) -> int:
+        return self._running
 
     def __contains__(self, person_id: str) -> bool:
         return person_id in self._tasks

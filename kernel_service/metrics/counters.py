@@ -1,15 +1,18 @@
-"""Counters as Prometheus reads them."""
+"""Counters and histograms as Prometheus reads them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Sequence
 
     from prometheus_client import Metric
+
+    from kernel_service.rate_limits.wait_histogram import Latencies
 
 
 def counter_metric(name: str, text: str, label: str, counts: Counter[Any]) -> Metric:
@@ -17,4 +20,12 @@ def counter_metric(name: str, text: str, label: str, counts: Counter[Any]) -> Me
     family = CounterMetricFamily(name, text, labels=[label])
     for value, count in counts.items():
         family.add_metric([value], count)
+    return family
+
+
+def histogram_metric(name: str, text: str, labels: Sequence[str], latencies: Latencies) -> Metric:
+    """One histogram for each combination of the labels that occurred."""
+    family = HistogramMetricFamily(name, text, labels=labels)
+    for values, histogram in latencies.by_labels.items():
+        family.add_metric(values, histogram.cumulative(), histogram.seconds)
     return family

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
 from kernel_service.errors import StoreUnavailable
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.metrics.cluster import ClusterMetrics
+    from kernel_service.metrics.work import WorkMetrics
     from kernel_service.models.outages import Outages
     from kernel_service.people.people import People
+    from kernel_service.ports.admin import Backlog
     from kernel_service.rate_limits.fair_queue import FairQueue
     from kernel_service.turns.counters import TurnCounters
     from serving.listening import Address
@@ -40,7 +42,8 @@ class Metrics:
     """Reads the counters of other parts on request. `collect` implements the collector protocol of prometheus_client.
 
     `connects` counts attempts to connect by their end; `queues` are the vendors', `outages` the model's.
-    `refused_tokens` counts calls by reason, `refused_calls` by channel.
+    `refused_tokens` counts calls by reason, `refused_calls` by channel. `backlog` returns None at a node that does not
+    read it.
     """
 
     def __init__(
@@ -57,8 +60,12 @@ class Metrics:
         refused_tokens: Counter[str],
         refused_calls: Counter[str],
         cluster: ClusterMetrics,
+        work: WorkMetrics,
+        backlog: Callable[[], Awaitable[Backlog | None]],
     ) -> None:
         self._cluster = cluster
+        self._work = work
+        self._backlog = backlog
         self._refused_tokens = refused_tokens
         self._refused_calls = refused_calls
         self._listen = listen
@@ -72,6 +79,7 @@ class Metrics:
         self._ping = ping
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)
 
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily("kernel_build", "The release that runs", {"version": VERSION})
@@ -93,6 +101,7 @@ class Metrics:
         told = "Calls refused since their channel had too many open; empty: calls without a token"
         yield counter_metric("kernel_refused_calls", told, "channel", self._refused_calls)
         yield from self._cluster.collect()
+        yield from self._work.collect()
         yield from _outages(self._outages)
         yield from _queues(self._queues)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
@@ -111,13 +120,19 @@ class Metrics:
             yield port
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        self._kept_apart = await self._pairs()
+        self._kept_apart, self._work.backlog = await self._pairs(), await self._waiting()
         return web.Response(body=generate_latest(self._registry), content_type="text/plain")
 
     async def _pairs(self) -> int | None:
         """None while the database does not answer: the other numbers are still useful."""
         try:
             return await self._people.kept_apart_pairs()
+        except StoreUnavailable:
+            return None
+
+    async def _waiting(self) -> Backlog | None:
+        try:
+            return await self._backlog()
         except StoreUnavailable:
             return None
 

@@ -14,7 +14,7 @@ import aiohttp
 import httpx2
 import openai
 
-from kernel_service.errors import VendorUnavailable
+from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure, retry_after
 from kernel_service.models.openai_transcription_answers import read_transcript, transcription_refusal
 from kernel_service.models.openai_transport import (
@@ -30,11 +30,13 @@ from kernel_service.models.openai_transport import (
 from kernel_service.models.outages import Outages
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
+from kernel_service.rate_limits.wait_histogram import Latencies
 from kernel_service.storable import from_json
 from kernel_service.vendor_tls import vendor_tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractContextManager
 
     from kernel_service.models.body import Body
     from kernel_service.models.openai_stream import StreamedAnswer
@@ -57,10 +59,20 @@ class OpenAIClient:
     The caller of post() records in the queue what the request cost.
     """
 
-    def __init__(self, api_key: str, base_url: str, *, queue: FairQueue, timeout: float = 120.0) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str,
+        *,
+        queue: FairQueue,
+        timeout: float = 120.0,
+        latencies: Latencies | None = None,
+    ) -> None:
+        """`latencies`: of requests by kind (answer, transcription, speech) and outcome, from their admission on."""
         self._timeout = timeout
         self.queue = queue
         self.outages = Outages()
+        self.latencies = latencies or Latencies()
         tls = vendor_tls()
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
         self._openai = openai.AsyncOpenAI(
@@ -99,6 +111,12 @@ class OpenAIClient:
     async def _asked(self, path: str, body: Body) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response of a model, once the queue admits the request. All of it must come within the timeout."""
         await self.queue.acquire()
+        with self._timed("answer"):
+            async with self._answered(path, body) as response:
+                yield response
+
+    @asynccontextmanager
+    async def _answered(self, path: str, body: Body) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             async with asyncio.timeout(self._timeout), await self._transport.post(path, body) as response:
                 yield response
@@ -132,15 +150,17 @@ class OpenAIClient:
         """
         transcriptions = self._openai.audio.transcriptions.with_raw_response
         await self.queue.acquire()
-        try:
-            async with asyncio.timeout(self._timeout):
-                raw = await transcriptions.create(file=recording, model=model, response_format="json")
-            self.outages.over()
-        except (openai.APIConnectionError, TimeoutError) as lost:
-            self.outages.met("model_unavailable")
-            raise VendorUnavailable("model_unavailable", unanswered=not any(map(never_sent, _causes(lost)))) from None
-        except openai.APIStatusError as error:
-            raise _of_transcription(error) from None
+        with self._timed("transcription"):
+            try:
+                async with asyncio.timeout(self._timeout):
+                    raw = await transcriptions.create(file=recording, model=model, response_format="json")
+                self.outages.over()
+            except (openai.APIConnectionError, TimeoutError) as lost:
+                self.outages.met("model_unavailable")
+                unanswered = not any(map(never_sent, _causes(lost)))
+                raise VendorUnavailable("model_unavailable", unanswered=unanswered) from None
+            except openai.APIStatusError as error:
+                raise _of_transcription(error) from None
         transcript = read_transcript(raw.content)
         self.queue.record_cost(transcript.usage.tokens)
         return transcript
@@ -151,19 +171,32 @@ class OpenAIClient:
         None of them says anything about the model that answers people.
         """
         await self.queue.acquire()
-        try:
-            async with asyncio.timeout(self._timeout), await self._transport.post("/audio/speech", body) as response:
-                return await whole(response)
-        except LOST as lost:
-            raise VendorUnavailable("speech_unavailable", unanswered=not never_sent(lost)) from None
-        except StatusError as refused:
-            raise _of_speech(refused) from None
-        except TooLargeError:
-            raise UnusableAnswerError(Usage(model_calls=1)) from None
+        with self._timed("speech"):
+            try:
+                async with (
+                    asyncio.timeout(self._timeout),
+                    await self._transport.post("/audio/speech", body) as response,
+                ):
+                    return await whole(response)
+            except LOST as lost:
+                raise VendorUnavailable("speech_unavailable", unanswered=not never_sent(lost)) from None
+            except StatusError as refused:
+                raise _of_speech(refused) from None
+            except TooLargeError:
+                raise UnusableAnswerError(Usage(model_calls=1)) from None
+
+    def _timed(self, kind: str) -> AbstractContextManager[None]:
+        return self.latencies.timed(kind, "answered", _outcome_of)
 
     async def close(self) -> None:
         await self._transport.close()
         await self._openai.close()
+
+
+def _outcome_of(error: Exception) -> str:
+    if isinstance(error, VendorUnavailable):
+        return "busy" if isinstance(error, Busy) or error.problem == "model_busy" else "unavailable"
+    return "refused" if isinstance(error, ModelRejectedError) else "failed"
 
 
 def _is_path_missing(refusal: Refusal, means: VendorUnavailable) -> bool:

@@ -38,6 +38,16 @@ class DayUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Messages that wait for their answer, and replies that wait for a channel: how many, and the age of the oldest."""
+
+    messages: int
+    oldest_message_seconds: float
+    replies: int
+    oldest_reply_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that was given up, by its number in the inbox. `problem` is a short code. Times are epoch seconds."""
 
@@ -102,6 +112,10 @@ class AdminStore(Protocol):
 
     async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
         """Those that were not requeued, newest first, of one person or of all; the token of the next page or ''."""
+        ...
+
+    async def backlog(self, *, now: float) -> Backlog:
+        """Of all people. A reply that must wait (a closed window, a retry) does not count."""
         ...
 
     async def requeue(self, dead_letter_id: str, *, now: float) -> str:

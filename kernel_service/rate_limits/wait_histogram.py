@@ -1,11 +1,20 @@
-"""A histogram of people's waits, for operators."""
+"""Histograms of waits and durations, for operators."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from bisect import bisect_left
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
-BOUNDS: Final = (0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, float("inf"))
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BOUNDS: Final = (
+    *(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
+    float("inf"),
+)
 """Seconds; the upper ends of the histogram's bins."""
 
 
@@ -27,3 +36,31 @@ class WaitHistogram:
             total += number
             bins.append(("+Inf" if bound == float("inf") else str(bound), float(total)))
         return bins
+
+
+class Latencies:
+    """A histogram of durations for each combination of labels, such as an rpc and a status."""
+
+    def __init__(self) -> None:
+        self.by_labels: dict[tuple[str, ...], WaitHistogram] = {}
+
+    def note(self, seconds: float, *labels: str) -> None:
+        histogram = self.by_labels.get(labels)
+        if histogram is None:
+            histogram = self.by_labels[labels] = WaitHistogram()
+        histogram.note(seconds)
+
+    @contextmanager
+    def timed(self, label: str, done: str, outcome_of: Callable[[Exception], str]) -> Iterator[None]:
+        """Note the block's duration, with its outcome as the second label. `done`: of a block without an error."""
+        began, outcome = time.monotonic(), done
+        try:
+            yield
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except Exception as error:
+            outcome = outcome_of(error)
+            raise
+        finally:
+            self.note(time.monotonic() - began, label, outcome)

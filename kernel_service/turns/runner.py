@@ -13,7 +13,7 @@ from kernel_service.kernels.person_tasks import queued
 from kernel_service.ports.turns import AT_ONCE, Quarantined, Turn, TurnPlacement
 from kernel_service.rate_limits.current_tenant import yielding
 from kernel_service.turns.execution.assembly import turn_execution
-from kernel_service.turns.execution.attempt_record import Waits
+from kernel_service.turns.execution.attempt_record import ANSWERED, Waits
 from kernel_service.turns.quarantine import Quarantine
 from serving.logs import about
 
@@ -105,7 +105,14 @@ class TurnRunner:
             try:
                 yield
             finally:
+                self._count(turn, record, waits)
                 record.log(turn, self._dependencies.node, waits)
+
+    def _count(self, turn: Turn, record: AttemptRecord, waits: Waits) -> None:
+        counters, seconds = self._dependencies.counters, record.seconds
+        counters.seconds.note(seconds, record.outcome)
+        if record.outcome in ANSWERED and not turn.unprompted:
+            counters.answers.note(waits.waited + seconds)
 
     def _yields(self, turn: Turn) -> bool:
         """The person does not wait for a turn that the service itself began, unless they have written since."""

@@ -27,7 +27,7 @@ def build_transcriptions(base: Foundation, openai: OpenAIClient) -> OpenAITransc
     settings = base.settings
     server = settings.transcription_server()
     if server != (settings.openai_api_key.get_secret_value(), settings.openai_base_url):
-        openai = OpenAIClient(*server, queue=openai.queue)
+        openai = OpenAIClient(*server, queue=openai.queue, latencies=openai.latencies)
         base.stack.push_async_callback(openai.close)
     return OpenAITranscriptions(
         openai, settings.openai_transcribe_model, tokens_per_second=settings.kernel_tokens_per_audio_second

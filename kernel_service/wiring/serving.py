@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kernel_service.api.admin_servicer import AdminServicer
@@ -14,11 +15,13 @@ from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.cluster.key_rotation import KeyRotation
 from kernel_service.metrics.cluster import ClusterMetrics
 from kernel_service.metrics.endpoint import Metrics
+from kernel_service.metrics.work import WorkMetrics
 from kernel_service.outbox.invitations import Invitations
 from serving.listening import Address
 
 if TYPE_CHECKING:
     from kernel_service.outbox.outbox import Outbox
+    from kernel_service.ports.admin import Backlog
     from kernel_service.wiring.connecting import ConnectParts
     from kernel_service.wiring.delivering import DeliveryParts
     from kernel_service.wiring.foundation import Foundation
@@ -64,8 +67,22 @@ def build_served(
         refused_tokens=refused_tokens.counts,
         refused_calls=admission.refused,
         cluster=ClusterMetrics(base.membership, base.notices, received.kernels.moves),
+        work=WorkMetrics(
+            received.turns.counters,
+            received.kernels.tasks,
+            admission,
+            vendors.openai.latencies,
+            base.store.engine.outages,
+            max_turns=settings.kernel_max_turns,
+        ),
+        backlog=partial(_backlog, base),
     )
     return ServedParts(listener, metrics)
+
+
+async def _backlog(base: Foundation) -> Backlog | None:
+    """Read by one node for all."""
+    return await base.store.admin.backlog(now=base.clock()) if base.membership.is_leader else None
 
 
 def _kernel_servicer(

@@ -155,7 +155,12 @@ async def test_no_number_is_in_a_metric_or_a_log(
         aiohttp.ClientSession() as session,
         session.get(world.webhook_url.replace("/webhook", "/metrics")) as gateway,
     ):
-        assert found(alice, (await world.metrics() + await gateway.text()).encode()) == []
+        metrics = await world.metrics() + await gateway.text()
+    assert found(alice, metrics.encode()) == []
+    for sample in SAMPLES:
+        assert re.search(rf"^{re.escape(sample)} [1-9]", metrics, re.MULTILINE), sample
+    assert re.search(r"^kernel_store_unavailable 0", metrics, re.MULTILINE)
+    assert re.search(r"^kernel_messages_waiting 0", metrics, re.MULTILINE)
     printed = "".join(capfd.readouterr())
     logged = "\n".join(
         f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.get_records("setup")
@@ -166,6 +171,22 @@ async def test_no_number_is_in_a_metric_or_a_log(
         assert [line for line in written.lines if line["message"].startswith(told)], told
 
 
+SAMPLES = (
+    "kernel_answer_seconds_count",
+    'kernel_turn_seconds_count{outcome="answered"}',
+    'kernel_turn_seconds_count{outcome="asks"}',
+    'kernel_model_seconds_count{kind="answer",outcome="answered"}',
+    'kernel_model_seconds_count{kind="answer",outcome="refused"}',
+    'kernel_model_seconds_count{kind="transcription",outcome="answered"}',
+    'kernel_rpc_seconds_count{method="HandleMessage",status="OK"}',
+    'kernel_rpc_seconds_count{method="AckOutbox",status="OK"}',
+    "kernel_turn_wait_seconds_count",
+    'kernel_open_calls{channel="whatsapp",kind="pull"}',
+    "process_resident_memory_bytes",
+    'gateway_webhook_seconds_count{status="200"}',
+    'gateway_part_seconds_count{outcome="sent"}',
+    'gateway_reply_seconds_count{outcome="sent"}',
+)
 WORDS_OF_THE_LOG = {"approval", "asana", "connected", "message", "person"}
 """Words of the fixed sentences that the code logs, too."""
 

@@ -57,12 +57,14 @@ class Webhook:
 
     async def receive(self, request: web.Request) -> web.Response:
         """200: all durable or quarantined; 503: redeliver it; 400, 401, 408, 413: not from WhatsApp, or malformed."""
+        began = time.monotonic()
         try:
             status = await self._answer(request)
         except web.RequestPayloadError:
             status = 400
         except web.HTTPRequestEntityTooLarge:
             status = 413
+        self._metrics.webhook_seconds.labels(str(status)).observe(time.monotonic() - began)
         return web.Response(status=status)
 
     async def count(self, request: web.Request, response: web.StreamResponse) -> None:

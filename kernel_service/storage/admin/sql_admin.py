@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, bindparam, select, update
+from sqlalchemy import Integer, bindparam, func, or_, select, update
 
 from kernel_service.errors import CallerError, NotFound
-from kernel_service.ports.admin import DeadLetter, PartView, ReplyView, TurnSummary
+from kernel_service.ports.admin import Backlog, DeadLetter, PartView, ReplyView, TurnSummary
 from kernel_service.ports.messages import (
     Usage,
 )
@@ -19,7 +19,7 @@ from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
-from kernel_service.storage.schema.outbox import reply, reply_part
+from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, reply, reply_part
 from kernel_service.storage.schema.transitions import may_take
 from kernel_service.storage.schema.turns import TURN_USAGE, dead_letter, turn
 
@@ -77,6 +77,14 @@ _WAIT_AGAIN = (
     .where(message.c.seq == bindparam("of"), may_take(message.c.status, REQUEUED))
     .values(status=REQUEUED.target.value, turn_id=None, alone=True)
 )
+_OPEN_MESSAGES = select(func.count().label("number"), func.min(message.c.accepted_at).label("oldest")).where(
+    MESSAGE_OPEN
+)
+_PENDING_REPLIES = select(func.count().label("number"), func.min(reply.c.created_at).label("oldest")).where(
+    REPLY_UNSETTLED,
+    reply.c.state == ReplyState.PENDING.value,
+    or_(reply.c.not_before.is_(None), reply.c.not_before <= bindparam("now")),
+)
 # Sorts after every dead letter's id, in any collation.
 _PAST_ALL_LETTERS = "e"
 
@@ -110,6 +118,12 @@ class SqlAdmin(SqlPort):
         ]
         waiting = [(row.seq, row.accepted_at) for row in tx.execute(_WAITING, {"person": person_id})]
         return summaries, waiting, shown[-1].id if len(rows) > limit else ""
+
+    @reads
+    def backlog(self, tx: Tx, *, now: float) -> Backlog:
+        messages = tx.execute(_OPEN_MESSAGES).one()
+        replies = tx.execute(_PENDING_REPLIES, {"now": now}).one()
+        return Backlog(messages.number, _age(messages.oldest, now), replies.number, _age(replies.oldest, now))
 
     @reads
     def replies(self, tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
@@ -168,3 +182,7 @@ def _part_view(number: int, part: Row[Any] | None) -> PartView:
     if part is None:
         return PartView(number, sent=False, receipt=PartState.UNREPORTED, error_code="")
     return PartView(number, part.sent_at is not None, PartState(part.receipt), part.error_code)
+
+
+def _age(since: float | None, now: float) -> float:
+    return 0.0 if since is None else max(0.0, now - since)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Executable
 
     from kernel_service.ports.notices import NoticeTransport
+    from kernel_service.storage.engine.outage_log import OutageLog
     from kernel_service.storage.engine.results import Result
     from kernel_service.storage.engine.statements import Statements
     from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
@@ -131,6 +132,8 @@ class Engine(Protocol):
     """Carries notices between these processes."""
     end_process: Callable[[str], None]
     """Ends this process at once, for the reason given."""
+    outages: tuple[OutageLog, OutageLog]
+    """Of reading, and of writing."""
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
         """Return after COMMIT. Units of the same `person_id` (any key) commit in the order of the calls.

@@ -12,16 +12,19 @@ class OutageLog:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._lasts = False
+        self.lasts = False
+        self.count = 0
+        """Outages so far."""
 
     def met(self, why: str) -> None:
         """The operation failed. `why` holds no statement and no value."""
-        if not self._lasts:
-            self._lasts = True
+        if not self.lasts:
+            self.lasts = True
+            self.count += 1
             logger.warning("storage: cannot %s (%s); retrying until it succeeds", self._what, why)
 
     def over(self) -> None:
         """The operation succeeded."""
-        if self._lasts:
-            self._lasts = False
+        if self.lasts:
+            self.lasts = False
             logger.warning("storage: can %s again", self._what)

@@ -64,6 +64,7 @@ class PostgresEngine:
         self._digests = digests
         self._loop = asyncio.get_running_loop()
         self._reading, writing = OutageLog("read the database"), OutageLog("write to the database")
+        self.outages = (self._reading, writing)
         settings = postgres_connections.MULTIPLEXED if multiplexed else ""
         self._writers = [Writer(database, self._tx, writing, settings) for _ in range(_writers_of(database))]
         self._apart = asyncio.Semaphore(APART)

@@ -211,6 +211,7 @@ class SqliteEngine:
         self.notices: NoticeTransport | None = None
         self.end_process = end_process
         self._writing, self._reading = OutageLog("write to the database"), OutageLog("read the database")
+        self.outages = (self._reading, self._writing)
         self._loop = asyncio.get_running_loop()
         self._works: queue.SimpleQueue[list[Work] | _Signal] = queue.SimpleQueue()
         self._gathering = Gathering(self._works.put)

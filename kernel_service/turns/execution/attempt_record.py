@@ -22,6 +22,8 @@ _FORMS: Final = {
     "%.3f": ("waited", "gathered", "queued", "seconds", "model_seconds", "tool_seconds"),
 }
 _LINE: Final = " ".join(("turn", *(f"{name}={form}" for form, names in _FORMS.items() for name in names)))
+ANSWERED: Final = frozenset({"answered", "asks", "parked", "refused", "gave_up"})
+"""Outcomes of which the person is told."""
 _MOST_NAMED: Final = 20
 """Messages of a turn whose numbers are in the line."""
 

@@ -14,11 +14,16 @@ from typing import Any
 import pytest
 import yaml
 
+from kernel_service.api.channel_admission import ChannelAdmission, ChannelLimits
 from kernel_service.cluster.notice_board import NoticeBoard
+from kernel_service.kernels.person_tasks import PersonTasks
 from kernel_service.metrics.cluster import ClusterMetrics
 from kernel_service.metrics.endpoint import Metrics
+from kernel_service.metrics.work import WorkMetrics
 from kernel_service.models.outages import Outages
-from kernel_service.rate_limits.wait_histogram import WaitHistogram
+from kernel_service.ports.admin import Backlog
+from kernel_service.rate_limits.wait_histogram import Latencies, WaitHistogram
+from kernel_service.storage.engine.outage_log import OutageLog
 from kernel_service.turns.counters import TurnCounters
 from serving.listening import Address
 from tests.node_view import View
@@ -87,10 +92,25 @@ def kernel_metrics() -> Metrics:
         queues=queues,
         outages=Outages(),
         cluster=ClusterMetrics(cluster, NoticeBoard(None), Counter()),
+        work=work_metrics(),
+        backlog=no_backlog,
         **counters,
     )
     metrics._kept_apart = 0
     return metrics
+
+
+def work_metrics() -> WorkMetrics:
+    async def serve(_: str) -> None: ...
+
+    turns, calls, model = TurnCounters(), ChannelAdmission(ChannelLimits()), Latencies()
+    metrics = WorkMetrics(turns, PersonTasks(serve, max_running=1), calls, model, [OutageLog("read")], max_turns=1)
+    metrics.backlog = Backlog(0, 0.0, 0, 0.0)
+    return metrics
+
+
+async def no_backlog() -> None:
+    return None
 
 
 KNOWN = known()
