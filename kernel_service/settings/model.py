@@ -20,7 +20,7 @@ class Model(Listening):
     """The address of the model's server."""
     openai_api: Literal["responses", "chat"] = "responses"
     """The endpoint of the model: `chat` is for servers that speak Chat Completions only, see
-    docs/tutorial/local-model.md."""
+    docs/how-to/model-server.md."""
     openai_model: str = "gpt-6.2-sol"
     """The name of the model."""
     openai_max_output_tokens: int = Field(25_000, ge=16)

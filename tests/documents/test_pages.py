@@ -18,7 +18,6 @@ TESTED = {
 PENDING = {
     "docs/how-to/another-channel.md",
     "docs/how-to/observability.md",
-    "docs/tutorial/local-model.md",
     "benchmarks/README.md",
 }
 
