@@ -20,7 +20,10 @@ exclude_patterns = ["examples", "_static"]
 outer_pages = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
     "benchmarks/README.md",
     "benchmarks/results/results.md",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from checks.reference import contract, errors, kernelctl, sentences, settings, states
+from checks.reference import contract, errors, glossary, kernelctl, sentences, settings, states
 
 ROOT = Path(__file__).parents[2]
 PAGES: dict[str, Callable[[], str]] = {
@@ -11,6 +11,7 @@ PAGES: dict[str, Callable[[], str]] = {
     for name, page in {
         "contract": contract.page,
         "errors": errors.page,
+        "glossary": glossary.page,
         "kernelctl": kernelctl.page,
         "sentences": sentences.page,
         "settings": settings.page,

@@ -8,19 +8,11 @@ from functools import cache
 
 import pytest
 
+from checks.reference.glossary import Term, terms
 from tests.unit.test_settings_documented import ROOT
 
 PACKAGES = ("kernel_service", "whatsapp_gateway", "kernel_client")
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-
-
-def terms() -> list[list[str]]:
-    """Term, names in the code, meaning, replaced words."""
-    table = (ROOT / "ARCHITECTURE.md").read_text().partition("## Terms\n")[2].partition("\n## ")[0]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
-    ]
-    return rows[2:]
 
 
 @cache
@@ -50,19 +42,18 @@ def words_of(identifier: str) -> set[str]:
 
 
 def test_the_table_is_read() -> None:
-    assert all(len(row) == 4 for row in terms())
     assert len(terms()) > 20
     assert words_of("_MostOpenTurns_of2HTTP") == {"most", "open", "turns", "of", "http"}
 
 
-@pytest.mark.parametrize("row", terms(), ids=lambda row: row[0])
-def test_each_term_is_in_the_code(row: list[str]) -> None:
-    names = re.findall(r"`(\w+)`", row[1])
+@pytest.mark.parametrize("row", terms(), ids=lambda row: row.term)
+def test_each_term_is_in_the_code(row: Term) -> None:
+    names = re.findall(r"`(\w+)`", row.names)
     assert names
     assert set(names) <= identifiers()
 
 
-@pytest.mark.parametrize("row", [row for row in terms() if row[3]], ids=lambda row: row[0])
-def test_no_identifier_uses_a_replaced_word(row: list[str]) -> None:
-    replaced = set(re.findall(r"`(\w+)`", row[3]))
-    assert not [name for name in identifiers() if words_of(name) & replaced], f"the term is: {row[0]}"
+@pytest.mark.parametrize("row", [row for row in terms() if row.replaced], ids=lambda row: row.term)
+def test_no_identifier_uses_a_replaced_word(row: Term) -> None:
+    replaced = set(re.findall(r"`(\w+)`", row.replaced))
+    assert not [name for name in identifiers() if words_of(name) & replaced], f"the term is: {row.term}"
