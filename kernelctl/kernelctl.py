@@ -148,10 +148,26 @@ def pass_admin(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 @click.version_option(VERSION, prog_name="kernelctl")
-@click.option("--address", envvar="KERNEL_ADDRESS", default="dns:///localhost:50051", show_default=True)
+@click.option(
+    "--address",
+    envvar="KERNEL_ADDRESS",
+    default="dns:///localhost:50051",
+    show_default=True,
+    help="The kernel service: any node of it.",
+)
 @click.option("--token", default="", help=f"By default {_TOKEN}, or the content of {file_setting(_TOKEN)}.")
-@click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--allow-insecure", envvar="KERNEL_ALLOW_INSECURE", is_flag=True)
+@click.option(
+    "--tls-ca",
+    envvar="KERNEL_TLS_CA",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The authority of the service's certificate, in PEM.",
+)
+@click.option(
+    "--allow-insecure",
+    envvar="KERNEL_ALLOW_INSECURE",
+    is_flag=True,
+    help="Send the token to another machine without TLS.",
+)
 @click.pass_context
 def main(context: click.Context, address: str, token: str, tls_ca: Path | None, *, allow_insecure: bool) -> None:
     """Set up, check, and query a running kernel service.
@@ -285,7 +301,7 @@ def requeue(admin: Admin, dead_letter_id: str) -> None:
     default=lambda: _day(-6),
     help="For example 2026-11-30; by default a week ago.",
 )
-@click.option("--to", "to_day", type=_DAY, default=lambda: _day(0), help="Today.")
+@click.option("--to", "to_day", type=_DAY, metavar="DAY", default=lambda: _day(0), help="By default today.")
 @pass_admin
 def usage(admin: Admin, who: str | None, from_day: datetime, to_day: datetime) -> None:
     """Show usage by day (UTC), of one person or of all together: tokens, and the calls of each tool."""

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 _INTRODUCTION = """\
 # kernelctl
 
-`kernelctl` asks a running kernel service through its `KernelAdminService`. It prints JSON, except where a command says
-that it prints a table, and never what a person said."""
+`kernelctl` is the operator's command. Most commands ask a running kernel service through its `KernelAdminService`. They
+print JSON, or a table of nodes, usage and keys, and never what a person said. [Set up and
+check](../how-to/set-up-and-check.md) and [Read an incident](../how-to/incidents.md) show its use."""
 _EXITS = """\
 ## Exit codes
+
+`doctor` names its exit codes above. Those of the other commands:
 
 - 0: done.
 - 1: the service refused the call, or was not reached; stderr has the gRPC status and a sentence.
