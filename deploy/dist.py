@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 _BACKEND = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 
 
@@ -22,28 +22,34 @@ def build(into: Path) -> tuple[Path, Path]:
     into = into.resolve()
     into.mkdir(exist_ok=True)
     os.umask(0o022)  # modes are packed, too
-    environment = os.environ | {"SOURCE_DATE_EPOCH": _epoch(), "PYTHONHASHSEED": "0"}
+    environment = os.environ | {"SOURCE_DATE_EPOCH": epoch(), "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory() as folder:
         checkout, unpacked = Path(folder, "checkout"), Path(folder, "unpacked")
         _copy_tracked(checkout)
         sdist = _call("build_sdist", checkout, into, environment)
-        _level(sdist, int(environment["SOURCE_DATE_EPOCH"]))
+        level(sdist, int(environment["SOURCE_DATE_EPOCH"]))
         with tarfile.open(sdist) as archive:
             archive.extractall(unpacked, filter="data")
         (source,) = unpacked.iterdir()
         return sdist, _call("build_wheel", source, into, environment)
 
 
-def _epoch() -> str:
+def epoch() -> str:
+    """The time of all packed files, in seconds."""
     return os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct").strip()
+
+
+def tracked() -> list[str]:
+    """The files that git tracks, or would track."""
+    names = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    return [name for name in names if name and (ROOT / name).is_file()]
 
 
 def _copy_tracked(to: Path) -> None:
     """A copy without what earlier builds and other tools have left in the folders."""
-    for name in _git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
-        if name and (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, to / name)
+    for name in tracked():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, to / name)
 
 
 def _git(*arguments: str) -> str:
@@ -59,7 +65,7 @@ def _call(hook: str, folder: Path, into: Path, environment: dict[str, str]) -> P
     return into / done.stdout.splitlines()[-1]
 
 
-def _level(sdist: Path, epoch: int) -> None:
+def level(sdist: Path, epoch: int) -> None:
     """Pack it again without what differs between machines: order, times, owners, and modes."""
     with tarfile.open(sdist) as archive:
         members = [(member, archive.extractfile(member)) for member in archive.getmembers()]

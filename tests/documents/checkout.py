@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.documents.page import ROOT
 from tests.ports import free_port
 
-_OF_A_READER = {".git", ".venv", ".env", "var", "build"}
+_OF_A_READER = {".git", ".venv", ".env", "var", "build", "dist"}
 _LISTENS = {
     "GATEWAY_LISTEN": "127.0.0.1:8080",
     "CONNECT_LISTEN": "127.0.0.1:8081",

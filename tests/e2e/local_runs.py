@@ -12,14 +12,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy import dist
 from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-ROOT = Path(__file__).parents[2]
-CHECKOUT = (sys.executable, "-m", "local_run")
 _LISTENS = ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "CONNECT_LISTEN", "GATEWAY_LISTEN", "EMULATORS_LISTEN")
 
 
@@ -28,20 +25,13 @@ def free_listens() -> dict[str, str]:
     return {name: f"127.0.0.1:{free_port()}" for name in _LISTENS}
 
 
-def from_the_checkout() -> dict[str, str]:
-    """The environment in which the packages of this checkout are found."""
-    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos' / 'gen'}"}
-
-
 def installed() -> dict[str, str]:
     """The environment in which none of the checkout's packages are found."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
-def make_venv(folder: Path) -> Path:
+def make_venv(venv: Path, wheel: Path) -> Path:
     """The commands of a new venv: the wheel, and this environment's packages for what it requires."""
-    _, wheel = dist.build(folder / "dist")
-    venv = folder / "venv"
     for command in (
         (sys.executable, "-m", "venv", "--without-pip", venv),
         (sys.executable, "-m", "pip", "--python", venv, "install", "--quiet", "--no-deps", "--no-index", wheel),
