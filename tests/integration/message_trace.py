@@ -154,7 +154,7 @@ async def trace_messages(folder: Path) -> list[Trace]:
         patch("kernel_service.storage.engine.gathering.BATCH", 1),
         patch("kernel_service.storage.engine.sqlite.BATCH", 1),
     ):
-        async with whole_world(folder, kernel_sweep_seconds=an_hour) as world:
+        async with whole_world(folder, kernel_sweep_seconds=an_hour, kernel_emulated_clock=None) as world:
             return [await _trace_one(world, tracer, f"Person {number}") for number in range(MESSAGES)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import bindparam, select
@@ -94,21 +95,24 @@ class Keyring:
         return cipher
 
 
+class Execute(Protocol):
+    """Runs a statement in the unit's transaction: once, or once for each of many sets of values."""
+
+    def __call__(
+        self, statement: Executable, given: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None, /
+    ) -> Result: ...
+
+
 class Tx:
     """The transaction of a unit: its statements, the keys of its people, the digests."""
 
-    __slots__ = ("_statements", "connection", "digests", "keyring")
+    __slots__ = ("connection", "digests", "execute", "keyring")
 
     def __init__(self, connection: Connection, statements: Statements, keyring: Keyring, digests: Digests) -> None:
         self.connection = connection
-        self._statements = statements
         self.keyring = keyring
         self.digests = digests
-
-    def execute(
-        self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> Result:
-        return self._statements.execute(self.connection, statement, values)
+        self.execute: Execute = partial(statements.execute, connection)
 
     def cipher_of(self, person_id: str) -> PersonCipher:
         """Raises `NotFound` PERSON_NOT_FOUND, `SealingKeyUnknown`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import namedtuple
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy import Row
 
@@ -31,49 +31,43 @@ class Scalars(list[Any]):
         return self
 
 
-class Result:
-    """The part of SQLAlchemy's `Result` that the store uses, with the same errors. It can be read more than once.
+class Result(list["Row[Any]"]):
+    """The rows, with the part of SQLAlchemy's `Result` that the store uses, and the same errors.
 
     `rowcount`: the rows that an INSERT, UPDATE or DELETE matched; of no meaning after a SELECT.
     """
 
-    __slots__ = ("_rows", "rowcount")
+    __slots__ = ("rowcount",)
+    rowcount: int
 
-    def __init__(self, rows: Sequence[Row[Any]], rowcount: int) -> None:
-        self._rows = rows
-        self.rowcount = rowcount
-
-    def __iter__(self) -> Iterator[Row[Any]]:
-        return iter(self._rows)
-
-    def all(self) -> Sequence[Row[Any]]:
-        return self._rows
+    def all(self) -> Self:
+        return self
 
     def first(self) -> Row[Any] | None:
         """None if there is no row."""
-        return self._rows[0] if self._rows else None
+        return self[0] if self else None
 
     def one(self) -> Row[Any]:
         """Raises `NoResultFound`, `MultipleResultsFound`."""
-        if len(self._rows) > 1:
+        if len(self) > 1:
             raise MultipleResultsFound("Multiple rows were found when exactly one was required")
-        if not self._rows:
+        if not self:
             raise NoResultFound("No row was found when one was required")
-        return self._rows[0]
+        return self[0]
 
     def one_or_none(self) -> Row[Any] | None:
         """Raises `MultipleResultsFound`."""
-        if len(self._rows) > 1:
+        if len(self) > 1:
             raise MultipleResultsFound("Multiple rows were found when one or none was required")
-        return self.first()
+        return self[0] if self else None
 
     def scalars(self) -> Scalars:
         """The first column."""
-        return Scalars(row[0] for row in self._rows)
+        return Scalars(row[0] for row in self)
 
     def scalar(self) -> Any | None:
         """The first row's first column; None if there is no row."""
-        return self._rows[0][0] if self._rows else None
+        return self[0][0] if self else None
 
     def scalar_one(self) -> Any:
         """Raises `NoResultFound`, `MultipleResultsFound`."""

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.schema import CreateTable
 
-from kernel_service.storage.engine import forms
+from kernel_service.storage.engine import statements as engine_statements
 from kernel_service.storage.schema.columns import Digest, Sealed, Serial, Text, empty, no, zero
 from kernel_service.storage.schema.serials import NextMessageSeq
 
@@ -330,7 +330,7 @@ async def test_a_statement_built_on_the_fly_is_forgotten(store: Store) -> None:
 
 
 async def test_lists_of_many_lengths_keep_few_forms(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "MOST", 4)
+    monkeypatch.setattr(engine_statements, "MOST", 4)
     statement = select(things.c.name).where(NAMED)
     for length in (*range(12), 3, 500):
         given = {"names": ["ball", *(f"unknown {n}" for n in range(length))]}

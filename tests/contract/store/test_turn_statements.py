@@ -16,14 +16,16 @@ from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.messages import Message, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Image, Payload, Text
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.engine.postgres import WRITERS
+from kernel_service.storage.engine.statements import Statements
 from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from sqlalchemy import Connection
 
     from kernel_service.ports.payloads import Content
     from kernel_service.storage.store import Store
@@ -40,14 +42,14 @@ SPENT = Usage(input_tokens=7, output_tokens=2, model_calls=1)
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The statements that run inside. One for many rows counts once."""
     seen: list[str] = []
-    execute = Tx.execute
+    execute = Statements.execute
 
-    def counting(tx: Tx, statement: Any, *values: Any) -> Any:
+    def counting(statements: Statements, connection: Connection, statement: Any, *values: Any) -> Any:
         seen.append(str(statement))
-        return execute(tx, statement, *values)
+        return execute(statements, connection, statement, *values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Tx, "execute", counting)
+        patched.setattr(Statements, "execute", counting)
         yield seen
 
 
