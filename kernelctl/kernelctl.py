@@ -21,6 +21,7 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernelctl import tables
 from kernelctl.doctor import doctor
+from kernelctl.init.command import init
 from serving.exposure import OTHERWISE
 from serving.loopback import keeps_to_loopback
 from serving.pem_files import check_authority
@@ -178,6 +179,7 @@ def main(context: click.Context, address: str, token: str, tls_ca: Path | None, 
     context.obj = Connection(address, token, tls_ca, allow_insecure)
 
 
+main.add_command(init)
 main.add_command(doctor)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from typing import Final
 
 WIDEST: Final = 100
@@ -13,6 +14,14 @@ WIDEST: Final = 100
 
 def width() -> int:
     return min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
+
+
+def wrapped(text: str, indent: int = 0) -> list[str]:
+    """The lines of a text. URLs and settings stay whole, so that they can be copied."""
+    space = " " * indent
+    return textwrap.wrap(
+        text, width(), initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def colour() -> bool | None:

@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
-_SECRET: Final = re.compile(r"(TOKENS?|SECRET|PASSWORD|API_KEY|ENCRYPTION_KEYS|DATABASE_URL|DATABASE_DIRECT_URL)$")
 _DIGITS: Final = re.compile(r"\+?\d(?:[ ()-]{0,2}\d){8,}")
 _QUERY: Final = re.compile(r"(https?://[^\s?]+)\?\S+")
 _USER: Final = re.compile(r"(\w+://)[^\s/@]+@")
@@ -16,16 +15,11 @@ _SHORTEST: Final = 4
 """A shorter part of a value also occurs in words, and protects nothing."""
 
 
-def is_secret(name: str) -> bool:
-    """Whether a setting is a secret, by its name."""
-    return bool(_SECRET.search(name))
-
-
 class Redaction:
-    """Knows the secrets among the settings, and each entry of a secret that is a list."""
+    """Knows the values of these settings, and each entry of a value that is a list."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        secrets = {part for name, value in values.items() if is_secret(name) for part in _parts(value)}
+    def __init__(self, values: Iterable[str]) -> None:
+        secrets = {part for value in values for part in _parts(value)}
         self._secrets = sorted((each for each in secrets if len(each) >= _SHORTEST), key=len, reverse=True)
 
     def __call__(self, text: str) -> str:

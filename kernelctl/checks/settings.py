@@ -96,8 +96,8 @@ async def bounds(setup: Setup, _: Http) -> Sequence[Result]:
 
 
 async def file_mode(setup: Setup, _: Http) -> Sequence[Result]:
-    file = setup.folder / ".env"
-    if not setup.is_local or not file.exists():
+    file = setup.file
+    if file is None:
         raise Skipped("there is no .env")
     if file.stat().st_mode & _OTHERS:
         why = "Every user of this machine can read all keys."

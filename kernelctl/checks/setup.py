@@ -28,6 +28,14 @@ OURS: Final = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_")
 VENDORS: Final = {"WhatsApp": "WHATSAPP_", "OpenAI": "OPENAI_", "Composio": "COMPOSIO_"}
 KEYS: Final = {"WhatsApp": "WHATSAPP_ACCESS_TOKEN", "OpenAI": "OPENAI_API_KEY", "Composio": "COMPOSIO_API_KEY"}
 """The setting without which an emulator replaces the vendor."""
+SECRETS: Final = frozenset(
+    {
+        "POSTGRES_PASSWORD",
+        "KERNEL_TOKEN",
+        *(name.upper() for name in secret_fields(kernel_config.Settings)),
+        *(name.upper() for name in secret_fields(gateway_config.Settings)),
+    }
+)
 _A_SERVICE: Final = ("KERNEL_ENCRYPTION_KEYS", "KERNEL_CHANNEL_TOKENS", "KERNEL_TOKEN")
 """A process that has one of these in its environment, as a container has, needs no .env."""
 _OTHERS: Final = ("POSTGRES_", "OTEL_")
@@ -47,6 +55,8 @@ class Setup:
     values: Mapping[str, str]
     folder: Path
     source: str = ".env"
+    file: Path | None = None
+    """The .env, if there is one."""
     is_local: bool = True
     """Whether the settings are of a folder with a .env, or of this process."""
     clock: Callable[[], float] = time.time
@@ -55,11 +65,15 @@ class Setup:
     redact: Redaction = field(init=False)
 
     def __post_init__(self) -> None:
-        self.redact = Redaction(self.values)
+        self.redact = Redaction(value for name, value in self.values.items() if name in SECRETS)
 
     def get(self, name: str) -> str:
-        """The value of a setting, or its default; "": there is none."""
-        if value := self.values.get(name, "") or self._stand_in(name):
+        """The value of a setting, or what an emulated vendor has, or its default; "": there is none."""
+        return self.values.get(name, "") or self._stand_in(name) or self.chosen(name)
+
+    def chosen(self, name: str) -> str:
+        """The value of a setting, or its default, without those of emulated vendors."""
+        if value := self.values.get(name, ""):
             return value
         for settings in (kernel_config.Settings, gateway_config.Settings):
             known = settings.model_fields.get(name.lower())
@@ -146,18 +160,19 @@ def read_setup(file: Path, environ: Mapping[str, str]) -> Setup:
     values = _with_secrets(read_file(file) | exported)
     created = read_file(file.parent / "var" / "keys.env")
     values = {name: value for name, value in created.items() if file_setting(name) not in values} | values
-    return Setup(values, file.parent, source=str(file) if file.exists() else f"the defaults, since there is no {file}")
+    if not file.exists():
+        return Setup(values, file.parent, source=f"the defaults, since there is no {file}")
+    return Setup(values, file.parent, source=str(file), file=file)
 
 
 def _with_secrets(values: dict[str, str]) -> dict[str, str]:
     """With the contents of secrets' files instead of X_FILE. One that cannot be read stays: the services name it."""
     read = dict(values)
-    for settings in (kernel_config.Settings, gateway_config.Settings):
-        for name in map(str.upper, secret_fields(settings)):
-            with suppress(ValueError):
-                if secret := secret_from(values, name):
-                    read[name] = secret
-                    read.pop(file_setting(name), None)
+    for name in SECRETS:
+        with suppress(ValueError):
+            if secret := secret_from(values, name):
+                read[name] = secret
+                read.pop(file_setting(name), None)
     return read
 
 

@@ -33,8 +33,9 @@ def full(real: Vendors) -> Vendors:
 
 
 async def test_healthy_settings_have_no_finding(full: Vendors) -> None:
-    (full.folder / ".env").touch(0o600)
-    assert [result for result in await full.check("settings") if result.status.is_finding] == []
+    file = full.folder / ".env"
+    file.touch(0o600)
+    assert [result for result in await full.check("settings", file=file) if result.status.is_finding] == []
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,9 @@ async def test_a_bad_setting_is_found(
 
 
 async def test_an_open_file_is_found(full: Vendors) -> None:
-    (full.folder / ".env").touch(0o644)
-    assert "chmod go=" in (await full.finding("settings.file")).fix
+    file = full.folder / ".env"
+    file.touch(0o644)
+    assert "chmod go=" in (await full.finding("settings.file", file=file)).fix
 
 
 async def test_without_a_key_each_vendor_is_said_to_be_emulated(full: Vendors) -> None:
