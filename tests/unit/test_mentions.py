@@ -30,11 +30,15 @@ _FOREIGN = {
     "core/models/triggers.py": "composio",
     "webhook_events.py": "composio",
     "composio_client/__init__.py": "composio_client",
+    "resources/auth/session.py": "composio_client",
+    "auth_configs.py": "composio_client",
+    "webhook_subscriptions.py": "composio_client",
     "types/responses/response_create_params.py": "openai",
     "response_compact_params.py": "openai",
     "descriptor.proto": "protobuf",
 }
 """Files of other projects."""
+_SAVED = re.compile(r"\b[Ss]ave (?:this|it) as `([\w./-]+)`")
 _NOT_CODE = {"context.id", "package.module", "outbox.lease", "turn.person_id", "message.payload"}
 """A column, a placeholder, an attribute of a store: they look like names in modules of ours."""
 
@@ -116,8 +120,17 @@ def _documented(
             yield from _documented(statement)
 
 
+@cache
+def saved_by_readers() -> set[str]:
+    """The files of a reader: a page of the documents tells them to save each."""
+    pages = [path for path in tracked() if path.startswith("docs/") and path.endswith(".md")]
+    return {name for page in pages for name in _SAVED.findall((ROOT / page).read_text())}
+
+
 def resolves_to_a_file(mention: str, path: str) -> bool:
     bare = mention.removeprefix("./")
+    if path.startswith("docs/") and bare in saved_by_readers():
+        return True
     if bare in _FOREIGN or bare.startswith("google/protobuf/") or (ROOT / path).parent.joinpath(bare).exists():
         return True
     return bare in endings()
