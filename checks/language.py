@@ -18,6 +18,7 @@ from checks.rules import Rules
 ROOT = Path(__file__).parent.parent
 GENERATED = (
     "protos/gen/",
+    "clients/typescript/src/gen/",
     "checks/language.toml",
     "benchmarks/results/",
     "docs/_static/mermaid/mermaid.tiny.js",

@@ -18,6 +18,7 @@ READERS: dict[str, Callable[[str, str, list[str]], Iterator[Found]]] = {
     ".html": page,
     ".proto": slash_comments,
     ".js": slash_comments,
+    ".ts": slash_comments,
     **dict.fromkeys(WITH_HASHES, hash_comments),
 }
 

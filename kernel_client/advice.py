@@ -1,52 +1,58 @@
-"""Advice on each error, for the developer or the operator of a channel."""
+"""Advice on each error, for the developer or the operator of a channel. docs/reference/errors.md shows it, too."""
 
+from collections.abc import Mapping
 from typing import Final
-
-_REPEAT: Final = "Repeat the call later"
 
 
 def advice_on(reason: str) -> str:
     """`reason` is that of a `KernelError`."""
-    return _ADVICE.get(reason, f"{_REPEAT}; if it lasts, read the log of the kernel service.")
+    return ADVICE.get(reason, "Repeat the call later; if it lasts, read the log of the kernel service.")
 
 
-_ADVICE: Final = {
-    "TOKEN_MISSING": "Give KernelClient the token of the channel.",
-    "TOKEN_INVALID": "Compare the token with KERNEL_CHANNEL_TOKENS of the kernel service, and start that again.",
-    "CHANNEL_MISMATCH": "Begin the user id with the name of the token's own channel, as in `terminal:1`.",
-    "ADMIN_REQUIRED": "Use kernelctl, or KERNEL_ADMIN_TOKEN: a channel may not do this.",
-    "USER_NOT_ALLOWED": "Add the person to KERNEL_ALLOWED_USERS of the kernel service, or leave the message.",
-    "TOOLKIT_NOT_ALLOWED": "Add the toolkit to those that the operator allows.",
-    "FIELD_REQUIRED": "Set the field that the message names.",
-    "FIELD_INVALID": "Correct the field that the message names.",
-    "USER_ID_INVALID": "Write `<channel>:<id>`, at most 200 bytes, without commas and white space at an end.",
-    "USER_ID_RESERVED": "Give each person a separate id.",
-    "PAYLOAD_TOO_LARGE": "Send less, or send files by `media_ref`.",
-    "PERSON_NOT_FOUND": "Pass on a message of the person first: that creates them.",
-    "KERNEL_NOT_RESIDENT": "Do nothing: the kernel is not in memory.",
-    "TOOLKIT_UNKNOWN": "Correct the name of the toolkit.",
-    "CONNECTION_NOT_FOUND": "List the person's connections.",
-    "MEDIA_NOT_FOUND": "Do without the file: its bytes are no longer kept, or another process has its lease.",
-    "DEAD_LETTER_NOT_FOUND": "List the dead letters.",
-    "MESSAGE_ID_REUSED": "Give each message a separate id, and repeat a message unchanged.",
-    "IDENTITY_CONFLICT": "Leave the message: an operator decides whose ids these are, with kernelctl.",
-    "TOO_MANY_PENDING": f"{_REPEAT}: the person's earlier messages are being answered.",
-    "MEDIA_FULL": f"{_REPEAT}, or let the operator raise the limit of stored files.",
-    "CHANNEL_BUSY": f"{_REPEAT}, keep fewer calls open, or let the operator raise the channel's limits.",
-    "DRAINING": f"{_REPEAT}: another node answers.",
-    "STORE_UNAVAILABLE": f"{_REPEAT}: the database of the kernel service does not answer.",
-    "VENDOR_UNAVAILABLE": f"{_REPEAT}: the vendor of the model or of the tools does not answer.",
-    "INTERNAL": f"{_REPEAT}; the log of the kernel service names the fault by its `error_id`.",
-    "SEALING_KEY_UNKNOWN": f"{_REPEAT}, after the operator has added the master key to KERNEL_ENCRYPTION_KEYS.",
-    "SEALED_VALUE_DAMAGED": "Keep the message until the operator has restored the database.",
-    "SCHEDULE_INVALID": "Correct the time that the message names.",
-    "TOO_MANY_SCHEDULES": "Delete one of the person's schedules first.",
-    "REQUEST_ID_REUSED": "Give each schedule a separate request id.",
-    # Names of gRPC's statuses, and of this client.
-    "UNAVAILABLE": f"{_REPEAT}: nothing answers at the address, or it does not speak TLS as asked.",
-    "UNREACHABLE": f"{_REPEAT}: nothing answers at the address, or it does not speak TLS as asked.",
-    "DEADLINE_EXCEEDED": f"{_REPEAT} with the same message id: an accepted message is answered once.",
+ADVICE: Final[Mapping[str, str]] = {
+    "TOKEN_MISSING": "Send the channel's token, or as an operator the admin token, with each call.",
+    "TOKEN_INVALID": "Compare the token with `KERNEL_CHANNEL_TOKENS`, or the admin token with `KERNEL_ADMIN_TOKEN`.",
+    "CHANNEL_MISMATCH": "Use the token of the channel that the id belongs to.",
+    "ADMIN_REQUIRED": "Call with the token of `KERNEL_ADMIN_TOKEN`.",
+    "USER_NOT_ALLOWED": "Nothing, or let the operator extend `KERNEL_ALLOWED_USERS`.",
+    "TOOLKIT_NOT_ALLOWED": "Choose another toolkit, or let the operator extend `KERNEL_TOOLKITS`.",
+    "FIELD_REQUIRED": "Correct the caller: set the field.",
+    "FIELD_INVALID": "Correct the caller: the contract has the form and the limit of the field.",
+    "USER_ID_INVALID": "Correct the caller: form the id as `<channel>:<id>` from the network's own stable id.",
+    "USER_ID_RESERVED": "Correct the caller: use an id that belongs to one person.",
+    "PAYLOAD_TOO_LARGE": "Ask the person for a smaller message or file.",
+    "PERSON_NOT_FOUND": "Check the id; a person exists once they have written.",
+    "KERNEL_NOT_RESIDENT": "Nothing: the kernel is not in memory already.",
+    "TOOLKIT_UNKNOWN": "Check the name of the toolkit.",
+    "CONNECTION_NOT_FOUND": "List the person's connections, and take one of them.",
+    "MEDIA_NOT_FOUND": "Stop: the bytes are no longer wanted, or no longer there.",
+    "DEAD_LETTER_NOT_FOUND": "List the dead letters, and take one of them.",
+    "MESSAGE_ID_REUSED": "Correct the caller: each message of a person needs a different id.",
+    "IDENTITY_CONFLICT": "Let an operator check whether the ids belong together (`kernelctl merge`).",
+    "TOO_MANY_PENDING": "Repeat the call later.",
+    "MEDIA_FULL": "Repeat the call later; an operator may raise `KERNEL_MEDIA_MB`.",
+    "CHANNEL_BUSY": "Repeat the call later, with fewer at a time.",
+    "KERNEL_BUSY": "Repeat the call when the turn has ended.",
+    "LEASE_LOST": "Repeat the call.",
+    "CALL_STALLED": "Repeat the call; send and read without a pause.",
+    "DRAINING": "Repeat the call, at another node if there is one.",
+    "STORE_UNAVAILABLE": "Repeat the call later; an operator looks at the database.",
+    "VENDOR_UNAVAILABLE": "Repeat the call later.",
+    "INTERNAL": "Repeat the call later; an operator looks for the `error_id` in the log.",
+    "SEALING_KEY_UNKNOWN": "Repeat the call once the key is back.",
+    "SEALED_VALUE_DAMAGED": "Repeat the call once the database is restored.",
+    "NODE_UNAVAILABLE": "Repeat the call later; an operator checks `KERNEL_ADVERTISE` and `KERNEL_ADMIN_TOKEN`.",
+    "SCHEDULE_INVALID": "Ask for another time.",
+    "TOO_MANY_SCHEDULES": "Ask the person to delete a schedule first.",
+    "REQUEST_ID_REUSED": "Correct the caller: each request needs a different id.",
+    "TOO_MANY_TRIGGERS": "The assistant asks the person to delete one first.",
+    "TRIGGER_ENDING": "The assistant tries again later.",
+    "TRIGGER_ENDED": "The person connects the account again.",
+    "TRIGGER_UNSETTLED": "The vendor delivers the event again.",
+    # Statuses without a reason, and those of this client.
+    "UNAVAILABLE": "Repeat the call later; check the address, and that both sides use TLS or neither.",
+    "UNREACHABLE": "Nothing answers: check the address, and that both sides use TLS or neither.",
+    "DEADLINE_EXCEEDED": "Repeat the call with the same message id: an accepted message is answered once.",
     "UNIMPLEMENTED": "Upgrade the kernel service: it does not know this call.",
-    "LEASE_ENDED": "Do nothing: the reply comes again, unless a receipt settles it.",
-    "ACK_REFUSED": "Name a part from 1 to the number of parts, and the same number each time.",
+    "ACK_REFUSED": "Correct the caller: name a part from 1 to the number of parts, and the same number each time.",
 }

@@ -104,8 +104,8 @@ class KernelClient(PersonCalls):
     ) -> AsyncGenerator[messages_pb2.StreamMessageResponse]:
         """As `send`, with events while the answer is made: `text_delta`, `text_reset`, `tool_started` and others.
 
-        The last event is `completed`, with the replies. After a broken connection the events begin again, and a
-        `text_reset` voids the text shown so far.
+        The last event is `completed`, with the replies. After a broken connection a `text_reset` voids the
+        text shown so far, and the events begin again.
         """
         request = messages_pb2.StreamMessageRequest(message=_request(user_id, message, message_id, time_zone))
         repeats = Repeats(timeout)
@@ -113,14 +113,14 @@ class KernelClient(PersonCalls):
         while True:
             try:
                 await self._connection.connect(repeats.left)
-                if has_text:
-                    yield messages_pb2.StreamMessageResponse(text_reset=messages_pb2.TextReset())
-                    has_text = False
                 async with aclosing(self._connection.read("StreamMessage", request, repeats.left)) as events:
                     async for event in events:
                         has_text |= event.HasField("text_delta")
                         yield event
             except KernelError as error:
+                if has_text:
+                    yield messages_pb2.StreamMessageResponse(text_reset=messages_pb2.TextReset())
+                    has_text = False
                 await repeats.pause_after(error)
             else:
                 return

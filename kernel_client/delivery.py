@@ -81,7 +81,7 @@ class Delivery:
         return await self._end(outbox_pb2.PartAcknowledgement(sent=sent), part, parts)
 
     async def retry(self, error_code: str = "", *, after: float = 0, part: int = 1, parts: int = 1) -> bool:
-        """It was not sent, for a temporary reason: it comes again, `after` that many seconds or later."""
+        """It was not sent, for a temporary reason: it comes again, no earlier than `after` seconds from now."""
         return await self._end(outbox_pb2.PartAcknowledgement(retry=_retry(error_code, after)), part, parts)
 
     async def failed(self, error_code: str = "", *, part: int = 1, parts: int = 1) -> bool:
@@ -140,7 +140,7 @@ class MediaWanted:
         await self._kernel.upload(header, _pieces(content) if isinstance(content, bytes) else content)
 
     async def retry(self, error_code: str = "", *, after: float = 0) -> None:
-        """The file cannot be fetched at present: the service asks again, `after` that many seconds or later."""
+        """The file cannot be fetched at present: the service asks again, no earlier than `after` seconds from now."""
         await self._fail(outbox_pb2.MediaAcknowledgement(retry=_retry(error_code, after)))
 
     async def failed(self, error_code: str = "") -> None:

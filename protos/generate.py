@@ -1,5 +1,8 @@
 # ruff: noqa: INP001
-"""Generate the Python code of the protos, with its types, into protos/gen or the folder that is named."""
+"""Generate the Python code of the protos, with its types, into protos/gen or the folder that is named.
+
+Without a folder, also the TypeScript code of a channel's calls, if `npm ci` was run in clients/typescript.
+"""
 
 import os
 import subprocess
@@ -7,8 +10,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from google.rpc import status_pb2
+
 PROTOS = Path(__file__).parent
 BIN = Path(sys.executable).parent
+TYPESCRIPT = PROTOS.parent / "clients" / "typescript"
 
 
 def generate(out: Path) -> int:
@@ -17,6 +23,20 @@ def generate(out: Path) -> int:
     sources = sorted(PROTOS.glob("kernel/*/*.proto"))
     serving = [path for path in sources if "\nservice " in path.read_text()]
     return _compile(out, messages, sources) or _compile(out, services, serving)
+
+
+def generate_typescript(out: Path, client: Path = TYPESCRIPT) -> int:
+    """As `generate`, with the plugin that is installed in the client's folder."""
+    out.mkdir(exist_ok=True)
+    shared = Path(status_pb2.__file__).parents[2]
+    sources = [path for path in sorted(PROTOS.glob("kernel/*/*.proto")) if path.stem != "admin"]
+    sources += [shared / "google/rpc/status.proto", shared / "google/rpc/error_details.proto"]
+    command = [
+        *(sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{shared}"),
+        f"--plugin=protoc-gen-es={client / 'node_modules/.bin/protoc-gen-es'}",
+        *(f"--es_out={out}", "--es_opt=target=ts,import_extension=js"),
+    ]
+    return subprocess.run([*command, *map(str, sources)], check=False).returncode  # noqa: S603
 
 
 def _compile(out: Path, kinds: Iterable[str], sources: Iterable[Path]) -> int:
@@ -33,4 +53,9 @@ def _compile(out: Path, kinds: Iterable[str], sources: Iterable[Path]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(generate(Path(sys.argv[1]) if len(sys.argv) > 1 else PROTOS / "gen"))
+    if len(sys.argv) > 1:
+        sys.exit(generate(Path(sys.argv[1])))
+    if (TYPESCRIPT / "node_modules").exists():
+        sys.exit(generate(PROTOS / "gen") or generate_typescript(TYPESCRIPT / "src" / "gen"))
+    sys.stderr.write("clients/typescript is left as it is: run `npm ci` there first\n")
+    sys.exit(generate(PROTOS / "gen"))

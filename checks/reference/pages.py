@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from checks.reference import contract, errors, glossary, kernelctl, sentences, settings, states
+from checks.reference import client, contract, errors, glossary, kernelctl, sentences, settings, states
 
 ROOT = Path(__file__).parents[2]
 PAGES: dict[str, Callable[[], str]] = {
     f"docs/reference/{name}.md": page
     for name, page in {
+        "client": client.page,
         "contract": contract.page,
         "errors": errors.page,
         "glossary": glossary.page,

@@ -1,4 +1,4 @@
-"""A terminal over one stream: it also prints replies that answer no message (README, "Another channel").
+"""A terminal on the bare contract: one stream for messages, replies and acknowledgements.
 
 Any kernel service serves it: if its own one ends, it opens the next stream at another one behind KERNEL_ADDRESS.
 

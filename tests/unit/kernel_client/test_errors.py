@@ -5,6 +5,7 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc.aio import AioRpcError, Metadata
+from kernel.v1 import errors_pb2
 
 from kernel_client.errors import KernelError, error_of
 
@@ -42,3 +43,10 @@ def test_an_error_has_the_services_reason_and_retry_delay() -> None:
 def test_a_reason_of_another_domain_is_ignored() -> None:
     refusal = error_of(failed(error_details_pb2.ErrorInfo(reason="FIELD_INVALID", domain="proxy.example")))
     assert (refusal.reason, refusal.retry_after, refusal.retryable) == ("RESOURCE_EXHAUSTED", 0, True)
+
+
+@pytest.mark.parametrize("reason", errors_pb2.ErrorReason.keys()[1:])
+def test_each_reason_has_advice(reason: str) -> None:
+    told = KernelError(reason.removeprefix("ERROR_REASON_"), message="the sentence of the service")
+    assert told.what_to_do in str(told)
+    assert "read the log" not in told.what_to_do, "the advice on unknown reasons"

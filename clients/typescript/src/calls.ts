@@ -1,0 +1,126 @@
+import { create, fromBinary, toBinary, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import {
+  Client,
+  credentials,
+  Metadata,
+  type ChannelOptions,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+} from "@grpc/grpc-js";
+
+import { KernelError } from "./errors.js";
+import { KernelService } from "./gen/kernel/v1/kernel_pb.js";
+import { Repeats, type CallOptions } from "./repeats.js";
+
+const CONNECT_MILLISECONDS = 3000;
+
+// A node that died or froze is noticed within five seconds.
+const OPTIONS: ChannelOptions = {
+  "grpc.enable_http_proxy": 0,
+  "grpc.keepalive_time_ms": 3000,
+  "grpc.keepalive_timeout_ms": 2000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.initial_reconnect_backoff_ms": 200,
+  "grpc.max_reconnect_backoff_ms": 2000,
+};
+
+/** The calls of `KernelService`. */
+export type Methods = typeof KernelService.method;
+type Names<Kind> = { [Name in keyof Methods]: Methods[Name]["methodKind"] extends Kind ? Name : never }[keyof Methods];
+/** The calls of `KernelService` with one request and one response. */
+export type Unary = Names<"unary">;
+/** The calls of `KernelService` with one request and a stream of responses. */
+export type Streaming = Names<"server_streaming">;
+
+/** The calls of the contract, over one connection to any node. */
+export class Calls {
+  readonly #client: Client;
+  readonly #metadata = new Metadata();
+
+  constructor(address: string, token: string, rootCertificates?: Buffer) {
+    const trust = rootCertificates ? credentials.createSsl(rootCertificates) : credentials.createInsecure();
+    this.#client = new Client(address, trust, OPTIONS);
+    this.#metadata.set("authorization", `Bearer ${token}`);
+  }
+
+  /** End all calls. */
+  close(): void {
+    this.#client.close();
+  }
+
+  /** One call. It is repeated while the contract's table says that a repeat may help. */
+  async unary<Name extends Unary>(
+    name: Name,
+    request: MessageInitShape<Methods[Name]["input"]>,
+    options: CallOptions = {},
+  ): Promise<MessageShape<Methods[Name]["output"]>> {
+    const repeats = new Repeats(options);
+    for (;;) {
+      try {
+        await this.connected(repeats.deadline);
+        return await this.#attempt(name, request, repeats.deadline, options.signal);
+      } catch (error) {
+        await repeats.pauseAfter(error);
+      }
+    }
+  }
+
+  /** The responses of one call, which is not repeated. Iterate or cancel it. */
+  stream<Name extends Streaming>(
+    name: Name,
+    request: MessageInitShape<Methods[Name]["input"]>,
+    deadline?: number,
+  ): ClientReadableStream<MessageShape<Methods[Name]["output"]>> {
+    const { path, serialize, deserialize } = wire(KernelService.method[name]);
+    const message = create(KernelService.method[name].input as DescMessage, request as Record<string, unknown>);
+    return this.#client.makeServerStreamRequest(path, serialize, deserialize, message, this.#metadata, {
+      ...(deadline === undefined ? {} : { deadline }),
+    }) as ClientReadableStream<MessageShape<Methods[Name]["output"]>>;
+  }
+
+  /** Resolves once a node is connected. */
+  connected(deadline: number): Promise<void> {
+    const until = Math.min(deadline, Date.now() + CONNECT_MILLISECONDS);
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(until, (problem) => {
+        if (problem) reject(new KernelError("UNREACHABLE", "nothing answers at the address"));
+        else resolve();
+      });
+    });
+  }
+
+  #attempt<Name extends Unary>(
+    name: Name,
+    request: MessageInitShape<Methods[Name]["input"]>,
+    deadline: number,
+    signal?: AbortSignal,
+  ): Promise<MessageShape<Methods[Name]["output"]>> {
+    const { path, serialize, deserialize } = wire(KernelService.method[name]);
+    const message = create(KernelService.method[name].input as DescMessage, request as Record<string, unknown>);
+    return new Promise((resolve, reject) => {
+      const call: ClientUnaryCall = this.#client.makeUnaryRequest(
+        path,
+        serialize,
+        deserialize,
+        message,
+        this.#metadata,
+        { deadline },
+        (error, answer) => {
+          signal?.removeEventListener("abort", cancel);
+          if (error) reject(error);
+          else resolve(answer as MessageShape<Methods[Name]["output"]>);
+        },
+      );
+      const cancel = (): void => call.cancel();
+      signal?.addEventListener("abort", cancel, { once: true });
+    });
+  }
+}
+
+function wire(method: { name: string; input: DescMessage; output: DescMessage }) {
+  return {
+    path: `/${KernelService.typeName}/${method.name}`,
+    serialize: (message: MessageShape<DescMessage>) => Buffer.from(toBinary(method.input, message)),
+    deserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
+  };
+}

@@ -1,0 +1,51 @@
+import { errorOf, KernelError } from "./errors.js";
+
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 5000;
+
+/** How long a call may take, repeats included, and what ends it before that. */
+export interface CallOptions {
+  /** In milliseconds. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+/** The attempts of one call, until its deadline in epoch milliseconds. */
+export class Repeats {
+  readonly deadline: number;
+  readonly #signal: AbortSignal | undefined;
+  #longest = FIRST_PAUSE;
+
+  constructor({ timeout = 30_000, signal }: CallOptions) {
+    this.deadline = Date.now() + timeout;
+    this.#signal = signal;
+    signal?.throwIfAborted();
+  }
+
+  /** Wait before the next attempt. Throws the error if a repeat would not help, or no time remains for one. */
+  async pauseAfter(thrown: unknown): Promise<void> {
+    this.#signal?.throwIfAborted();
+    const error = errorOf(thrown);
+    if (!(error instanceof KernelError && error.retryable)) throw error;
+    const wait = Math.max(Math.random() * this.#longest, error.retryAfter);
+    if (Date.now() + wait >= this.deadline) throw error;
+    this.#longest = Math.min(LONGEST_PAUSE, this.#longest * 2);
+    await pause(wait, this.#signal);
+  }
+}
+
+/** Resolves after this many milliseconds, and rejects if the signal is aborted. */
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
+  });
+}
