@@ -37,14 +37,14 @@ async def finds_an_answer_that_waited(page: Page, world: World, caplog: pytest.L
         await alice.send("hello")
         while "HELD" not in (held := await shown(world, alice, looking)):
             pass
-    assert_shown(page.take("json"), held)
+    assert_shown(page.take("text"), held)
     assert page.take("text").strip() in caplog.messages
     world.emulators.openai.clear()
     assert "hello" in (await alice.wait_for_message()).text
     replies = page.take("sh")
     while "DELIVERED" not in (delivered := await shown(world, alice, replies)):
         pass
-    assert_shown(page.take("json"), delivered)
+    assert_shown(page.take("text"), delivered)
 
 
 async def runs_a_dead_letter_again(page: Page, world: World) -> None:
@@ -52,7 +52,7 @@ async def runs_a_dead_letter_again(page: Page, world: World) -> None:
     world.emulators.openai.fail(400)
     assert "Something went wrong" in (await world.ask(bob, "hello")).text
     letters = await shown(world, bob, page.take("sh"))
-    assert_shown(page.take("json"), letters)
+    assert_shown(page.take("text"), letters)
     [letter] = [line.split('"')[3] for line in letters.splitlines() if '"id"' in line]
     ran = await told(world, page.take("sh"), {"dl_01M8CTCGX1NDTX3QZMRF1QTH09": letter})
     assert_shown(page.take("text"), ran)
@@ -66,7 +66,7 @@ async def resets_and_merges(page: Page, world: World) -> None:
     other = await world.person_of(stranger)
     ids = {"p_01M8CTCFFHF2VZHKHQ5RZM1972": other, WHO: f"whatsapp:{alice.wa_id}"}
     merged = await told(world, page.take("sh"), ids)
-    assert_shown(page.take("json"), merged)
+    assert_shown(page.take("text"), merged)
     assert await world.person_of(stranger) == await world.person_of(alice) != other
 
 
