@@ -5,18 +5,23 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from kernel_service.config import Settings as KernelSettings
 from local_run.__main__ import _greeting
 from local_run.plan import plan
+from tests.documents.operator import told
 from tests.documents.page import Page
 from tests.documents.programs import path_with
 from tests.documents.shell import printed
 from tests.documents.words import assert_shown
+from tests.integration.test_doctor import write_env
 from tests.integration.world import whole_world
 from whatsapp_gateway.config import Settings as GatewaySettings
 
 
-async def test_the_tutorial(tmp_path: Path) -> None:
+async def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with Page("docs/tutorial/whatsapp-number.md") as page:
         tunnels = [page.take("sh"), page.take("sh")]
         (tmp_path / ".env").write_text(page.take("ini"))
@@ -36,6 +41,10 @@ async def test_the_tutorial(tmp_path: Path) -> None:
             asking = asking.replace("https://hook.trycloudflare.com/webhook", world.webhook_url)
             asking = asking.replace(verify_token.get_secret_value(), own)
             assert_shown(page.take("text"), await asyncio.to_thread(printed, asking, tmp_path))
+            write_env(world, tmp_path)
+            *_, counted = (await told(world, page.take("sh"))).splitlines()
+            assert " ok" in counted
+            assert " error" not in counted
 
 
 def settings_in(environment: Mapping[str, str]) -> dict[str, str]:
