@@ -20,6 +20,7 @@ _PLACEHOLDER: Final = "none:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
 async def database(setup: Setup, _: Http) -> Sequence[Result]:
+    _check_has_database(setup)
     look = await _look(setup)
     if look.problem:
         return [_unusable(look)]
@@ -28,7 +29,8 @@ async def database(setup: Setup, _: Http) -> Sequence[Result]:
 
 def _empty(look: DatabaseLook) -> Result:
     if look.file is not None and not look.file.exists():
-        return note("the database does not exist yet: the kernel service creates it at its first start")
+        fix = "That of `make up` is looked at by `docker compose exec kernel_service kernelctl doctor`."
+        return note("the database does not exist yet: the kernel service creates it at its first start", fix=fix)
     return note("the database is empty: the kernel service creates its tables at its first start")
 
 
@@ -44,6 +46,12 @@ def _of_schema(look: DatabaseLook) -> Result:
     return ok("the database is reached, and its schema is current")
 
 
+def _check_has_database(setup: Setup) -> None:
+    """Raises Skipped in a gateway's container, which has no database."""
+    if not setup.has_kernel:
+        raise Skipped("this process has no settings of the kernel service")
+
+
 def _unusable(look: DatabaseLook) -> Result:
     fix = (
         "Let this user read and write the file and its folder, or correct KERNEL_DATABASE_URL."
@@ -55,6 +63,7 @@ def _unusable(look: DatabaseLook) -> Result:
 
 
 async def encryption_keys(setup: Setup, _: Http) -> Sequence[Result]:
+    _check_has_database(setup)
     if not setup.values.get("KERNEL_ENCRYPTION_KEYS"):
         raise Skipped("KERNEL_ENCRYPTION_KEYS is missing")
     look = await _look(setup)

@@ -6,9 +6,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from kernelctl.checks.http import Unreachable
-from kernelctl.checks.results import Result, error
+from kernelctl.checks.results import Result, Skipped, error
 from kernelctl.checks.webhook_probe import PATH, probe_webhook
-from serving.listening import Address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +19,9 @@ _SILENCE: Final = "No message of a person is answered."
 
 
 async def gateway(setup: Setup, http: Http) -> Sequence[Result]:
-    url = Address.parse(setup.get("GATEWAY_LISTEN")).url
+    if not setup.has_gateway:
+        raise Skipped("this process has no settings of the gateway")
+    url = setup.gateway_url
     try:
         ready = await http.get(f"{url}/readyz")
     except Unreachable as problem:

@@ -27,7 +27,10 @@ _OPTIONS: Final = (("grpc.enable_http_proxy", 0),)
 _SILENCE: Final = "The gateway cannot pass on a message, so no person is answered."
 _NO_OPERATOR: Final = "kernelctl shows nothing, and an operator cannot look into an incident."
 _START: Final = "Start it (`make run` or `make up`), or correct KERNEL_ADDRESS."
-_TLS: Final = "Set KERNEL_TLS_CA to the kernel service's certificate, or to that of its authority."
+_TLS: Final = (
+    "Set KERNEL_TLS_CA to the kernel service's certificate, or to that of its authority. That of `make up` is shown by "
+    "`docker compose exec kernel_service cat /tls/public/kernel_service.pem`."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Target:
 
 async def channel_token(setup: Setup, _: Http) -> Sequence[Result]:
     """Whether the kernel service is reached, and knows the gateway's token."""
-    target, token = Target.of(setup), setup.values.get("KERNEL_TOKEN", "")
+    target, token = Target.of(setup), setup.channel_token
     if target.authority is None and not keeps_to_loopback(target.address):
         why = "Messages and tokens can be read on their way, so the token is not sent."
         return [error("KERNEL_ADDRESS leads to another machine without TLS", why=why, fix=_TLS)]

@@ -55,6 +55,8 @@ def _skew(seconds: float, vendor: str) -> Result:
 async def disk(setup: Setup, _: Http) -> Sequence[Result]:
     """The space where SQLite's file is. PostgreSQL's is on its server."""
     url = setup.get("KERNEL_DATABASE_URL")
+    if not setup.has_kernel:
+        raise Skipped("this process has no settings of the kernel service")
     if not url.startswith("sqlite:///"):
         raise Skipped("the database is on a server")
     place = setup.folder / Path(url.removeprefix("sqlite:///")).parent

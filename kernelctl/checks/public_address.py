@@ -38,6 +38,8 @@ _CADDY: Final = (
 
 
 async def connect_pages(setup: Setup, http: Http) -> Sequence[Result]:
+    if not setup.has_kernel:
+        raise Skipped("this process has no settings of the kernel service")
     url, given = setup.connect_url, setup.get("CONNECT_PUBLIC_URL")
     parts = urlsplit(url)
     if not given and not setup.is_demo:
@@ -124,7 +126,7 @@ def _served(setup: Setup, forwarded: str) -> Result:
 
 async def certificates(setup: Setup, http: Http) -> Sequence[Result]:
     """How long the certificates are valid, of the connect pages and of the webhook."""
-    urls = {setup.connect_url: "CONNECT_PUBLIC_URL"}
+    urls = {setup.connect_url: "CONNECT_PUBLIC_URL"} if setup.has_kernel else {}
     if not setup.is_emulated("WhatsApp"):
         with suppress(Skipped):
             urls |= await callback_urls(setup, http)

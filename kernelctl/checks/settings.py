@@ -84,6 +84,8 @@ async def vendors(setup: Setup, _: Http) -> Sequence[Result]:
 
 async def bounds(setup: Setup, _: Http) -> Sequence[Result]:
     """Whether strangers can cost without a limit."""
+    if not setup.has_kernel:
+        raise Skipped("this process has no settings of the kernel service")
     if setup.entries("KERNEL_ALLOWED_USERS") or any(
         setup.get(name) not in {"", "0"} for name in ("KERNEL_DAILY_TOKENS", "KERNEL_DAILY_TOKENS_PER_USER")
     ):

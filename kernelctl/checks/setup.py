@@ -100,6 +100,31 @@ class Setup:
         return is_loopback(host) or ("." not in host.strip("[]") and ":" not in host)
 
     @property
+    def has_kernel(self) -> bool:
+        """Whether these are settings of the kernel service. A container has those of one service."""
+        return self.is_local or bool(self.values.get("KERNEL_ENCRYPTION_KEYS"))
+
+    @property
+    def has_gateway(self) -> bool:
+        """As has_kernel, of the gateway."""
+        return self.is_local or bool(self.values.get("WHATSAPP_ACCESS_TOKEN"))
+
+    @property
+    def gateway_url(self) -> str:
+        """The gateway on this machine. Containers publish another port than they listen on."""
+        port = self.values.get("GATEWAY_PORT")
+        listen = f"127.0.0.1:{port}" if port and "GATEWAY_LISTEN" not in self.values else self.get("GATEWAY_LISTEN")
+        return Address.parse(listen).url
+
+    @property
+    def channel_token(self) -> str:
+        """The gateway's token, of the gateway's own setting or of the kernel service's."""
+        if token := self.values.get("KERNEL_TOKEN"):
+            return token
+        entries = (entry.partition("=") for entry in self.entries("KERNEL_CHANNEL_TOKENS"))
+        return next((token for channel, _, token in entries if channel == "whatsapp"), "")
+
+    @property
     def is_demo(self) -> bool:
         return all(self.is_emulated(vendor) or self.values[KEYS[vendor]] in PUBLISHED for vendor in VENDORS)
 
@@ -109,14 +134,11 @@ class Setup:
         return (self.get("CONNECT_PUBLIC_URL") or Address.parse(self.get("CONNECT_LISTEN")).url).rstrip("/")
 
     def problems(self, *, kernel: Mapping[str, str], gateway: Mapping[str, str]) -> list[str]:
-        """One line per setting that a service refuses at its start, if these others replace those of the set-up.
-
-        A container has the settings of one service alone.
-        """
+        """One line per setting that a service refuses at its start, if these others replace those of the set-up."""
         lines: list[str] = []
-        if self.is_local or self.values.get("KERNEL_ENCRYPTION_KEYS"):
+        if self.has_kernel:
             lines += _refused(kernel_config.Settings, {**self._for_the_kernel(), **kernel}, kernel_config.problems)
-        if self.is_local or self.values.get("WHATSAPP_ACCESS_TOKEN"):
+        if self.has_gateway:
             lines += _refused(gateway_config.Settings, {**self._whole(), **gateway}, gateway_config.problems)
         return list(dict.fromkeys(lines))
 

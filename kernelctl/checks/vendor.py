@@ -27,7 +27,9 @@ _BASES: Final = {
 
 
 def check_configured(setup: Setup, vendor: str) -> None:
-    """Raises Skipped if an emulator replaces the vendor."""
+    """Raises Skipped if an emulator replaces the vendor, or if another service's container has its settings."""
+    if setup.is_emulated(vendor) and not setup.is_local:
+        raise Skipped(f"this process has no settings of {vendor}")
     if setup.is_emulated(vendor):
         raise Skipped(f"{vendor} is emulated")
 
@@ -37,6 +39,8 @@ def unreachable(setting: str, problem: Unreachable, why: str) -> Result:
 
 
 def emulated(setup: Setup, vendor: str) -> Sequence[Result]:
+    if setup.is_emulated(vendor) and not setup.is_local:
+        return [note(f"this process has no settings of {vendor}: run kernelctl doctor in the other container, too")]
     if setup.is_emulated(vendor):
         fix = f"Set {KEYS[vendor]}, or run kernelctl init, to use the real one."
         return [note(f"{vendor} is emulated, since {KEYS[vendor]} is not set: {_INSTEAD[vendor]}", fix=fix)]

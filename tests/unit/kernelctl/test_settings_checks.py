@@ -100,6 +100,20 @@ def test_a_container_has_its_environment(tmp_path: Path) -> None:
     assert not setup.is_local
 
 
+async def test_each_container_checks_its_own_service_alone(full: Vendors) -> None:
+    whole, gateway = full.values, ("WHATSAPP_", "GATEWAY_", "KERNEL_TOKEN")
+    full.values = {name: value for name, value in whole.items() if not name.startswith(gateway)}
+    full.values["KERNEL_CHANNEL_TOKENS"] = f"telegram=b07fe2,whatsapp={whole['KERNEL_TOKEN']}"
+    kernel = full.setup(is_local=False)
+    assert (kernel.has_kernel, kernel.has_gateway, kernel.channel_token) == (True, False, whole["KERNEL_TOKEN"])
+    for name in ("gateway", "whatsapp"):
+        assert {each.status for each in await full.check(name, is_local=False)} == {Status.SKIPPED}
+    full.values = {name: value for name, value in whole.items() if name.startswith(gateway)}
+    for name in ("database", "model", "composio", "public.pages", "settings.bounds", "machine.disk"):
+        assert {each.status for each in await full.check(name, is_local=False)} == {Status.SKIPPED}
+    assert [each.status for each in await full.check("settings.accepted", is_local=False)] == [Status.OK]
+
+
 def test_keys_of_the_local_run_are_read(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "keys.env").write_text("KERNEL_TOKEN=of-the-local-run\n")
