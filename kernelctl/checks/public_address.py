@@ -121,7 +121,7 @@ def _served(setup: Setup, forwarded: str) -> Result:
     if forwarded == "absent" and setup.connect_url.startswith("https://"):
         fix = "Let the proxy add X-Forwarded-For (nginx: proxy_set_header X-Forwarded-For $remote_addr;)."
         return warning("the proxy of CONNECT_PUBLIC_URL sends no X-Forwarded-For", why=why, fix=fix)
-    return ok("the connect pages are reached at CONNECT_PUBLIC_URL")
+    return ok("the connect pages are reached")
 
 
 async def certificates(setup: Setup, http: Http) -> Sequence[Result]:
