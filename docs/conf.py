@@ -14,6 +14,7 @@ extensions = [
     "checks.site.outer_pages",
     "checks.site.repository_files",
     "checks.site.offline",
+    "checks.site.accessible",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["examples", "_static"]

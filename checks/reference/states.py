@@ -62,7 +62,7 @@ def _of(concern: Concern) -> list[str]:
         f"## {concern.title}",
         paragraphs(concern.module.__doc__ or ""),
         f"```mermaid\n{_titled(concern)}\n```",
-        table(["", "Event", "From", "To"], rows),
+        table(["No.", "Event", "From", "To"], rows),
     ]
 
 

@@ -13,7 +13,8 @@ from checks.site.offline import loaded
 pytestmark = pytest.mark.filterwarnings("ignore::sphinx.deprecation.RemovedInSphinx11Warning")  # of MyST
 
 CONF = """
-extensions = ["myst_parser", "checks.site.outer_pages", "checks.site.repository_files", "checks.site.offline"]
+extensions = ["myst_parser", "checks.site.outer_pages", "checks.site.repository_files", "checks.site.offline",
+    "checks.site.accessible"]
 source_suffix = {".md": "markdown"}
 outer_pages = ["OUTER.md"]
 myst_heading_anchors = 3
@@ -23,6 +24,8 @@ html_show_sphinx = False
 INDEX = """# Home
 
 ```{toctree}
+:caption: Pages
+
 OUTER
 deep/page
 ```
@@ -75,6 +78,15 @@ def test_links_lead_to_pages_that_show_what_is_linked(repository: Path) -> None:
     assert "&lt;&amp;&gt;" in (site / "repository/code/run.py.html").read_text()
     folder = (site / "repository/code.html").read_text()
     assert re.findall(r"<h2><code>(.*?)</code></h2>", folder) == ["code/deep/more.yaml", "code/notes", "code/run.py"]
+
+
+@pytest.mark.slow
+def test_a_screen_reader_and_a_keyboard_find_their_way(repository: Path) -> None:
+    site, _ = built(repository)
+    home = (site / "index.html").read_text()
+    headings = re.findall(r'<p [^>]*role="heading"[^>]*>', home)
+    assert headings == ['<p class="caption" role="heading" aria-level="2">'] * 2  # in the sidebar and on the page
+    assert '<pre tabindex="0">' in (site / "repository/code/run.py.html").read_text()
 
 
 @pytest.mark.slow
