@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from checks.reference import client, contract, errors, glossary, kernelctl, sentences, settings, states
+from checks.reference import client, contract, errors, glossary, kernelctl, metrics, sentences, settings, states
 
 ROOT = Path(__file__).parents[2]
 PAGES: dict[str, Callable[[], str]] = {
@@ -14,6 +14,7 @@ PAGES: dict[str, Callable[[], str]] = {
         "errors": errors.page,
         "glossary": glossary.page,
         "kernelctl": kernelctl.page,
+        "metrics": metrics.page,
         "sentences": sentences.page,
         "settings": settings.page,
         "states": states.page,

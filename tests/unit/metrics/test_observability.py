@@ -6,28 +6,13 @@ import json
 import re
 import shutil
 import subprocess
-from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from kernel_service.api.channel_admission import ChannelAdmission, ChannelLimits
-from kernel_service.cluster.notice_board import NoticeBoard
-from kernel_service.kernels.person_tasks import PersonTasks
-from kernel_service.metrics.cluster import ClusterMetrics
-from kernel_service.metrics.endpoint import Metrics
-from kernel_service.metrics.work import WorkMetrics
-from kernel_service.models.outages import Outages
-from kernel_service.ports.admin import Backlog
-from kernel_service.rate_limits.wait_histogram import Latencies, WaitHistogram
-from kernel_service.storage.engine.outage_log import OutageLog
-from kernel_service.turns.counters import TurnCounters
-from serving.listening import Address
-from tests.node_view import View
-from whatsapp_gateway.metrics import Metrics as GatewayMetrics
+from checks.reference.metric_families import gateway_families, kernel_families
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "observability"
 DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
@@ -43,87 +28,16 @@ _GROUPED_BY = re.compile(r"\bby \(([^)]*)\)")
 _OF_THE_SCRAPE = {"job", "instance"}
 
 
-class Nothing:
-    """A kernel map, or a queue, that is empty."""
-
-    vendor, waiting, activations = "model", 0, 0
-
-    def __init__(self) -> None:
-        self.evictions: Counter[str] = Counter()
-        self.wait_histogram = WaitHistogram()
-
-    def resident(self) -> list[Any]:
-        return []
-
-    def __len__(self) -> int:
-        return 0
-
-
 def known() -> dict[str, set[str]]:
     """The labels of each metric, by the names under which Prometheus stores them."""
     found = {"up": set(_OF_THE_SCRAPE)}
-    for family in (*kernel_metrics().collect(), *gateway_metrics().registry.collect()):
-        names = [family.name]
-        if family.type == "counter":
-            names = [f"{family.name}_total"]
-        elif family.type == "histogram":
-            names = [f"{family.name}{end}" for end in ("_bucket", "_sum", "_count")]
-        elif family.type == "info":
-            names = [f"{family.name}_info"]
-        labels = _labels(family) | _OF_THE_SCRAPE | ({"le"} if family.type == "histogram" else set())
-        found |= dict.fromkeys(names, labels)
+    for family in FAMILIES:
+        labels = {*family.labels, *_OF_THE_SCRAPE} | ({"le"} if family.kind == "histogram" else set())
+        found |= dict.fromkeys(family.names, labels)
     return found
 
 
-def _labels(family: Any) -> set[str]:
-    collectors: dict[str, Any] = dict(gateway_metrics().registry._names_to_collectors)
-    if family.type == "info":
-        return {"version"}
-    return set(getattr(collectors.get(family.name, family), "_labelnames", ()))
-
-
-def gateway_metrics() -> GatewayMetrics:
-    """With the value that only the wiring can show."""
-    metrics = GatewayMetrics()
-    metrics.show("kernel_streams", "Open streams", lambda: 0)
-    return metrics
-
-
-def kernel_metrics() -> Metrics:
-    empty, people = Nothing(), SimpleNamespace(links=Counter())
-    parts: list[Any] = [empty, people, None]
-    counters: dict[str, Any] = {"connects": Counter(), "refused_tokens": Counter(), "refused_calls": Counter()}
-    cluster: Any = View()
-    cluster.burials = 0
-    queues: Any = [empty]
-    metrics = Metrics(
-        Address("", 0),
-        *parts,
-        turns=TurnCounters(),
-        queues=queues,
-        outages=Outages(),
-        cluster=ClusterMetrics(cluster, NoticeBoard(None), Counter()),
-        work=work_metrics(),
-        backlog=no_backlog,
-        **counters,
-    )
-    metrics._kept_apart = 0
-    return metrics
-
-
-def work_metrics() -> WorkMetrics:
-    async def serve(_: str) -> None: ...
-
-    turns, calls, model = TurnCounters(), ChannelAdmission(ChannelLimits()), Latencies()
-    metrics = WorkMetrics(turns, PersonTasks(serve, max_running=1), calls, model, [OutageLog("read")], max_turns=1)
-    metrics.backlog = Backlog(0, 0.0, 0, 0.0)
-    return metrics
-
-
-async def no_backlog() -> None:
-    return None
-
-
+FAMILIES = [*kernel_families(), *gateway_families()]
 KNOWN = known()
 
 
@@ -146,7 +60,7 @@ OF_EVERY_PROCESS = {
 
 def test_every_metric_is_on_the_dashboard() -> None:
     shown = " ".join(target["expr"] for panel in PANELS for target in panel["targets"])
-    families = {family.name for family in (*kernel_metrics().collect(), *gateway_metrics().registry.collect())}
+    families = {family.name for family in FAMILIES}
     assert sorted(name for name in families - OF_EVERY_PROCESS if name not in shown) == []
 
 

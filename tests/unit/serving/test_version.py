@@ -6,9 +6,9 @@ import tomllib
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, generate_latest
 
+from checks.reference.metric_families import kernel_metrics
 from kernelctl.kernelctl import main
 from serving.version import VERSION
-from tests.unit.metrics.test_observability import kernel_metrics
 from tests.unit.test_settings_documented import ROOT
 from whatsapp_gateway.metrics import Metrics as GatewayMetrics
 
