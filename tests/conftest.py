@@ -16,7 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database",
         choices=("sqlite", "postgresql"),
-        help="only the tests that need a PostgreSQL server, or only the others (default: both)",
+        help="only the tests that are about PostgreSQL and its servers, or only the others (default: both)",
     )
 
 
@@ -26,15 +26,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.slow)
     if database := config.getoption("--database"):
-        chosen = [item for item in items if _needs_postgresql(item) is (database == "postgresql")]
+        chosen = [item for item in items if _is_about_postgresql(item) is (database == "postgresql")]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
         items[:] = chosen
 
 
-def _needs_postgresql(item: pytest.Item) -> bool:
-    fixtures = getattr(item, "fixturenames", ())
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return any("postgres" in name for name in fixtures) or "postgresql" in map(str, parameters)
+def _is_about_postgresql(item: pytest.Item) -> bool:
+    """By the name of its file, its parameters or its fixtures."""
+    return any("postgres" in name for name in (item.nodeid, *getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +75,23 @@ def test_the_license_is_the_one_that_the_package_names() -> None:
     assert PROJECT["license-files"] == ["LICENSE"]
 
 
-@pytest.mark.parametrize(
-    "name", ["SECURITY.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", ".github/pull_request_template.md"]
-)
-def test_each_link_to_a_file_leads_to_one(name: str) -> None:
-    page = ROOT / name
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), f"{name} links to {target}"
+def test_the_jobs_of_the_two_databases_divide_the_tests() -> None:
+    sqlite, postgresql = collected("--database=sqlite"), collected("--database=postgresql")
+    assert sqlite
+    assert {each.replace("[sqlite", "[postgresql") for each in sqlite} == postgresql
+
+
+def collected(*arguments: str) -> set[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+        "tests/contract/store/test_doubt.py",
+    ]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {line for line in listed.splitlines() if "::" in line}
