@@ -130,7 +130,7 @@ class Membership:
         """Tell the others that this node serves at this address."""
         await self._store.announce(self.me, address)
         self._node = replace(self._node, address=address)
-        self._show(tuple(self._node if node.id == self.me else node for node in self._nodes))
+        self._show(tuple(replace(node, address=address) if node.id == self.me else node for node in self._nodes))
 
     async def drain(self) -> None:
         """From now on nobody's home is here. If the store is unavailable, the others see it when this node is gone."""

@@ -103,6 +103,14 @@ async def test_a_beat_counts_from_when_it_began(scene: Scene) -> None:
     assert not scene.membership.is_fresh
 
 
+async def test_a_node_that_announces_itself_keeps_the_time_of_its_start() -> None:
+    scene = Scene(alone=True)
+    scene.store.nodes = (Node(ME, "", 27, started_at=4000.0),)
+    await scene.membership.join()
+    await scene.membership.announce("me:2")
+    assert [(node.address, node.started_at) for node in scene.membership.nodes] == [("me:2", 4000.0)]
+
+
 async def test_a_node_alone_needs_no_beats() -> None:
     scene = Scene(alone=True)
     await scene.membership.join()
