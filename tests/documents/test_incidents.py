@@ -34,13 +34,13 @@ async def finds_an_answer_that_waited(page: Page, world: World, caplog: pytest.L
     assert_shown(page.take("text"), await shown(world, alice, looking))
     world.emulators.openai.fail(401, times=1000)
     with caplog.at_level(logging.WARNING):
-        await alice.send("hello")
+        await alice.send("good news")
         while "HELD" not in (held := await shown(world, alice, looking)):
             pass
     assert_shown(page.take("text"), held)
     assert page.take("text").strip() in caplog.messages
     world.emulators.openai.clear()
-    assert "hello" in (await alice.wait_for_message()).text
+    assert "good news" in (await alice.wait_for_message()).text
     replies = page.take("sh")
     while "DELIVERED" not in (delivered := await shown(world, alice, replies)):
         pass
@@ -50,13 +50,13 @@ async def finds_an_answer_that_waited(page: Page, world: World, caplog: pytest.L
 async def runs_a_dead_letter_again(page: Page, world: World) -> None:
     bob = world.phone("Bob")
     world.emulators.openai.fail(400)
-    assert "Something went wrong" in (await world.ask(bob, "hello")).text
+    assert "Something went wrong" in (await world.ask(bob, "good news")).text
     letters = await shown(world, bob, page.take("sh"))
     assert_shown(page.take("text"), letters)
     [letter] = [line.split('"')[3] for line in letters.splitlines() if '"id"' in line]
     ran = await told(world, page.take("sh"), {"dl_01M8CTCGX1NDTX3QZMRF1QTH09": letter})
     assert_shown(page.take("text"), ran)
-    assert "hello" in (await bob.wait_for_message()).text
+    assert "good news" in (await bob.wait_for_message()).text
 
 
 async def resets_and_merges(page: Page, world: World) -> None:

@@ -14,8 +14,8 @@ async def test_the_page(tmp_path: Path) -> None:
         tokens = settings(page.take("ini")) | settings(page.take("ini"))
         async with whole_world(tmp_path, **tokens) as world:
             alice = world.phone("Alice")
-            assert "hello" in (await world.ask(alice, "hello")).text
-            refused = (await world.ask(alice, "hello again")).text
+            assert "good news" in (await world.ask(alice, "good news")).text
+            refused = (await world.ask(alice, "more news")).text
             assert_shown(page.take("text"), with_hours_of_the_page(refused))
             spent = await told(world, page.take("sh"))
             assert_shown(page.take("text"), spent)
@@ -24,8 +24,8 @@ async def test_the_page(tmp_path: Path) -> None:
         others |= settings(page.take("ini")) | settings(page.take("ini"))
         async with whole_world(tmp_path, **others) as world:
             bob = world.phone("Bob")
-            assert "last message" not in (await world.ask(bob, "hello")).text
-            assert_shown(f"…{last}", with_hours_of_the_page((await world.ask(bob, "hello again")).text))
+            assert "last message" not in (await world.ask(bob, "good news")).text
+            assert_shown(f"…{last}", with_hours_of_the_page((await world.ask(bob, "more news")).text))
 
 
 def with_hours_of_the_page(text: str) -> str:

@@ -30,7 +30,7 @@ async def test_the_page(postgres: Callable[[str], str], tmp_path: Path) -> None:
                 pooled = behind["kernel_database_url"].replace("pooler.example.com:6432", f"127.0.0.1:{port}")
                 here = direct | {"kernel_database_url": pooled, "kernel_database_direct_url": at(server, own)}
                 async with whole_world(tmp_path, **here) as world:
-                    assert "hello" in (await world.ask(world.phone("Alice"), "hello")).text
+                    assert "good news" in (await world.ask(world.phone("Alice"), "good news")).text
         await command(server, page.take("sql"))
         await command(server, "ALTER SYSTEM RESET synchronous_standby_names")  # before the server reads it
 
@@ -39,9 +39,11 @@ async def test_the_page(postgres: Callable[[str], str], tmp_path: Path) -> None:
 async def made(server: str, statements: str) -> AsyncIterator[None]:
     for statement in filter(str.strip, statements.split(";")):
         await command(server, statement)
-    yield
-    await command(server, "DROP DATABASE kernel WITH (FORCE)")
-    await command(server, "DROP ROLE kernel")
+    try:
+        yield
+    finally:
+        await command(server, "DROP DATABASE kernel WITH (FORCE)")
+        await command(server, "DROP ROLE kernel")
 
 
 def at(server: str, url: str) -> str:

@@ -21,7 +21,7 @@ async def test_the_page(tmp_path: Path) -> None:
 
         async with whole_world(tmp_path, kernel_encryption_keys=ours["k1:<the old one>"]) as world:
             for number in range(3):
-                await world.tell(f"telegram:{number}", "hello", "m")
+                await world.tell(f"telegram:{number}", "good news", "m")
             for _ in ("behind", "before"):
                 await world.stop_kernel()
                 world.settings["kernel_encryption_keys"] = keys()
@@ -34,4 +34,4 @@ async def test_the_page(tmp_path: Path) -> None:
             await world.stop_kernel()
             world.settings["kernel_encryption_keys"] = keys()
             await world.start_kernel()
-            assert "message 2 of our chat" in (await world.tell("telegram:0", "hello", "m2")).replies[0].text
+            assert "message 2 of our chat" in (await world.tell("telegram:0", "good news", "m2")).replies[0].text
