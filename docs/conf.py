@@ -27,6 +27,7 @@ outer_pages = [
     "SECURITY.md",
     "benchmarks/README.md",
     "benchmarks/results/results.md",
+    "clients/typescript/README.md",
 ]
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_inline", "colon_fence"]

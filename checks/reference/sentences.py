@@ -28,7 +28,8 @@ _INTRODUCTION: Final = """\
 # Sentences
 
 The model words most answers. These sentences are fixed: the service says them itself, in the chat and on the connect
-pages. A value that goes into a sentence is shown in ‹angle quotes›; durations and numbers are examples."""
+pages. A value that goes into a sentence is shown in ‹angle quotes›; durations and numbers are examples.
+The paths are those of modules in `kernel_service`."""
 _SAMPLES: Final = {
     "float": 600.0,
     "int": 3,
@@ -157,7 +158,7 @@ def _uses() -> dict[str, set[str]]:
         if path.parent.name == "texts":
             continue
         for name in _named(ast.parse(path.read_text())):
-            found[name].add(str(path.relative_to(ROOT)))
+            found[name].add(str(path.relative_to(package)))
     return found
 
 

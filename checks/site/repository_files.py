@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FOLDER = "repository"
 """The folder of these pages in the site."""
+_LEFT_OUT = (".", "__", "node_modules")
+"""Beginnings of names in a folder that are no part of the repository."""
 
 
 def _link(app: Sphinx, doctree: nodes.document) -> None:
@@ -51,31 +53,39 @@ def _path(app: Sphinx, node: nodes.Element) -> str | None:
 def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     root = Path(app.srcdir).parent
     for path in sorted(app.env.repository_paths):  # type: ignore[attr-defined]
-        files = _files(root / path)
-        body = "".join(_section(app.builder, file, root) for file in files)  # type: ignore[arg-type]
-        context = {"title": path, "body": f"<h1><code>{escape(path)}</code></h1>{body}"}
-        yield f"{_FOLDER}/{path}", context, "page.html"
+        body = _heading(1, path) + _shown(app.builder, root, path)  # type: ignore[arg-type]
+        yield f"{_FOLDER}/{path}", {"title": path, "body": body}, "page.html"
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
+def _shown(builder: StandaloneHTMLBuilder, root: Path, path: str) -> str:
+    """The text of the file; of a folder that of all its files, each below its path."""
+    if (root / path).is_file():
+        return _text(builder, root / path)
+    return "".join(_heading(2, str(file.relative_to(root))) + _text(builder, file) for file in _files(root / path))
+
+
+def _heading(level: int, path: str) -> str:
+    return f"<h{level}><code>{escape(path)}</code></h{level}>"
+
+
+def _files(folder: Path) -> list[Path]:
     return [
         file
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and not any(part.startswith((".", "__")) for part in file.relative_to(path).parts)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not any(part.startswith(_LEFT_OUT) for part in file.relative_to(folder).parts)
     ]
 
 
-def _section(builder: StandaloneHTMLBuilder, file: Path, root: Path) -> str:
-    """The text of a file, below its path."""
-    text = file.read_text()
+def _text(builder: StandaloneHTMLBuilder, file: Path) -> str:
+    try:
+        text = file.read_text()
+    except UnicodeDecodeError:
+        return "<p>A binary file.</p>"
     try:
         language = get_lexer_for_filename(file.name, text).aliases[0]
     except ClassNotFound:
         language = TextLexer.aliases[0]
-    shown = builder.highlighter.highlight_block(text, language, force=True)
-    return f"<h2><code>{escape(str(file.relative_to(root)))}</code></h2>{shown}"
+    return builder.highlighter.highlight_block(text, language, force=True)
 
 
 def _begin(app: Sphinx) -> None:

@@ -56,11 +56,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "code/run.py": "print('<&>')\n",
         "code/notes": "notes\n",
         "code/deep/more.yaml": "a: {{ b }}\n",
+        "code/node_modules/package/index.js": "installed\n",
         "code/.hidden": "secret\n",
         "code/__pycache__/run.pyc": "compiled\n",
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
+    (root / "code/picture.png").write_bytes(b"\x89PNG\xff")
     return root
 
 
@@ -77,7 +79,13 @@ def test_links_lead_to_pages_that_show_what_is_linked(repository: Path) -> None:
     assert 'href="deep/page.html"' in (site / "OUTER.html").read_text()
     assert "&lt;&amp;&gt;" in (site / "repository/code/run.py.html").read_text()
     folder = (site / "repository/code.html").read_text()
-    assert re.findall(r"<h2><code>(.*?)</code></h2>", folder) == ["code/deep/more.yaml", "code/notes", "code/run.py"]
+    assert re.findall(r"<h2><code>(.*?)</code></h2>", folder) == [
+        "code/deep/more.yaml",
+        "code/notes",
+        "code/picture.png",
+        "code/run.py",
+    ]
+    assert "A binary file." in folder
 
 
 @pytest.mark.slow
