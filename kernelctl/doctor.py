@@ -50,7 +50,10 @@ def doctor(env_file: Path, *, as_json: bool, only: tuple[str, ...], no_model_cal
         sys.exit(COULD_NOT_RUN)
     setup.calls_model = not no_model_call
     began = time.monotonic()
-    reports = asyncio.run(run_all(checks, setup))
+    try:
+        reports = asyncio.run(run_all(checks, setup))
+    except KeyboardInterrupt:
+        sys.exit(COULD_NOT_RUN)
     if as_json:
         click.echo(json.dumps(rendering.as_json(reports, setup.source), indent=2, ensure_ascii=False))
     else:

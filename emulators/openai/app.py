@@ -16,7 +16,7 @@ from emulators.faults import Call, Match, drop, every
 from emulators.openai import chat_completions, chat_server, checks, load_rule, obedient_model, rule_model
 from emulators.openai.chat_input import as_responses
 from emulators.openai.conversation import Conversation, read
-from emulators.openai.errors import no_such_model, of_status, refused
+from emulators.openai.errors import no_scope, no_such_model, of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
 from emulators.openai.seal import Sealer, unreadable
@@ -74,6 +74,8 @@ class OpenAI(Vendor):
         self.models = set(MODELS)
         self.without: set[str] = set()
         """Paths that this server does not have, as `/responses` at a server that speaks Chat Completions only."""
+        self.forbidden: set[str] = set()
+        """Paths, with those below them, that a restricted key may not call."""
         self.odd: set[str] = set()
         self.lacks: set[str] = set()
         self._withdrawn: set[str] = set()
@@ -128,6 +130,7 @@ class OpenAI(Vendor):
         self.models = set(MODELS)
         self._withdrawn.clear()
         self.without.clear()
+        self.forbidden.clear()
         self.odd.clear()
         self.lacks.clear()
         self.compaction = "on"
@@ -156,6 +159,7 @@ class OpenAI(Vendor):
         control.add("lack", lambda body: self.lack(*body["names"]))
         control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
         control.add("withdraw", lambda body: self.withdraw(str(body["model"])))
+        control.add("forbid", lambda body: self.forbidden.update(body["paths"]))
         control.add("without", lambda body: self.without.update(body["paths"]))
         control.add("compaction", lambda body: setattr(self, "compaction", str(body["is"])))
         control.mount(app, "openai")
@@ -201,8 +205,10 @@ class OpenAI(Vendor):
     async def read_body(self, request: web.Request) -> Any:
         """Refuse a path that the server does not have, and a model that the project may not use."""
         path = request.path.removeprefix(self.base)
-        if any(path == each or path.startswith(f"{each}/") for each in self.without):
+        if _is_below(path, self.without):
             raise RefusedError("Not Found", 404, {"detail": "Not Found"})
+        if _is_below(path, self.forbidden):
+            raise no_scope(path)
         body = await (self._form(request) if path == TRANSCRIPTIONS else super().read_body(request))
         if isinstance(body, dict) and body.get("model") in self._withdrawn:
             raise no_such_model(str(body["model"]))
@@ -434,6 +440,10 @@ async def _unknown(_: web.Request, call: Call) -> web.StreamResponse:
 def _check_known(names: Iterable[str], known: Container[str]) -> None:
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"unknown: {', '.join(unknown)}")
+
+
+def _is_below(path: str, others: Iterable[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in others)
 
 
 def _cut(turn: Turn) -> Cut | None:

@@ -81,6 +81,17 @@ def no_such_model(model: str) -> RefusedError:
     return refused(message, status=404, param="model", code="model_not_found")
 
 
+def no_scope(path: str) -> RefusedError:
+    """A restricted key. The form: github.com/microsoft/PowerToys/issues/32989."""
+    scope = "api.model.read" if path.startswith("/models") else "model.request"
+    return refused(
+        f"You have insufficient permissions for this operation. Missing scopes: {scope}. Check that you have the "
+        "correct role in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a "
+        "restricted API key, that it has the necessary scopes.",
+        status=401,
+    )
+
+
 def of_status(status: int) -> RefusedError:
     """OpenAI's error for a status that the request did not cause."""
     message, kind, code = {

@@ -74,6 +74,8 @@ class Account:
     expires_at: int = 0
     data_access_expires_at: int = 0
     is_revoked: bool = False
+    may_inspect: bool = True
+    """Whether the token may ask for itself: its system user has a role in the app."""
     subscribed: list[str] = field(default_factory=lambda: [APP_ID])
     waba_callback: str = ""
     object: str = "whatsapp_business_account"

@@ -1,7 +1,8 @@
 """The Graph API's read endpoints for an operator's settings: token, number, subscriptions and templates.
 
 Sources: those of account.py; developers.facebook.com/docs/graph-api/guides/secure-requests about appsecret_proof, and
-github.com/facebook/facebook-python-business-sdk/issues/528 for its refusal.
+github.com/facebook/facebook-python-business-sdk/issues/528 for its refusal. A token without a role in the app may not
+ask for itself: github.com/nyaruka/rapidpro/pull/3734.
 """
 
 import hashlib
@@ -22,6 +23,9 @@ from emulators.whatsapp.templates import Template, Templates
 Answer = Callable[[web.Request], dict[str, Any]]
 _DEFAULT_FIELDS: Final = ("verified_name", "code_verification_status", "display_phone_number", "quality_rating", "id")
 _PAGE: Final = 25
+_NO_ROLE: Final = (
+    "(#100) You must provide an app access token, or a user access token that is an owner or developer of the app"
+)
 
 
 class GraphAccount:
@@ -37,6 +41,7 @@ class GraphAccount:
         base = "/graph/{version}"
         numbers = "|".join(self._account.numbers)
         app.router.add_get(f"{base}/debug_token", self._answering(self._debug_token))
+        app.router.add_get(f"{base}/app", self._answering(self._app))
         app.router.add_get(f"{base}/{{app:{APP_ID}}}/subscriptions", self._answering(self._subscriptions))
         app.router.add_get(f"{base}/{{waba:[0-9]+}}/subscribed_apps", self._answering(self._subscribed_apps))
         app.router.add_get(f"{base}/{{waba:[0-9]+}}/message_templates", self._answering(self._message_templates))
@@ -81,6 +86,8 @@ class GraphAccount:
             self._check_app(request)
         else:
             self._check(request)
+            if not self._account.may_inspect:
+                raise GraphError(100, _NO_ROLE)
         token = request.query.get("input_token")
         if not token:
             raise GraphError(100, "(#100) The parameter input_token is required")
@@ -91,6 +98,11 @@ class GraphAccount:
             error |= {"subcode": refusal.subcode} if refusal.subcode else {}
             return {"data": {"error": error, "is_valid": False, "scopes": []}}
         return {"data": self._account.token()}
+
+    def _app(self, request: web.Request) -> dict[str, Any]:
+        """The app of any valid token."""
+        self._check(request)
+        return {"category": "Business", "link": "https://www.facebook.com/", "name": "Emulated App", "id": APP_ID}
 
     def _number(self, request: web.Request) -> dict[str, Any]:
         self._check(request, MANAGEMENT, MESSAGING)

@@ -5,6 +5,7 @@ Sources: developers.facebook.com/docs/graph-api/reference/debug_token; …/guide
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from kernelctl.checks.http import Unreachable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 INVALID_TOKEN: Final = 190
 EXPIRED, REVOKED = 463, 460
+_NO_ROLE: Final = frozenset({10, 100, 200})
 _RATE_LIMITS: Final = frozenset({4, 17, 32, 613, 80007})
 
 
@@ -33,7 +35,7 @@ class GraphRefusal(Exception):
 
     @property
     def is_temporary(self) -> bool:
-        return self.code in _RATE_LIMITS or self.status >= 500  # noqa: PLR2004 - a server error
+        return self.code in _RATE_LIMITS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class Graph:
@@ -62,16 +64,35 @@ class Graph:
         return answer
 
     async def token(self) -> dict[str, Any]:
-        """Meta's facts about the token. Raises GraphRefusal and Unreachable."""
-        given = self._setup.get("WHATSAPP_ACCESS_TOKEN")
-        answer = await self.read("debug_token", {"input_token": given})
+        """Meta's facts about the token; `app_id` alone if no token may ask for more. Raises GraphRefusal, Unreachable.
+
+        A token whose user has no role in the app may not ask for itself; then the app asks.
+        """
+        try:
+            return await self._debugged("")
+        except GraphRefusal as refusal:
+            if refusal.code not in _NO_ROLE:
+                raise
+        app = str((await self.read("app")).get("id", ""))
+        for secret in self._setup.entries("WHATSAPP_APP_SECRET"):
+            try:
+                return await self._debugged(f"{app}|{secret}")
+            except GraphRefusal as refusal:
+                if refusal.code == INVALID_TOKEN and refusal.status == HTTPStatus.OK:
+                    raise
+        return {"app_id": app}
+
+    async def _debugged(self, asker: str) -> dict[str, Any]:
+        """As `asker`, or as the token itself. The refusal of a described token has the status 200."""
+        answer = await self.read("debug_token", {"input_token": self._setup.get("WHATSAPP_ACCESS_TOKEN")}, token=asker)
         data = answer.get("data")
         if not isinstance(data, dict):
-            raise GraphRefusal(-1, 0, "the answer has no data", 200)
+            raise GraphRefusal(-1, 0, "the answer has no data", HTTPStatus.OK)
         if data.get("is_valid") is not True:
             told = data.get("error")
             problem = told if isinstance(told, dict) else {}
-            raise GraphRefusal(INVALID_TOKEN, _number(problem.get("subcode")), str(problem.get("message", "")), 200)
+            subcode, message = _number(problem.get("subcode")), str(problem.get("message", ""))
+            raise GraphRefusal(INVALID_TOKEN, subcode, message, HTTPStatus.OK)
         return data
 
     async def valid_token(self) -> dict[str, Any]:
@@ -84,16 +105,16 @@ class Graph:
     async def accounts(self) -> dict[str, str]:
         """The business account of each number that can be read: number id → account id. Raises Skipped."""
         found = {}
-        await self.valid_token()
+        of_token = _targets(await self.valid_token())
         for number in self._setup.entries("WHATSAPP_PHONE_NUMBER_ID"):
             try:
                 answer = await self.read(number, {"fields": "health_status"})
             except (GraphRefusal, Unreachable):
                 continue
-            if account := account_of(answer):
+            if account := account_of(answer) or of_token:
                 found[number] = account
         if not found:
-            raise Skipped("see the finding of the phone number")
+            raise Skipped("Meta does not tell the WhatsApp account of the phone number")
         return found
 
 
@@ -102,6 +123,12 @@ def account_of(number: Any) -> str:
     health = number.get("health_status")
     entities = health.get("entities", []) if isinstance(health, dict) else []
     return next((str(each.get("id", "")) for each in entities if each.get("entity_type") == "WABA"), "")
+
+
+def _targets(token: dict[str, Any]) -> str:
+    """The first account for which the token was generated; "": unknown."""
+    scopes = token.get("granular_scopes") or []
+    return next((str(each) for scope in scopes for each in scope.get("target_ids") or []), "")
 
 
 def _number(value: Any) -> int:

@@ -63,7 +63,7 @@ async def disk(setup: Setup, _: Http) -> Sequence[Result]:
     while not place.exists():
         place = place.parent
     free = setup.free_bytes(place) if setup.free_bytes else shutil.disk_usage(place).free
-    needed = _ENOUGH + int(float(setup.get("KERNEL_MEDIA_MB")) * MIB)
+    needed = _ENOUGH + int(setup.number("KERNEL_MEDIA_MB") * MIB)
     text = f"{free / MIB:,.0f} MiB are free on the disk of the database"
     fix = "Make room, move the database to a larger disk, or lower KERNEL_MEDIA_MB."
     if free < _LEAST:

@@ -81,7 +81,8 @@ async def answer(setup: Setup, http: Http) -> Sequence[Result]:
     path = "/chat/completions" if is_chat else "/responses"
     try:
         known = await server.get(f"/models/{model}")
-        if known.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or _code(known) == "model_not_found":
+        is_bad_key = known.status == HTTPStatus.UNAUTHORIZED and not _is_restricted(known)
+        if is_bad_key or _code(known) == "model_not_found":
             raise Skipped("see the finding of the model")
         reply = await server.post(path, _chat_body(model) if is_chat else _responses_body(model))
     except Unreachable:
@@ -102,18 +103,34 @@ def _chat_body(model: str) -> dict[str, Any]:
 
 
 def _no_answer(setup: Setup, reply: Reply, path: str) -> Result:
-    if _code(reply) in _PAYMENT or reply.status == HTTPStatus.PAYMENT_REQUIRED:
-        return error(
-            "the account of OPENAI_API_KEY has no quota left",
+    """The first of the reasons that the answer shows."""
+    return (
+        _of_the_key(reply)
+        or _of_the_server(reply, path)
+        or _of_the_tools(setup, reply)
+        or error(
+            f"the model's server refuses a plain request (status {reply.status}): {_message(reply)[:160]}",
             why=_NO_ANSWERS,
-            fix="Add credit or raise the limit: platform.openai.com > Settings > Billing and Limits.",
+            fix="Correct what its message names.",
         )
+    )
+
+
+def _of_the_key(reply: Reply) -> Result | None:
+    if _is_restricted(reply):
+        fix = f"Give the key write access to model capabilities: {_KEYS_PAGE}."
+        return error("the key of OPENAI_API_KEY may not ask the model", why=_NO_ANSWERS, fix=fix)
+    if _code(reply) in _PAYMENT or reply.status == HTTPStatus.PAYMENT_REQUIRED:
+        fix = "Add credit or raise the limit: platform.openai.com > Settings > Billing and Limits."
+        return error("the account of OPENAI_API_KEY has no quota left", why=_NO_ANSWERS, fix=fix)
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return warning(
-            "the model's server refuses requests because of its rate limit",
-            why="Answers are late.",
-            fix="Lower KERNEL_MODEL_PER_MINUTE below the account's limit, or ask for a higher limit.",
-        )
+        fix = "Lower KERNEL_MODEL_PER_MINUTE below the account's limit, or ask for a higher limit."
+        text = "the model's server refuses requests because of its rate limit"
+        return warning(text, why="Answers are late.", fix=fix)
+    return None
+
+
+def _of_the_server(reply: Reply, path: str) -> Result | None:
     if reply.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}:
         other = "OPENAI_API=chat" if path == "/responses" else "OPENAI_API=responses"
         fix = f"Set {other}, if the server speaks that, or correct OPENAI_BASE_URL, which usually ends with /v1."
@@ -121,16 +138,16 @@ def _no_answer(setup: Setup, reply: Reply, path: str) -> Result:
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         fix = "Try again in a few minutes. status.openai.com shows OpenAI's outages."
         return error(f"the model's server fails (status {reply.status})", why=_NO_ANSWERS, fix=fix)
-    if "tool" in _message(reply).lower():
-        return error(
-            f"the model {setup.get('OPENAI_MODEL')} takes no tools at this server",
-            why="The assistant cannot use connected accounts, reminders or tools of your own.",
-            fix="Choose a model with tool calls, or turn them on at the server (vLLM: --enable-auto-tool-choice).",
-        )
+    return None
+
+
+def _of_the_tools(setup: Setup, reply: Reply) -> Result | None:
+    if "tool" not in _message(reply).lower():
+        return None
     return error(
-        f"the model's server refuses a plain request (status {reply.status}): {_message(reply)[:160]}",
-        why=_NO_ANSWERS,
-        fix="Correct what its message names.",
+        f"the model {setup.get('OPENAI_MODEL')} takes no tools at this server",
+        why="The assistant cannot use connected accounts, reminders or tools of your own.",
+        fix="Choose a model with tool calls, or turn them on at the server (vLLM: --enable-auto-tool-choice).",
     )
 
 
@@ -170,21 +187,14 @@ async def _known_model(server: Server, setting: str, model: str, why: str) -> Se
         reply = await server.get(f"/models/{model}")
         if reply.status == HTTPStatus.OK:
             return [ok(f"the model {model} exists, and the key may use it")]
-        if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return [_refused_key(server, reply, why)]
+        if _is_restricted(reply):
+            return [note(f"the key of {server.key_setting} may not read models: {setting} is not checked by its name")]
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            fix = f"Create another: {_KEYS_PAGE}."
+            return [error(f"the key of {server.key_setting} is not valid", why=why, fix=fix)]
         return [await _looked_up(server, setting, model, reply, why)]
     except Unreachable as problem:
         return [unreachable(server.setting, problem, why)]
-
-
-def _refused_key(server: Server, reply: Reply, why: str) -> Result:
-    if reply.status == HTTPStatus.FORBIDDEN:
-        return error(
-            f"the key of {server.key_setting} may not do this (403)",
-            why=why,
-            fix=f"Give the key the permissions for models and responses: {_KEYS_PAGE}. Some countries are refused.",
-        )
-    return error(f"the key of {server.key_setting} is not valid", why=why, fix=f"Create another: {_KEYS_PAGE}.")
 
 
 async def _looked_up(server: Server, setting: str, model: str, reply: Reply, why: str) -> Result:
@@ -206,6 +216,12 @@ async def _looked_up(server: Server, setting: str, model: str, reply: Reply, why
         why=why,
         fix=f"Set {setting} to a model that the account offers.{hint}",
     )
+
+
+def _is_restricted(reply: Reply) -> bool:
+    """Whether the key is valid, and lacks the permission: OpenAI says so with 401, other servers with 403."""
+    is_scope = reply.status == HTTPStatus.UNAUTHORIZED and "missing scopes" in _message(reply).lower()
+    return is_scope or reply.status == HTTPStatus.FORBIDDEN
 
 
 def _error(reply: Reply) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Removes secrets, phone numbers and links with a secret in them from texts for people."""
+"""Removes secrets, phone numbers, links with a secret in them, and control characters from texts for people."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Redaction:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
+        # A vendor's message must not move the terminal's cursor.
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
         text = _USER.sub(r"\1[secret]@", _QUERY.sub(r"\1?[…]", text))
         return _DIGITS.sub("[number]", text)
 

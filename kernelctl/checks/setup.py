@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from kernel_service import config as kernel_config
 from kernelctl.checks.redaction import Redaction
+from kernelctl.checks.results import Skipped
 from serving.demo import DEMO_SECRETS, PUBLISHED
 from serving.listening import Address
 from serving.loopback import is_loopback
@@ -86,6 +87,11 @@ class Setup:
         prefixes = tuple(prefix for vendor, prefix in VENDORS.items() if self.is_emulated(vendor))
         return DEMO_SECRETS.get(name, "") if self.is_local and name.startswith(prefixes) else ""
 
+    def number(self, name: str) -> float:
+        """Raises Skipped."""
+        with _read_settings():
+            return float(self.get(name))
+
     def entries(self, name: str) -> list[str]:
         return [part for each in self.get(name).split(",") if (part := each.strip())]
 
@@ -114,7 +120,8 @@ class Setup:
         """The gateway on this machine. Containers publish another port than they listen on."""
         port = self.values.get("GATEWAY_PORT")
         listen = f"127.0.0.1:{port}" if port and "GATEWAY_LISTEN" not in self.values else self.get("GATEWAY_LISTEN")
-        return Address.parse(listen).url
+        with _read_settings():
+            return Address.parse(listen).url
 
     @property
     def channel_token(self) -> str:
@@ -131,7 +138,10 @@ class Setup:
     @property
     def connect_url(self) -> str:
         """Where browsers find the connect pages, without a slash at the end."""
-        return (self.get("CONNECT_PUBLIC_URL") or Address.parse(self.get("CONNECT_LISTEN")).url).rstrip("/")
+        with _read_settings():
+            url = self.get("CONNECT_PUBLIC_URL") or Address.parse(self.get("CONNECT_LISTEN")).url
+            urlsplit(url)
+        return url.rstrip("/")
 
     def problems(self, *, kernel: Mapping[str, str], gateway: Mapping[str, str]) -> list[str]:
         """One line per setting that a service refuses at its start, if these others replace those of the set-up."""
@@ -152,7 +162,7 @@ class Setup:
         if self.is_emulated("WhatsApp"):
             absent["WHATSAPP_PHONE_NUMBER_ID"] = "106540352242922"
         absent = {name: value for name, value in absent.items() if file_setting(name) not in self.values}
-        return absent | dict(self.values)
+        return absent | {name: value for name, value in self.values.items() if value}
 
     def _for_the_kernel(self) -> dict[str, str]:
         whole = self._whole()
@@ -232,6 +242,15 @@ def _refused(
     except ValidationError as error:
         return told(error)
     return []
+
+
+@contextmanager
+def _read_settings() -> Iterator[None]:
+    """A setting of a wrong form is the finding of one check. The others that need it raise Skipped."""
+    try:
+        yield
+    except ValueError:
+        raise Skipped("see the findings of the settings") from None
 
 
 def _as_text(value: Any) -> str:

@@ -84,7 +84,9 @@ def _ends(token: dict[str, Any], now: float) -> Result | None:
 
 async def permissions(setup: Setup, http: Http) -> Sequence[Result]:
     check_configured(setup, "WhatsApp")
-    scopes = (await Graph(setup, http).valid_token()).get("scopes") or []
+    scopes = (await Graph(setup, http).valid_token()).get("scopes")
+    if scopes is None:
+        raise Skipped("neither the token nor the app secret may ask for the token's permissions")
     found = []
     if MESSAGING not in scopes:
         found.append(
@@ -136,7 +138,7 @@ async def _is_accepted(graph: Graph, token: str, secret: str) -> bool:
     """Raises Skipped for another refusal than that of the proof."""
     proof = hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
     try:
-        await graph.read("debug_token", {"input_token": token, "appsecret_proof": proof})
+        await graph.read("app", {"appsecret_proof": proof})
     except GraphRefusal as refusal:
         if "appsecret_proof" in refusal.message:
             return False

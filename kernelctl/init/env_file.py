@@ -107,6 +107,8 @@ def quoted(value: str) -> str:
         return value
     if not value.isprintable():
         raise ValueError("has a line break or another character that cannot be printed")
+    if "${" in value:
+        raise ValueError("has ${, which is replaced by a variable's value")
     if "'" not in value:
         return f"'{value}'"
     if not set(value) & set('"\\$`'):

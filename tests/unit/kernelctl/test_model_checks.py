@@ -30,6 +30,10 @@ def without(*paths: str) -> Callable[[Vendors], None]:
     return lambda real: real.emulators.openai.without.update(paths)
 
 
+def forbidding(path: str) -> Callable[[Vendors], None]:
+    return lambda real: real.emulators.openai.forbidden.add(path)
+
+
 async def test_a_healthy_model_costs_one_short_answer(real: Vendors) -> None:
     real.values["OPENAI_SPEECH_MODEL"] = "gpt-4o-mini-tts"
     assert {result.status for result in await real.check("model")} == {Status.OK}
@@ -50,10 +54,11 @@ async def test_a_chat_server_is_asked_in_its_own_way(real: Vendors) -> None:
     ("check", "fault", "text", "fix"),
     [
         ("model", setting("OPENAI_API_KEY", "sk-other"), "OPENAI_API_KEY is not valid", "API keys"),
-        ("model", refusing(403, path="/models"), "may not do this", "permissions"),
         ("model", setting("OPENAI_MODEL", "gpt-6.2-soll"), "does not exist", "gpt-6.2-sol"),
         ("model", setting("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"), "refuses the connection", "host and port"),
         ("model", setting("OPENAI_BASE_URL", "http://no.invalid/v1"), "does not resolve", "DNS record"),
+        ("answer", refusing(403), "may not ask the model", "model capabilities"),
+        ("answer", forbidding("/responses"), "may not ask the model", "write access"),
         ("answer", refusing(429, QUOTA), "no quota left", "Billing"),
         ("answer", refusing(402), "no quota left", "Billing"),
         ("answer", refusing(429), "rate limit", "KERNEL_MODEL_PER_MINUTE"),
@@ -92,6 +97,17 @@ async def test_a_server_without_a_list_of_models_is_a_note(real: Vendors) -> Non
     real.emulators.openai.without.add("/models")
     [result] = await real.check("model.model")
     assert result.status is Status.NOTE
+
+
+async def test_a_key_that_may_not_read_models_is_no_finding_if_the_model_answers(real: Vendors) -> None:
+    real.emulators.openai.forbidden.add("/models")
+    results = await real.check("model.model", "model.answer")
+    assert [result.status for result in results] == [Status.NOTE, Status.OK]
+
+
+async def test_a_server_cannot_write_to_the_terminal(real: Vendors) -> None:
+    refusing(400, {"error": {"message": "\x1b[2Jall is \x07well\n"}})(real)
+    assert (await real.finding("model.answer")).text.isprintable()
 
 
 async def test_the_costly_check_can_be_left_out(real: Vendors) -> None:

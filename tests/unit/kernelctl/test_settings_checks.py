@@ -68,6 +68,25 @@ async def test_a_bad_setting_is_found(
     assert not secret or secret not in f"{found}"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "check"),
+    [
+        ("CONNECT_LISTEN", "nowhere", "public"),
+        ("CONNECT_PUBLIC_URL", "http://[::1", "public"),
+        ("GATEWAY_LISTEN", "nowhere", "gateway"),
+        ("KERNEL_MEDIA_MB", "much", "machine.disk"),
+        ("KERNEL_DATABASE_URL", "nothing", "database"),
+        ("KERNEL_ENCRYPTION_KEYS", "k1:x", "database"),
+    ],
+)
+async def test_a_setting_of_a_wrong_form_is_one_finding(full: Vendors, name: str, value: str, check: str) -> None:
+    full.values |= {"CONNECT_PUBLIC_URL": "", "WHATSAPP_ACCESS_TOKEN": "", "KERNEL_DATABASE_URL": "sqlite:///x.db"}
+    full.values[name] = value
+    assert {result.status for result in await full.check(check)} <= {Status.SKIPPED, Status.ERROR}
+    assert not [each for each in await full.check(check) if "the check itself" in each.text]
+    assert name in (await full.finding("settings.accepted")).text
+
+
 async def test_an_open_file_is_found(full: Vendors) -> None:
     file = full.folder / ".env"
     file.touch(0o644)

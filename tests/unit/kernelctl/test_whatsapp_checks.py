@@ -150,6 +150,18 @@ def _of_another_account(number_id: str) -> Callable[..., dict[str, Any]]:
     return as_json
 
 
+async def test_a_token_that_may_not_ask_for_itself_is_asked_for_by_its_app(real: Vendors, gateway: FakeGateway) -> None:
+    real.emulators.whatsapp.account.may_inspect = False
+    assert {result.status for result in await real.check("whatsapp")} == {Status.OK}
+    real.emulators.whatsapp.account.scopes = ["whatsapp_business_management"]
+    assert MESSAGING in (await real.finding("whatsapp.permissions")).text
+    real.values["WHATSAPP_APP_SECRET"] = "00112233445566778899aabb"
+    results = await real.check("whatsapp.token", "whatsapp.permissions", "whatsapp.app_secret")
+    assert [result.status for result in results] == [Status.OK, Status.SKIPPED, Status.ERROR]
+    real.emulators.whatsapp.account.is_revoked = True
+    assert "was revoked" in (await real.finding("whatsapp.token")).text
+
+
 async def test_a_secret_that_is_being_rotated_is_no_finding(real: Vendors) -> None:
     real.values["WHATSAPP_APP_SECRET"] += ",0123456789abcdef01234567"
     [result] = await real.check("whatsapp.app_secret")
