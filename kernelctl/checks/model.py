@@ -84,7 +84,7 @@ async def answer(setup: Setup, http: Http) -> Sequence[Result]:
         is_bad_key = known.status == HTTPStatus.UNAUTHORIZED and not _is_restricted(known)
         if is_bad_key or _code(known) == "model_not_found":
             raise Skipped("see the finding of the model")
-        reply = await server.post(path, _chat_body(model) if is_chat else _responses_body(model))
+        reply = await (_chat(server, model) if is_chat else server.post(path, _responses_body(model)))
     except Unreachable:
         raise Skipped("see the finding of the model") from None
     if reply.status == HTTPStatus.OK and isinstance(reply.json, dict):
@@ -97,9 +97,14 @@ def _responses_body(model: str) -> dict[str, Any]:
     return {**body, "tools": [{"type": "function", "strict": False, **_TOOL}]}
 
 
-def _chat_body(model: str) -> dict[str, Any]:
-    body = {"model": model, "messages": [{"role": "user", "content": "Say OK."}], "max_completion_tokens": TOKENS}
-    return {**body, "tools": [{"type": "function", "function": _TOOL}]}
+async def _chat(server: Server, model: str) -> Reply:
+    """Ollama ignores the second name of the limit, and OpenAI refuses the first."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Say OK."}]}
+    body |= {"tools": [{"type": "function", "function": _TOOL}]}
+    reply = await server.post("/chat/completions", {**body, "max_tokens": TOKENS})
+    if reply.status == HTTPStatus.BAD_REQUEST and "max_tokens" in reply.text:
+        return await server.post("/chat/completions", {**body, "max_completion_tokens": TOKENS})
+    return reply
 
 
 def _no_answer(setup: Setup, reply: Reply, path: str) -> Result:
@@ -144,7 +149,7 @@ def _of_the_server(reply: Reply, path: str) -> Result | None:
 def _of_the_tools(setup: Setup, reply: Reply) -> Result | None:
     if "tool" not in _message(reply).lower():
         return None
-    return error(
+    return warning(
         f"the model {setup.get('OPENAI_MODEL')} takes no tools at this server",
         why="The assistant cannot use connected accounts, reminders or tools of your own.",
         fix="Choose a model with tool calls, or turn them on at the server (vLLM: --enable-auto-tool-choice).",

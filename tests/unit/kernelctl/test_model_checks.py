@@ -50,6 +50,20 @@ async def test_a_chat_server_is_asked_in_its_own_way(real: Vendors) -> None:
     assert [result.status for result in await real.check("model.answer")] == [Status.OK]
 
 
+async def test_the_limit_has_the_name_that_the_server_takes(real: Vendors) -> None:
+    real.values["OPENAI_API"] = "chat"
+    real.emulators.openai.lack("max_tokens")
+    assert [result.status for result in await real.check("model.answer")] == [Status.OK]
+
+
+@pytest.mark.parametrize("lack", ["tools", "tool_parser"])
+async def test_a_server_without_tools_is_a_warning(real: Vendors, lack: str) -> None:
+    real.values["OPENAI_API"] = "chat"
+    real.emulators.openai.lack(lack)
+    found = await real.finding("model.answer")
+    assert (found.status, "takes no tools" in found.text) == (Status.WARNING, True)
+
+
 @pytest.mark.parametrize(
     ("check", "fault", "text", "fix"),
     [
