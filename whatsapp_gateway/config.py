@@ -86,9 +86,7 @@ class Settings(SecretSettings):
     its description in the reference.
     """
 
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     # First, because the checks of the other settings depend on it.
     kernel_allow_insecure: bool = False

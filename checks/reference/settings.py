@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from enum import Enum
-from inspect import getdoc
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
@@ -84,13 +87,25 @@ def _concerns() -> list[type[BaseSettings]]:
 
 
 def _section(concern: type[BaseSettings], heading: str, subheading: str) -> Iterator[str]:
-    yield f"{heading} {(getdoc(concern) or '').partition('.')[0]}"
+    yield f"{heading} {(inspect.getdoc(concern) or '').partition('.')[0]}"
+    described = descriptions(concern)
     for name in concern.__annotations__:
         if field := concern.model_fields.get(name):
             yield f"{subheading} `{name.upper()}`"
             secret = name in secret_fields(concern)
             yield f"{_form(name, field)}{f'; or `{file_setting(name.upper())}`' if secret else ''}"
-            yield paragraphs(field.description or "")
+            yield paragraphs(described[name])
+
+
+def descriptions(settings: type) -> dict[str, str]:
+    """Field → the text below it. It is read here, and not by the services, whose start it would delay."""
+    found = {}
+    (parsed,) = ast.parse(dedent(inspect.getsource(settings))).body
+    for field, below in pairwise(cast("ast.ClassDef", parsed).body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = text
+    return found
 
 
 def _form(name: str, field: FieldInfo) -> str:

@@ -10,10 +10,16 @@ from serving.secret_files import SecretSettings
 
 
 class Concern(SecretSettings):
-    """One field per variable of the environment. An empty variable counts as unset."""
+    """One field per variable of the environment. An empty variable counts as unset.
+
+    The text below a field is its description in the reference, which checks/reference/settings.py reads.
+    """
 
     model_config = SettingsConfigDict(
-        extra="ignore", hide_input_in_errors=True, env_ignore_empty=True, use_attribute_docstrings=True
+        extra="ignore",
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+        defer_build=True,  # only the class of all concerns is used
     )
 
 
