@@ -33,12 +33,28 @@ setting() {
 
 is_demo() { ! grep -qsE '^(OPENAI_API_KEY|COMPOSIO_API_KEY|WHATSAPP_ACCESS_TOKEN)(_FILE)?=.' .env; }
 
+# The optional parts: COMPOSE_PROFILES has those that are wanted, with commas. A part's services have its profile.
+OPTIONAL="tls monitoring"
+
+is_wanted() { case ",$(setting COMPOSE_PROFILES)," in *,"$1",*) ;; *) return 1 ;; esac; }
+
 compose() {
 	files=
 	[ ! -f .env ] || files="--env-file .env"
-	! is_demo || files="$files --env-file deploy/demo.env"
+	if is_demo; then
+		files="$files --env-file deploy/demo.env"
+		# The demo's profile does not replace those of .env.
+		for part in $OPTIONAL; do ! is_wanted "$part" || files="$files --profile demo --profile $part"; done
+	fi
 	# shellcheck disable=SC2086 # both are several words
 	${BECOME:-} $COMPOSE $files "$@"
+}
+
+# End what the settings no longer want. `up` alone leaves the containers of other profiles.
+drop_unwanted() {
+	is_demo || compose --profile demo rm --stop --force emulators >/dev/null 2>&1 || true
+	is_wanted tls || compose --profile tls rm -sf tls >/dev/null 2>&1 || true
+	is_wanted monitoring || compose --profile monitoring rm -sf prometheus grafana >/dev/null 2>&1 || true
 }
 
 # A secret that is part of another one: Compose cannot join the contents of files.
@@ -57,6 +73,16 @@ check_settings() {
 	case $(setting POSTGRES_PASSWORD) in
 	*[!A-Za-z0-9]*) said "POSTGRES_PASSWORD must be letters and digits"; wrong=yes ;;
 	esac
+	! is_wanted tls || case $(setting CONNECT_PUBLIC_URL) in
+	https://?*) ;;
+	*) said "CONNECT_PUBLIC_URL must be the https address under which the profile tls publishes the service"; wrong=yes ;;
+	esac
+	for part in $(setting COMPOSE_PROFILES | tr ',' ' '); do
+		case " $OPTIONAL " in
+		*" $part "*) ;;
+		*) said "COMPOSE_PROFILES: there is no part $part; there are: $OPTIONAL"; wrong=yes ;;
+		esac
+	done
 	[ -z "$wrong" ] || { said ".env.example says what each is for."; exit 2; }
 }
 
@@ -129,8 +155,7 @@ replace() {
 up() {
 	close_env
 	is_demo || check_settings
-	# Only the demo has emulators.
-	is_demo || compose --profile demo rm --stop --force emulators >/dev/null 2>&1 || true
+	drop_unwanted
 	compose build
 	for service in $ROLLING; do replace "$service"; done
 	start --no-build --remove-orphans
@@ -149,11 +174,14 @@ greet() {
 	echo "WhatsApp's webhook: $(address proxy 8080)/webhook"
 	public=$(setting CONNECT_PUBLIC_URL)
 	echo "Connect pages:      ${public:-$(address proxy 8081)}/connect/…"
-	echo "Put your https proxy before both. \`make down\` ends the containers and keeps what they stored."
+	! is_wanted monitoring || echo "Dashboard:          $(address grafana 3000)/"
+	before="Put your https proxy before both. "
+	! is_wanted tls || before="The profile tls publishes both as https. "
+	echo "$before\`make down\` ends the containers and keeps what they stored."
 }
 
 case ${1:-} in
 up) up ;;
-down) compose --profile demo down --remove-orphans ;;
+down) compose --profile demo --profile tls --profile monitoring down --remove-orphans ;;
 *) said "usage: deploy/compose.sh up|down"; exit 2 ;;
 esac

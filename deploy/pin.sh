@@ -1,5 +1,5 @@
 #!/bin/sh
-# `make pin`: pins the base images of Dockerfile and docker-compose.yml to their current digests, so that a moved tag
+# `make pin`: pins the base images of both Dockerfiles and of docker-compose.yml to their current digests, so that a moved tag
 # changes nothing. Run it again to update an image, and review the change.
 set -eu
 
@@ -30,3 +30,6 @@ pin() {
 pin Dockerfile "ARG BASE=" python:
 pin docker-compose.yml "image: " postgres:
 pin docker-compose.yml "image: " haproxy:
+pin docker-compose.yml "image: " prom/prometheus:
+pin docker-compose.yml "image: " grafana/grafana:
+pin deploy/tls/Dockerfile "ARG BASE=" caddy:

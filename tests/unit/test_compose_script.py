@@ -30,6 +30,7 @@ inspect*) echo "$(cat image) hash" ;;
 *logs*) echo "a line of $(echo "$@" | awk '{{print $NF}}')" ;;
 *"port proxy 8080"*) echo 127.0.0.1:8080 ;;
 *"port proxy 8081"*) echo 0.0.0.0:8081 ;;
+*"port grafana"*) echo 127.0.0.1:3000 ;;
 *"port emulators"*) echo 127.0.0.1:8090 ;;
 esac
 """
@@ -113,6 +114,46 @@ def test_with_keys_the_real_one_starts_and_the_demos_emulators_end(machine: Mach
     assert "demo.env" not in machine.told
     assert "https://connect.example.com/connect/" in done.stdout
     assert "DEMO" not in done.stdout
+
+
+def test_optional_parts_are_named_with_their_addresses(machine: Machine) -> None:
+    machine.env(**complete(CONNECT_PUBLIC_URL="https://bot.example.com", COMPOSE_PROFILES="tls,monitoring"))
+    done = machine.run("up")
+    assert done.returncode == 0, done.stderr
+    assert "The profile tls publishes both as https." in done.stdout
+    assert "Dashboard:          http://127.0.0.1:3000/" in done.stdout
+    assert "Put your https proxy" not in done.stdout
+    assert " rm -sf tls" not in machine.told
+    assert " rm -sf prometheus grafana" not in machine.told
+
+
+def test_parts_that_are_no_longer_wanted_end(machine: Machine) -> None:
+    machine.env(**complete(COMPOSE_PROFILES="monitoring"))
+    assert machine.run("up").returncode == 0
+    assert "--profile tls rm -sf tls" in machine.told
+    assert " rm -sf prometheus grafana" not in machine.told
+
+
+def test_the_demo_takes_optional_parts_beside_its_own(machine: Machine) -> None:
+    machine.env(COMPOSE_PROFILES="monitoring")
+    assert machine.run("up").returncode == 0
+    assert "--env-file deploy/demo.env --profile demo --profile monitoring up" in machine.told
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"COMPOSE_PROFILES": "tls"}, "CONNECT_PUBLIC_URL must be the https address"),
+        ({"COMPOSE_PROFILES": "tls", "CONNECT_PUBLIC_URL": "http://x.example"}, "CONNECT_PUBLIC_URL must be the https"),
+        ({"COMPOSE_PROFILES": "monitor"}, "COMPOSE_PROFILES: there is no part monitor; there are: tls monitoring"),
+    ],
+)
+def test_a_part_that_cannot_work_is_refused(machine: Machine, settings: dict[str, str], told: str) -> None:
+    machine.env(**complete(**settings))
+    done = machine.run("up")
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert machine.told == ""
 
 
 def test_all_missing_settings_are_named_at_once(machine: Machine) -> None:
@@ -226,7 +267,7 @@ def test_failing_engine_fails_the_command(machine: Machine, states: str, code: i
 def test_down_ends_all_of_the_one_project_whatever_env_says_now(machine: Machine) -> None:
     machine.env(**complete())
     assert machine.run("down").returncode == 0
-    assert machine.told == "--env-file .env --profile demo down --remove-orphans\n"
+    assert machine.told == "--env-file .env --profile demo --profile tls --profile monitoring down --remove-orphans\n"
 
 
 def test_unknown_command_prints_the_usage(machine: Machine) -> None:

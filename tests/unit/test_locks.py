@@ -78,11 +78,14 @@ def test_every_installation_uses_a_lock_or_the_project(file: str) -> None:
         assert by_lock or from_here, command
 
 
+OPTIONAL = ("tls", "prometheus", "grafana")
+
+
 def test_every_container_is_bounded() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     services = re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", text[text.index("\nservices:") :], re.MULTILINE)
     names = [name for name, body in services if "image:" in body or "<<:" in body]
-    assert names == ["postgres", "kernel_service", "whatsapp_gateway", "proxy", "emulators"]
+    assert names == ["postgres", "kernel_service", "whatsapp_gateway", "proxy", "emulators", *OPTIONAL]
     for _, body in services[: len(names)]:
         assert "mem_limit:" in body
         assert "<<: *hardened" in body or "<<: *service" in body
@@ -104,8 +107,8 @@ class Copy:
 
     def __init__(self, folder: Path, says: str) -> None:
         self.folder = folder
-        (folder / "deploy").mkdir()
-        for file in ("deploy/pin.sh", "Dockerfile", "docker-compose.yml"):
+        (folder / "deploy" / "tls").mkdir(parents=True)
+        for file in ("deploy/pin.sh", "Dockerfile", "docker-compose.yml", "deploy/tls/Dockerfile"):
             shutil.copy(ROOT / file, folder / file)
         (folder / "docker").write_text(f"#!/bin/sh\n{says}\n")
         (folder / "docker").chmod(0o755)
@@ -115,8 +118,9 @@ class Copy:
         return subprocess.run(["deploy/pin.sh"], cwd=self.folder, env=path, capture_output=True, text=True, check=False)
 
     def images(self) -> set[str]:
-        both = (self.folder / "Dockerfile").read_text() + (self.folder / "docker-compose.yml").read_text()
-        return set(re.findall(r"(?:ARG BASE=|image: )((?:python|postgres|haproxy):\S+)", both))
+        files = ("Dockerfile", "docker-compose.yml", "deploy/tls/Dockerfile")
+        texts = "".join((self.folder / name).read_text() for name in files)
+        return set(re.findall(r"(?:ARG BASE=|image: )(\S+:\S+)", texts))
 
 
 def test_images_are_pinned_and_can_be_pinned_again(tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_images_are_pinned_and_can_be_pinned_again(tmp_path: Path) -> None:
     for _ in range(2):
         assert copy.pin().returncode == 0
         assert copy.images() == {f"{image}@{DIGEST}" for image in before}
-    assert len(before) == 3
+    assert len(before) == 6
 
 
 @pytest.mark.parametrize("says", ["exit 1", "echo nothing"])
