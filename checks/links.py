@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _HTML = re.compile(r"""<(?P<tag>a|img)\b[^>]*?\b(?:href|src)=["'](?P<target>[^"']*)["'][^>]*>""")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _ALT = re.compile(r"""\balt=["'][^"']*\w[^"']*["']""")
 _ANCHOR = re.compile(r"""\b(?:id|name)=["']([^"']+)["']""")
 _SCHEMES = {"http", "https", "mailto", "tel"}
@@ -82,10 +83,11 @@ def _parsed(page: Path) -> list[Token]:
 
 
 def _html_links(text: str, line: int) -> Iterator[Link]:
-    for each in _HTML.finditer(text):
+    seen = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)
+    for each in _HTML.finditer(seen):
         is_picture = each["tag"] == "img"
         shown = "alt" if not is_picture or _ALT.search(each[0]) else ""
-        yield Link(each["target"], shown, line + text[: each.start()].count("\n"), is_picture)
+        yield Link(each["target"], shown, line + seen[: each.start()].count("\n"), is_picture)
 
 
 def _slug(heading: Token) -> str:
@@ -98,7 +100,7 @@ def _problem(page: Path, target: str) -> str | None:
     if parts.scheme or parts.netloc:
         return _web_problem(target)
     path = Path(page.parent, unquote(parts.path)) if parts.path else page
-    if not path.exists() or not target:
+    if not path.exists() or not target or (parts.path.endswith("/") and path.is_file()):
         return "is not there"
     if parts.path.startswith("/"):
         return "is a path of this machine: make it relative to the page"

@@ -49,6 +49,7 @@ def test_headings_are_named_as_code_hosts_name_them(folder: Path) -> None:
         "[this machine](http://127.0.0.1:8080/) and [it](http://localhost:3000)",
         "`[code](nowhere.md)`\n\n```md\n[code](nowhere.md)\n```",
         "[a line that breaks](\ndocs/other.md)",
+        "<!-- <a href='nowhere'>a comment</a> -->",
     ],
 )
 def test_a_link_that_leads_somewhere_is_fine(folder: Path, text: str) -> None:
@@ -60,6 +61,11 @@ def test_a_link_that_leads_somewhere_is_fine(folder: Path, text: str) -> None:
     [
         ("[a](docs/nowhere.md)", "docs/nowhere.md is not there"),
         ("[a](docs/Other.md)", "docs/Other.md is not there"),
+        ("[a](docs/other.md/)", "docs/other.md/ is not there"),
+        ("[![shown](docs/nowhere.png)](docs/other.md)", "docs/nowhere.png is not there"),
+        ("## [a](nowhere)", "nowhere is not there"),
+        ("> [a](nowhere)", "nowhere is not there"),
+        ("<details>\n\n[a](nowhere)\n\n</details>", "nowhere is not there"),
         ("[a](docs/other.md#nothing)", "docs/other.md#nothing names no heading of that page"),
         ("[a](docs/other.md#Heading-below)", "docs/other.md#Heading-below names no heading of that page"),
         ("[a](#nothing)", "#nothing names no heading of that page"),
