@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 
-from google.protobuf.duration_pb2 import Duration
 from kernel.v1 import identity_pb2, media_pb2, messages_pb2, outbox_pb2
 
 from kernel_client.address import KernelAddress
@@ -193,7 +192,7 @@ class KernelClient(PersonCalls):
             attach.kinds.append(outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED)
         if typing_interval:
             attach.kinds.append(outbox_pb2.OUTBOX_ITEM_KIND_TYPING)
-            attach.typing_interval.CopyFrom(Duration(nanos=0, seconds=round(typing_interval)))
+            attach.typing_interval.FromMilliseconds(round(typing_interval * 1000))
         outbox = Outbox(self._connection, attach, time.monotonic)
         self._outboxes.add(outbox)
         outbox.start()

@@ -54,7 +54,7 @@ class Outbox(Observer):
     async def items(self) -> AsyncIterator[Item]:
         """Each item once, until `stop`."""
         while not self._ended:
-            while self._waiting:
+            while self._waiting and not self._ended:
                 item = self._waiting.popleft()
                 if isinstance(item, Delivery):
                     if not item.is_live or item.lease_ends <= self._now():

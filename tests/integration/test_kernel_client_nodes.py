@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from kernel_client import KernelClient
+from kernel.v1.outbox_pb2 import DELIVERY_STAGE_READ
+
+from kernel_client import Delivery, KernelClient, MediaWanted, Receipt, Typing
 from tests.integration.gateway.fake_kernel import TOKEN
 from tests.integration.gateway.several_nodes import several_nodes, tell
 
@@ -70,3 +72,29 @@ async def test_a_waiting_reply_of_a_broken_stream_is_not_sent() -> None:
         assert a.fake.releases[-1].in_hand == ["rp_1"], "the other one goes to any process at once"
         a.fake.lease("two", user_id="whatsapp:US.2", id="rp_2")
         assert (await anext(replies)).text == "two"
+
+
+async def test_files_and_typing_come_through_the_outbox_too() -> None:
+    async with several_nodes("a") as (a,), KernelClient(a.address, TOKEN) as kernel, asyncio.timeout(30):
+        items = kernel.outbox("whatsapp", media=True, typing_interval=2.5)
+        first = asyncio.create_task(anext(items))
+        await attached(a)
+        assert a.fake.pulls[0].typing_interval.ToMilliseconds() == 2500
+        a.fake.show_typing("desk", ADA, "1")
+        assert (await first) == Typing(user_id=ADA, address="desk", message_id="1")
+        a.fake.want("picture-1")
+        wanted = await anext(items)
+        assert isinstance(wanted, MediaWanted)
+        assert wanted.media_ref == "picture-1"
+        await wanted.upload(b"x" * 100_000, "image/png")
+        assert [(header.mime_type, len(data)) for header, data in a.fake.uploads] == [("image/png", 100_000)]
+        await wanted.failed("gone")
+        assert a.fake.ack_calls[-1].acknowledgements[0].media.failed.error_code == "gone"
+        a.fake.lease("look", user_id=ADA, media=[a.fake.file(b"bytes", "image/png")])
+        reply = await anext(items)
+        assert isinstance(reply, Delivery)
+        assert await kernel.download(reply.media[0]) == b"bytes"
+        assert await reply.delivered("m1", part=1, parts=2)
+        assert await reply.failed("blocked", part=2, parts=2)
+        await kernel.report([Receipt(channel_message_id="m1", reached=DELIVERY_STAGE_READ)])
+        assert len(a.fake.receipts) == 1

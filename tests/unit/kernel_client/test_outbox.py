@@ -1,0 +1,106 @@
+"""Leases of replies that wait or that the consumer has are renewed, within a limit."""
+
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from kernel.v1 import messages_pb2, outbox_pb2
+
+from kernel_client import outbox as outbox_module
+from kernel_client.address import KernelAddress
+from kernel_client.connection import KernelConnection
+from kernel_client.delivery import Delivery
+from kernel_client.outbox import HELD_SECONDS, Outbox
+from kernel_client.outbox_stream import OutboxStream
+from kernel_client.stall_detector import STOPPED_SECONDS, StallDetector
+from tests.clock import Clock
+
+LEASE = Duration(seconds=60)
+
+
+class FakeKernel(KernelConnection):
+    """Extends every lease."""
+
+    def __init__(self) -> None:
+        super().__init__(KernelAddress("unix:/nowhere"), "token")
+        self.extended: list[list[str]] = []
+
+    async def rpc(self, name: str, request: Any, timeout: float) -> Any:
+        assert name == "ExtendLeases"
+        self.extended.append([lease.reply_id for lease in request.leases])
+        results = [outbox_pb2.LEASE_STATE_HELD] * len(request.leases)
+        return outbox_pb2.ExtendLeasesResponse(results=results, lease_for=LEASE)
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.clock = Clock(1000.0)
+        self.kernel = FakeKernel()
+        self.outbox = Outbox(self.kernel, outbox_pb2.PullOutboxRequest(instance_id="test"), self.clock)
+        self.stream = OutboxStream(StallDetector(self.clock), self.clock)
+        self.items = self.outbox.items()
+
+    def lease(self, reply_id: str, lease_token: str = "lease-1") -> None:  # noqa: S107 - no secret
+        leased = outbox_pb2.ReplyDelivery(
+            reply=messages_pb2.Reply(id=reply_id), user_id="telegram:1", lease_token=lease_token, lease_for=LEASE
+        )
+        self.outbox.take(outbox_pb2.PullOutboxResponse(reply=leased), self.stream)
+
+    async def next(self) -> Delivery:
+        return cast("Delivery", await anext(self.items))
+
+    async def pass_time(self, seconds: float) -> None:
+        """In steps of a running process."""
+        for _ in range(round(seconds / STOPPED_SECONDS)):
+            self.clock.now += STOPPED_SECONDS
+            self.stream.is_live()
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    made = Scene()
+    yield made
+    await made.kernel.close()
+
+
+async def test_waiting_and_held_replies_keep_their_leases(scene: Scene) -> None:
+    scene.lease("rp_1")
+    scene.lease("rp_2")
+    held = await scene.next()
+    await scene.pass_time(50)
+    await scene.outbox._renew_once()
+    assert scene.kernel.extended == [["rp_1", "rp_2"]]
+    await scene.pass_time(50)
+    assert held.lease_ends > scene.clock.now
+    assert (await scene.next()).id == "rp_2"
+
+
+async def test_a_reply_whose_lease_ended_while_it_waited_is_left_out(scene: Scene) -> None:
+    scene.lease("rp_1")
+    await scene.pass_time(70)
+    scene.lease("rp_2")
+    assert (await scene.next()).id == "rp_2"
+
+
+async def test_a_reply_that_is_held_for_too_long_is_not_renewed(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.lease("rp_1")
+    await scene.next()
+    await scene.pass_time(HELD_SECONDS + STOPPED_SECONDS)
+    await scene.outbox._renew_once()
+    assert scene.kernel.extended == []
+    assert scene.outbox.in_hand() == set()
+    assert "rp_1 was not acknowledged" in caplog.text
+
+
+async def test_after_a_suspension_what_waited_is_left_out(scene: Scene) -> None:
+    scene.lease("rp_1")
+    scene.clock.now += STOPPED_SECONDS + 1
+    scene.stream.is_live()
+    scene.stream = OutboxStream(scene.stream._stall_detector, scene.clock)
+    scene.lease("rp_1", "lease-2")
+    assert (await scene.next()).lease_token == "lease-2"
+
+
+def test_a_lease_is_renewed_in_time() -> None:
+    assert LEASE.seconds > outbox_module.RENEW_SECONDS * 2
