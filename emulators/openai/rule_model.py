@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from emulators.openai import event_rule, load_rule, plan_rule
+from emulators.openai import event_rule, help_rule, load_rule, plan_rule
 from emulators.openai.conversation import NAME, Conversation
 from emulators.openai.tool_answers import in_words, not_connected, task_id, toolkit_of
 from emulators.openai.turns import Text, ToolCall, Turn
@@ -18,7 +18,9 @@ _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNOR
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
 _THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
 _WHEN = re.compile(r"\bwhat(?: is|'s|’s)? (?:time|day|the time|the date)\b", re.IGNORECASE)
-_RECALL = re.compile(r"\bwhat (?:facts )?(?:were|are) you shown about me\b", re.IGNORECASE)
+_RECALL = re.compile(
+    r"\bwhat (?:facts )?(?:were|are) you shown about me\b|\bwhat (?:else )?do you (?:know|remember)\b", re.IGNORECASE
+)
 _INSTRUCTED = re.compile(r"\bwhat(?: are|'re|’re) your instructions\b", re.IGNORECASE)
 _WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE)
 
@@ -94,7 +96,7 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
         return resumed
     if calls := _wished(conversation, offered):
         return list(calls)
-    return [Text(_events(conversation) or _instructions(conversation) or _reply(conversation))]
+    return [Text(_events(conversation) or _instructions(conversation) or _reply(conversation, offered))]
 
 
 def _wished(conversation: Conversation, offered: list[str]) -> list[ToolCall]:
@@ -225,8 +227,8 @@ def _found(conversation: Conversation, offered: set[str]) -> list[ToolCall]:
     return calls or next(filter(None, earlier), [])
 
 
-def _reply(conversation: Conversation) -> str:
-    """A reply that depends on this history only."""
+def _reply(conversation: Conversation, offered: list[str]) -> str:
+    """A reply that depends on this history and the offered tools only."""
     said = conversation.said
     text = "\n".join(conversation.unanswered) or (said[-1] if said else "")
     if wanted := plan_rule.question(text, conversation):
@@ -242,7 +244,17 @@ def _reply(conversation: Conversation) -> str:
         return f"You said: {quoted}" if quoted else "This is the first thing you have written to me."
     if _WHEN.search(text):
         return f"You wrote on {conversation.time}." if conversation.time else "I do not know the time."
+    if help_rule.is_help(text):
+        return help_rule.told(offered)
+    heard = f"You said: “{text}” ({_place(conversation)})"
+    if help_rule.is_greeting(text):
+        return f"Hello!\n{help_rule.told(offered)}\n\n{heard}"
     name = NAME.search(text)
-    greeting = f"Nice to meet you, {name[1].strip()}. " if name else ""
-    history = conversation.digest[:8]  # different histories have different digests
-    return f"{greeting}You said: “{text}” (message {conversation.count} of our chat, history {history})"
+    if name:
+        return f"Nice to meet you, {name[1].strip()}. {heard}"
+    return f"{heard}\n{help_rule.HINT}"
+
+
+def _place(conversation: Conversation) -> str:
+    """Where a message stands: its number, and the start of its history's digest, which differs between histories."""
+    return f"message {conversation.count} of our chat, history {conversation.digest[:8]}"
