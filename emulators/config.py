@@ -30,6 +30,9 @@ class Config(BaseSettings):
     emulators_context_window: int = Field(default=1_000_000, ge=1)
     """The context window in tokens. A longer request is refused with `context_length_exceeded`."""
 
+    emulators_kills_fd: int | None = None
+    """The inherited socket by which a local run kills a service on request; none: the page has no such buttons."""
+
     kernel_emulated_clock: Path | None = None
     """The file by which the kernel service follows the emulators' time. With it the phones page lets time pass."""
 

@@ -35,6 +35,8 @@ class Effects:
         self._clock = clock
         self._effects: list[Effect] = []
         self._waiting: dict[asyncio.Future[Effect], Callable[[Effect], bool]] = {}
+        self.recorded: Callable[[Effect], None] = lambda _: None
+        """Called after each record."""
         self._file = None
         if file is not None:
             make_folder(file.parent)
@@ -53,6 +55,7 @@ class Effects:
         for waiter, wanted in list(self._waiting.items()):
             if not waiter.done() and wanted(effect):
                 waiter.set_result(effect)
+        self.recorded(effect)
         return effect
 
     def all(self, kind: str | None = None, *, person: str | None = None, after: int = 0) -> list[Effect]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
+from local_run.kills import Kills
 from local_run.plan import LocalRun, Service, plan
 from local_run.process import Process
 from serving.listening import Address
@@ -65,10 +66,15 @@ async def serve(services: Sequence[Service], told: asyncio.Event, ready: Callabl
     that exited by itself, or 1.
     """
     async with AsyncExitStack() as running:
+        ours, theirs = socket.socketpair()
+        running.callback(ours.close)
         processes = []
         for service in services:
-            processes.append(await Process.start(service))
+            processes.append(await _started(service, theirs))
             running.push_async_callback(processes[-1].end)
+        theirs.close()
+        kills = asyncio.create_task(_serve_kills(services, processes, ours))
+        running.callback(kills.cancel)
         waiting = asyncio.create_task(_when_ready(processes, ready))
         running.callback(waiting.cancel)
         endings = [asyncio.create_task(told.wait()), *(process.ended for process in processes)]
@@ -88,6 +94,21 @@ async def _when_ready(processes: list[Process], ready: Callable[[], None]) -> No
                 print(f"!!! {process.name} is still not ready; its lines above say why.", flush=True)
                 return
     ready()
+
+
+async def _started(service: Service, asking: socket.socket) -> Process:
+    if not service.may_kill:
+        return await Process.start(service)
+    return await Process.start(service, {"EMULATORS_KILLS_FD": str(asking.fileno())}, [asking.fileno()])
+
+
+async def _serve_kills(services: Sequence[Service], processes: Sequence[Process], asked: socket.socket) -> None:
+    others = [process for process, service in zip(processes, services, strict=True) if not service.may_kill]
+    reader, writer = await asyncio.open_connection(sock=asked)
+    try:
+        await Kills(others).serve(reader, writer)
+    finally:
+        writer.close()
 
 
 def _blame(processes: list[Process]) -> int:

@@ -22,6 +22,7 @@ _DEFAULTS = {
     "KERNEL_DATABASE_URL": "sqlite:///var/kernel.db",
 }
 _CLOCK = "var/clock"
+_DEMO_TOOLS = "local_run.demo_tools:TOOLS"
 _LISTENS = tuple(name for name in _DEFAULTS if name.endswith("_LISTEN"))
 _OURS = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_", "LOG_")
 _NOT_THE_KERNELS = ("GATEWAY_", "WHATSAPP_", "EMULATORS_", "KERNEL_TOKEN")
@@ -35,17 +36,23 @@ _THE_EMULATORS = (
 )
 _READ_HERE = ("KERNEL_TOKEN", "KERNEL_ADMIN_TOKEN", "KERNEL_CHANNEL_TOKENS")
 """Secrets that several processes need, in different forms."""
+_A_DEMO = frozenset({"OpenAI", "WhatsApp"})
+"""Vendors without whom a run serves nobody real, with a model that knows the words of the demo's own tool."""
 _WITH_THEIR_OWN_TIME = frozenset({"Composio", "WhatsApp"})
 """Vendors whose times must agree with the kernel service's. Real ones keep the real time."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One process, `python -m <module>`, with only its own settings. It is ready when `ready_url` answers 200."""
+    """One process, `python -m <module>`, with only its own settings. It is ready when `ready_url` answers 200.
+
+    One that `may_kill` can have the other ones killed and started again.
+    """
 
     module: str
     environment: Settings
     ready_url: str
+    may_kill: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,11 @@ def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     if wrong := [problem for name in _LISTENS if (problem := _wrong_address(name, chosen[name]))]:
         raise ValueError("\n".join(wrong))
     emulated = tuple(vendor for vendor in VENDORS if not {vendor.key, file_setting(vendor.key)} & file.keys())
-    if {vendor.name for vendor in emulated} >= _WITH_THEIR_OWN_TIME:
+    names = {vendor.name for vendor in emulated}
+    if names >= _WITH_THEIR_OWN_TIME:
         chosen = {"KERNEL_EMULATED_CLOCK": _CLOCK} | chosen
+    if names >= _A_DEMO:
+        chosen = {"KERNEL_TOOLS": _DEMO_TOOLS} | chosen
     settings = _with_derived(chosen)
     emulators = f"http://{_reachable(settings['EMULATORS_LISTEN'])}"
     stand_ins = {name: value for vendor in emulated for name, value in vendor.stand_in(emulators).items()}
@@ -154,11 +164,12 @@ def _services(settings: Settings, stand_ins: Settings, rest: Settings) -> tuple[
     gateway = {name: value for name, value in settings.items() if name.startswith(_THE_GATEWAYS)}
     # The emulators must not get real keys.
     emulators = {name: value for name, value in settings.items() if name.startswith(_THE_EMULATORS)} | stand_ins
-    if "WHATSAPP_ACCESS_TOKEN" in stand_ins:  # the phones are WhatsApp's: the page may ask what WhatsApp's gateway may
+    phones = "WHATSAPP_ACCESS_TOKEN" in stand_ins
+    if phones:  # they are WhatsApp's: their page may ask what WhatsApp's gateway may
         emulators["KERNEL_TOKEN"] = settings["KERNEL_TOKEN"]
     urls = {name: f"http://{_reachable(settings[name])}" for name in _LISTENS}
     return (
-        Service("emulators", rest | emulators, f"{urls['EMULATORS_LISTEN']}/"),
+        Service("emulators", rest | emulators, f"{urls['EMULATORS_LISTEN']}/", may_kill=phones),
         Service("kernel_service", rest | kernel, f"{urls['KERNEL_METRICS_LISTEN']}/healthz"),
         Service("whatsapp_gateway", rest | gateway, f"{urls['GATEWAY_LISTEN']}/readyz"),
     )

@@ -411,6 +411,7 @@ class OpenAI(Vendor):
             tools=[tool.name for tool in request.tools or []],
             status=response["status"],
             output=[item["type"] for item in response["output"]],
+            results=[(each.call_id, each.name) for each, _ in conversation.results],
             files=[{"name": file.filename, "size": len(file.data), "sha256": file.sha256} for file in files],
         )
 

@@ -16,6 +16,8 @@ _DISCONNECT = re.compile(r"\bdisconnect(?: my| the)? +([a-z][a-z0-9_]*)", re.IGN
 _RESUMED = re.compile(r"^\[([A-Za-z][\w ]*) is connected now\.")
 _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
+_BOOK = re.compile(r"\bbook (?:us |me )?a table for (\w+)(?: people)?,? (?:at |for |on )?(.+?)\W*$", re.IGNORECASE)
+_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
 _THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
 _WHEN = re.compile(r"\bwhat(?: is|'s|’s)? (?:time|day|the time|the date)\b", re.IGNORECASE)
 _RECALL = re.compile(
@@ -136,9 +138,8 @@ def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list
 
 def _calls(text: str, offered: list[str], listed: str = "") -> list[ToolCall]:
     """The calls for a message: a tool by name, a connection, a skill's tool, or the search for that tool."""
-    used = _USE.search(text)
-    if used and used[1] in offered:
-        return [ToolCall(used[1], used[2] or "{}")]
+    if own := _own_tool(text, offered):
+        return [own]
     disconnect = _DISCONNECT.search(text)
     if disconnect and "disconnect" in offered:
         return [ToolCall("disconnect", {"toolkit": disconnect[1].lower()})]
@@ -153,6 +154,18 @@ def _calls(text: str, offered: list[str], listed: str = "") -> list[ToolCall]:
     if tool is not None:
         return [_by_id(ToolCall(tool, skill.arguments(wish)), offered, listed)]
     return _towards(skill, text, offered)
+
+
+def _own_tool(text: str, offered: list[str]) -> ToolCall | None:
+    """A tool by name, or the own tool of the demo."""
+    used = _USE.search(text)
+    if used and used[1] in offered:
+        return ToolCall(used[1], used[2] or "{}")
+    booked = _BOOK.search(text)
+    if booked is None or "book_table" not in offered:
+        return None
+    people = _NUMBERS.get(booked[1].lower(), booked[1])
+    return ToolCall("book_table", {"people": int(people) if str(people).isdecimal() else people, "at": booked[2]})
 
 
 def _by_id(call: ToolCall, offered: list[str], listed: str) -> ToolCall:
@@ -210,6 +223,8 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
         and not ("connect" in tried and not_connected(said))
         and not (looked_up and _LIST_TASKS.search(made.name))
     ]
+    if len(conversation.unanswered) > 1:
+        told += [words for text in conversation.unanswered if (words := _from_memory(text, conversation))]
     words = "\n".join(dict.fromkeys(told)) or "I found no tool for that."
     return [Text("\n".join(filter(None, (_events(conversation), words))))]
 
@@ -231,30 +246,42 @@ def _reply(conversation: Conversation, offered: list[str]) -> str:
     """A reply that depends on this history and the offered tools only."""
     said = conversation.said
     text = "\n".join(conversation.unanswered) or (said[-1] if said else "")
-    if wanted := plan_rule.question(text, conversation):
-        return wanted
+    return (
+        plan_rule.question(text, conversation) or _from_memory(text, conversation) or _echo(text, conversation, offered)
+    )
+
+
+def _from_memory(text: str, conversation: Conversation) -> str:
+    """The answer to a question about the person or the chat; empty: it is none."""
+    return _about_the_person(text, conversation) or _about_the_chat(text, conversation)
+
+
+def _about_the_person(text: str, conversation: Conversation) -> str:
     if _WHO.search(text):
-        names = [match[1].strip() for earlier in said if (match := NAME.search(earlier))]
+        names = [match[1].strip() for earlier in conversation.said if (match := NAME.search(earlier))]
         return f"Your name is {names[-1]}." if names else "You have not told me your name."
     if _RECALL.search(text):
         return f"I was shown: {conversation.recalled}" if conversation.recalled else "I was shown nothing about you."
+    return ""
+
+
+def _about_the_chat(text: str, conversation: Conversation) -> str:
     if _REMIND.search(text):
-        earlier = said[: len(said) - max(conversation.new, 1)]
+        earlier = conversation.said[: len(conversation.said) - max(conversation.new, 1)]
         quoted = " ".join(f"{number}. “{words}”" for number, words in enumerate(earlier, 1))
         return f"You said: {quoted}" if quoted else "This is the first thing you have written to me."
     if _WHEN.search(text):
         return f"You wrote on {conversation.time}." if conversation.time else "I do not know the time."
+    return ""
+
+
+def _echo(text: str, conversation: Conversation, offered: list[str]) -> str:
+    """The text and its place in the history, with help where it is wanted. Digests differ between histories."""
     if help_rule.is_help(text):
         return help_rule.told(offered)
-    heard = f"You said: “{text}” ({_place(conversation)})"
+    heard = f"You said: “{text}” (message {conversation.count} of our chat, history {conversation.digest[:8]})"
     if help_rule.is_greeting(text):
         return f"Hello!\n{help_rule.told(offered)}\n\n{heard}"
-    name = NAME.search(text)
-    if name:
+    if name := NAME.search(text):
         return f"Nice to meet you, {name[1].strip()}. {heard}"
     return f"{heard}\n{help_rule.HINT}"
-
-
-def _place(conversation: Conversation) -> str:
-    """Where a message stands: its number, and the start of its history's digest, which differs between histories."""
-    return f"message {conversation.count} of our chat, history {conversation.digest[:8]}"

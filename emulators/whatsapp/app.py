@@ -5,6 +5,7 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from emulators.passing_time import PassingTime
 from emulators.whatsapp.account import Account, Number
 from emulators.whatsapp.account_events import account_event
 from emulators.whatsapp.chat import ChatMessage
+from emulators.whatsapp.crashes import Crashes
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.errors import GraphError
 from emulators.whatsapp.feed import Feed
@@ -25,6 +27,8 @@ from emulators.whatsapp.graph_caller import Caller
 from emulators.whatsapp.graph_media import GraphMedia
 from emulators.whatsapp.ids import message_id
 from emulators.whatsapp.kernel_plans import KernelPlans
+from emulators.whatsapp.kill_switch import KillSwitch
+from emulators.whatsapp.latest_turns import LatestTurns
 from emulators.whatsapp.media import MediaStore
 from emulators.whatsapp.page_routes import PageRoutes
 from emulators.whatsapp.payloads import Ids, changed_number_value, messages_value
@@ -95,7 +99,21 @@ class WhatsApp:
         self.setup = GraphAccount(caller, self.account, self.graph.templates)
         if time is not None:
             time.next_due = lambda: self._panel.state["next"]
-        self._page = PageRoutes(self, self._feed, self._panel, TimeRoutes(time, clock, self._feed))
+        self._turns = LatestTurns(self._feed)
+        effects.recorded = self._turns.follow
+        self._kills = KillSwitch(config.emulators_kills_fd)
+        self.crashes = Crashes(
+            self._kills, self._feed, phones=self.phones, effects=effects, turns=self._turns, now=clock
+        )
+        self._panel.asked = partial(_told, self._turns, self.crashes)
+        self._page = PageRoutes(
+            self,
+            self._feed,
+            panel=self._panel,
+            time=TimeRoutes(time, clock, self._feed),
+            turns=self._turns,
+            crashes=self.crashes,
+        )
 
     def mount(self, app: web.Application) -> None:
         # An id of a number looks like that of a file, and the Graph API answers all other paths.
@@ -103,11 +121,16 @@ class WhatsApp:
         self.media.mount(app)
         self.graph.mount(app)
         self._page.mount(app)
+        app.on_startup.append(self._start)
         Switches(self).mount(app)
+
+    async def _start(self, _: web.Application) -> None:
+        self._kills.start()
 
     async def close(self) -> None:
         self._feed.close()
         await self._panel.close()
+        await self._kills.close()
         await self.statuses.close()
         await self.webhooks.close()
 
@@ -126,6 +149,7 @@ class WhatsApp:
         always the same for its n-th phone. wa_id="" hides the number. Raises ValueError if an id is in use.
         """
         phone = self.phones.add(self, label, name=name, bsuid=bsuid, wa_id=wa_id, username=username)
+        self._turns.add_phone(phone.user_id)
         self._feed.publish("phone", phone.as_json())
         return phone
 
@@ -195,7 +219,7 @@ class WhatsApp:
         for phone, message in written:
             self.phones.wrote(phone, message)
             post = written[0][1].id
-            told = {"text": message.text, "post": post, "sent_at": int(message.at)}
+            told = {"type": message.kind, "text": message.text, "post": post, "sent_at": int(message.at)}
             self._effects.record("message_posted", person=phone.user_id, key=message.id, **told)
         delivery = self.webhooks.deliver(messages_value(written[0][1].number, written))
         delivery.add_done_callback(lambda done: None if done.cancelled() else self._taken(written))
@@ -226,3 +250,11 @@ class WhatsApp:
         if phone is None or message is None:
             raise LookupError(f"there is no message {wamid}")
         return phone, message
+
+
+def _told(turns: LatestTurns, crashes: Crashes, system: dict[str, Any]) -> None:
+    """Pass on what the kernel service has told."""
+    for person in system["people"]:
+        if person["person"]:
+            turns.learn(person["phone"], person["person"])
+    crashes.look(system)

@@ -118,6 +118,7 @@ class Graph:
             number=number,
             type=message.kind,
             text=message.text,
+            choices=[choice.id for choice in message.choices],
             **({"link": message.link.url} if message.link else {}),
         )
         contact = {"wa_id": to.lstrip("+")} if send.to else {"user_id": to}

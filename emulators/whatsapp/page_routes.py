@@ -10,8 +10,10 @@ from aiohttp import web
 from yarl import URL
 
 from emulators.whatsapp.chat import ChatMessage
+from emulators.whatsapp.crashes import Crashes
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.feed import Event, Feed
+from emulators.whatsapp.latest_turns import LatestTurns
 from emulators.whatsapp.media import DOCUMENT_BYTES, MediaStore, kind_of, too_large
 from emulators.whatsapp.page_bodies import posted, text_in
 from emulators.whatsapp.phones import Phone
@@ -49,11 +51,22 @@ class PageRoutes:
     `/wa.me/<phone>?text=…` opens it as wa.me opens WhatsApp: with the text typed in, on the phone that was used last.
     """
 
-    def __init__(self, owner: Owner, feed: Feed, panel: SystemPanel, time: TimeRoutes) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        feed: Feed,
+        *,
+        panel: SystemPanel,
+        time: TimeRoutes,
+        turns: LatestTurns,
+        crashes: Crashes,
+    ) -> None:
         self._owner = owner
         self._feed = feed
         self._panel = panel
         self._time = time
+        self._turns = turns
+        self._crashes = crashes
 
     def mount(self, app: web.Application) -> None:
         app.router.add_get("/", self._index)
@@ -68,6 +81,7 @@ class PageRoutes:
         app.router.add_post("/phones/{phone}/taps", self._tap)
         app.router.add_post("/phones/{phone}/read", self._read)
         self._time.mount(app)
+        self._crashes.mount(app)
 
     async def _index(self, _: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "index.html", headers=_HEADERS)
@@ -167,11 +181,16 @@ class PageRoutes:
         return phone
 
     def _snapshot(self) -> dict[str, Any]:
-        phones = [
-            phone.as_json() | {"messages": [message.as_json() for message in phone.messages]}
-            for phone in self._owner.phones
-        ]
-        return {"phones": phones, "system": self._panel.state, "time": self._time.state}
+        return {
+            "phones": [
+                phone.as_json() | {"messages": [each.as_json() for each in phone.messages]}
+                for phone in self._owner.phones
+            ],
+            "turns": [self._turns.of(phone.user_id) for phone in self._owner.phones],
+            "system": self._panel.state,
+            "time": self._time.state,
+            "crash": self._crashes.state,
+        }
 
 
 def _found(phone: Phone, body: dict[str, Any]) -> ChatMessage:

@@ -11,6 +11,7 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2
 
 from emulators.whatsapp.feed import Feed
 from emulators.whatsapp.kernel_plans import KernelPlans
+from emulators.whatsapp.kernel_progress import KernelProgress
 from emulators.whatsapp.phones import Phone
 from serving.cancellation import cancel_and_wait
 
@@ -23,10 +24,12 @@ State = dict[str, Any]
 class SystemPanel:
     """Polls while a page is open, and publishes a `system` event whenever the answer changes.
 
-    `state` is {problem, resident, next, people: [{phone, person, resident, busy, items, connections, window, schedules,
-    facts, triggers}]}. `plans` describes schedules and facts, `watched` returns the triggers of a person id, and
-    `is_window_open` whether a phone takes more than templates. `next` is the time at which the next schedule is due.
-    `problem` is empty, or a sentence for people; then the rest is invalid.
+    `state` is {problem, resident, next, people: [{phone, person, resident, busy, items, waiting, held, tokens,
+    connections, window, schedules, facts, triggers}]}. `waiting` counts messages and answers that are on their way,
+    `held` is the time until which a turn waits, or null, and `tokens` are those of the latest turn. `plans` describes
+    schedules and facts, `watched` returns the triggers of a person id, and `is_window_open` whether a phone takes more
+    than templates. `next` is the time at which the next schedule is due. `problem` is empty, or a sentence for people;
+    then the rest is invalid. `asked` is called with each state.
     """
 
     def __init__(
@@ -47,12 +50,14 @@ class SystemPanel:
         self._tls_ca = tls_ca
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._has_token = bool(token)
+        self._progress = KernelProgress(self._metadata)
         self._phones = phones
         self._feed = feed
         self._plans = plans
         self._watched = watched
         self._is_window_open = is_window_open
         self._pause = pause
+        self.asked: Callable[[State], None] = lambda _: None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -75,6 +80,7 @@ class SystemPanel:
                 if state != self.state:
                     self.state = state
                     self._feed.publish("system", state)
+                self.asked(state)
                 await asyncio.sleep(self._pause)
 
     def _channel(self) -> grpc.aio.Channel:
@@ -106,6 +112,7 @@ class SystemPanel:
         admin = admin_pb2_grpc.KernelAdminServiceStub(channel)
         try:
             answer = await admin.GetKernel(request, metadata=self._metadata, timeout=5)
+            progress = await self._progress.of(channel, user_id)
             plans = await self._plans.of(channel, user_id)
         except grpc.aio.AioRpcError as problem:
             if problem.code() != grpc.StatusCode.NOT_FOUND:
@@ -115,7 +122,7 @@ class SystemPanel:
             "window": "open" if self._is_window_open(phone) else "closed",
             "triggers": self._watched(answer.kernel.person_id),
         }
-        return {"phone": phone.user_id} | _kernel(answer.kernel) | plans | vendors
+        return {"phone": phone.user_id} | _kernel(answer.kernel) | progress | plans | vendors
 
 
 def _kernel(kernel: admin_pb2.Kernel) -> dict[str, Any]:

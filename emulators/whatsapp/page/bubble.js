@@ -27,12 +27,30 @@ export function bubble(message, quoted, on) {
   const footer = message.footer ? made("p", "footer", message.footer) : body;
   if (footer !== body) body.append(footer);
   footer.append(meta(message));
-  body.append(gestures(message, on));
+  body.append(gestures(on));
   item.append(body);
-  const reactions = message.reaction + message.reacted;
-  if (reactions) item.append(made("span", "reaction", reactions));
+  const reactions = made("span", "reaction");
+  item.append(reactions);
   if (message.link || message.choices.length) item.append(actions(message, on.choose));
+  refresh(item, message);
   return item;
+}
+
+/** Update what may change later: the ticks and the reactions. The rest stays, so that it is not read aloud again. */
+export function refresh(item, message) {
+  const reactions = item.querySelector(".reaction");
+  reactions.textContent = message.reaction + message.reacted;
+  reactions.hidden = !reactions.textContent;
+  for (const gesture of item.querySelectorAll("[data-emoji]")) {
+    const { emoji } = gesture.dataset;
+    gesture.ariaLabel = `${message.reacted === emoji ? "Take back" : "React with"} ${emoji}`;
+  }
+  const ticks = item.querySelector(".ticks");
+  if (!ticks) return;
+  const [sign, name] = TICKS[message.ticks];
+  ticks.className = `ticks ${message.ticks}`;
+  ticks.ariaLabel = name;
+  if (ticks.textContent !== sign) ticks.textContent = sign;
 }
 
 /** The text of the message, without the mere name of a file. */
@@ -41,7 +59,7 @@ function words({ text, kind, file }) {
   return named ? "" : text;
 }
 
-function gestures(message, on) {
+function gestures(on) {
   const details = made("details", "gestures");
   const summary = made("summary", "", "⋯");
   summary.ariaLabel = "Answer or react to this message";
@@ -52,9 +70,9 @@ function gestures(message, on) {
   };
   row.append(button({ title: "↩" }, done(on.quote), "Quote"));
   for (const emoji of EMOJI) {
-    const taken = message.reacted === emoji;
-    const react = done(() => on.react(taken ? "" : emoji));
-    row.append(button({ title: emoji }, react, `${taken ? "Take back" : "React with"} ${emoji}`));
+    const gesture = button({ title: emoji }, done(() => on.react(emoji)), emoji);
+    gesture.dataset.emoji = emoji;
+    row.append(gesture);
   }
   details.append(summary, row);
   return details;
@@ -67,10 +85,8 @@ function meta(message) {
   time.dateTime = at.toISOString();
   line.append(time);
   if (message.mine) {
-    const [sign, name] = TICKS[message.ticks];
-    const ticks = made("span", `ticks ${message.ticks}`, sign);
+    const ticks = made("span", "ticks");
     ticks.role = "img";
-    ticks.ariaLabel = name;
     line.append(ticks);
   }
   return line;

@@ -1,8 +1,11 @@
 // One phone on the page: its chat, the typing indicator and the composer.
 
-import { bubble } from "./bubble.js";
+import { bubble, refresh } from "./bubble.js";
+import { closeOnEscape } from "./escape.js";
 import { record } from "./files.js";
 import { made } from "./made.js";
+import { portrait } from "./portrait.js";
+import { showChips, toTry } from "./suggestions.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
@@ -15,6 +18,7 @@ export class PhoneView {
     this.messages = new Map();
     this.node = document.getElementById("phone-template").content.firstElementChild.cloneNode(true);
     this.chat = this.node.querySelector(".chat");
+    this.list = this.chat.querySelector("ol");
     this.presence = this.node.querySelector(".presence");
     this.dress();
     this.update(phone);
@@ -28,7 +32,9 @@ export class PhoneView {
     node.ariaLabel = `${label}’s phone`;
     this.chat.ariaLabel = `${label}’s chat with the assistant`;
     portrait(node.querySelector(".avatar"), label, this.id);
-    this.chat.append(made("li", "empty", `Say something as ${label}.`));
+    this.list.append(made("li", "empty", `You are ${label}. Say something, or try one of these:`));
+    node.querySelector(".suggestions").ariaLabel = `Things to try as ${label}`;
+    closeOnEscape(node);
     const field = node.querySelector("textarea");
     field.ariaLabel = `Message from ${label}`;
     node.querySelector(".composer [type=submit]").ariaLabel = `Send as ${label}`;
@@ -110,35 +116,54 @@ export class PhoneView {
   /** Show a message, new or changed. */
   show(message) {
     const known = this.messages.has(message.id);
-    const low = this.chat.scrollHeight - this.chat.scrollTop - this.chat.clientHeight < 120;
     this.messages.set(message.id, message);
+    if (known) {
+      refresh(this.list.querySelector(`[data-id="${CSS.escape(message.id)}"]`), message);
+      return;
+    }
+    const low = this.chat.scrollHeight - this.chat.scrollTop - this.chat.clientHeight < 120;
     const item = bubble(message, this.messages.get(message.quotes), {
       choose: (choice) => this.tap(message, choice),
       quote: () => this.quote(message),
-      react: (emoji) => this.attempt(this.api.post(`/phones/${this.id}/reactions`, { message: message.id, emoji })),
+      react: (emoji) => this.react(message.id, emoji),
     });
-    if (known) this.replace(item);
-    else this.append(item, message);
-    if (!known && (low || message.mine)) this.chat.scrollTop = this.chat.scrollHeight;
+    this.append(item, message);
+    if (low || message.mine) this.chat.scrollTop = this.chat.scrollHeight;
   }
 
   append(item, message) {
-    this.chat.querySelector(".empty")?.remove();
+    this.list.querySelector(".empty")?.remove();
     const day = DAY.format(new Date(message.at * 1000));
-    if (day !== this.lastDay) this.chat.append(made("li", "day", day));
+    if (day !== this.lastDay) this.list.append(made("li", "day", day));
     item.classList.toggle("turn", day !== this.lastDay || message.mine !== this.lastMine);
     this.lastDay = day;
     this.lastMine = message.mine;
-    this.chat.append(item);
+    this.list.append(item);
     if (message.mine) return;
     this.update({ typing: 0 });
     if (message.ticks !== "read") this.unread += 1;
   }
 
-  replace(item) {
-    const old = this.chat.querySelector(`[data-id="${CSS.escape(item.dataset.id)}"]`);
-    item.classList.toggle("turn", old.classList.contains("turn"));
-    old.replaceWith(item);
+  /** React to a message, or take the same reaction back. */
+  react(id, emoji) {
+    const taken = this.messages.get(id).reacted === emoji;
+    this.attempt(this.api.post(`/phones/${this.id}/reactions`, { message: id, emoji: taken ? "" : emoji }));
+  }
+
+  /** Suggest what to try next. `known` is what the system says of the person (see suggestions.js). */
+  suggest(known) {
+    const said = [...this.messages.values()].filter(({ mine }) => mine).map(({ text }) => text);
+    const texts = toTry({ ...known, label: this.label, said });
+    const low = this.chat.scrollHeight - this.chat.scrollTop - this.chat.clientHeight < 120;
+    showChips(this.node.querySelector(".suggestions"), texts, (text) => this.type(text));
+    if (low) this.chat.scrollTop = this.chat.scrollHeight;
+  }
+
+  /** Put a text into the composer. */
+  type(text) {
+    const field = this.node.querySelector("textarea");
+    field.value = text;
+    field.focus();
   }
 
   /** Report the messages as read, if the chat is visible. */
@@ -176,11 +201,4 @@ export class PhoneView {
       return false;
     }
   }
-}
-
-/** The initial and the colour of a person on the page. */
-export function portrait(node, label, id) {
-  node.textContent = [...label][0].toUpperCase();
-  const hue = [...id].reduce((sum, sign) => (sum * 31 + sign.charCodeAt(0)) % 360, 7);
-  node.style.setProperty("--hue", hue);
 }

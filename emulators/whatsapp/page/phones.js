@@ -1,6 +1,8 @@
 // The page: opens the stream of events, and keeps the phones and tabs in sync with it.
 
 import { setClock, showTime } from "./clock.js";
+import { crashes } from "./crash.js";
+import { offerLooks } from "./look.js";
 import { offerMail } from "./mail.js";
 import { showSystem } from "./panel.js";
 import { PhoneView } from "./phone.js";
@@ -23,7 +25,9 @@ async function call(path, headers, body) {
 }
 
 const views = new Map();
+const turns = new Map();
 const tabs = new Tabs(views);
+const showCrash = crashes(api, tellProblem);
 let system = { problem: "", resident: 0, next: null, people: [] };
 
 function open() {
@@ -40,14 +44,22 @@ function open() {
   on("phone", showPhone);
   on("message", ({ phone, message }) => {
     views.get(phone).show(message);
+    suggest();
     look();
   });
   on("system", showState);
+  on("turn", (turn) => {
+    turns.set(turn.phone, turn);
+    showState(system);
+  });
+  on("crash", showCrash);
   on("time", showTime);
 }
 
-function showAll({ phones, system: state, time }) {
+function showAll({ phones, turns: latest, system: state, time, crash }) {
   showTime(time);
+  showCrash(crash);
+  for (const turn of latest) turns.set(turn.phone, turn);
   const drafts = new Map([...views].map(([id, view]) => [id, view.node.querySelector("textarea").value]));
   views.clear();
   document.getElementById("phones").replaceChildren();
@@ -81,7 +93,24 @@ function addView(phone) {
 
 function showState(state) {
   system = state;
-  showSystem(state, new Map([...views].map(([id, view]) => [id, view.label])));
+  showSystem(state, new Map([...views].map(([id, view]) => [id, view.label])), turns);
+  suggest();
+}
+
+/** Suggest to each person what they have not tried. */
+function suggest() {
+  const [first] = views.keys();
+  for (const view of views.values()) {
+    const person = system.people.find(({ phone }) => phone === view.id) ?? {};
+    view.suggest({
+      first: view.id === first,
+      connected: (person.connections ?? []).filter(({ status }) => status === "active").map(({ toolkit }) => toolkit),
+      schedules: person.schedules?.length ?? 0,
+      triggers: person.triggers?.length ?? 0,
+      facts: person.facts?.length ?? 0,
+      offered: turns.get(view.id)?.offered ?? [],
+    });
+  }
 }
 
 function look() {
@@ -122,15 +151,14 @@ function typeIn() {
   if (!text || !views.size) return;
   history.replaceState(null, "", location.pathname);
   const view = views.get(localStorage.getItem("phone")) ?? views.values().next().value;
-  const field = view.node.querySelector("textarea");
-  field.value = text;
   tabs.select(view.id);
-  field.focus();
+  view.type(text);
 }
 
 document.addEventListener("visibilitychange", look);
 tabs.onSelect = look;
 offerPhones();
+offerLooks(document.getElementById("look"));
 setClock(api, tellProblem);
 offerMail(api, tellProblem);
 open();

@@ -10,7 +10,15 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
-from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2, kernel_pb2_grpc, memory_pb2, schedules_pb2
+from kernel.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
+    connections_pb2,
+    kernel_pb2_grpc,
+    memory_pb2,
+    messages_pb2,
+    schedules_pb2,
+)
 
 from emulators.app import Emulators
 from emulators.config import Config
@@ -180,6 +188,17 @@ class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
         kernel = admin_pb2.Kernel(person_id="p_1", resident=True, history_items=3, connections=connections)
         return admin_pb2.GetKernelResponse(kernel=kernel)
 
+    async def ListTurns(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._check(context)
+        turn = admin_pb2.Turn(id="t_1", usage=messages_pb2.Usage(input_tokens=70, output_tokens=7))
+        turn.not_before.FromSeconds(1_800_000_000)
+        return admin_pb2.ListTurnsResponse(turns=[turn], pending=[admin_pb2.PendingMessage(message_id="1")])
+
+    async def ListReplies(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._check(context)
+        states = (admin_pb2.REPLY_STATE_LEASED, admin_pb2.REPLY_STATE_SENT, admin_pb2.REPLY_STATE_HELD)
+        return admin_pb2.ListRepliesResponse(replies=[admin_pb2.ReplyRecord(id="r", state=state) for state in states])
+
 
 class Channel(kernel_pb2_grpc.KernelServiceServicer):
     """A kernel service that keeps a reminder and two facts for everybody."""
@@ -247,6 +266,9 @@ async def test_the_page_shows_the_state_of_the_system() -> None:
         "resident": True,
         "busy": False,
         "items": 3,
+        "waiting": 3,
+        "held": 1_800_000_000.0,
+        "tokens": 77,
         "connections": [{"toolkit": "asana", "status": "active"}],
         "schedules": [],
         "facts": [],

@@ -1,5 +1,4 @@
 import asyncio
-import os
 import re
 import socket
 from pathlib import Path
@@ -7,34 +6,8 @@ from pathlib import Path
 import pytest
 
 from local_run.__main__ import main, serve
-from local_run.plan import Service
 from tests.ports import free_port
-
-SERVES = """
-import http.server, os, signal
-def end(*_):
-    print("ended", flush=True)
-    os._exit(0)
-signal.signal(signal.SIGTERM, end)
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-    def log_message(self, *_): ...
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
-"""
-DIES = """
-import sys
-print("no such setting")
-sys.exit(2)
-"""
-
-
-def service(directory: Path, name: str, program: str) -> Service:
-    (directory / f"{name}.py").write_text(program)
-    port = str(free_port())
-    environment = {**os.environ, "PYTHONPATH": str(directory), "PORT": port}
-    return Service(name, environment, f"http://127.0.0.1:{port}/")
+from tests.unit.local_run.services import DIES, SERVES, service
 
 
 async def test_child_exit_terminates_siblings_and_propagates_exit_code(
