@@ -119,3 +119,25 @@ async def phones_page(profile: Path, url: str) -> AsyncIterator[Browser]:
         yield page
     finally:
         await asyncio.to_thread(driver.quit)
+
+
+@asynccontextmanager
+async def phones_tab(driver: webdriver.Chrome, url: str) -> AsyncIterator[Browser]:
+    """The phones page in a new tab of a Chromium that tests share. The tab is closed with those that it has opened."""
+    page = Browser(driver)
+    first = await page.do(lambda driver: driver.current_window_handle)
+    await page.do(lambda driver: driver.switch_to.new_window("tab"))
+    try:
+        await page.do(lambda driver: driver.get(url))
+        await page.see("two phones", lambda driver: shown(driver, ".phone"))
+        yield page
+    finally:
+        await page.do(lambda driver: _close_all_but(driver, first))
+
+
+def _close_all_but(driver: webdriver.Chrome, first: str) -> None:
+    for handle in driver.window_handles:
+        if handle != first:
+            driver.switch_to.window(handle)
+            driver.close()
+    driver.switch_to.window(first)

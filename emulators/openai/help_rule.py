@@ -26,7 +26,7 @@ _INTRODUCTION = "I answer by fixed rules until a real model takes my place. Thes
 
 # The tool that the requests need, or none, and the requests in the words that the rules read.
 _REQUESTS = (
-    ("connect", "“create a task: Prepare the demo”, then “list my tasks”. I ask for your Asana account first."),
+    ("connect", "“create a task: Water the plants”, then “list my tasks”. I ask for your Asana account first."),
     ("connect", "“list my mails”, “send a mail to ada@example.com: See you at six”. I ask before I send one."),
     ("connect", "“tell me when a mail from the bank arrives”"),
     ("create_schedule", "“remind me in 10 minutes to stretch”, “every weekday at 8:30 remind me to stand up”"),

@@ -16,6 +16,8 @@ from emulators.whatsapp.phones import Phone
 from serving.cancellation import cancel_and_wait
 
 _MOST_PHONES = 20
+_RECONNECT_MS = 1000
+"""Soon, since people kill the service to watch it come back."""
 _REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 
 State = dict[str, Any]
@@ -84,7 +86,7 @@ class SystemPanel:
                 await asyncio.sleep(self._pause)
 
     def _channel(self) -> grpc.aio.Channel:
-        options = (("grpc.enable_http_proxy", 0),)
+        options = (("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS))
         if self._tls_ca is None:
             return grpc.aio.insecure_channel(self._address, options=options)
         credentials = grpc.ssl_channel_credentials(self._tls_ca.read_bytes())

@@ -12,11 +12,12 @@ import aiohttp
 @asynccontextmanager
 async def phones(url: str) -> AsyncIterator["Phones"]:
     async with aiohttp.ClientSession(url) as session, session.get("/phones/events") as events:
-        yield Phones(session, events)
+        yield Phones(session, events, url)
 
 
 class Phones:
-    def __init__(self, session: aiohttp.ClientSession, events: aiohttp.ClientResponse) -> None:
+    def __init__(self, session: aiohttp.ClientSession, events: aiohttp.ClientResponse, url: str) -> None:
+        self._url = url
         self._session = session
         self._events = events
 
@@ -41,6 +42,18 @@ class Phones:
 
     async def let_pass(self, seconds: float) -> None:
         await self._post("/phones/time", seconds=seconds)
+
+    async def ask_while_away(self, phone: str, text: str, service: str, seconds: float = 60) -> tuple[str, Any]:
+        """Kill a service with the page's button, and write. The answer, and what the page says once nothing waits."""
+        origin = {"Origin": self._url}
+        async with self._session.post("/phones/kills", json={"service": service}, headers=origin) as response:
+            response.raise_for_status()
+        answer = await self.ask(phone, text, seconds)
+        async with asyncio.timeout(seconds):
+            async for kind, data in self._each_event():
+                if kind == "crash" and data["kill"]["waiting"] == 0:
+                    return answer, data["kill"]
+        raise AssertionError("the emulators ended the stream of events")
 
     async def ask_of_file(self, phone: str, file: bytes, mime_type: str, text: str, seconds: float = 60) -> str:
         """Send a file with a text, and return the text of the next message that this phone receives."""

@@ -51,6 +51,7 @@ export class Tabs {
     const node = made("button", "", label);
     Object.assign(node, { type: "button", role: "tab" });
     node.dataset.id = id;
+    node.dataset.label = label;
     node.setAttribute("aria-controls", controls);
     node.addEventListener("click", () => this.select(id));
     return node;

@@ -1,13 +1,15 @@
 """An emulator with a small gateway behind it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
+from selenium import webdriver
 
 from emulators.app import Emulators
 from emulators.config import Config
 from emulators.whatsapp.app import WhatsApp
+from tests.browser import start
 from tests.clock import Clock
 from tests.emulators.whatsapp.fakes import Gateway, Graph
 
@@ -45,3 +47,11 @@ def whatsapp(emulators: Emulators) -> WhatsApp:
 async def graph(emulators: Emulators) -> AsyncIterator[Graph]:
     async with aiohttp.ClientSession() as session:
         yield Graph(session, emulators.url)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """One for all tests: each of them opens a tab (tests.browser.phones_tab)."""
+    driver = start(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()

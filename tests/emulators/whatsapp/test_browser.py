@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from emulators.app import Emulators
-from tests.browser import Browser, field, in_a_browser, phones_page, shown, texts
+from tests.browser import Browser, field, in_a_browser, phones_tab, shown, texts
 from tests.emulators.whatsapp.fakes import AUTHORIZATION, NUMBER, Gateway, Graph
 
 pytestmark = in_a_browser
@@ -23,8 +23,8 @@ PNG = base64.b64decode(
 
 
 @pytest.fixture
-async def browser(tmp_path: Path, emulators: Emulators, gateway: Gateway) -> AsyncIterator[Browser]:
-    async with phones_page(tmp_path / "profile", emulators.whatsapp.page_url) as page:
+async def browser(chromium: webdriver.Chrome, emulators: Emulators, gateway: Gateway) -> AsyncIterator[Browser]:
+    async with phones_tab(chromium, emulators.whatsapp.page_url) as page:
         yield page
 
 
@@ -97,8 +97,8 @@ async def test_typing_a_choice_and_a_link(browser: Browser) -> None:
     await browser.say("Alice", "connect")
     await browser.see("a link", lambda driver: shown(driver, "a.action"))
     await browser.do(lambda driver: driver.find_element(By.CSS_SELECTOR, "a.action").click())
-    await browser.see("a second tab", lambda driver: len(driver.window_handles) == 2)
-    await browser.do(lambda driver: driver.switch_to.window(driver.window_handles[1]))
+    await browser.see("another tab", lambda driver: len(driver.window_handles) == 3)
+    await browser.do(lambda driver: driver.switch_to.window(driver.window_handles[-1]))
     await browser.see("where it leads", lambda driver: driver.current_url.endswith("/effects"))
 
 

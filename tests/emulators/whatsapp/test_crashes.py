@@ -89,7 +89,8 @@ async def test_a_form_cannot_kill(run: LocalRun) -> None:
 
 
 async def test_the_page_tells_that_everything_was_answered_once_or_what_came_twice() -> None:
-    async with asking(Admin("US.none"), "admin") as (emulators, stream):
+    admin = Admin("US.none")  # type: ignore[abstract]  # it is asked for kernels alone
+    async with asking(admin, "admin") as (emulators, stream):
         crashes, effects = emulators.whatsapp.crashes, emulators.effects
         switch = crashes.switch
         effects.record("graph_send", person="US.1", key="r_1:1", choices=[])
