@@ -37,7 +37,7 @@ _THE_EMULATORS = (
 _READ_HERE = ("KERNEL_TOKEN", "KERNEL_ADMIN_TOKEN", "KERNEL_CHANNEL_TOKENS")
 """Secrets that several processes need, in different forms."""
 _A_DEMO = frozenset({"OpenAI", "WhatsApp"})
-"""Vendors without whom a run serves nobody real, with a model that knows the words of the demo's own tool."""
+"""The vendors of a demo: no real person is served, and the model knows the words of the demo's own tool."""
 _WITH_THEIR_OWN_TIME = frozenset({"Composio", "WhatsApp"})
 """Vendors whose times must agree with the kernel service's. Real ones keep the real time."""
 

@@ -42,7 +42,7 @@ class Process:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def restart_killed(self) -> None:
-        """Kill it as a crash does, and return once another process has started in its place, or it is to end."""
+        """Kill it as a crash does, and return once another process has started instead, or it is to end."""
         self._restarted = asyncio.Event()
         with suppress(ProcessLookupError):
             self._child.kill()

@@ -47,6 +47,6 @@ def is_greeting(text: str) -> bool:
 
 
 def told(offered: Sequence[str]) -> str:
-    """What works with the offered tools, in the words that work."""
+    """The requests that work with the offered tools."""
     lines = [f"• {line}" for tool, line in _REQUESTS if not tool or tool in offered]
     return "\n".join([_INTRODUCTION, *lines])

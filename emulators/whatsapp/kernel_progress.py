@@ -1,4 +1,4 @@
-"""What is on its way for a person, asked from the kernel service as an operator may ask."""
+"""The messages and answers on their way for a person, asked from the kernel service as an operator may ask."""
 
 from typing import Any, Final
 

@@ -47,12 +47,12 @@ class LatestTurns:
     """Follows the effects while a page is open, and publishes a `turn` event for the phone that each one concerns.
 
     A turn is {phone, parked, steps: [{step, at, what}], offered}. A step is posted, accepted, model, tool,
-    parked, connected, resumed, sent, delivered, read, failed, killed or restarted; `at` is in epoch seconds; `what`
-    names a tool, a toolkit, a service, or what a parked turn waits for (account, approval). `offered` are the tools
-    that the model got.
+    parked, connected, resumed, sent, delivered, read, failed, killed or restarted. `at` is in epoch seconds. `what`
+    names a tool, a toolkit, a service, or the thing that a parked turn waits for (account, approval). `offered` are the
+    tools that the model got.
 
-    Each vendor knows a person by another id. learn() says whose a person id is; steps of ids that nobody has claimed
-    yet wait for it, and belong to no phone until then.
+    Each vendor knows a person by another id. learn() says which phone a person id belongs to. Steps of other ids
+    wait for it, and belong to no phone until then.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -81,7 +81,7 @@ class LatestTurns:
             self._take(phone, effect)
 
     def add_phone(self, phone: str) -> None:
-        """Whose steps at WhatsApp these are."""
+        """A phone is known to WhatsApp by its own id."""
         self._phones.setdefault(phone, phone)
 
     def learn(self, phone: str, person: str) -> None:

@@ -56,6 +56,10 @@ async def test_the_page(tmp_path: Path) -> None:
         async with local_run(empty, environment, commands / "kernel-per-person") as run, phones(url) as people:
             alice = await people.add("Alice")
             assert "hello" in await people.ask(alice, "hello")
+            for service in ("kernel_service", "whatsapp_gateway"):
+                answer, kill = await people.ask_while_away(alice, "and now", service)
+                assert "“and now”" in answer
+                assert (kill["service"], kill["answers"], kill["twice"]) == (service, 1, 0)
         assert run.returncode == 0
 
         assert " passed" in printed(page.take("sh"), bot, environment)
@@ -65,7 +69,7 @@ async def test_the_page(tmp_path: Path) -> None:
             assert await people.add("Alice") == alice
             answer = await people.ask(alice, page.take("text").strip())
             assert_shown(page.take("text"), answer)
-            assert "message 3 of our chat" in await people.ask(alice, "hello again")
+            assert "message 5 of our chat" in await people.ask(alice, "hello again")
         assert page.take("python") in (bot / "tests" / "test_tools.py").read_text()
 
 

@@ -17,7 +17,7 @@ export function showSystem(state, labels, turns) {
   const known = new Map(state.people.map((person) => [person.phone, person]));
   for (const [phone, label] of labels) {
     const card = cards.get(phone) ?? added(phone, label);
-    // A service that is away knows nobody: what it said last stays.
+    // A service that is away says nothing: its last words stay.
     if (known.has(phone)) card.know(known.get(phone));
     card.follow(turns.get(phone) ?? NOTHING);
   }

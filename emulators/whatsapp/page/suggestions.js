@@ -1,4 +1,4 @@
-// What to try next from a phone: chips that type a text into its composer. The person still sends it.
+// Suggestions for a phone: chips that type a text into its composer. The person still sends it.
 
 import { made } from "./made.js";
 
@@ -17,7 +17,7 @@ const STORY = [
   { text: "what do you remember about me?", if: ({ facts }) => facts > 0, said: /\bdo you remember\b/i },
 ];
 
-// Another person has an assistant of their own.
+// Another person has a separate assistant.
 const ANOTHER = [
   { text: (label) => `my name is ${label}`, said: /\bmy name is\b/i },
   { text: "what did I say?", if: ({ said }) => said.length > 0, said: /\bwhat did i say\b/i },

@@ -62,7 +62,7 @@ async def prefer(browser: Browser, look: str) -> None:
 
 
 async def violations(browser: Browser) -> list[str]:
-    """What axe-core finds, with the elements concerned."""
+    """The findings of axe-core, with the elements concerned."""
     found = await browser.do(lambda driver: driver.execute_async_script(f"{AXE};{RUN_AXE}"))
     return [f"{each['impact']}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in found]
 

@@ -15,7 +15,7 @@ from tests.emulators.whatsapp.test_page import Admin, Stream, asking
 
 
 class LocalRun:
-    """What the emulators are connected to, and a page that is open on them."""
+    """The local run that the emulators are connected to, and a page that is open on them."""
 
     def __init__(self, run: socket.socket, emulators: Emulators, session: aiohttp.ClientSession, page: Stream) -> None:
         self.page = page

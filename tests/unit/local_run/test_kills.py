@@ -1,4 +1,4 @@
-"""Services that are killed on request, and start again, while the others go on."""
+"""Services that are killed on request, and start again, while the others continue."""
 
 import asyncio
 from pathlib import Path
@@ -64,7 +64,7 @@ async def test_a_service_that_is_to_end_while_it_comes_back_ends(tmp_path: Path)
     async with aiohttp.ClientSession() as session, asyncio.timeout(30):
         await process.ready(session)
         restarting = asyncio.create_task(process.restart_killed())
-        await asyncio.sleep(0)  # the kill is sent, and nothing has started in its place
+        await asyncio.sleep(0)  # the kill is sent, and nothing has started instead
         await process.end()
         await restarting
         assert process.ended.done()
