@@ -24,12 +24,13 @@ async def database(setup: Setup, _: Http) -> Sequence[Result]:
     look = await _look(setup)
     if look.problem:
         return [_unusable(look)]
-    return [_empty(look) if look.schema == 0 else _of_schema(look)]
+    return [_empty(setup, look) if look.schema == 0 else _of_schema(look)]
 
 
-def _empty(look: DatabaseLook) -> Result:
+def _empty(setup: Setup, look: DatabaseLook) -> Result:
     if look.file is not None and not look.file.exists():
-        fix = "That of `make up` is looked at by `docker compose exec kernel_service kernelctl doctor`."
+        containers = "With `make up` it is in a container: `docker compose exec kernel_service kernelctl doctor`."
+        fix = containers if setup.values.get("POSTGRES_PASSWORD") else ""
         return note("the database does not exist yet: the kernel service creates it at its first start", fix=fix)
     return note("the database is empty: the kernel service creates its tables at its first start")
 

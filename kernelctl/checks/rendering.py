@@ -52,7 +52,8 @@ def _result(result: Result, width: int) -> Iterator[str]:
     first, *rest = _wrapped(result.text, width - _INDENT)
     yield f"  {_styled(word, result.status)}{' ' * (_INDENT - 2 - len(word))}{first}"
     yield from (" " * _INDENT + line for line in rest)
-    for label, text in (("Why", result.why), ("Fix", result.fix)):
+    remedy = "Fix" if result.status.is_finding else "Hint"
+    for label, text in (("Why", result.why), (remedy, result.fix)):
         for number, line in enumerate(_wrapped(text, width - _INDENT - _LABEL) if text else []):
             yield f"{' ' * _INDENT}{(label if number == 0 else '').ljust(_LABEL)}{line}"
 

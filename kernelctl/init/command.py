@@ -141,9 +141,10 @@ def _check_all(draft: Draft, *, accepts: bool) -> None:
 def _finish(draft: Draft, file: EnvFile, env_file: Path, *, consents: bool, is_asked: bool) -> None:
     from kernelctl.init import next_steps  # noqa: PLC0415
     from kernelctl.init.interview import say, show_findings  # noqa: PLC0415
+    from kernelctl.init.questions import GROUPS  # noqa: PLC0415
 
     created = draft.create_secrets()
-    file.update(draft.to_write())
+    file.update(draft.to_write(), {question.setting: question.text for group in GROUPS for question in group.questions})
     click.echo()
     if lines := file.unreadable_lines():
         say(f"These lines of {env_file} are no settings, and stay as they are: {', '.join(map(str, lines))}.")

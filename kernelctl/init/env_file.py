@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import textwrap
 from datetime import UTC, datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,=*~^-]*")
 _COMMENT: Final = re.compile(r"[ \t]+#[^\n'\"]*$")
+_WIDTH: Final = 100
 _OWN: Final = "# Set by kernelctl init."
 MODE: Final = 0o600
 
@@ -45,10 +47,13 @@ class EnvFile:
         """The numbers of lines that are neither settings nor comments, from 1."""
         return [binding.original.line for binding in self._bindings() if binding.error]
 
-    def update(self, values: Mapping[str, str]) -> None:
-        """Set each where it is set now, or below its commented example, or at the end. ValueError: see quoted()."""
+    def update(self, values: Mapping[str, str], comments: Mapping[str, str] | None = None) -> None:
+        """Set each where it is set now, or below its commented example, or at the end, below its comment, if any.
+
+        ValueError: see quoted().
+        """
         for name, value in values.items():
-            self._set(name, value)
+            self._set(name, value, (comments or {}).get(name, ""))
 
     def write(self) -> Path | None:
         """Replace the file at once, or not at all. The path of the backup, if there was a file.
@@ -74,19 +79,19 @@ class EnvFile:
     def _bindings(self) -> Iterator[Binding]:
         return parse_stream(StringIO(self.text, newline=""))
 
-    def _set(self, name: str, value: str) -> None:
+    def _set(self, name: str, value: str, comment: str) -> None:
         bindings = list(self._bindings())
         places = [place for place, binding in enumerate(bindings) if binding.key == name]
         line_end = "\r\n" if "\r\n" in self.text else "\n"
         if not places:
-            self._add(name, value, line_end)
+            self._add(name, value, comment, line_end)
             return
         strings = [binding.original.string for binding in bindings]
         if bindings[places[-1]].value != value:  # the last one counts
             strings[places[-1]] = _replaced(strings[places[-1]], name, value)
         self.text = "".join(strings)
 
-    def _add(self, name: str, value: str, line_end: str) -> None:
+    def _add(self, name: str, value: str, comment: str, line_end: str) -> None:
         line = f"{name}={quoted(value)}"
         example = re.search(rf"^#[ \t]?{name}=[^\r\n]*(?:\r?\n|\Z)", self.text, re.MULTILINE)
         if example:
@@ -98,7 +103,8 @@ class EnvFile:
             self.text += line_end
         if _OWN not in self.text:
             self.text += f"{line_end if self.text else ''}{_OWN}{line_end}"
-        self.text += f"{line}{line_end}"
+        told = [f"# {part}{line_end}" for part in textwrap.wrap(comment, _WIDTH, break_on_hyphens=False)]
+        self.text += "".join([*told, line, line_end])
 
 
 def quoted(value: str) -> str:
