@@ -115,6 +115,8 @@ def quoted(value: str) -> str:
         raise ValueError("has a line break or another character that cannot be printed")
     if "${" in value:
         raise ValueError("has ${, which is replaced by a variable's value")
+    if value.endswith("\\") or "\\\\" in value:
+        raise ValueError("ends with a backslash, or has two together, which are not read alike everywhere")
     if "'" not in value:
         return f"'{value}'"
     if not set(value) & set('"\\$`'):

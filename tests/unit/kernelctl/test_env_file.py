@@ -113,6 +113,12 @@ def test_lines_that_are_no_settings_are_named(tmp_path: Path) -> None:
     assert EnvFile(tmp_path / ".env").unreadable_lines() == [2, 3]
 
 
+@pytest.mark.parametrize("value", ["a\\", "a\\\\b", "${HOME}", "a'b\"c", "a'$b", "a\nb", "a\x00"])
+def test_a_value_that_is_not_read_alike_everywhere_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^(ends|has)"):
+        quoted(value)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=30))
 def test_each_value_is_read_as_it_was_given_or_refused(value: str) -> None:
