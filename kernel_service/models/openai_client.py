@@ -36,7 +36,6 @@ from kernel_service.vendor_tls import vendor_tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from contextlib import AbstractContextManager
 
     from kernel_service.models.body import Body
     from kernel_service.models.openai_stream import StreamedAnswer
@@ -111,24 +110,19 @@ class OpenAIClient:
     async def _asked(self, path: str, body: Body) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response of a model, once the queue admits the request. All of it must come within the timeout."""
         await self.queue.acquire()
-        with self._timed("answer"):
-            async with self._answered(path, body) as response:
-                yield response
-
-    @asynccontextmanager
-    async def _answered(self, path: str, body: Body) -> AsyncIterator[aiohttp.ClientResponse]:
-        try:
-            async with asyncio.timeout(self._timeout), await self._transport.post(path, body) as response:
-                yield response
-            self.outages.over()
-        except LOST as lost:
-            self.outages.met("model_unavailable")
-            away = VendorUnavailable("model_unavailable", unanswered=not never_sent(lost))
-            raise body.fault or away from None
-        except StatusError as refused:
-            raise self._meaning_of(refused) from None
-        except TooLargeError:
-            raise UnusableAnswerError(Usage(model_calls=1)) from None
+        with self.latencies.timed("answer", "answered", _outcome_of):
+            try:
+                async with asyncio.timeout(self._timeout), await self._transport.post(path, body) as response:
+                    yield response
+                self.outages.over()
+            except LOST as lost:
+                self.outages.met("model_unavailable")
+                away = VendorUnavailable("model_unavailable", unanswered=not never_sent(lost))
+                raise body.fault or away from None
+            except StatusError as refused:
+                raise self._meaning_of(refused) from None
+            except TooLargeError:
+                raise UnusableAnswerError(Usage(model_calls=1)) from None
 
     def _meaning_of(self, refused: StatusError) -> VendorUnavailable | ModelRejectedError:
         seconds = retry_after(refused.headers)
@@ -150,7 +144,7 @@ class OpenAIClient:
         """
         transcriptions = self._openai.audio.transcriptions.with_raw_response
         await self.queue.acquire()
-        with self._timed("transcription"):
+        with self.latencies.timed("transcription", "answered", _outcome_of):
             try:
                 async with asyncio.timeout(self._timeout):
                     raw = await transcriptions.create(file=recording, model=model, response_format="json")
@@ -171,7 +165,7 @@ class OpenAIClient:
         None of them says anything about the model that answers people.
         """
         await self.queue.acquire()
-        with self._timed("speech"):
+        with self.latencies.timed("speech", "answered", _outcome_of):
             try:
                 async with (
                     asyncio.timeout(self._timeout),
@@ -184,9 +178,6 @@ class OpenAIClient:
                 raise _of_speech(refused) from None
             except TooLargeError:
                 raise UnusableAnswerError(Usage(model_calls=1)) from None
-
-    def _timed(self, kind: str) -> AbstractContextManager[None]:
-        return self.latencies.timed(kind, "answered", _outcome_of)
 
     async def close(self) -> None:
         await self._transport.close()

@@ -98,17 +98,13 @@ class ReplySender:
                 return "lapsed"
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             with self._traces.sending(delivery.trace_parent, part):
-                result = await self._timed_send(delivery, body | callback)
+                began = self._now()
+                result = await self._send(delivery, body | callback)
+                self._metrics.part_seconds.labels(type(result).__name__.lower()).observe(self._now() - began)
             outcome = self._settle(self._ack(delivery, part, len(bodies), version, result))
             if not isinstance(result, Sent):
                 return outcome
         return "sent"
-
-    async def _timed_send(self, delivery: Delivery, body: Body) -> Sent | Refused | Ambiguous:
-        began = self._now()
-        result = await self._send(delivery, body)
-        self._metrics.part_seconds.labels(type(result).__name__.lower()).observe(self._now() - began)
-        return result
 
     async def _send(self, delivery: Delivery, body: Body) -> Sent | Refused | Ambiguous:
         file = file_in(body, delivery.reply.files)
