@@ -25,6 +25,12 @@ class Reader:
         assert_shown(self._page.take("text"), str(answer["text"]))
         return answer
 
+    async def asks_while_away(self, person: str, service: str) -> None:
+        """As `asks`, after a kill of the service. The page then says that each message was answered once."""
+        answer, kill = await self._people.ask_while_away(self._ids[person], self._page.take("text").strip(), service)
+        assert_shown(self._page.take("text"), answer)
+        assert (kill["answers"], kill["twice"]) == (1, 0)
+
     async def sees(self, person: str) -> dict[str, object]:
         message = await self._people.next_message(self._ids[person])
         assert_shown(self._page.take("text"), str(message["text"]))
@@ -62,6 +68,7 @@ async def meets_the_assistants(reader: Reader, people: Phones, alice: str) -> No
     await reader.asks("Alice")
     await people.let_pass(THREE_HOURS)
     await reader.sees("Alice")
+    await reader.asks_while_away("Alice", "kernel_service")
 
 
 async def tries_the_tool(reader: Reader, people: Phones, alice: str) -> None:
