@@ -1,4 +1,4 @@
-"""gRPC channels to the kernel service: to all of it at KERNEL_ADDRESS, and to each node at its own address.
+"""gRPC channels to the kernel service: to all of it at its address, and to each node at its own address.
 
 A node that died or froze is noticed within five seconds.
 """
@@ -82,7 +82,7 @@ class KernelAddress:
     def open_node(self, address: str) -> grpc.aio.Channel:
         """A channel to one node, at the `host:port` that the service names. `ValueError`: not to be used from here.
 
-        The node proves the name of KERNEL_ADDRESS, which every node serves, whatever its own address is.
+        The node proves the name in the service's address, which every node serves, whatever its own address is.
         """
         target = self._node_target(address)
         options = _config(_HEALTHY_IN_TURN)

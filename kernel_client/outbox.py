@@ -49,20 +49,21 @@ class Outbox(Observer):
         self._held: dict[str, tuple[Delivery, float]] = {}
         self._again: dict[str, Delivery] = {}
         self._results: dict[Ack, asyncio.Future[str]] = {}
-        self._ended = False
+        self._stopping: asyncio.Task[None] | None = None
 
     async def items(self) -> AsyncIterator[Item]:
         """Each item once, until `stop`."""
-        while not self._ended:
-            while self._waiting and not self._ended:
-                item = self._waiting.popleft()
-                if isinstance(item, Delivery):
-                    if not item.is_live or item.lease_ends <= self._now():
-                        continue  # it comes again under another lease
-                    self._held[item.id] = (item, self._now())
-                yield item
-            self._arrived.clear()
-            await self._arrived.wait()
+        while self._stopping is None:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            item = self._waiting.popleft()
+            if isinstance(item, Delivery):
+                if not item.is_live or item.lease_ends <= self._now():
+                    continue  # it comes again under another lease
+                self._held[item.id] = (item, self._now())
+            yield item
 
     def start(self) -> None:
         """Begin to pull."""
@@ -70,10 +71,12 @@ class Outbox(Observer):
         self._renewing = asyncio.create_task(self._renew())
 
     async def stop(self) -> None:
-        """Release the waiting replies, settle acknowledgements, and end the streams. A second call does nothing."""
-        if self._ended:
-            return
-        self._ended = True
+        """Release the waiting replies, settle acknowledgements, and end the streams. Each call waits for the end."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         self._arrived.set()
         await cancel_and_wait(self._renewing)
         await self._pullers.stop()
@@ -127,7 +130,7 @@ class Outbox(Observer):
     async def _settle(self, delivery: Delivery, ack: Ack, ends: bool) -> str:
         if ends:
             self._held.pop(delivery.id, None)
-        if self._ended:
+        if self._stopping is not None:
             return "expired"
         result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._results[ack] = result

@@ -67,6 +67,10 @@ async def test_a_channel_talks_and_leaves_nothing_behind(world: World) -> None:
         assert (await kernel.memory(ADA)).time_zone == "Europe/Vienna"
         await kernel.submit(ADA, "what is my name")
         assert await take(kernel, 1) == ["Your name is Ada."]
+        await kernel.submit(ADA, "what is my name")
+        async for reply in kernel.replies("telegram"):
+            assert await reply.delivered()
+            break  # and its generator is left to the loop
         endless = kernel.replies("telegram")
         waiting = asyncio.create_task(anext(endless, None))
         await asyncio.sleep(0)

@@ -1,5 +1,6 @@
 """Leases of replies that wait or that the consumer has are renewed, within a limit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from kernel_client import outbox as outbox_module
 from kernel_client.address import KernelAddress
 from kernel_client.connection import KernelConnection
 from kernel_client.delivery import Delivery
+from kernel_client.errors import KernelError
 from kernel_client.outbox import HELD_SECONDS, Outbox
 from kernel_client.outbox_stream import OutboxStream
 from kernel_client.stall_detector import STOPPED_SECONDS, StallDetector
@@ -27,7 +29,8 @@ class FakeKernel(KernelConnection):
         self.extended: list[list[str]] = []
 
     async def rpc(self, name: str, request: Any, timeout: float) -> Any:
-        assert name == "ExtendLeases"
+        if name != "ExtendLeases":
+            raise KernelError("UNREACHABLE")
         self.extended.append([lease.reply_id for lease in request.leases])
         results = [outbox_pb2.LEASE_STATE_HELD] * len(request.leases)
         return outbox_pb2.ExtendLeasesResponse(results=results, lease_for=LEASE)
@@ -100,6 +103,16 @@ async def test_after_a_suspension_what_waited_is_left_out(scene: Scene) -> None:
     scene.stream = OutboxStream(scene.stream._stall_detector, scene.clock)
     scene.lease("rp_1", "lease-2")
     assert (await scene.next()).lease_token == "lease-2"
+
+
+async def test_a_consumer_that_is_busy_at_the_end_gets_no_further_item(scene: Scene) -> None:
+    scene.outbox.start()
+    scene.lease("rp_1")
+    await scene.next()
+    scene.lease("rp_2")
+    await scene.outbox.stop()
+    async with asyncio.timeout(5):
+        assert await anext(scene.items, None) is None
 
 
 def test_a_lease_is_renewed_in_time() -> None:
