@@ -21,7 +21,7 @@ class Delivery:
 
     Call one of `delivered`, `retry`, `failed`, `window_closed` and `in_doubt`. Each returns once the service has
     recorded it, and raises `KernelError` if the service refuses it. True: it counts. False: the lease had ended, so the
-    reply comes again, or the service does not know it any more.
+    reply comes again, or the client is closed, or the service does not know the reply any more.
 
     A reply that is split into several messages is acknowledged part by part, in their order. Each call names `part`,
     from 1, and the number of `parts`. Parts in `sent_parts` are not sent again.

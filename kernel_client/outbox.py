@@ -81,7 +81,8 @@ class Outbox(Observer):
         await cancel_and_wait(self._renewing)
         await self._pullers.stop()
         for result in self._results.values():
-            result.cancel()
+            if not result.done():
+                result.set_result("expired")
 
     # --- the receiver of the streams ------------------------------------------------------------------------------
 
@@ -130,7 +131,7 @@ class Outbox(Observer):
     async def _settle(self, delivery: Delivery, ack: Ack, ends: bool) -> str:
         if ends:
             self._held.pop(delivery.id, None)
-        if self._stopping is not None:
+        if self._stopping is not None and self._stopping.done():
             return "expired"
         result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._results[ack] = result

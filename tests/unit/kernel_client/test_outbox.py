@@ -117,3 +117,18 @@ async def test_a_consumer_that_is_busy_at_the_end_gets_no_further_item(scene: Sc
 
 def test_a_lease_is_renewed_in_time() -> None:
     assert LEASE.seconds > outbox_module.RENEW_SECONDS * 2
+
+
+async def test_an_acknowledgement_that_the_end_cuts_off_does_not_count(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "FINISH_SECONDS", 0)
+    scene.outbox.start()
+    scene.lease("rp_1")
+    reply = await scene.next()
+    acknowledging = asyncio.create_task(reply.delivered())
+    await asyncio.sleep(0)
+    await scene.outbox.stop()
+    async with asyncio.timeout(5):
+        assert await acknowledging is False
+        assert await reply.delivered() is False
