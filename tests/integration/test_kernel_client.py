@@ -68,8 +68,8 @@ async def test_a_channel_talks_and_leaves_nothing_behind(world: World) -> None:
         await kernel.submit(ADA, "what is my name")
         assert await take(kernel, 1) == ["Your name is Ada."]
         await kernel.submit(ADA, "what is my name")
-        async for reply in kernel.replies("telegram"):
-            assert await reply.delivered()
+        async for delivery in kernel.replies("telegram"):
+            assert await delivery.delivered()
             break  # and its generator is left to the loop
         endless = kernel.replies("telegram")
         waiting = asyncio.create_task(anext(endless, None))
