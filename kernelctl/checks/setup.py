@@ -184,7 +184,7 @@ def read_setup(file: Path, environ: Mapping[str, str]) -> Setup:
     else is never used.
     """
     given = {name: value for name, value in environ.items() if value}
-    if not file.exists() and any(given.get(name) for name in _A_SERVICE):
+    if not file.exists() and any(given.get(name) or given.get(file_setting(name)) for name in _A_SERVICE):
         prefixes = (*OURS, *VENDORS.values(), *_OTHERS)
         values = _with_secrets({name: value for name, value in given.items() if name.startswith(prefixes)})
         return Setup(values, file.parent, source="the environment", is_local=False)

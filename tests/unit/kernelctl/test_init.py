@@ -265,6 +265,19 @@ async def test_a_vendor_can_be_emulated_again(real: Vendors) -> None:
     assert values["WHATSAPP_APP_SECRET"] == real.values["WHATSAPP_APP_SECRET"]
 
 
+@pytest.mark.usefixtures("at_a_terminal")
+async def test_control_c_during_a_check_changes_nothing(real: Vendors, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    existing(real)
+    before = content()
+    monkeypatch.setattr("kernelctl.init.draft.Draft.check", interrupted)
+    told = await init(answers=answers(real))
+    assert (told.exit_code, "Nothing was changed" in told.stderr) == (1, True)
+    assert (content(), files()) == (before, [".env"])
+
+
 def test_control_c_at_a_real_terminal_changes_nothing(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()

@@ -119,6 +119,13 @@ def test_a_container_has_its_environment(tmp_path: Path) -> None:
     assert not setup.is_local
 
 
+def test_a_container_may_have_its_secrets_in_files(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(f"{KEY}\n")
+    setup = read_setup(tmp_path / ".env", {"KERNEL_ENCRYPTION_KEYS_FILE": str(tmp_path / "keys")})
+    assert dict(setup.values) == {"KERNEL_ENCRYPTION_KEYS": KEY}
+    assert (setup.has_kernel, setup.is_local) == (True, False)
+
+
 async def test_each_container_checks_its_own_service_alone(full: Vendors) -> None:
     whole, gateway = full.values, ("WHATSAPP_", "GATEWAY_", "KERNEL_TOKEN")
     full.values = {name: value for name, value in whole.items() if not name.startswith(gateway)}
