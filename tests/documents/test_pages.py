@@ -14,16 +14,11 @@ TESTED = {
     for path in re.findall(r'Page\("([\w/.-]+\.md)"\)', file.read_text())
 }
 
-# Pages whose tests are not written yet.
-PENDING = {
-    "benchmarks/README.md",
-}
-
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_with_blocks_has_a_test(page: Path) -> None:
     if blocks(page):
-        assert str(page.relative_to(ROOT)) in TESTED | PENDING
+        assert str(page.relative_to(ROOT)) in TESTED
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
