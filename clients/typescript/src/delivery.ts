@@ -84,8 +84,11 @@ export class Delivery {
   async #end(result: Result, { part, parts }: Part): Promise<boolean> {
     const settled = { part: { replyId: this.reply.id, part, parts }, result };
     const acknowledgement = { leaseToken: this.leaseToken, item: { case: "part" as const, value: settled } };
+    // A reply that was surely not sent may come again before this call is answered; any other must not.
+    const mayBeSent = result.case === "sent" || result.case === "inDoubt";
+    if (!mayBeSent) this.#ended();
     const { results } = await this.#calls.unary("ackOutbox", { acknowledgements: [acknowledgement] });
-    if (result.case !== "sent" || part === parts) this.#ended();
+    if (mayBeSent && (result.case === "inDoubt" || part === parts)) this.#ended();
     return results[0] === AckResult.RECORDED;
   }
 }
