@@ -21,13 +21,14 @@ _APPROVAL: Final = "approval:"
 
 @dataclass(slots=True)
 class _Turn:
-    """`parked`: it waits for the person. `freed`: the account that it waited for is connected.
+    """`over`: everything is answered. `parked`: it waits for the person. `freed`: the account it needs is connected.
 
     `answered` holds the ids of the tool calls whose results the model has; `executed` the tools that ran since; `sent`
     the keys of what was sent.
     """
 
     steps: list[dict[str, Any]] = field(default_factory=list)
+    over: bool = False
     parked: bool = False
     freed: bool = False
     answered: set[str] = field(default_factory=set)
@@ -37,10 +38,6 @@ class _Turn:
     def add(self, step: str, at: float, what: str = "") -> None:
         if len(self.steps) < _MOST_STEPS:
             self.steps.append({"step": step, "at": at, "what": what})
-
-    @property
-    def last(self) -> str:
-        return str(self.steps[-1]["step"]) if self.steps else ""
 
 
 class LatestTurns:
@@ -94,13 +91,13 @@ class LatestTurns:
         for effect in theirs:
             self._unclaimed.remove(effect)
             turn = self._turns.get(phone)
-            if turn is not None and effect.at >= turn.steps[0]["at"]:
+            if turn is not None and turn.steps and effect.at >= turn.steps[0]["at"]:
                 self._add(phone, turn, effect)
 
     def mark(self, step: str, at: float, what: str) -> None:
         """Add a step to every turn that is not over."""
         for phone, turn in self._turns.items():
-            if turn.last not in {"parked", "delivered", "read", ""}:
+            if not turn.over:
                 turn.add(step, at, what)
                 self._publish(phone)
 
@@ -119,6 +116,7 @@ class LatestTurns:
 
     def _add(self, phone: str, turn: _Turn, effect: Effect) -> None:
         if effect.kind == "message_posted":
+            turn.over = False
             turn.add("posted", effect.at)
         else:
             self._steps[effect.kind](turn, effect)
@@ -132,10 +130,10 @@ class LatestTurns:
 
 def _begins(turn: _Turn, effect: Effect) -> bool:
     """Whether a new turn begins: a text after an answer, or a call of the model without one, as for a reminder."""
+    goes_on = turn.parked
     if effect.kind == "message_posted":
         goes_on = turn.parked and (turn.freed or effect.detail["type"] != "text")
-        return not goes_on and turn.last in {"sent", "delivered", "read", "parked", "failed"}
-    return effect.kind == "model_call" and not turn.parked and turn.last in {"sent", "delivered", "read"}
+    return turn.over and not goes_on and effect.kind in {"message_posted", "model_call"}
 
 
 def _taken(turn: _Turn, effect: Effect) -> None:
@@ -167,11 +165,12 @@ def _tool(turn: _Turn, effect: Effect) -> None:
 
 def _resume(turn: _Turn, at: float) -> None:
     if turn.parked:
-        turn.parked = turn.freed = False
+        turn.over = turn.parked = turn.freed = False
         turn.add("resumed", at)
 
 
 def _sent(turn: _Turn, effect: Effect) -> None:
+    turn.over = True
     turn.sent.add(effect.key)
     turn.add("sent", effect.at)
     asks = any(choice.startswith(_APPROVAL) for choice in effect.detail["choices"])
@@ -181,6 +180,7 @@ def _sent(turn: _Turn, effect: Effect) -> None:
 
 
 def _failed(turn: _Turn, effect: Effect) -> None:
+    turn.over = True
     turn.add("failed", effect.at)
 
 

@@ -18,6 +18,7 @@ const NAMES = {
   restarted: "Back",
 };
 const WAITS_FOR = { account: "until the account is connected", approval: "until the person approves" };
+const WORTH_A_LINE = 0.5;
 const SECONDS = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const TOKENS = new Intl.NumberFormat("en");
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -34,7 +35,7 @@ export function turnSection({ steps, parked }, { held = null, tokens = 0 }) {
   const section = made("section", "turn-steps");
   const rows = made("ol");
   // The posting is worth a line only while, or if, the message had to wait.
-  const shown = steps.filter(({ step }, index) => step !== "posted" || steps[index + 1]?.step !== "accepted");
+  const shown = steps.filter((step, index) => step.step !== "posted" || hadToWait(step, steps[index + 1]));
   const zero = (steps.find(({ step }) => step === "accepted") ?? steps[0]).at;
   rows.append(...shown.map((step) => row(step, zero, parked)));
   if (steps.at(-1).step === "posted") rows.append(waiting("Waits to be accepted"));
@@ -42,6 +43,10 @@ export function turnSection({ steps, parked }, { held = null, tokens = 0 }) {
   section.append(made("h4", "", "Latest turn"), rows);
   if (tokens) section.append(made("p", "tokens", `${TOKENS.format(tokens)} tokens`));
   return section;
+}
+
+function hadToWait(posted, next) {
+  return next?.step !== "accepted" || next.at - posted.at > WORTH_A_LINE;
 }
 
 function row({ step, at, what }, zero, parked) {

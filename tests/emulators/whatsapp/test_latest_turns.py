@@ -154,6 +154,26 @@ def test_a_kill_shows_in_the_turns_that_it_hits(scene: Scene) -> None:
     assert scene.steps("US.2")[-1] == "read"
 
 
+def test_a_message_after_a_kill_begins_a_turn_even_if_the_last_answer_was_just_sent(scene: Scene) -> None:
+    scene.turns.learn("US.1", "p_1")
+    scene.post()
+    scene.send()
+    scene.turns.mark("killed", 9.0, "kernel_service")
+    scene.post()
+    scene.report("read")
+    scene.model()
+    assert scene.steps() == ["posted", "accepted", "model"]
+
+
+def test_a_page_that_opens_late_takes_the_rest_of_a_turn(scene: Scene) -> None:
+    scene.report("read")
+    scene.model()
+    scene.turns.learn("US.1", "p_1")
+    assert scene.steps() == []
+    scene.send()
+    assert scene.steps() == ["sent"]
+
+
 def test_no_words_reach_the_page_and_nothing_is_kept_while_no_page_is_open(scene: Scene) -> None:
     scene.turns.learn("US.1", "p_1")
     scene.post()
