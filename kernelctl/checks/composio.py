@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from kernelctl.checks.http import Reply, Unreachable
+from kernelctl.checks.json_fields import object_in, objects_in, texts_in
 from kernelctl.checks.results import Result, Skipped, error, note, ok, warning
 from kernelctl.checks.vendor import check_configured, unreachable
 
@@ -79,7 +80,7 @@ async def _named(project: Project) -> str:
         answer = await project.checked("/auth/session/info")
     except Skipped:
         return "the API key is valid"
-    name = (answer.get("project") or {}).get("name")
+    name = object_in(answer, "project").get("name")
     return f"the API key is valid, of the project {name}" if name else "the API key is valid"
 
 
@@ -110,7 +111,7 @@ async def verifier(setup: Setup, _: Http) -> Sequence[Result]:
 
 async def webhook(setup: Setup, http: Http) -> Sequence[Result]:
     project, secret = Project(setup, http), setup.get("COMPOSIO_WEBHOOK_SECRET")
-    items = (await project.checked("/webhook_subscriptions")).get("items") or []
+    items = objects_in(await project.checked("/webhook_subscriptions"), "items")
     enter = f"{_DASHBOARD} > Webhook: enter {setup.connect_url}{EVENTS_PATH}"
     if not items:
         if not secret:
@@ -120,7 +121,7 @@ async def webhook(setup: Setup, http: Http) -> Sequence[Result]:
         return [
             error("the project has no webhook, but COMPOSIO_WEBHOOK_SECRET is set", why=_NO_EVENTS, fix=f"{enter}.")
         ]
-    return _webhook_findings(setup, dict(items[0]), enter) or [ok("the project's webhook has the right URL and secret")]
+    return _webhook_findings(setup, items[0], enter) or [ok("the project's webhook has the right URL and secret")]
 
 
 def _webhook_findings(setup: Setup, found: dict[str, Any], enter: str) -> list[Result]:
@@ -132,7 +133,7 @@ def _webhook_findings(setup: Setup, found: dict[str, Any], enter: str) -> list[R
     if str(found.get("webhook_url", "")).rstrip("/") != f"{setup.connect_url}{EVENTS_PATH}":
         text = f"the project's webhook does not lead to CONNECT_PUBLIC_URL with the path {EVENTS_PATH}"
         findings.append(error(text, why=_NO_EVENTS, fix=f"{enter}."))
-    if absent := [event for event in EVENTS if event not in (found.get("enabled_events") or [])]:
+    if absent := [event for event in EVENTS if event not in texts_in(found, "enabled_events")]:
         text = f"the project's webhook lacks {', '.join(absent)}"
         findings.append(warning(text, why=_NO_EVENTS, fix=f"Enable them: {_DASHBOARD} > Webhook."))
     if found.get("version") != _VERSION:
@@ -167,7 +168,7 @@ async def _toolkit(project: Project, slug: str) -> Result | None:
     is_free = facts.get("no_auth") or facts.get("auth_schemes") == ["NO_AUTH"]
     if is_free or facts.get("composio_managed_auth_schemes"):
         return None
-    configs = (await project.checked("/auth_configs", {"toolkit_slug": slug})).get("items") or []
+    configs = objects_in(await project.checked("/auth_configs", {"toolkit_slug": slug}), "items")
     if any(each.get("status") == "ENABLED" for each in configs):
         return None
     return error(

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from kernelctl.checks.http import Unreachable
+from kernelctl.checks.json_fields import object_in, objects_in, texts_in
 from kernelctl.checks.results import Skipped
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ class Graph:
         if not isinstance(data, dict):
             raise GraphRefusal(-1, 0, "the answer has no data", HTTPStatus.OK)
         if data.get("is_valid") is not True:
-            told = data.get("error")
-            problem = told if isinstance(told, dict) else {}
+            problem = object_in(data, "error")
             subcode, message = _number(problem.get("subcode")), str(problem.get("message", ""))
             raise GraphRefusal(INVALID_TOKEN, subcode, message, HTTPStatus.OK)
         return data
@@ -120,15 +120,13 @@ class Graph:
 
 def account_of(number: Any) -> str:
     """The id of the business account in a number's health_status, which always names it; "": it is missing."""
-    health = number.get("health_status")
-    entities = health.get("entities", []) if isinstance(health, dict) else []
+    entities = objects_in(object_in(number, "health_status"), "entities")
     return next((str(each.get("id", "")) for each in entities if each.get("entity_type") == "WABA"), "")
 
 
 def _targets(token: dict[str, Any]) -> str:
     """The first account for which the token was generated; "": unknown."""
-    scopes = token.get("granular_scopes") or []
-    return next((str(each) for scope in scopes for each in scope.get("target_ids") or []), "")
+    return next((each for scope in objects_in(token, "granular_scopes") for each in texts_in(scope, "target_ids")), "")
 
 
 def _number(value: Any) -> int:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from kernelctl.checks.http import Reply, Unreachable
+from kernelctl.checks.json_fields import object_in, objects_in
 from kernelctl.checks.results import Result, Skipped, error, note, ok, warning
 from kernelctl.checks.vendor import check_configured, unreachable
 
@@ -205,8 +206,7 @@ async def _known_model(server: Server, setting: str, model: str, why: str) -> Se
 async def _looked_up(server: Server, setting: str, model: str, reply: Reply, why: str) -> Result:
     """The model by the list, since some servers know no single models."""
     listed = await server.get("/models")
-    body = listed.json
-    names = [str(each.get("id")) for each in body.get("data") or []] if isinstance(body, dict) else []
+    names = [str(each.get("id")) for each in objects_in(listed.json, "data")]
     if model in names:
         return ok(f"the model {model} exists")
     if not names and _code(reply) != "model_not_found":
@@ -230,9 +230,7 @@ def _is_restricted(reply: Reply) -> bool:
 
 
 def _error(reply: Reply) -> dict[str, Any]:
-    body = reply.json
-    problem = body.get("error") if isinstance(body, dict) else None
-    return problem if isinstance(problem, dict) else {"message": str(problem or "")}
+    return object_in(reply.json, "error")
 
 
 def _code(reply: Reply) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernelctl.checks.graph import Graph, GraphRefusal, account_of
 from kernelctl.checks.http import Unreachable
+from kernelctl.checks.json_fields import object_in, objects_in, texts_in
 from kernelctl.checks.results import Result, Skipped, error, ok, warning
 from kernelctl.checks.vendor import check_configured, unreachable
 from kernelctl.checks.whatsapp_token import MANAGEMENT
@@ -59,7 +60,9 @@ async def _number(graph: Graph, number: str, name: str, token: dict[str, Any]) -
         return [unreachable("WHATSAPP_API_BASE_URL", problem, _NOTHING_SENT)]
     except GraphRefusal as refusal:
         return [_refused(refusal, name)]
-    return list(_findings(facts, name, token)) or [ok(f"{name} is connected, with quality {facts['quality_rating']}")]
+    return list(_findings(facts, name, token)) or [
+        ok(f"{name} is connected, with quality {facts.get('quality_rating')}")
+    ]
 
 
 def _refused(refusal: GraphRefusal, name: str) -> Result:
@@ -104,10 +107,8 @@ def _registration(facts: dict[str, Any], name: str) -> Iterator[Result]:
 
 def _account(facts: dict[str, Any], name: str, token: dict[str, Any]) -> Iterator[Result]:
     """Whether the token was generated for the number's account. Without a list it is for all."""
-    scopes = token.get("granular_scopes") or []
-    targets = [
-        str(each) for scope in scopes if scope.get("scope") == MANAGEMENT for each in scope.get("target_ids") or []
-    ]
+    scopes = [scope for scope in objects_in(token, "granular_scopes") if scope.get("scope") == MANAGEMENT]
+    targets = [target for scope in scopes for target in texts_in(scope, "target_ids")]
     account = account_of(facts)
     if targets and account and account not in targets:
         yield error(
@@ -118,12 +119,12 @@ def _account(facts: dict[str, Any], name: str, token: dict[str, Any]) -> Iterato
 
 
 def _health(facts: dict[str, Any], name: str) -> Iterator[Result]:
-    health = facts.get("health_status") or {}
+    health = object_in(facts, "health_status")
     able = health.get("can_send_message")
     if able not in {"BLOCKED", "LIMITED"}:
         return
     parts = [
-        str(each.get("entity_type")) for each in health.get("entities", []) if each.get("can_send_message") == able
+        str(each.get("entity_type")) for each in objects_in(health, "entities") if each.get("can_send_message") == able
     ]
     where = f" (because of: {', '.join(parts).lower()})" if parts else ""
     fix = f"See {_MANAGER} and Business Support Home: usually a payment method or the business verification is missing."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernelctl.checks.graph import Graph, GraphRefusal
 from kernelctl.checks.http import Unreachable
+from kernelctl.checks.json_fields import objects_in
 from kernelctl.checks.results import Result, Skipped, error, note, ok
 from kernelctl.checks.vendor import check_configured
 
@@ -48,7 +49,7 @@ async def _template(graph: Graph, account: str, setting: str, template: str) -> 
     name, _, language = template.partition(":")
     asked = {"name": name, "fields": "name,language,status,components", "limit": "100"}
     try:
-        listed = (await graph.read(f"{account}/message_templates", asked)).get("data") or []
+        listed = objects_in(await graph.read(f"{account}/message_templates", asked), "data")
     except (GraphRefusal, Unreachable):
         raise Skipped("the access token may not read the account's templates") from None
     languages = {str(each.get("language")): each for each in listed if each.get("name") == name}
@@ -76,7 +77,7 @@ def _findings(setting: str, template: str, found: dict[str, Any]) -> Iterator[Re
             why=_WHY,
             fix=f"See the reason under {_MANAGER}: wait for the review, or change it and submit it again.",
         )
-    components = {str(each.get("type")).upper(): each for each in found.get("components") or []}
+    components = {str(each.get("type")).upper(): each for each in objects_in(found, "components")}
     expected = _PARAMETERS[setting]
     count = len(_PLACEHOLDER.findall(str(components.get("BODY", {}).get("text", ""))))
     header = len(_PLACEHOLDER.findall(str(components.get("HEADER", {}).get("text", ""))))
@@ -87,7 +88,7 @@ def _findings(setting: str, template: str, found: dict[str, Any]) -> Iterator[Re
             why="Meta refuses each send (132000).",
             fix=f"Change it under {_MANAGER}, or name another in {setting}.",
         )
-    buttons = components.get("BUTTONS", {}).get("buttons") or []
+    buttons = objects_in(components.get("BUTTONS"), "buttons")
     if expected and (not buttons or buttons[0].get("type") != "QUICK_REPLY"):
         yield error(
             f"the first button of the template {template} of {setting} is no quick reply",

@@ -85,7 +85,7 @@ def _ends(token: dict[str, Any], now: float) -> Result | None:
 async def permissions(setup: Setup, http: Http) -> Sequence[Result]:
     check_configured(setup, "WhatsApp")
     scopes = (await Graph(setup, http).valid_token()).get("scopes")
-    if scopes is None:
+    if not isinstance(scopes, list):
         raise Skipped("neither the token nor the app secret may ask for the token's permissions")
     found = []
     if MESSAGING not in scopes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernelctl.checks.graph import Graph, GraphRefusal
 from kernelctl.checks.http import Unreachable
+from kernelctl.checks.json_fields import object_in, objects_in
 from kernelctl.checks.results import Result, Skipped, error, note, ok
 from kernelctl.checks.vendor import check_configured
 from kernelctl.checks.webhook_probe import probe_webhook
@@ -37,10 +38,10 @@ async def account_subscription(setup: Setup, http: Http) -> Sequence[Result]:
     results = []
     for account in accounts:
         try:
-            apps = (await graph.read(f"{account}/subscribed_apps")).get("data") or []
+            apps = objects_in(await graph.read(f"{account}/subscribed_apps"), "data")
         except (GraphRefusal, Unreachable):
             raise Skipped("the access token may not read the account's subscriptions") from None
-        ids = {str((each.get("whatsapp_business_api_data") or {}).get("id")) for each in apps}
+        ids = {str(object_in(each, "whatsapp_business_api_data").get("id")) for each in apps}
         if str(token.get("app_id")) not in ids:
             results.append(
                 error(
@@ -68,7 +69,7 @@ async def webhook_fields(setup: Setup, http: Http) -> Sequence[Result]:
         ]
     if subscription.get("active") is False:
         return [error("the app's webhook is not active", why=_SILENCE, fix=f"Verify it again: {_CONFIGURATION}.")]
-    fields = {str(each.get("name")) for each in subscription.get("fields") or []}
+    fields = {str(each.get("name")) for each in objects_in(subscription, "fields")}
     if _MESSAGES not in fields:
         fix = f"{_CONFIGURATION} > Webhook fields: subscribe to `messages`."
         return [error("the app is not subscribed to the field `messages`", why=_SILENCE, fix=fix)]
@@ -101,7 +102,7 @@ async def callback_urls(setup: Setup, http: Http) -> dict[str, str]:
     found: dict[str, str] = {}
     for number in setup.entries("WHATSAPP_PHONE_NUMBER_ID"):
         try:
-            told = (await graph.read(number, {"fields": "webhook_configuration"})).get("webhook_configuration") or {}
+            told = object_in(await graph.read(number, {"fields": "webhook_configuration"}), "webhook_configuration")
         except (GraphRefusal, Unreachable):
             continue
         for kind, what in _KINDS.items():
@@ -130,5 +131,5 @@ async def _subscription(setup: Setup, http: Http) -> dict[str, Any] | None:
             continue
         except Unreachable:
             break
-        return next((each for each in answer.get("data") or [] if each.get("object") == _OBJECT), None)
+        return next((each for each in objects_in(answer, "data") if each.get("object") == _OBJECT), None)
     raise Skipped("it needs the app secret, which has a separate finding")
