@@ -32,6 +32,10 @@ deep/page
 
 [a file](../code/run.py), [any file](../code/notes), [a folder](../code), [a raw page](../README.md),
 [the outer page](../OUTER.md#its-part), `<https://example.com>`, [the web](https://example.com)
+
+| table |
+|---|
+| cell |
 """
 
 
@@ -94,6 +98,7 @@ def test_a_screen_reader_and_a_keyboard_find_their_way(repository: Path) -> None
     home = (site / "index.html").read_text()
     headings = re.findall(r'<p [^>]*role="heading"[^>]*>', home)
     assert headings == ['<p class="caption" role="heading" aria-level="2">'] * 2  # in the sidebar and on the page
+    assert '<div tabindex="0" class="table-wrapper' in home
     assert '<pre tabindex="0">' in (site / "repository/code/run.py.html").read_text()
 
 
