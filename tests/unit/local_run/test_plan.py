@@ -152,3 +152,17 @@ def test_secrets_in_files_replace_those_that_are_created(tmp_path: Path) -> None
 def test_a_file_without_a_secret_is_named_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^KERNEL_TOKEN cannot be taken .* KERNEL_TOKEN_FILE names: it is a folder"):
         planned(tmp_path, {"KERNEL_TOKEN_FILE": str(tmp_path)})
+
+
+def test_only_the_page_of_emulated_phones_may_kill(tmp_path: Path) -> None:
+    run = planned(tmp_path, {})
+    assert [service.module for service in run.services if service.may_kill] == ["emulators"]
+    assert not any(service.may_kill for service in planned(tmp_path, {"WHATSAPP_ACCESS_TOKEN": "EAA-real"}).services)
+
+
+def test_the_demos_own_tool_is_there_while_the_model_and_the_phones_are_emulated(tmp_path: Path) -> None:
+    assert service(planned(tmp_path, {}), "kernel_service")["KERNEL_TOOLS"] == "local_run.demo_tools:TOOLS"
+    for env_file in ({"OPENAI_API_KEY": "sk-real"}, {"WHATSAPP_ACCESS_TOKEN": "EAA-real"}):
+        assert "KERNEL_TOOLS" not in service(planned(tmp_path, env_file), "kernel_service")
+    own = planned(tmp_path, {"KERNEL_TOOLS": "bot.tools:TOOLS"})
+    assert service(own, "kernel_service")["KERNEL_TOOLS"] == "bot.tools:TOOLS"
