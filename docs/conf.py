@@ -15,6 +15,7 @@ extensions = [
     "checks.site.repository_files",
     "checks.site.offline",
     "checks.site.accessible",
+    "checks.site.pictures",
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["examples", "_static"]

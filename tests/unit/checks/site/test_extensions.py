@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sphinx.deprecation.RemovedInSph
 
 CONF = """
 extensions = ["myst_parser", "checks.site.outer_pages", "checks.site.repository_files", "checks.site.offline",
-    "checks.site.accessible"]
+    "checks.site.accessible", "checks.site.pictures"]
 source_suffix = {".md": "markdown"}
 outer_pages = ["OUTER.md"]
 myst_heading_anchors = 3
@@ -37,6 +37,18 @@ deep/page
 |---|
 | cell |
 """
+OUTER = """# Outer
+
+<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="docs/night.png">
+  <img src="docs/day.png" alt="What it
+  shows">
+</picture>
+
+## Its part
+
+[a page](docs/deep/page.md), [code](code/run.py)
+"""
 
 
 def built(root: Path) -> tuple[Path, str]:
@@ -55,8 +67,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "docs/conf.py": CONF,
         "docs/index.md": INDEX,
         "docs/deep/page.md": "# Page\n\n[code](../../code/run.py)\n",
-        "OUTER.md": "# Outer\n\n## Its part\n\n[a page](docs/deep/page.md), [code](code/run.py)\n",
         "README.md": "# Read me\n",
+        "OUTER.md": OUTER,
         "code/run.py": "print('<&>')\n",
         "code/notes": "notes\n",
         "code/deep/more.yaml": "a: {{ b }}\n",
@@ -66,6 +78,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
+    for name in ("docs/day.png", "docs/night.png"):
+        (root / name).write_bytes(b"")
     (root / "code/picture.png").write_bytes(b"\x89PNG\xff")
     return root
 
@@ -103,14 +117,23 @@ def test_a_screen_reader_and_a_keyboard_find_their_way(repository: Path) -> None
 
 
 @pytest.mark.slow
+def test_a_picture_follows_the_look_of_the_site(repository: Path) -> None:
+    site, _ = built(repository)
+    shown = re.findall(r'<img alt="(.*?)" class="(.*?)" src="(.*?)"', (site / "OUTER.html").read_text())
+    assert [(alt, look) for alt, look, _ in shown] == [("What it shows", "only-light"), ("What it shows", "only-dark")]
+    assert all((site / src).exists() for *_, src in shown)
+
+
+@pytest.mark.slow
 def test_a_link_to_what_is_not_there_is_reported(repository: Path) -> None:
     page = repository / "docs/deep/page.md"
     page.write_text(
         "# Page\n\n[a](../../code/gone.py)\n\n[b](../../OUTER.md#gone)\n\n[c](../../../)\n\n[d](gone.md)\n"
-        '\n<img src="https://example.com/pixel.png" alt="far">\n'
+        '\n<img src="https://example.com/pixel.png" alt="far">\n\n<p><img src="../day.png" alt="near"></p>\n'
     )
     _, warnings = built(repository)
     assert [re.sub(r".*WARNING: ", "", line) for line in warnings.splitlines()] == [
+        "HTML loads ../day.png: use Markdown",
         "'myst' cross-reference target not found: '../../code/gone.py' [myst.xref_missing]",
         "local id not found in doc 'OUTER': 'gone' [myst.xref_missing]",
         "'myst' cross-reference target not found: '../../../' [myst.xref_missing]",
