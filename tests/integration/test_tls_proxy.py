@@ -140,6 +140,13 @@ async def test_the_webhook_and_the_connect_pages_are_published_and_nothing_else(
             await session.get(f"https://other.example:{caddy.https}/webhook")
 
 
+async def test_a_site_with_a_path_takes_no_message(caddy: Caddy) -> None:
+    """A 200 here would tell WhatsApp that it is delivered."""
+    caddy.environment["CADDY_SITE"] = "https://localhost/"
+    async with caddy.running() as session, session.post(caddy.url("/webhook"), data=b"{}") as received:
+        assert received.status == 404
+
+
 async def test_a_service_that_is_away_is_reported_without_the_link(world: World, caddy: Caddy) -> None:
     caddy.environment["CADDY_CONNECT"] = f"127.0.0.1:{free_port()}"
     async with (
