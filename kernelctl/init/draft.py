@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 class Draft:
     """`changes` are what the file will hold; an empty value unsets a setting. `before` is the set-up of the file,
-    which may not exist yet.
+    which may not exist yet. Without `checks` no vendor is asked.
     """
 
     def __init__(self, before: Setup, file: Path, *, checks: bool = True) -> None:
         self.before = before
         self._file = file
         self.changes: dict[str, str] = {}
-        self._checks = checks
+        self.checks = checks
 
     @property
     def setup(self) -> Setup:
@@ -62,7 +62,7 @@ class Draft:
 
     def check(self, *names: str) -> list[Report]:
         """The reports of these checks on the draft; none if no vendor is to be asked."""
-        return asyncio.run(run_all(named(*names), self.setup)) if names and self._checks else []
+        return asyncio.run(run_all(named(*names), self.setup)) if names and self.checks else []
 
     def create_secrets(self) -> list[str]:
         """Create those that are missing; their names. Keys of earlier local runs go into the file as they are."""

@@ -80,7 +80,7 @@ def _ask(question: Question, draft: Draft) -> None:
 
 def _is_kept(question: Question, draft: Draft, value: str) -> bool:
     """Check the answer. One with an error is kept only if the operator says so."""
-    if not question.checks or not value:
+    if not question.checks or not value or not draft.checks:
         return True
     say("Checking …")
     if not show_findings(draft.check(*question.checks)):

@@ -218,6 +218,15 @@ async def test_questions_are_asked_checked_and_written(real: Vendors) -> None:
 
 
 @pytest.mark.usefixtures("at_a_terminal")
+async def test_an_unchecked_answer_is_not_called_good(real: Vendors) -> None:
+    existing(real)
+    told = await init("--no-checks", answers=answers(real))
+    assert told.exit_code == 0, told.output
+    assert "Good." not in told.stdout
+    assert "Checking" not in told.stdout
+
+
+@pytest.mark.usefixtures("at_a_terminal")
 async def test_a_wrong_secret_is_asked_again(real: Vendors) -> None:
     existing(real)
     wrong = "00112233445566778899aabb"
