@@ -24,14 +24,25 @@ fi
 
 said() { printf '%s\n' "$*" >&2; }
 
+# The value of .env as Compose reads it: `export` may be before the name, and quotes or a comment about the value.
+in_file() {
+	sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" .env 2>/dev/null \
+		| tail -n 1 | tr -d '\r' \
+		| sed -e 's/^"\([^"]*\)".*/\1/; t' -e "s/^'\([^']*\)'.*/\1/; t" -e 's/^#.*//; s/[[:space:]]#.*//; s/[[:space:]]*$//'
+}
+
 # The value that Compose uses: the environment overrides the file.
 setting() {
 	value=$(printenv "$1" || true)
-	[ -n "$value" ] || value=$(sed -n "s/^[[:space:]]*$1=//p" .env 2>/dev/null | tail -n 1 | tr -d "\"'\r")
+	[ -n "$value" ] || value=$(in_file "$1")
 	printf '%s' "$value"
 }
 
-is_demo() { ! grep -qsE '^(OPENAI_API_KEY|COMPOSIO_API_KEY|WHATSAPP_ACCESS_TOKEN)(_FILE)?=.' .env; }
+is_demo() {
+	for key in OPENAI_API_KEY COMPOSIO_API_KEY WHATSAPP_ACCESS_TOKEN; do
+		[ -z "$(in_file "$key")$(in_file "${key}_FILE")" ] || return 1
+	done
+}
 
 # The optional parts: COMPOSE_PROFILES has those that are wanted, with commas. A part's services have its profile.
 OPTIONAL="tls monitoring"
@@ -63,6 +74,15 @@ needs() {
 		|| { said "$2 is missing: $1 needs it, see docs/how-to/secret-files.md"; wrong=yes; }
 }
 
+# https and a name alone: Caddy would listen on the port, and take nothing but the path.
+is_site() {
+	case $1 in
+	https://*[!A-Za-z0-9.-]*) return 1 ;;
+	https://?*) ;;
+	*) return 1 ;;
+	esac
+}
+
 check_settings() {
 	wrong=
 	for name in $REQUIRED; do
@@ -73,10 +93,10 @@ check_settings() {
 	case $(setting POSTGRES_PASSWORD) in
 	*[!A-Za-z0-9]*) said "POSTGRES_PASSWORD must be letters and digits"; wrong=yes ;;
 	esac
-	! is_wanted tls || case $(setting CONNECT_PUBLIC_URL) in
-	https://?*) ;;
-	*) said "CONNECT_PUBLIC_URL must be the https address under which the profile tls publishes the service"; wrong=yes ;;
-	esac
+	! is_wanted tls || is_site "$(setting CONNECT_PUBLIC_URL)" || {
+		said "CONNECT_PUBLIC_URL must be the https address at which the profile tls publishes the service, as https://bot.example.com: without a port, and without / at its end"
+		wrong=yes
+	}
 	for part in $(setting COMPOSE_PROFILES | tr ',' ' '); do
 		case " $OPTIONAL " in
 		*" $part "*) ;;

@@ -145,6 +145,13 @@ def test_the_demo_takes_optional_parts_beside_its_own(machine: Machine) -> None:
     [
         ({"COMPOSE_PROFILES": "tls"}, "CONNECT_PUBLIC_URL must be the https address"),
         ({"COMPOSE_PROFILES": "tls", "CONNECT_PUBLIC_URL": "http://x.example"}, "CONNECT_PUBLIC_URL must be the https"),
+        ({"COMPOSE_PROFILES": "tls", "CONNECT_PUBLIC_URL": "https://x.example/"}, "without / at its end"),
+        ({"COMPOSE_PROFILES": "tls", "CONNECT_PUBLIC_URL": "https://x.example:444"}, "without a port"),
+        (
+            {"COMPOSE_PROFILES": "tls", "CONNECT_PUBLIC_URL": "https://x.example,https://y.example"},
+            "CONNECT_PUBLIC_URL",
+        ),
+        ({"COMPOSE_PROFILES": "tls", "CONNECT_PUBLIC_URL": "https://"}, "CONNECT_PUBLIC_URL must be the https"),
         ({"COMPOSE_PROFILES": "monitor"}, "COMPOSE_PROFILES: there is no part monitor; there are: tls monitoring"),
     ],
 )
@@ -154,6 +161,25 @@ def test_a_part_that_cannot_work_is_refused(machine: Machine, settings: dict[str
     assert done.returncode == 2
     assert told in done.stderr
     assert machine.told == ""
+
+
+def test_env_is_read_as_compose_reads_it(machine: Machine) -> None:
+    """Compose and python-dotenv take `export`, spaces, quotes, and comments behind values."""
+    forms = ("export {}=x", "{} = x", '{}="x" # mine', "{}='x'", "{}=x # mine", "  {}=x  ", "{}=x\r")
+    lines = [forms[number % len(forms)].format(name) for number, name in enumerate(REQUIRED)]
+    site = "CONNECT_PUBLIC_URL=https://bot.example.com # ours\nCOMPOSE_PROFILES=tls"
+    (machine.folder / ".env").write_text("\n".join([*lines, site, ""]))
+    done = machine.run("up")
+    assert done.returncode == 0, done.stderr
+    assert "deploy/demo.env" not in machine.told
+    assert "The profile tls publishes both as https." in done.stdout
+
+
+@pytest.mark.parametrize("empty", ["''", '""', " ", " # for later"])
+def test_an_empty_key_is_none(machine: Machine, empty: str) -> None:
+    machine.env(OPENAI_API_KEY=empty)
+    assert machine.run("up").returncode == 0
+    assert "deploy/demo.env" in machine.told
 
 
 def test_all_missing_settings_are_named_at_once(machine: Machine) -> None:
