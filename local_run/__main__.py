@@ -24,11 +24,18 @@ _BAD_SETTINGS = 2
 
 
 def main() -> int:
-    close_file(Path(".env"))
     try:
+        close_file(Path(".env"))
         run = plan(Path(), os.environ)
     except ValueError as wrong:
         print(wrong, file=sys.stderr)
+        return _BAD_SETTINGS
+    except OSError as refused:
+        print(
+            f"{refused.filename}: {refused.strerror}. The local run reads .env, and keeps its keys and its database in"
+            " the folder var: this user needs the rights to both.",
+            file=sys.stderr,
+        )
         return _BAD_SETTINGS
     for vendor in run.emulated:
         print(f"!!! {vendor.key} is not in .env: an EMULATOR replaces {vendor.name}; {vendor.instead}.")

@@ -5,20 +5,24 @@ import os
 import secrets
 from pathlib import Path
 
-from dotenv import dotenv_values
-
+from local_run.env_files import settings_in
 from serving.private_files import close_file, close_folder, make_folder
+
+NAMES = ("KERNEL_ENCRYPTION_KEYS", "KERNEL_TOKEN", "KERNEL_ADMIN_TOKEN")
 
 
 def local_keys(file: Path) -> dict[str, str]:
-    """The encryption key, the gateway's token and the admin token. Creates the file if it is missing."""
+    """The encryption key, the gateway's token and the admin token. Creates the file if it is missing.
+
+    Raises OSError, and ValueError for a file that is no text.
+    """
     make_folder(file.parent)
     close_folder(file.parent)
     close_file(file)
     if not file.exists():
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
             written.write(_new_keys())
-    return {name: value for name, value in dotenv_values(file).items() if value}
+    return settings_in(file)
 
 
 def _new_keys() -> str:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
-
-from local_run.keys import local_keys
+from local_run.env_files import settings_in
+from local_run.keys import NAMES, local_keys
 from local_run.vendors import VENDORS, Vendor
 from serving.listening import Address
 from serving.secret_files import file_setting, secret_from
@@ -36,6 +35,10 @@ _THE_EMULATORS = (
 )
 _READ_HERE = ("KERNEL_TOKEN", "KERNEL_ADMIN_TOKEN", "KERNEL_CHANNEL_TOKENS")
 """Secrets that several processes need, in different forms."""
+_LACKING = (
+    "var/keys.env lacks {names}: restore it from a backup. If nothing in var/kernel.db is needed any more, move the"
+    " folder var away; the local run then creates new keys."
+)
 _A_DEMO = frozenset({"OpenAI", "WhatsApp"})
 """The vendors of a demo: no real person is served, and the model knows the words of the demo's own tool."""
 _WITH_THEIR_OWN_TIME = frozenset({"Composio", "WhatsApp"})
@@ -69,14 +72,16 @@ class LocalRun:
 def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     """The local run for the .env of a directory. Missing keys are created in its var/.
 
-    Raises ValueError, which names every invalid address, or a secret that its file does not give.
+    Raises ValueError, which names every invalid address, or a secret that its file does not give, and OSError.
     """
-    file = _filled(dotenv_values(directory / ".env"))
+    file = settings_in(directory / ".env")
     # Vendors' settings come from .env alone, so that a key that a shell exports is never used by accident.
     exported = {name: value for name, value in _filled(environ).items() if name.startswith(_OURS)}
     given = _with_read_secrets(file | exported)
     defaults = _DEFAULTS | local_keys(directory / "var" / "keys.env")
     chosen = {name: value for name, value in defaults.items() if file_setting(name) not in given} | given
+    if lacking := [name for name in NAMES if not {name, file_setting(name)} & chosen.keys()]:
+        raise ValueError(_LACKING.format(names=" and ".join(lacking)))
     if wrong := [problem for name in _LISTENS if (problem := _wrong_address(name, chosen[name]))]:
         raise ValueError("\n".join(wrong))
     emulated = tuple(vendor for vendor in VENDORS if not {vendor.key, file_setting(vendor.key)} & file.keys())

@@ -6,6 +6,7 @@ on a volume of another user, the service logs a warning and starts.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -22,7 +23,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_folder(folder: Path) -> None:
-    """Create it, with any missing parents."""
+    """Create it, with any missing parents. Raises OSError."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -30,7 +31,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(FOLDER_MODE)
     except FileExistsError:
         if not folder.is_dir():  # another process may have created it first
-            raise
+            raise FileExistsError(errno.EEXIST, "It is no folder", str(folder)) from None
 
 
 def make_file(file: Path) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,42 @@ def test_an_occupied_port_is_named_with_the_setting_that_changes_it(
     problem = capsys.readouterr().err
     assert problem.startswith(f"GATEWAY_LISTEN: cannot listen on {address}")
     assert "_METRICS_" not in problem
+
+
+def _file(folder: Path) -> None:
+    (folder / "var").touch()
+
+
+def _dangling(folder: Path) -> None:
+    (folder / "var").symlink_to(folder / "away")
+
+
+def _no_text(folder: Path) -> None:
+    (folder / ".env").write_bytes(b"\xff\xfe")
+
+
+def _half_of_the_keys(folder: Path) -> None:
+    (folder / "var").mkdir()
+    (folder / "var" / "keys.env").write_text("KERNEL_ENCRYPTION_KEYS=local1:AAAA\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_file, "var: It is no folder. "),
+        (_dangling, "var: It is no folder. "),
+        (_no_text, ".env is not UTF-8 text: save it as UTF-8"),
+        (_half_of_the_keys, "var/keys.env lacks KERNEL_TOKEN and KERNEL_ADMIN_TOKEN: restore it"),
+    ],
+)
+def test_a_file_that_cannot_be_read_or_kept_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path], None],
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spoil(tmp_path)
+    assert main() == 2
+    assert told in capsys.readouterr().err
