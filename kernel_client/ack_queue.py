@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import Final
 
 from kernel.v1 import outbox_pb2
@@ -121,7 +122,7 @@ class AckQueue:
         logger.error("acknowledgement of reply %s refused: %s", batch[0].reply_id, refusal.reason)
 
     def _note(self, batch: Sequence[Ack], results: Sequence[int]) -> None:
-        for ack, result in zip(batch, results, strict=False):
+        for ack, result in zip(batch, chain(results, repeat(outbox_pb2.ACK_RESULT_INVALID)), strict=False):
             name = _NAMES.get(result, "invalid")
             self._observer.acknowledged(ack, name)
             if name in {"invalid", "unknown"}:

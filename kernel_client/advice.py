@@ -53,6 +53,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "UNAVAILABLE": "Repeat the call later; check the address, and that both sides use TLS or neither.",
     "UNREACHABLE": "Nothing answers: check the address, and that both sides use TLS or neither.",
     "DEADLINE_EXCEEDED": "Repeat the call with the same message id: an accepted message is answered once.",
+    "CANCELLED": "The client was closed meanwhile: repeat the call with the same message id, in an open one.",
     "UNIMPLEMENTED": "Upgrade the kernel service: it does not know this call.",
     "ACK_REFUSED": "Correct the caller: name a part from 1 to the number of parts, and the same number each time.",
 }

@@ -63,7 +63,10 @@ class KernelClient(PersonCalls):
         await self.close()
 
     async def close(self) -> None:
-        """End every iteration, settle acknowledgements, and end the connections. A second call does nothing."""
+        """End every iteration, settle acknowledgements, and end the connections. A second call does nothing.
+
+        Calls that wait raise `KernelError` CANCELLED.
+        """
         await asyncio.gather(*(outbox.stop() for outbox in self._outboxes))
         if self._opened is not None:
             opened, self._opened = self._opened, None
@@ -116,11 +119,13 @@ class KernelClient(PersonCalls):
                     async for event in events:
                         has_text |= event.HasField("text_delta")
                         yield event
+                        if event.HasField("completed"):
+                            return
             except KernelError as error:
                 if has_text:
                     yield messages_pb2.StreamMessageResponse(text_reset=messages_pb2.TextReset())
                     has_text = False
-                await repeats.pause_after(error)
+                await self._pause_after(error, repeats)
             else:
                 return
 
@@ -234,7 +239,12 @@ class KernelClient(PersonCalls):
                 await self._connection.connect(repeats.left)
                 return await attempt(repeats.left)
             except KernelError as error:
-                await repeats.pause_after(error)
+                await self._pause_after(error, repeats)
+
+    async def _pause_after(self, error: KernelError, repeats: Repeats) -> None:
+        if self._opened is None:
+            raise error
+        await repeats.pause_after(error)
 
 
 def _request(

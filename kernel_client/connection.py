@@ -13,7 +13,7 @@ from kernel.v1 import channel_pb2, media_pb2, messages_pb2, outbox_pb2
 
 from kernel_client.acks import Ack
 from kernel_client.address import SERVICE, KernelAddress
-from kernel_client.errors import KernelError, error_of
+from kernel_client.errors import KernelError, error_of, is_cancelled
 from kernel_client.nodes import Nodes
 from kernel_client.routes import Route
 from kernel_client.stream import ChannelStream, Unanswered
@@ -21,6 +21,10 @@ from kernel_client.streams import Streams
 
 MOST_AT_ONCE: Final = 1000
 """Acknowledgements or receipts per call."""
+MOST_BYTES: Final = 2 * 1024 * 1024
+"""Of one request: half of what the service reads at once, so that calls of other people fit into the same message. A
+larger message would end the stream that carries it, for everybody.
+"""
 OTHER_NODE: Final = "OTHER_NODE"
 """The reason of a `KernelError`: an address leads to another node than the one that has it."""
 OPENING_SECONDS: Final = 5.0
@@ -114,6 +118,7 @@ class KernelConnection:
         A call that a stream leaves unanswered is repeated over the next one, and at last by its rpc, which waits for
         a node that serves. The service recognises what it has done. node_id: the node to prefer.
         """
+        _check_size(request)
         deadline = asyncio.get_running_loop().time() + timeout
         for stream in self._streams.candidates(node_id):
             with suppress(Unanswered):
@@ -125,10 +130,12 @@ class KernelConnection:
 
     async def rpc(self, name: str, request: Any, timeout: float) -> Any:
         """One separate call of `KernelService`, by its name in the contract."""
+        _check_size(request)
         return await _answer(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
 
     def read(self, name: str, request: Any, timeout: float | None) -> AsyncGenerator[Any]:
         """The responses of a call of `KernelService` that answers with a stream; close the generator."""
+        _check_size(request)
         return _responses(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
 
     async def release(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
@@ -164,8 +171,8 @@ class KernelConnection:
         """Whether a node reports that it is serving."""
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         try:
-            answer = await self._route.health.Check(request, timeout=timeout)
-        except grpc.aio.AioRpcError:
+            answer = await _answer(self._route.health.Check(request, timeout=timeout))
+        except KernelError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
@@ -221,12 +228,21 @@ class KernelConnection:
                 yield item, ""
 
 
+def _check_size(request: Any) -> None:
+    if request.ByteSize() > MOST_BYTES:
+        raise KernelError("PAYLOAD_TOO_LARGE", message=f"a request may hold at most {MOST_BYTES} bytes")
+
+
 async def _responses(call: Any) -> AsyncGenerator[Any]:
     try:
         async for response in call:
             yield response
     except grpc.aio.AioRpcError as error:
         raise error_of(error) from None
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        raise KernelError("CANCELLED") from None  # by `close`
     finally:
         call.cancel()
 
@@ -236,3 +252,7 @@ async def _answer(call: Awaitable[_Answer]) -> _Answer:
         return await call
     except grpc.aio.AioRpcError as error:
         raise error_of(error) from None
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        raise KernelError("CANCELLED") from None  # by `close`

@@ -1,5 +1,6 @@
 """Errors of the kernel service: the reason, whether a repeat may succeed, and what to do."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -46,6 +47,12 @@ def _is_retryable(reason: str) -> bool:
     """By the contract's descriptor."""
     value = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{reason}")
     return value is None or bool(value.GetOptions().Extensions[errors_pb2.retryable])
+
+
+def is_cancelled() -> bool:
+    """Whether the current task is to end. If not, the library cancelled the call: a fault, or the client's end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def error_of(error: grpc.aio.AioRpcError) -> KernelError:

@@ -11,13 +11,15 @@ logger = logging.getLogger("kernel_client")
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
+LONGEST_CALL: Final = 86_400.0
+"""gRPC has no endless deadline."""
 
 
 class Repeats:
     """The attempts of one call, which end `timeout` seconds from now. Each problem is logged once."""
 
     def __init__(self, timeout: float) -> None:
-        self._ends = asyncio.get_running_loop().time() + timeout
+        self._ends = asyncio.get_running_loop().time() + min(timeout, LONGEST_CALL)
         self._longest = FIRST_PAUSE
         self._logged = ""
 

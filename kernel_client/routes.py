@@ -45,6 +45,8 @@ class Route:
                     await self.channel.wait_for_state_change(state)
         except TimeoutError:
             raise KernelError("UNREACHABLE") from None
+        except grpc.aio.UsageError:  # closed meanwhile
+            raise KernelError("CANCELLED") from None
 
     async def close(self) -> None:
         """End its calls."""

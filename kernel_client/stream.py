@@ -13,7 +13,7 @@ import grpc
 from google.rpc import code_pb2
 from kernel.v1 import channel_pb2, outbox_pb2
 
-from kernel_client.errors import KernelError, error_in, error_of
+from kernel_client.errors import KernelError, error_in, error_of, is_cancelled
 
 MOST_CALLS: Final = 256
 GROUP_BYTES: Final = 1024 * 1024
@@ -101,7 +101,7 @@ class ChannelStream:
         except grpc.aio.AioRpcError as error:
             raise error_of(error) from None
         except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
+            if is_cancelled():
                 raise
             raise KernelError("CANCELLED") from None  # by the library, after a fault while it wrote
         finally:
