@@ -184,17 +184,22 @@ def read_setup(file: Path, environ: Mapping[str, str]) -> Setup:
     else is never used.
     """
     given = {name: value for name, value in environ.items() if value}
-    if not file.exists() and any(given.get(name) or given.get(file_setting(name)) for name in _A_SERVICE):
+    created = read_file(file.parent / "var" / "keys.env")
+    if not file.exists() and any(_is_given(name, given, created) for name in _A_SERVICE):
         prefixes = (*OURS, *VENDORS.values(), *_OTHERS)
         values = _with_secrets({name: value for name, value in given.items() if name.startswith(prefixes)})
         return Setup(values, file.parent, source="the environment", is_local=False)
     exported = {name: value for name, value in given.items() if name.startswith(OURS)}
     values = _with_secrets(read_file(file) | exported)
-    created = read_file(file.parent / "var" / "keys.env")
     values = {name: value for name, value in created.items() if file_setting(name) not in values} | values
     if not file.exists():
         return Setup(values, file.parent, source=f"the defaults, since there is no {file}")
     return Setup(values, file.parent, source=str(file), file=file)
+
+
+def _is_given(name: str, given: Mapping[str, str], created: Mapping[str, str]) -> bool:
+    """Whether a service was given this secret. Those of the local run may be exported for kernelctl alone."""
+    return file_setting(name) in given or given.get(name, "") not in ("", created.get(name))
 
 
 def _with_secrets(values: dict[str, str]) -> dict[str, str]:

@@ -146,6 +146,14 @@ def test_keys_of_the_local_run_are_read(tmp_path: Path) -> None:
     assert read_setup(tmp_path / ".env", {}).get("KERNEL_TOKEN") == "of-the-local-run"
 
 
+def test_exported_keys_of_the_local_run_make_no_container(tmp_path: Path) -> None:
+    keys = {"KERNEL_ENCRYPTION_KEYS": KEY, "KERNEL_TOKEN": "of-the-local-run", "KERNEL_ADMIN_TOKEN": "of-the-operator"}
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "keys.env").write_text("".join(f"{name}={value}\n" for name, value in keys.items()))
+    assert read_setup(tmp_path / ".env", keys).is_local
+    assert not read_setup(tmp_path / ".env", keys | {"KERNEL_TOKEN": "of-a-container"}).is_local
+
+
 @pytest.mark.parametrize("content", [b"KERNEL_TOKEN=\xff\xfe", None])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / ".env"
