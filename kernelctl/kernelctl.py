@@ -147,7 +147,16 @@ def pass_admin(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-@click.group()
+class Commands(click.Group):
+    """The first sentence of each command is shown whole, on several lines if need be."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(limit=200)) for name, each in commands if each])
+
+
+@click.group(cls=Commands)
 @click.version_option(VERSION, prog_name="kernelctl")
 @click.option(
     "--address",
