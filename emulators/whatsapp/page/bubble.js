@@ -2,7 +2,7 @@
 
 import { attachment } from "./files.js";
 import { made } from "./made.js";
-import { marked } from "./markup.js";
+import { marked, plain } from "./markup.js";
 
 const TICKS = {
   sent: ["✓", "sent"],
@@ -18,7 +18,7 @@ export function bubble(message, quoted, on) {
   const item = made("li", `message${message.mine ? " mine" : ""}`);
   item.dataset.id = message.id;
   const body = made("div", "bubble");
-  if (quoted) body.append(made("p", "quote", quoted.text));
+  if (quoted) body.append(made("p", "quote", plain(quoted.text)));
   if (message.header) body.append(made("h3", "", message.header));
   if (message.file) body.append(attachment(message));
   const text = made("span", "text");

@@ -74,6 +74,7 @@ function tick() {
 }
 
 function inWords(seconds) {
-  const parts = [[Math.floor(seconds / DAY), "day"], [Math.floor((seconds % DAY) / HOUR), "h"], [Math.round((seconds % HOUR) / 60), "min"]];
+  const whole = Math.round(seconds / 60) * 60; // first, so that an hour never has 60 minutes
+  const parts = [[Math.floor(whole / DAY), "day"], [Math.floor((whole % DAY) / HOUR), "h"], [(whole % HOUR) / 60, "min"]];
   return parts.filter(([number]) => number).slice(0, 2).map(([number, unit]) => `${number} ${unit === "day" && number > 1 ? "days" : unit}`).join(" ");
 }

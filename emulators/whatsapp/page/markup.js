@@ -31,6 +31,11 @@ export function marked(text) {
   return [...nodes, ...lines(rest)];
 }
 
+/** A message's text without its marks. */
+export function plain(text) {
+  return marked(text).map((node) => node.textContent).join("");
+}
+
 function code(text) {
   const node = document.createElement(text.includes("\n") ? "pre" : "code");
   node.textContent = text.replace(/^\n|\n$/g, "");

@@ -4,6 +4,7 @@ import { bubble, refresh } from "./bubble.js";
 import { closeOnEscape } from "./escape.js";
 import { record } from "./files.js";
 import { made } from "./made.js";
+import { plain } from "./markup.js";
 import { portrait } from "./portrait.js";
 import { showChips, toTry } from "./suggestions.js";
 
@@ -100,7 +101,7 @@ export class PhoneView {
     this.quoted = message;
     const line = this.node.querySelector(".quoting");
     line.hidden = !message;
-    line.querySelector("span").textContent = message?.text ?? "";
+    line.querySelector("span").textContent = plain(message?.text ?? "");
     if (message) this.node.querySelector("textarea").focus();
   }
 

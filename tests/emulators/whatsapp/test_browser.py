@@ -51,7 +51,7 @@ def answers(gateway: Gateway, graph: Graph, emulators: Emulators) -> None:
             await graph.post(to | {"type": "interactive", "interactive": body})
         elif said == "ask":
             buttons = {"buttons": [{"type": "reply", "reply": {"id": "approved", "title": "Do it"}}]}
-            body = {"type": "button", "body": {"text": "Shall I?"}, "action": buttons}
+            body = {"type": "button", "body": {"text": "*Shall* I?"}, "action": buttons}
             await graph.post(to | {"type": "interactive", "interactive": body})
         elif said != "think":
             await graph.post(to | {"type": "text", "text": {"body": f"*You* said `{said}` <b>here</b>"}})
@@ -166,6 +166,19 @@ async def test_a_small_screen_and_a_keyboard(browser: Browser) -> None:
     await browser.see("an answer", lambda driver: len(texts(driver, "Carol")) == 2)
     width = await browser.do(lambda driver: driver.execute_script("return document.body.scrollWidth"))
     assert width <= 360
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(10798, "3 h ahead"), (86399, "1 day ahead"), (5400, "1 h 30 min ahead"), (3, "")]
+)
+async def test_the_clock_is_ahead_by_whole_minutes(browser: Browser, seconds: float, words: str) -> None:
+    script = (
+        "const [ahead, done] = arguments; import('/page/clock.js').then(({ showTime }) => {"
+        "  showTime({ now: Date.now() / 1000 + ahead, ahead, passes: true });"
+        "  done(document.getElementById('clock-ahead').textContent);"
+        "});"
+    )
+    assert await browser.do(lambda driver: driver.execute_async_script(script, seconds)) == words
 
 
 MARKUP = [
