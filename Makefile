@@ -66,6 +66,7 @@ docs: .venv/development ## Write the generated pages, and build the documents in
 	$(BIN)/python -m checks.reference
 	$(BIN)/python -m tests.integration.message_trace
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/site
+	@echo "Read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8000, then open http://127.0.0.1:8000/"
 
 dist: .venv/runtime ## Build the sdist and the wheel into dist/, the same bytes for the same commit
 	@$(BIN)/python -m deploy.dist

@@ -177,6 +177,7 @@ async def test_backups(tmp_path: Path, postgres_url: str, postgres: Callable[[st
             assert reader.run(page.take("sh")) == page.take("text")
             assert (folder / "backups" / "kernel.db").stat().st_mode & 0o777 == 0o600
             reader.run(page.take("sh"))
+            assert (folder / "backups" / "another.db").stat().st_mode & 0o777 == 0o600
             assert reader.run("sqlite3 backups/another.db 'PRAGMA integrity_check'") == "ok\n"
             lacked = await live_on(world, lives)
             await stop(world)

@@ -1,6 +1,7 @@
 """The incidents of the page, caused at the emulated vendors and repaired with its commands."""
 
 import logging
+import venv
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,10 @@ async def test_the_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
 
 def finds_the_token(command: str, folder: Path) -> None:
     (folder / "var").mkdir()
+    venv.create(folder / ".venv")
     (folder / "var" / "keys.env").write_text("KERNEL_ADMIN_TOKEN=the-operators-token\n")
-    assert printed(f"{command}\nprintenv KERNEL_ADMIN_TOKEN", folder) == "the-operators-token\n"
+    shown = printed(f"{command}\nprintenv KERNEL_ADMIN_TOKEN VIRTUAL_ENV", folder)
+    assert shown.splitlines() == ["the-operators-token", str(folder / ".venv")]
 
 
 async def finds_an_answer_that_waited(page: Page, world: World, caplog: pytest.LogCaptureFixture) -> None:

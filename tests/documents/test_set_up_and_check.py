@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+import venv
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from kernelctl import terminal
 from kernelctl.kernelctl import main
 from tests.documents.page import ROOT, Page
+from tests.documents.shell import printed
 from tests.documents.words import assert_shown
 from tests.unit.kernelctl.vendors import Vendors, vendors
 
@@ -27,10 +29,18 @@ async def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(terminal, "width", lambda: 80)
     with Page("docs/how-to/set-up-and-check.md") as page:
         async with vendors(tmp_path) as real:
+            finds_the_command(page.take("sh"), tmp_path)
             await writes_the_settings(page, real, monkeypatch)
             await lists_missing_answers(page)
             await checks_the_set_up(page, real)
         checks_each_container(page.take("sh"))
+
+
+def finds_the_command(command: str, folder: Path) -> None:
+    venv.create(folder / ".venv")
+    program = folder / ".venv" / "bin" / "kernelctl"
+    program.touch(mode=0o755)
+    assert printed(f"{command}\ncommand -v kernelctl", folder) == f"{program}\n"
 
 
 async def writes_the_settings(page: Page, real: Vendors, monkeypatch: pytest.MonkeyPatch) -> None:
