@@ -88,10 +88,12 @@ def test_a_named_value_replaces_none_of_the_four(as_json: Lines) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), b"x", None, "a\nb\u2028\ud800"])
-def test_any_value_becomes_one_valid_line(as_json: Lines, value: object) -> None:
-    as_json.logger.error("odd=%s", value)
-    assert json.loads(as_json.text, parse_constant=pytest.fail)["odd"] is not None
-    assert as_json.text.count("\n") == 1
+def test_any_value_becomes_one_valid_line(value: object) -> None:
+    # Not by a logger: pytest would keep the line, and its workers cannot report a lone surrogate.
+    record = logging.LogRecord("kernel_service.tests", logging.ERROR, "x.py", 1, "odd=%s", (value,), None)
+    line = JsonFormatter().format(record)
+    assert json.loads(line, parse_constant=pytest.fail)["odd"] is not None
+    assert "\n" not in line
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
