@@ -174,9 +174,13 @@ async def test_backups(tmp_path: Path, postgres_url: str, postgres: Callable[[st
         reader = Reader(folder)
         async with whole_world(folder / "var") as world:
             lives = await live(world)
-            assert reader.run(page.take("sh")) == page.take("text")
+            daily, output = page.take("sh"), page.take("text")
+            assert reader.run(daily) == output
+            assert reader.run(daily) == output, "each day"
             assert (folder / "backups" / "kernel.db").stat().st_mode & 0o777 == 0o600
-            reader.run(page.take("sh"))
+            without_tool = page.take("sh")
+            reader.run(without_tool)
+            reader.run(without_tool)
             assert (folder / "backups" / "another.db").stat().st_mode & 0o777 == 0o600
             assert reader.run("sqlite3 backups/another.db 'PRAGMA integrity_check'") == "ok\n"
             lacked = await live_on(world, lives)
