@@ -20,6 +20,7 @@ from kernel_client import KernelClient
 from protos.generate import generate_typescript
 from tests.documents.page import ROOT, Page
 from tests.documents.shell import printed
+from tests.integration.odd_service import odd_service
 from tests.integration.world import whole_world
 from tests.ports import free_port
 
@@ -171,7 +172,7 @@ async def test_a_channel_whose_token_is_unknown_says_why(world: World, tmp_path:
 RUN_TYPESCRIPT = ["node", "dist/examples/terminal.js"]
 FAULTS = """
 import { KernelClient, KernelError } from "./dist/src/index.js";
-const [address, token, nowhere] = process.argv.slice(1);
+const [address, token, nowhere, odd] = process.argv.slice(1);
 async function fault(kernel, ...given) {
   try { return (await kernel.send(...given)).map((reply) => reply.text); }
   catch (error) { return error instanceof KernelError ? [error.reason, error.retryable] : [error.name]; }
@@ -181,6 +182,11 @@ const wrong = new KernelClient(address, "of-another-service");
 const absent = new KernelClient(nowhere, token);
 let plain = ""; try { new KernelClient("kernel.example:50051", token); } catch (error) { plain = error.message; }
 const same = { messageId: "1" };
+const mistaken = new Promise((told) => process.on("warning", ({ message }) => /CHANNEL_/.test(message) && told(true)));
+void right.replies("telegram").next();
+const breaking = new KernelClient(odd, token);
+const events = [];
+for await (const { event } of breaking.stream("terminal:1", "hello")) events.push(event.case);
 console.log(JSON.stringify({
   empty: await fault(right, "terminal:1", ""),
   other: await fault(right, "whatsapp:1", "hello"),
@@ -189,9 +195,12 @@ console.log(JSON.stringify({
   aborted: await fault(right, "terminal:1", "hello", { signal: AbortSignal.abort() }),
   twice: await Promise.all([1, 2].map(() => fault(right, "terminal:2", "my name is Ada", same))),
   reused: await fault(right, "terminal:2", "other words", same),
+  large: await fault(right, "terminal:1", "x".repeat(5_000_000)),
+  mistaken: await mistaken,
+  events,
   plain,
 }));
-for (const each of [right, wrong, absent]) await each.close();
+for (const each of [right, wrong, absent, breaking]) await each.close();
 """
 
 
@@ -214,21 +223,14 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
     client = await asyncio.to_thread(built, tmp_path)
     await converses(world, await started(world, RUN_TYPESCRIPT, client))
 
-    said = await asyncio.create_subprocess_exec(
-        *(
-            "node",
-            "--input-type=module",
-            "--eval",
-            FAULTS,
-            "--",
-            world.kernel_address,
-            TOKEN,
-            f"127.0.0.1:{free_port()}",
-        ),
-        cwd=client,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    told = json.loads((await said.communicate())[0])
+    async with odd_service() as odd:
+        addresses = (world.kernel_address, TOKEN, f"127.0.0.1:{free_port()}", odd.address)
+        said = await asyncio.create_subprocess_exec(
+            *("node", "--input-type=module", "--eval", FAULTS, "--", *addresses),
+            cwd=client,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        told = json.loads((await said.communicate())[0])
     first, second = told.pop("twice")
     assert first == second
     assert "rootCertificates" in told.pop("plain")
@@ -239,6 +241,9 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
         "absent": ["UNREACHABLE", True],
         "aborted": ["AbortError"],
         "reused": ["MESSAGE_ID_REUSED", False],
+        "large": ["PAYLOAD_TOO_LARGE", False],
+        "mistaken": True,
+        "events": ["textDelta", "completed"],
     }
 
     assert generate_typescript(tmp_path / "gen", client) == 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import grpc
 import pytest
-from kernel.v1 import channel_pb2, kernel_pb2_grpc, messages_pb2, outbox_pb2
 
 from kernel_client import KernelClient, KernelError
+from tests.integration.odd_service import OddService, odd_service
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -21,58 +20,15 @@ TOO_LARGE = "x" * 5_000_000
 """More than the service reads at once."""
 
 
-class OddService(kernel_pb2_grpc.KernelServiceServicer):
-    """`breaks`: a turn's stream breaks after the answer, or else stays. `settled`: the results of acknowledgements."""
-
-    def __init__(self) -> None:
-        self.breaks = True
-        self.streams = 0
-        self.calls = 0
-        self.settled = [outbox_pb2.ACK_RESULT_RECORDED]
-
-    async def HandleMessage(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.calls += 1
-        await asyncio.Event().wait()
-
-    async def StreamMessage(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        self.calls += 1
-        yield messages_pb2.StreamMessageResponse(text_delta=messages_pb2.TextDelta(text="Hel"))
-        completed = messages_pb2.HandleMessageResponse(replies=[messages_pb2.Reply(text="Hello.")])
-        yield messages_pb2.StreamMessageResponse(completed=completed)
-        if self.breaks:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
-        await asyncio.Event().wait()
-
-    async def ReleaseLeases(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return outbox_pb2.ReleaseLeasesResponse()
-
-    async def ServeChannel(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        self.streams += 1
-        leased = outbox_pb2.ReplyDelivery(reply=messages_pb2.Reply(id="rp_1"), user_id=ADA, lease_token="lease")
-        leased.lease_for.seconds = 60
-        yield channel_pb2.ServeChannelResponse(node_id="k_1", items=[outbox_pb2.PullOutboxResponse(reply=leased)])
-        async for request in requests:
-            for call in request.calls:
-                answer = outbox_pb2.AckOutboxResponse(results=self.settled)
-                yield channel_pb2.ServeChannelResponse(
-                    results=[channel_pb2.ChannelResult(id=call.id, ack_outbox=answer)]
-                )
-
-
 @pytest.fixture
 async def service() -> AsyncIterator[OddService]:
-    odd = OddService()  # type: ignore[abstract]  # the others are not called
-    server = grpc.aio.server()
-    kernel_pb2_grpc.add_KernelServiceServicer_to_server(odd, server)
-    odd.port = server.add_insecure_port("127.0.0.1:0")  # type: ignore[attr-defined]
-    await server.start()
-    yield odd
-    await server.stop(None)
+    async with odd_service() as odd:
+        yield odd
 
 
 @pytest.fixture
-async def kernel(service: Any) -> AsyncIterator[KernelClient]:
-    async with KernelClient(f"127.0.0.1:{service.port}", "token") as opened, asyncio.timeout(20):
+async def kernel(service: OddService) -> AsyncIterator[KernelClient]:
+    async with KernelClient(service.address, "token") as opened, asyncio.timeout(20):
         yield opened
 
 

@@ -13,6 +13,8 @@ import { KernelService } from "./gen/kernel/v1/kernel_pb.js";
 import { Repeats, type CallOptions } from "./repeats.js";
 
 const CONNECT_MILLISECONDS = 3000;
+// Half of what the service reads at once. No repeat would help a request that is larger.
+const MOST_BYTES = 2 * 1024 * 1024;
 
 // A node that died or froze is noticed within five seconds.
 const OPTIONS: ChannelOptions = {
@@ -71,9 +73,9 @@ export class Calls {
     request: MessageInitShape<Methods[Name]["input"]>,
     deadline?: number,
   ): ClientReadableStream<MessageShape<Methods[Name]["output"]>> {
-    const { path, serialize, deserialize } = wire(KernelService.method[name]);
-    const message = create(KernelService.method[name].input as DescMessage, request as Record<string, unknown>);
-    return this.#client.makeServerStreamRequest(path, serialize, deserialize, message, this.#metadata, {
+    const { path, deserialize } = wire(KernelService.method[name]);
+    const message = written(KernelService.method[name].input, request as Record<string, unknown>);
+    return this.#client.makeServerStreamRequest(path, asItIs, deserialize, message, this.#metadata, {
       ...(deadline === undefined ? {} : { deadline }),
     }) as ClientReadableStream<MessageShape<Methods[Name]["output"]>>;
   }
@@ -95,12 +97,12 @@ export class Calls {
     deadline: number,
     signal?: AbortSignal,
   ): Promise<MessageShape<Methods[Name]["output"]>> {
-    const { path, serialize, deserialize } = wire(KernelService.method[name]);
-    const message = create(KernelService.method[name].input as DescMessage, request as Record<string, unknown>);
+    const { path, deserialize } = wire(KernelService.method[name]);
+    const message = written(KernelService.method[name].input, request as Record<string, unknown>);
     return new Promise((resolve, reject) => {
       const call: ClientUnaryCall = this.#client.makeUnaryRequest(
         path,
-        serialize,
+        asItIs,
         deserialize,
         message,
         this.#metadata,
@@ -117,10 +119,22 @@ export class Calls {
   }
 }
 
-function wire(method: { name: string; input: DescMessage; output: DescMessage }) {
+/** The bytes of a request. */
+function written(kind: DescMessage, request: Record<string, unknown>): Buffer {
+  const bytes = Buffer.from(toBinary(kind, create(kind, request)));
+  if (bytes.length > MOST_BYTES) {
+    throw new KernelError("PAYLOAD_TOO_LARGE", `a request may hold at most ${MOST_BYTES} bytes`);
+  }
+  return bytes;
+}
+
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function wire(method: { name: string; output: DescMessage }) {
   return {
     path: `/${KernelService.typeName}/${method.name}`,
-    serialize: (message: MessageShape<DescMessage>) => Buffer.from(toBinary(method.input, message)),
     deserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
   };
 }

@@ -43,7 +43,8 @@ export interface ClientOptions {
  * One channel's way to the kernel service.
  *
  * Each call is repeated while the contract's own table says that a repeat may help, until its `timeout` has passed. Then
- * it throws a `KernelError`. A repeat has no further effect: the service recognises what it has done.
+ * it throws a `KernelError`. A repeat has no further effect: the service recognises what it has done. The first problem of
+ * each kind is a warning of the process.
  */
 export class KernelClient {
   readonly #calls: Calls;
@@ -94,6 +95,7 @@ export class KernelClient {
         for await (const event of this.#calls.stream("streamMessage", request, repeats.deadline)) {
           hasText ||= event.event.case === "textDelta";
           yield event;
+          if (event.event.case === "completed") return;
         }
         return;
       } catch (error) {

@@ -7,7 +7,7 @@ import type { Calls } from "./calls.js";
 import { Delivery } from "./delivery.js";
 import { errorOf, KernelError } from "./errors.js";
 import { LeaseState, OutboxItemKind, type PullOutboxResponse } from "./gen/kernel/v1/outbox_pb.js";
-import { pause, type CallOptions } from "./repeats.js";
+import { pause, warn, type CallOptions } from "./repeats.js";
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
@@ -30,6 +30,7 @@ export class Outbox {
   readonly #waiting: Delivery[] = [];
   readonly #held = new Map<string, { delivery: Delivery; since: number }>();
   #stream: ClientReadableStream<PullOutboxResponse> | undefined;
+  #told = "";
   #wake: () => void = () => undefined;
   #working: Promise<void>[] = [];
   #ended: Promise<void> | undefined;
@@ -78,7 +79,10 @@ export class Outbox {
         await this.#release({ timeout: 30_000, signal: this.#ending.signal }); // those that an earlier stream had leased and did not bring
         await this.#readStream();
       } catch (error) {
-        if (!(error instanceof KernelError || this.#ending.signal.aborted)) throw error;
+        if (this.#ending.signal.aborted) return this.#lose();
+        if (!(error instanceof KernelError)) throw error;
+        if (error.reason !== this.#told) warn(`replies cannot be pulled: ${error.message}; still trying`);
+        this.#told = error.reason;
       }
       this.#lose();
       longest = performance.now() - began > LONGEST_PAUSE ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, longest * 2);
@@ -103,6 +107,7 @@ export class Outbox {
   }
 
   #take({ item }: PullOutboxResponse): void {
+    this.#told = "";
     if (item.case !== "reply" || !item.value.reply) return;
     const { id } = item.value.reply;
     const known = this.#held.get(id)?.delivery ?? this.#waiting.find((each) => each.reply.id === id);

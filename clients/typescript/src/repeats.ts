@@ -15,6 +15,7 @@ export class Repeats {
   readonly deadline: number;
   readonly #signal: AbortSignal | undefined;
   #longest = FIRST_PAUSE;
+  #told = "";
 
   constructor({ timeout = 30_000, signal }: CallOptions) {
     this.deadline = Date.now() + timeout;
@@ -29,9 +30,16 @@ export class Repeats {
     if (!(error instanceof KernelError && error.retryable)) throw error;
     const wait = Math.max(Math.random() * this.#longest, error.retryAfter);
     if (Date.now() + wait >= this.deadline) throw error;
+    if (error.reason !== this.#told) warn(`repeating a call: ${error.message}`);
+    this.#told = error.reason;
     this.#longest = Math.min(LONGEST_PAUSE, this.#longest * 2);
     await pause(wait, this.#signal);
   }
+}
+
+/** Tell the operator: Node.js writes warnings to stderr, unless the program handles them. */
+export function warn(problem: string): void {
+  process.emitWarning(problem, "KernelClient");
 }
 
 /** Resolves after this many milliseconds, and rejects if the signal is aborted. */
