@@ -60,10 +60,10 @@ class EnvFile:
 
         Raises OSError and ChangedMeanwhileError. Both files are closed to others.
         """
+        if _text(self._path) != self._read:  # also one that did not exist then
+            raise ChangedMeanwhileError
         backup = None
         if self._read is not None:
-            if _text(self._path) != self._read:
-                raise ChangedMeanwhileError
             backup = self._unused(datetime.now(UTC).strftime("backup-%Y%m%d-%H%M%S"))
             _replace(backup, self._read)
         _replace(self._path, self.text)

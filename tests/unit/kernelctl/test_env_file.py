@@ -80,6 +80,16 @@ def test_a_change_by_another_program_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "A=3\n"
 
 
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    file = EnvFile(path)
+    file.update({"A": "2"})
+    path.write_text("A=3\n")
+    with pytest.raises(ChangedMeanwhileError):
+        file.write()
+    assert path.read_text() == "A=3\n"
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("A=1\n")
     link = tmp_path / ".env"
