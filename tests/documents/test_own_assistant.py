@@ -20,6 +20,8 @@ async def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             assert page.take("python") in example
         async with whole_world(tmp_path, **settings(page.take("ini"))) as world:
             alice = world.phone("Alice")
+            await world.ask(alice, "use send_notes")  # a chat with content from others
+            await world.ask(alice, page.take("text").strip())
             added = await world.ask(alice, page.take("text").strip())
             assert_shown(page.take("text"), added.text)
             asked = await world.ask(alice, page.take("text").strip())
