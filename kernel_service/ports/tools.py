@@ -108,7 +108,10 @@ class Tool(Protocol):
     def hints(self) -> Hints | None: ...
 
     async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
-        """The id of the connection that the call would use; empty: it needs none. UnclearCallError: several match."""
+        """The id of the connection that the call would use; empty: it needs none.
+
+        UnclearCallError: several match, or the arguments are wrong.
+        """
         ...
 
     async def meanings(self, person: Person, arguments: dict[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from kernel_service import tool_schemas
 from kernel_service.ports.model import ToolSchema
-from kernel_service.ports.tools import NeedsNoAccount, ToolResult
+from kernel_service.ports.tools import NeedsNoAccount, ToolResult, UnclearCallError
 from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 
@@ -79,6 +79,16 @@ class DeveloperTool(NeedsNoAccount):
         self.asks_first = asks_first
         self._trusted_output = trusted_output
         self.timeout = timeout + 1  # the turn's limit; the tool's own comes first
+
+    async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:  # noqa: ARG002
+        """No account. UnclearCallError: the arguments are wrong, so the person is not asked to approve them."""
+        try:
+            self._arguments.validate_python(arguments)
+        except ValidationError as error:
+            raise UnclearCallError(_in_words(error)) from None
+        except Exception:  # noqa: BLE001 - a fault of a developer's validator, of which the call itself tells
+            log.error("arguments could not be validated tool=%s", self.schema.name)  # noqa: TRY400
+        return ""
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         try:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field
 
 from docs.examples import tools as example
-from kernel_service.ports.tools import Person, ToolFile, ToolResult
+from kernel_service.ports.tools import Person, ToolFile, ToolResult, UnclearCallError
 from kernel_service.tools.developer_tools import ToolSettingError, load_tools, tool
 from tests.odd_values import nested
 
@@ -56,6 +56,19 @@ async def test_the_example_sends_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert await notes.call(ALICE, {}) == ToolResult("No notes are kept yet.")
     await note.call(ALICE, {"text": "milk"})
     assert (await notes.call(ALICE, {})).files == (ToolFile(b"milk\n", "text/plain", "notes.txt"),)
+
+
+async def test_the_person_is_not_asked_to_approve_wrong_arguments() -> None:
+    @tool(asks_first=True)
+    def book(_: Person, people: Annotated[int, Field(ge=1, le=20)]) -> str:
+        """Book a table."""
+        return f"{people} people"
+
+    assert await book.account_for(ALICE, {"people": 2}) == ""
+    for wrong in ({"people": 0}, {"people": "many"}, {}, {"people": 2, "at": "noon"}):
+        with pytest.raises(UnclearCallError) as unclear:
+            await book.account_for(ALICE, wrong)
+        assert unclear.value.sentence == (await book.call(ALICE, wrong)).output
 
 
 @pytest.mark.parametrize(
