@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from kernel_service.ports.weak_ids import DEFAULT_DAYS
 from kernel_service.settings.concern import Concern, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_PATTERN: Final = re.compile(r"[a-z0-9_*?\[\]!-]+:\S.*|(?:[a-z?\[][a-z0-9_*?\[\]!-]*)?\*\S*")
+"""Of user ids, which begin with the name of a channel and a colon. Others, as a phone number alone, match no person."""
 
 
 class People(Concern):
@@ -34,6 +39,14 @@ class People(Concern):
     answered. Without room the newest files of strangers are deleted first."""
     kernel_media_mb_per_user: float = Field(64, gt=0)
     """The maximum of one person's files that are stored at a time, in MiB."""
+
+    @field_validator("kernel_allowed_users")
+    @classmethod
+    def _matches_ids(cls, value: str) -> str:
+        patterns = words(value)
+        if value and not (patterns and all(_PATTERN.fullmatch(each) for each in patterns)):
+            raise ValueError("must be patterns of channel:id with commas, as whatsapp:US.*,telegram:*")
+        return value
 
     def allowed(self) -> Callable[[str], bool]:
         """Whether a user id may write. Patterns are shell patterns, as `whatsapp:US.*`."""

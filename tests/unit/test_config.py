@@ -56,6 +56,24 @@ def test_a_vendors_key_that_no_header_can_hold_is_refused(monkeypatch: pytest.Mo
         Settings()
 
 
+@pytest.mark.parametrize("patterns", ["", "*", "whatsapp:*", "whatsapp:US.*, telegram:*,", "tele*", "[ab]?:Al B"])
+def test_patterns_of_people(monkeypatch: pytest.MonkeyPatch, patterns: str) -> None:
+    monkeypatch.setenv("KERNEL_ALLOWED_USERS", patterns)
+    assert Settings().kernel_allowed_users == patterns
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [",", " , ", "US.*", "+49170*", "49170*", "491701234567", "whatsapp: US.*", "WhatsApp:*", "whatsapp", ":*"],
+)
+def test_patterns_that_match_no_person_are_refused(monkeypatch: pytest.MonkeyPatch, patterns: str) -> None:
+    monkeypatch.setenv("KERNEL_ALLOWED_USERS", patterns)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [problem] = problems(refused.value)
+    assert problem == "KERNEL_ALLOWED_USERS must be patterns of channel:id with commas, as whatsapp:US.*,telegram:*"
+
+
 @pytest.mark.parametrize("mode", ["destructive", "careful", "writes", "all"])
 def test_approval_settings(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     assert Settings().kernel_approve == "careful"
