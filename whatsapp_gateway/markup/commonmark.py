@@ -13,7 +13,7 @@ from typing import Final
 from whatsapp_gateway.markup.emphasis import BOLD
 from whatsapp_gateway.markup.graphemes import is_visible
 from whatsapp_gateway.markup.inline import NestsTooDeepError, Piece, Shape, is_plain, read_inline
-from whatsapp_gateway.markup.lines import FENCE, write_lines
+from whatsapp_gateway.markup.lines import FENCE, unfenced, write_lines
 from whatsapp_gateway.markup.tables import read_table
 from whatsapp_gateway.markup.whatsapp_markup import HAIR
 
@@ -42,7 +42,7 @@ class Block:
     def shown(self) -> str:
         if not self.code:
             return self.text
-        return f"{FENCE}\n{self.text.replace(FENCE, f'``{HAIR}`')}\n{FENCE}"
+        return f"{FENCE}\n{unfenced(self.text)}\n{FENCE}"
 
 
 def to_blocks(markdown: str) -> list[Block]:

@@ -12,6 +12,7 @@ from whatsapp_gateway.markup.inline import Piece, Shape
 from whatsapp_gateway.markup.whatsapp_markup import CODE, HAIR, MARKS, Span, spans_in
 
 FENCE: Final = "```"
+_TWO_OF_THREE: Final = re.compile("``(?=`)")
 _TRIES: Final = 5
 _LONGEST_AS_CODE: Final = 200
 _TAIL: Final = ".,;:!?"
@@ -104,7 +105,7 @@ class _Writing:
         for mark in marks[going_on:]:
             self._open.append((mark, self._length))
             self._put(mark)
-        self._put(_unfenced(body))
+        self._put(unfenced(body))
 
     def end(self) -> tuple[str, set[Span]]:
         """The line, and the spans that must be shown as marked in it."""
@@ -164,12 +165,12 @@ def _as_code(code: str) -> str:
     if CODE not in code:
         return f"{CODE}{code}{CODE}"
     edge = HAIR if CODE in (code[0], code[-1]) else ""
-    return f"{FENCE}{edge}{_unfenced(code)}{edge}{FENCE}"
+    return f"{FENCE}{edge}{unfenced(code)}{edge}{FENCE}"
 
 
-def _unfenced(text: str) -> str:
+def unfenced(text: str) -> str:
     """Three backticks that are text begin no code."""
-    return text.replace(FENCE, f"``{HAIR}`") if FENCE in text else text
+    return _TWO_OF_THREE.sub(rf"\g<0>{HAIR}", text) if FENCE in text else text
 
 
 def _guarded(pieces: Sequence[Piece], *, as_code: bool) -> Iterator[Piece]:

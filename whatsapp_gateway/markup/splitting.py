@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from whatsapp_gateway.markup.commonmark import Block
 from whatsapp_gateway.markup.graphemes import is_visible, last_bound, reach, units
-from whatsapp_gateway.markup.lines import FENCE
+from whatsapp_gateway.markup.lines import FENCE, unfenced
 from whatsapp_gateway.markup.whatsapp_markup import ADDRESS, CODE, spans_in
 
 SPLIT_VERSION: Final = "3"
@@ -94,7 +94,7 @@ class _Cut:
     """One block that is too long. Its rendering is computed once, however often it is cut."""
 
     def __init__(self, block: Block) -> None:
-        self._text = block.text
+        self._text = unfenced(block.text) if block.code else block.text  # as shown, since that may be longer
         self._code = block.code
         self._marked = [] if block.code else sorted(_marked(block.text))
         self._addresses = [] if block.code else [found.span() for found in ADDRESS.finditer(block.text)]

@@ -89,6 +89,14 @@ def test_each_part_is_within_the_limit_not_blank_and_the_text_is_complete(spans:
         assert parts(text, limit) == got
 
 
+def test_fences_within_code_which_are_shown_longer_leave_each_message_within_the_limit() -> None:
+    code = "```" * 40 + "x" * 2 * LIMIT
+    got = pack([Block(code, code=True)], LIMIT)
+    assert max(map(len, got)) <= LIMIT
+    assert all(message.count("```") == 2 for message in got), "only the fences around each message"
+    assert sum(message.count("x") for message in got) == 2 * LIMIT
+
+
 def test_code_is_closed_and_opened_again_with_its_indentation() -> None:
     code = "\n".join("    x = 1" for _ in range(900))
     got = pack([Block(code, code=True)], LIMIT)
