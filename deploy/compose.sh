@@ -38,10 +38,15 @@ setting() {
 	printf '%s' "$value"
 }
 
+demo= # yes or no once it is known: each look at .env starts several processes
 is_demo() {
-	for key in OPENAI_API_KEY COMPOSIO_API_KEY WHATSAPP_ACCESS_TOKEN; do
-		[ -z "$(in_file "$key")$(in_file "${key}_FILE")" ] || return 1
-	done
+	if [ -z "$demo" ]; then
+		demo=yes
+		for key in OPENAI_API_KEY COMPOSIO_API_KEY WHATSAPP_ACCESS_TOKEN; do
+			[ -z "$(in_file "$key")$(in_file "${key}_FILE")" ] || demo=no
+		done
+	fi
+	[ $demo = yes ]
 }
 
 # The optional parts: COMPOSE_PROFILES has those that are wanted, with commas. A part's services have its profile.
