@@ -23,7 +23,11 @@ told()
 """
 KILLS = ASKS + "for name in ('nobody', 'asks', 'serves', 'serves'): kill(name)\ntold(), told()\nsignal.pause()"
 KILLS_TWICE = ASKS + "for _ in range(2): kill('serves'), told(), told()\nsignal.pause()"
-KILLS_ONE = ASKS + "kill('serves')\nsignal.pause()"
+KILLS_ONE_THAT_RUNS = ASKS + (
+    "import pathlib, time\nseen = pathlib.Path(os.environ['PYTHONPATH'], 'seen')\n"
+    "while not seen.exists(): time.sleep(0.01)\n"
+    "kill('serves')\nsignal.pause()"
+)
 WRITES_RUBBISH = ASKS + "run.write('[1]\\nnonsense\\n'); kill('serves'), told(), told()\nsignal.pause()"
 FAILS_THE_SECOND_TIME = (
     "import os, pathlib, sys\nseen = pathlib.Path(os.environ['PYTHONPATH'], 'seen')\n"
@@ -73,6 +77,6 @@ async def test_a_service_that_is_to_end_while_it_comes_back_ends(tmp_path: Path)
 async def test_one_that_fails_after_a_kill_ends_the_run_with_its_code(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code, out = await run(tmp_path, capfd, KILLS_ONE, FAILS_THE_SECOND_TIME)
+    code, out = await run(tmp_path, capfd, KILLS_ONE_THAT_RUNS, FAILS_THE_SECOND_TIME)
     assert code == 3
     assert "serves ended with exit code 3" in out
