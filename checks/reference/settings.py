@@ -31,7 +31,7 @@ _INTRODUCTION = """\
 # Settings
 
 The services read their settings from the environment; `make run` and `make up` take them from `.env`.
-An empty variable counts as unset. A misspelt name is ignored: copy names from here or from `.env.example`. A secret `X`
+An empty variable counts as unset. A misspelt name is ignored; `kernelctl doctor` finds it in `.env`. A secret `X`
 may also be [in a file](../how-to/secret-files.md) that `X_FILE` names.
 A service that misses a setting, or cannot use one, names each of them with what to
 do, never shows a value, and exits with 2. It never falls back to an emulator."""

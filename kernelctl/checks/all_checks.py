@@ -11,6 +11,7 @@ from kernelctl.checks import (
     kernel,
     machine,
     model,
+    names,
     public_address,
     settings,
     whatsapp_numbers,
@@ -25,6 +26,7 @@ WHATSAPP, MODEL, COMPOSIO, PUBLIC = "WhatsApp", "Model", "Composio", "Public add
 
 CHECKS: Final = (
     Check("settings.vendors", SETTINGS, settings.vendors),
+    Check("settings.names", SETTINGS, names.read),
     Check("settings.accepted", SETTINGS, settings.accepted),
     Check("settings.secrets", SETTINGS, settings.exposed),
     Check("settings.present", SETTINGS, settings.present),

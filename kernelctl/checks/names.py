@@ -1,0 +1,50 @@
+"""The names in .env: whether a program reads them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from kernel_service import config as kernel_config
+from kernelctl.checks.results import Result, Skipped, ok, warning
+from kernelctl.checks.setup import OURS, SECRETS, VENDORS, read_file
+from serving.secret_files import file_setting
+from whatsapp_gateway import config as gateway_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernelctl.checks.http import Http
+    from kernelctl.checks.setup import Setup
+
+OF_CONTAINERS: Final = frozenset(
+    {"CONNECT_PORT", "GATEWAY_PORT", "KERNEL_PORT", "KERNEL_SERVICES", "POSTGRES_PASSWORD", "WHATSAPP_GATEWAYS"}
+)
+"""`make up` reads these beside the settings of the services."""
+_PREFIXES: Final = tuple(prefix for prefix in (*OURS, *VENDORS.values(), "LOG_") if prefix != "EMULATORS_")
+_KNOWN: Final = frozenset(
+    {
+        *(
+            name.upper()
+            for settings in (kernel_config.Settings, gateway_config.Settings)
+            for name in settings.model_fields
+        ),
+        *SECRETS,
+        *(file_setting(name) for name in SECRETS),
+        *OF_CONTAINERS,
+    }
+)
+
+
+async def read(setup: Setup, _: Http) -> Sequence[Result]:
+    """The names that begin like those of a setting, and are none."""
+    if setup.file is None:
+        raise Skipped("there is no .env")
+    unknown = [name for name in read_file(setup.file) if name.startswith(_PREFIXES) and name not in _KNOWN]
+    return [_unknown(name) for name in unknown] or [ok("each name is that of a setting")]
+
+
+def _unknown(name: str) -> Result:
+    near = get_close_matches(name, _KNOWN, n=1)
+    fix = f"Write {near[0]}, if you mean that." if near else "docs/reference/settings.md lists the names."
+    return warning(f"{name} is the name of no setting", why="No program reads it, so it has no effect.", fix=fix)
