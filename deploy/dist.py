@@ -28,8 +28,7 @@ def build(into: Path) -> tuple[Path, Path]:
         _copy_tracked(checkout)
         sdist = _call("build_sdist", checkout, into, environment)
         level(sdist, int(environment["SOURCE_DATE_EPOCH"]))
-        with tarfile.open(sdist) as archive:
-            archive.extractall(unpacked, filter="data")
+        shutil.unpack_archive(sdist, unpacked)
         (source,) = unpacked.iterdir()
         return sdist, _call("build_wheel", source, into, environment)
 

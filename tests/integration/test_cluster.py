@@ -173,6 +173,7 @@ def reminded(running: Cluster) -> list[str]:
 
 
 async def test_a_frozen_node_is_replaced_and_ends_when_it_resumes(running: Cluster, people: list[Person]) -> None:
+    await spread(running, people)  # otherwise a node that has just joined has no people, and none waits for it
     await running.freeze(2)
     await running.ask(people, timeout=SECONDS)
     await running.thaw(2)

@@ -35,7 +35,7 @@ async def test_a_quotation_reaches_the_model(world: World) -> None:
     assert re.search(rf"\[This answers what the person said {when}: “Ferns like shade”\]\\nWho says so\?", heard(world))
     await alice.send("And this?", quoting=answer)
     await alice.wait_for_message(timeout=20)
-    words = re.escape(answer.text)
+    words = re.escape(json.dumps(answer.text, ensure_ascii=False)[1:-1])
     assert re.search(rf"\[This answers what you said {when}: “{words}”\]\\nAnd this\?", heard(world))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -312,5 +313,6 @@ def _controlling(terminal_of_the_child: int) -> Callable[[], None]:
         import termios  # noqa: PLC0415
 
         fcntl.ioctl(terminal_of_the_child, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit that it is ignored
 
     return make
