@@ -5,11 +5,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from kernel_service import config as kernel_config
 from kernelctl.checks.results import Result, Skipped, ok, warning
-from kernelctl.checks.setup import OURS, SECRETS, VENDORS, read_file
+from kernelctl.checks.setup import OURS, SECRETS, SETTINGS, VENDORS, read_file
 from serving.secret_files import file_setting
-from whatsapp_gateway import config as gateway_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +22,7 @@ OF_CONTAINERS: Final = frozenset(
 _PREFIXES: Final = tuple(prefix for prefix in (*OURS, *VENDORS.values(), "LOG_") if prefix != "EMULATORS_")
 _KNOWN: Final = frozenset(
     {
-        *(
-            name.upper()
-            for settings in (kernel_config.Settings, gateway_config.Settings)
-            for name in settings.model_fields
-        ),
+        *SETTINGS,
         *SECRETS,
         *(file_setting(name) for name in SECRETS),
         *OF_CONTAINERS,

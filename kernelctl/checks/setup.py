@@ -29,6 +29,9 @@ OURS: Final = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_")
 VENDORS: Final = {"WhatsApp": "WHATSAPP_", "OpenAI": "OPENAI_", "Composio": "COMPOSIO_"}
 KEYS: Final = {"WhatsApp": "WHATSAPP_ACCESS_TOKEN", "OpenAI": "OPENAI_API_KEY", "Composio": "COMPOSIO_API_KEY"}
 """The setting without which an emulator replaces the vendor."""
+SETTINGS: Final = frozenset(
+    name.upper() for service in (kernel_config.Settings, gateway_config.Settings) for name in service.model_fields
+)
 SECRETS: Final = frozenset(
     {
         "POSTGRES_PASSWORD",
