@@ -27,6 +27,7 @@ async def test_each_number_is_pulled_for_and_answers_for_itself(running_kernel: 
                 (NUMBER, "to the first"),
                 (SECOND, "to the second"),
             ]
+            await kernel.until(lambda: bool(kernel.pulls))  # its stream may come after the first calls
             assert list(kernel.pulls[0].addresses) == [NUMBER, SECOND]
             for request in kernel.messages:
                 kernel.show_typing(request.address, request.user_id, request.message_id)
