@@ -1,6 +1,7 @@
 """Calls about one person who has written before: connections, schedules, memory, a change of their id."""
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -29,13 +30,7 @@ class PersonCalls(ABC):
     async def connections(self, user_id: str, *, timeout: float = CALL_SECONDS) -> list[connections_pb2.Connection]:
         """The person's connections, oldest first."""
         request = connections_pb2.ListConnectionsRequest(user_id=user_id)
-        found: list[connections_pb2.Connection] = []
-        while True:
-            answer: connections_pb2.ListConnectionsResponse = await self._call("ListConnections", request, timeout)
-            found += answer.connections
-            if not answer.next_page_token:
-                return found
-            request.page_token = answer.next_page_token
+        return [found async for page in self._pages("ListConnections", request, timeout) for found in page.connections]
 
     async def disconnect(
         self, user_id: str, *, toolkit: str = "", connection_id: str = "", timeout: float = CALL_SECONDS
@@ -86,13 +81,7 @@ class PersonCalls(ABC):
     async def schedules(self, user_id: str, *, timeout: float = CALL_SECONDS) -> list[schedules_pb2.Schedule]:
         """The person's schedules, of every channel, oldest first."""
         request = schedules_pb2.ListSchedulesRequest(user_id=user_id)
-        found: list[schedules_pb2.Schedule] = []
-        while True:
-            answer: schedules_pb2.ListSchedulesResponse = await self._call("ListSchedules", request, timeout)
-            found += answer.schedules
-            if not answer.next_page_token:
-                return found
-            request.page_token = answer.next_page_token
+        return [found async for page in self._pages("ListSchedules", request, timeout) for found in page.schedules]
 
     async def delete_schedule(
         self, user_id: str, schedule_id: str, *, timeout: float = CALL_SECONDS
@@ -115,6 +104,15 @@ class PersonCalls(ABC):
         request = identity_pb2.LinkIdentityRequest(previous=previous, current=current)
         answer: identity_pb2.LinkIdentityResponse = await self._call("LinkIdentity", request, timeout)
         return answer.outcome
+
+    async def _pages(self, name: str, request: Any, timeout: float) -> AsyncIterator[Any]:
+        """Every page of a list. Each has the whole time limit."""
+        while True:
+            page = await self._call(name, request, timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
 
 def _timestamp(moment: datetime) -> Timestamp:

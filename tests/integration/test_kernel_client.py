@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kernel.v1 import identity_pb2
 
 from kernel_client import Delivery, KernelClient, KernelError, Payload
 from tests.integration.cable import Cable
@@ -65,7 +66,13 @@ async def test_a_channel_talks_and_leaves_nothing_behind(world: World) -> None:
         assert [each.toolkit for each in await kernel.connections(ADA)] == ["asana"]
         assert [each.toolkit for each in await kernel.disconnect(ADA, toolkit="asana")] == ["asana"]
         assert (await kernel.memory(ADA)).time_zone == "Europe/Vienna"
-        await kernel.submit(ADA, "what is my name")
+        known, other = (
+            identity_pb2.Alias(user_id=user_id, strength=identity_pb2.ALIAS_STRENGTH_STRONG)
+            for user_id in (ADA, f"{ADA}-renamed")
+        )
+        outcome = await kernel.link_identity(known, other)
+        assert outcome == identity_pb2.LINK_OUTCOME_LINKED
+        await kernel.submit(other.user_id, "what is my name")
         assert await take(kernel, 1) == ["Your name is Ada."]
         await kernel.submit(ADA, "what is my name")
         async for delivery in kernel.replies("telegram"):

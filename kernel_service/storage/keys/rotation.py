@@ -18,15 +18,10 @@ from kernel_service.storage.keys.binding import Position
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from kernel_service.ports.keys import KeyUse
     from kernel_service.storage.engine.engine import Engine, T, Tx
 
 STRICT_AFTER_SECONDS: Final = 60.0
 """A reader may have an old form of a value that it has not opened yet. For this time this process opens both forms."""
-
-
-def key_use(tx: Tx) -> tuple[list[KeyUse], int]:
-    return wraps.used(tx.connection, tx.keyring.master_keys), binding.people_left(tx)
 
 
 async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
