@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+_RELOADS = 100
+"""How often a patient person tries a page that refuses the connection, each tenth of a second."""
 _CODE = re.compile(r'<p class="code">([A-Z]{4}-[A-Z]{4})</p>')
 
 
 @asynccontextmanager
-async def a_browser(address: str = "") -> AsyncIterator[ConnectBrowser]:
+async def a_browser(address: str = "", *, patient: bool = False) -> AsyncIterator[ConnectBrowser]:
     """`address` is the browser's address, as a proxy would report it; empty: no proxy reports it.
 
-    Each step is a new connection, so that behind a load balancer it may reach another node.
+    Each step is a new connection, so that behind a load balancer it may reach another node. `patient`: a page that
+    refuses the connection, as while its service restarts, is tried again for some seconds.
     """
     headers = {"X-Forwarded-For": address} if address else {}
     connector = aiohttp.TCPConnector(force_close=True)
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, headers=headers) as session:
-        yield ConnectBrowser(session)
+        yield ConnectBrowser(session, _RELOADS if patient else 0)
 
 
 class ConnectBrowser:
     """Keeps its cookies. `page` is the text of the current page, `status` its HTTP status, `url` its address."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, reloads: int = 0) -> None:
         self._session = session
+        self._reloads = reloads
         self.page = ""
         self.status = 0
         self.url = ""
@@ -39,17 +44,25 @@ class ConnectBrowser:
     async def open(self, url: str) -> None:
         """Open a page. Raises aiohttp.ClientError if there is no answer; `url` is then the address that it tried."""
         self.url = url
-        async with self._session.get(url) as response:
+        async with await self._ask("GET", url) as response:
             await self._show(response)
 
     async def submit(self, **fields: str) -> None:
         """Submit the page's form and follow its redirects. Raises aiohttp.ClientError, as open()."""
-        async with self._session.post(self.url, data=fields, allow_redirects=False) as response:
+        async with await self._ask("POST", self.url, data=fields, allow_redirects=False) as response:
             onward = response.headers.get("Location")
             if onward is None:
                 await self._show(response)
         if onward is not None:
             await self.open(onward)
+
+    async def _ask(self, method: str, url: str, **options: Any) -> aiohttp.ClientResponse:
+        for _ in range(self._reloads):
+            try:
+                return await self._session.request(method, url, **options)
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.1)
+        return await self._session.request(method, url, **options)
 
     async def _show(self, response: aiohttp.ClientResponse) -> None:
         self.page, self.status, self.url = await response.text(), response.status, str(response.url)

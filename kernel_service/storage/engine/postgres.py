@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.storage.engine import postgres_connections, statistics
+from kernel_service.storage.engine import outage_log, postgres_connections, statistics
 from kernel_service.storage.engine.batch import Work
 from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.engine.outage_log import OutageLog
@@ -110,6 +110,7 @@ class PostgresEngine:
     async def _run(self, database: AsyncEngine, unit: Callable[[Tx], T], tries: int = 1) -> T:
         expires = self._loop.time() + PATIENCE_SECONDS
         while True:
+            began = outage_log.now()
             try:
                 async with database.begin() as connection:
                     result = await _run_on(connection, lambda sync: unit(self._tx(sync)))
@@ -121,7 +122,7 @@ class PostgresEngine:
                 if tries > 1 and getattr(error, "connection_invalidated", False):
                     tries -= 1
                     continue
-                self._reading.met(why(error))
+                self._reading.met(why(error), began)
                 raise StoreUnavailable from None
             self._reading.over()
             return result

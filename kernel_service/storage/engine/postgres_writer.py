@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.storage.engine import batch, postgres_connections
+from kernel_service.storage.engine import batch, outage_log, postgres_connections
 from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.gathering import Gathering
 from kernel_service.storage.engine.postgres_faults import AWAY
@@ -87,10 +87,11 @@ class Writer:
                 works = [work for work in works if work not in late]
             if not works:
                 return []
+            began = outage_log.now()
             try:
                 again = await self._try(works)
             except AWAY as error:
-                self._writing.met(why(error))
+                self._writing.met(why(error), began)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
                 logger.exception("storage: a batch failed permanently")
@@ -119,10 +120,9 @@ class Writer:
         return f"{self._settings}SET LOCAL lock_timeout = {wait}; "
 
     async def _connected(self) -> AsyncConnection:
-        """The kept connection, unless the server closed it meanwhile."""
-        if self._connection is not None and _is_closed(self._connection):
+        """The kept connection, or one of the pool, unless the server closed it meanwhile."""
+        while self._connection is None or _is_closed(self._connection):
             await self._disconnect()
-        if self._connection is None:
             connection = await self._database.connect()
             # The transaction's commands are ours: SQLAlchemy's adapter sends each alone.
             self._connection = await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.storage.engine import batch
+from kernel_service.storage.engine import batch, outage_log
 from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.engine.gathering import Gathering
@@ -271,13 +271,14 @@ class SqliteEngine:
         self._lock.release()
 
     def _read(self, unit: Callable[[Tx], T]) -> T:
+        began = outage_log.now()
         try:
             with self._database.begin() as connection:
                 result = unit(self._tx(connection))
         except _FAILED as error:
             if not _breaks_batch(error):
                 raise
-            self._reading.met(_name(error))
+            self._reading.met(_name(error), began)
             raise StoreUnavailable from None
         self._reading.over()
         return result
