@@ -161,9 +161,22 @@ async def test_each_schedule_runs_once_while_the_leader_dies(running: Cluster, p
 
 
 async def leader(running: Cluster) -> int:
-    listed = await running.admins[0].ListNodes(admin_pb2.ListNodesRequest(), metadata=OPERATOR, timeout=SECONDS)
-    [address] = [node.address for node in listed.nodes if node.leader]
+    [address] = [node.address for node in await nodes(running) if node.leader]
     return [node.settings["KERNEL_LISTEN"] for node in running.nodes].index(address)
+
+
+async def buried(running: Cluster, number: int) -> None:
+    """Wait until the others found the node dead."""
+    address = running.nodes[number].settings["KERNEL_LISTEN"]
+    async with asyncio.timeout(SECONDS):
+        while address in {node.address for node in await nodes(running)}:
+            await asyncio.sleep(0.05)
+
+
+async def nodes(running: Cluster) -> list[admin_pb2.Node]:
+    """As the first node sees them."""
+    listed = await running.admins[0].ListNodes(admin_pb2.ListNodesRequest(), metadata=OPERATOR, timeout=SECONDS)
+    return list(listed.nodes)
 
 
 def reminded(running: Cluster) -> list[str]:
@@ -173,9 +186,9 @@ def reminded(running: Cluster) -> list[str]:
 
 
 async def test_a_frozen_node_is_replaced_and_ends_when_it_resumes(running: Cluster, people: list[Person]) -> None:
-    await spread(running, people)  # otherwise a node that has just joined has no people, and none waits for it
     await running.freeze(2)
     await running.ask(people, timeout=SECONDS)
+    await buried(running, 2)  # the others waited for it only if it had people
     await running.thaw(2)
     await running.nodes[2].ended()
     await judged(running, people)
