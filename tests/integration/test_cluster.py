@@ -92,6 +92,7 @@ async def judged(running: Cluster, people: list[Person]) -> None:
 
 
 async def test_operators_ask_any_node(running: Cluster, people: list[Person]) -> None:
+    await all_resident_once(running, people)
     listed = [await kernels(running, node) for node in range(NODES)]
     assert len(listed[0].kernels) == listed[0].total == len(people)
     assert [list(each.kernels) for each in listed[1:]] == [list(listed[0].kernels)] * 2
@@ -106,6 +107,13 @@ async def test_operators_ask_any_node(running: Cluster, people: list[Person]) ->
     [gone] = left.unanswered_nodes
     assert 0 < left.total < len(people)
     assert gone not in {kernel.node_id for kernel in left.kernels}
+
+
+async def all_resident_once(running: Cluster, people: list[Person]) -> None:
+    """Wait until the nodes from which people have moved evicted their kernels."""
+    async with asyncio.timeout(SECONDS):
+        while (await kernels(running, 0)).total > len(people):
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.usefixtures("people")
