@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -28,6 +28,12 @@ class StateMachine(Generic[S]):
 
     states: type[S]
     transitions: tuple[Transition[S], ...]
+    _steps: frozenset[tuple[S, S]] = field(init=False, repr=False)
+    """Each source with each of its targets."""
+
+    def __post_init__(self) -> None:
+        steps = frozenset((source, each.target) for each in self.transitions for source in each.sources)
+        object.__setattr__(self, "_steps", steps)  # frozen
 
     def sources(self, target: S) -> list[str]:
         """The stored values of the source states of this target, for a statement's WHERE."""
@@ -35,7 +41,7 @@ class StateMachine(Generic[S]):
         return [state.value for state in self.states if state in found]
 
     def allows(self, source: S, target: S) -> bool:
-        return source is target or any(each.target is target and source in each.sources for each in self.transitions)
+        return source is target or (source, target) in self._steps
 
     def check(self, source: S, target: S) -> None:
         """ForbiddenTransitionError if this state cannot become that one."""

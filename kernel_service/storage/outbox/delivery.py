@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
@@ -43,11 +43,8 @@ _NAMED_BY_CHANNEL = (
     .where(message_ids.is_named(reply_part.c.channel_message_id), reply.c.channel == bindparam("channel"))
 )
 
-PartName = tuple[str, int, int]
-"""The reply, the part, and the number of parts."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mark:
     """New information about a part. `said` is its receipt's state, empty for an acknowledgement of success.
 
@@ -66,7 +63,7 @@ class Mark:
 
 
 def settle(tx: Tx, channel: str, acks: Sequence[PartAck], now: float) -> SettledAcks:
-    replies = ReportedReplies(tx, channel, [ack.reply_id for ack in acks])
+    replies = ReportedReplies(tx, channel, {ack.reply_id for ack in acks})
     results = [_settle(tx, replies.get(ack.reply_id), ack, now) for ack in acks]
     return SettledAcks(results, frees=replies.write())
 
@@ -92,23 +89,24 @@ def _settle(tx: Tx, row: ReportedReply | None, ack: PartAck, now: float) -> AckR
 
 
 def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], now: float) -> ReceivedReceipts:
-    names = [_named(tx, channel, receipt) for receipt in receipts]
-    replies = ReportedReplies(tx, channel, [reply_id for reply_id, _, _ in names])
-    recorded = sum(
-        _receive(tx, replies.get(name[0]), name, receipt, now) for name, receipt in zip(names, receipts, strict=True)
-    )
-    opened_windows.release(tx, channel, replies.changed)
+    named = [each if each.reply_id else _named(tx, channel, each) for each in receipts]
+    replies = ReportedReplies(tx, channel, {each.reply_id for each in named if each.reply_id})
+    recorded = 0
+    for receipt in named:
+        row = replies.get(receipt.reply_id)
+        if row is not None and _fits(row, receipt.part, receipt.parts, row.split_version):
+            _receive(tx, row, receipt, now)
+            recorded += 1
+    if held := replies.held:
+        opened_windows.release(tx, channel, held)
     return ReceivedReceipts(recorded, frees=replies.write())
 
 
-def _receive(tx: Tx, row: ReportedReply | None, name: PartName, receipt: PartReceipt, now: float) -> bool:
-    _, part, parts = name
-    if row is None or not _fits(row, part, parts, row.split_version):
-        return False
-    row.split(parts, row.split_version)
+def _receive(tx: Tx, row: ReportedReply, receipt: PartReceipt, now: float) -> None:
+    row.split(receipt.parts, row.split_version)
     mark = Mark(
-        part,
-        parts,
+        receipt.part,
+        receipt.parts,
         message_ids.digest_of(tx, receipt.channel_message_id),
         receipt.state,
         outcome=receipt.outcome,
@@ -116,17 +114,16 @@ def _receive(tx: Tx, row: ReportedReply | None, name: PartName, receipt: PartRec
         problem=receipt.error_code,
     )
     _mark(row, mark, now)
-    return True
 
 
-def _named(tx: Tx, channel: str, receipt: PartReceipt) -> PartName:
-    """The part that a receipt is about; ("", 0, 0) if it identifies none."""
-    if receipt.reply_id or not receipt.channel_message_id:
-        return receipt.reply_id, receipt.part, receipt.parts
+def _named(tx: Tx, channel: str, receipt: PartReceipt) -> PartReceipt:
+    """The receipt with the part that has the channel's id, if there is one."""
+    if not receipt.channel_message_id:
+        return receipt
     row = tx.execute(
         _NAMED_BY_CHANNEL, {"channel": channel, **message_ids.named(tx, receipt.channel_message_id)}
     ).first()
-    return (row.reply_id, row.part, row.parts) if row else ("", 0, 0)
+    return replace(receipt, reply_id=row.reply_id, part=row.part, parts=row.parts) if row else receipt
 
 
 def _fits(row: ReportedReply, part: int, parts: int, split_version: str) -> bool:
@@ -141,23 +138,36 @@ def _mark(row: ReportedReply, mark: Mark, now: float) -> None:
         if row.state is not ReplyState.FAILED:
             row.move(ReplyState.FAILED, settled_at=now, error_code=mark.problem)
         return
-    parts = row.known_parts.values()
-    failed = [part.error_code for part in parts if part.receipt is PartState.FAILED]
-    if sum(part.sent_at is not None for part in parts) == mark.parts:
+    if _are_sent(row, mark.parts):
         if row.state is not ReplyState.SENT:
             row.move(ReplyState.SENT, settled_at=now)
-    elif failed and len(parts) == mark.parts and row.state in REOPENABLE:
-        # The outcome of every part is known, so no process is sending. The failed parts are sent again.
-        outcome = mark.outcome if mark.said is PartState.FAILED else Outcome.RETRY
-        if outcome is Outcome.RETRY and row.repeats + 1 >= _most_repeats(mark.retry_after):
-            log.error("reply %s of %s is given up: it failed with %s each time", row.id, row.person_id, failed[0])
-            outcome = Outcome.FAILED
-        _fail(row, outcome, retry_after=mark.retry_after, problem=failed[0], now=now, repeated=1)
+    elif len(row.known_parts) == mark.parts and row.state in REOPENABLE:
+        _send_failed_again(row, mark, now)
+
+
+def _are_sent(row: ReportedReply, parts: int) -> bool:
+    sent = 0
+    for part in row.known_parts.values():
+        if part.sent_at is not None:
+            sent += 1
+    return sent == parts
+
+
+def _send_failed_again(row: ReportedReply, mark: Mark, now: float) -> None:
+    """The outcome of every part is known, so no process is sending."""
+    failed = [part.error_code for part in row.known_parts.values() if part.receipt is PartState.FAILED]
+    if not failed:
+        return
+    outcome = mark.outcome if mark.said is PartState.FAILED else Outcome.RETRY
+    if outcome is Outcome.RETRY and row.repeats + 1 >= _most_repeats(mark.retry_after):
+        log.error("reply %s of %s is given up: it failed with %s each time", row.id, row.person_id, failed[0])
+        outcome = Outcome.FAILED
+    _fail(row, outcome, retry_after=mark.retry_after, problem=failed[0], now=now, repeated=1)
 
 
 def _noted(part: ReportedPart, mark: Mark, now: float) -> bool:
     """Whether the report counts; if so it is recorded. A failed part does not count as sent."""
-    again = _sent_again(part, mark)
+    again = part.receipt is PartState.FAILED and _sent_again(part, mark)
     before = PartState.UNREPORTED if again else part.receipt
     ahead = _PROGRESS[mark.said] >= _PROGRESS[before]
     if before is PartState.FAILED and (not ahead or mark.said is PartState.FAILED):
@@ -166,22 +176,20 @@ def _noted(part: ReportedPart, mark: Mark, now: float) -> bool:
         return False  # already on the device; or the part was sent twice, and the other message did not fail
     receipt = mark.said if ahead else before
     part.report(
-        sent_at=None if receipt is PartState.FAILED else part.sent_at or now,
-        sent_as=mark.sent_as or part.sent_as,
-        receipt=receipt,
-        error_code=mark.problem if ahead else part.error_code,
+        None if receipt is PartState.FAILED else part.sent_at or now,
+        mark.sent_as or part.sent_as,
+        receipt,
+        mark.problem if ahead else part.error_code,
     )
     return True
 
 
 def _sent_again(part: ReportedPart, mark: Mark) -> bool:
-    """Whether this reports a message that replaced a failed one.
+    """Whether this reports a message that replaced the failed one.
 
     An acceptance by the network may be a late report of a still earlier message, which failed too. So only the
     acknowledgement counts, or a delivery to the device.
     """
-    if part.receipt is not PartState.FAILED:
-        return False
     return mark.resent or (_of_another(part, mark) and mark.said is not PartState.SENT)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, bindparam, func, select
 
-from kernel_service.ports.states.reply import WRITTEN_AGAIN, ReplyState
+from kernel_service.ports.states.reply import WRITTEN_AGAIN
 from kernel_service.storage.schema.inbox import NOBODY, message
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ _WROTE = (
 )
 
 
-def release(tx: Tx, channel: str, replies: Iterable[ReportedReply]) -> None:
-    """Of the replies that are held by now. A later send that is refused holds its reply, until they write again."""
-    sent_at = {each: each.sent_at for each in replies if each.state is ReplyState.HELD}
-    refused = [(each, at) for each, at in sent_at.items() if at is not None]
+def release(tx: Tx, channel: str, held: Iterable[ReportedReply]) -> None:
+    """A later send that is refused holds its reply, until they write again."""
+    refused = [(each, each.sent_at) for each in held if each.sent_at is not None]
     if not refused:
         return
     values = {

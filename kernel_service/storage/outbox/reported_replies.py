@@ -18,8 +18,6 @@ from kernel_service.storage.keys import message_ids
 from kernel_service.storage.schema.outbox import LATER_UNSETTLED, reply, reply_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from sqlalchemy import Row
 
     from kernel_service.storage.engine.engine import Tx
@@ -109,8 +107,9 @@ class ReportedPart:
     is_stored: bool = False
     is_changed: bool = False
 
-    def report(self, *, sent_at: float | None, sent_as: str, receipt: PartState, error_code: str) -> None:
-        PART.check(self.receipt, receipt)
+    def report(self, sent_at: float | None, sent_as: str, receipt: PartState, error_code: str) -> None:
+        if receipt is not self.receipt:
+            PART.check(self.receipt, receipt)
         news = sent_at, sent_as, receipt, error_code
         if news != (self.sent_at, self.sent_as, self.receipt, self.error_code):
             self.sent_at, self.sent_as, self.receipt, self.error_code = news
@@ -119,7 +118,7 @@ class ReportedPart:
 
 @dataclass(slots=True, eq=False)
 class ReportedReply:
-    """A row of `reply`. `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it.
+    """A row of `_REPLIES`. `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it.
 
     `sent_at`: when its last part was accepted, as it was before the reports; None: no part was, so far as is known.
     """
@@ -146,7 +145,10 @@ class ReportedReply:
     is_changed: bool = False
 
     def part(self, number: int) -> ReportedPart:
-        return self.known_parts.setdefault(number, ReportedPart(number))
+        known = self.known_parts.get(number)
+        if known is None:
+            known = self.known_parts[number] = ReportedPart(number)
+        return known
 
     def split(self, parts: int, version: str) -> None:
         if (self.parts, self.split_version) != (parts, version):
@@ -178,57 +180,51 @@ class ReportedReply:
 class ReportedReplies:
     """Of one channel and one transaction, by id. Those of other channels and of waiting callers are not among them."""
 
-    def __init__(self, tx: Tx, channel: str, reply_ids: Iterable[str]) -> None:
+    def __init__(self, tx: Tx, channel: str, reply_ids: set[str]) -> None:
         self._tx = tx
-        rows = self._read(_REPLIES, {"channel": channel}, {reply_id for reply_id in reply_ids if reply_id})
-        self._replies = {row.id: _reply(row) for row in rows}
-        for row in self._read(_PARTS, {}, {each.id for each in self._replies.values() if each.parts}):
-            self._replies[row.reply_id].known_parts[row.part] = _part(tx, row)
-        for each in self._replies.values():
-            each.sent_at = max((part.sent_at for part in each.known_parts.values() if part.sent_at), default=None)
+        self._replies: dict[str, ReportedReply] = {}
+        self.get = self._replies.get
+        if not reply_ids:
+            return
+        have_parts = []
+        rows: list[Any] = tx.execute(_REPLIES, {"channel": channel, "replies": sorted(reply_ids)})
+        for row in rows:
+            self._replies[row.id] = read = ReportedReply(*row)
+            read.state = ReplyState(read.state)
+            if read.parts:
+                have_parts.append(read.id)
+        if have_parts:
+            self._read_parts(have_parts)
 
-    def _read(self, statement: Any, values: dict[str, Any], reply_ids: set[str]) -> Sequence[Row[Any]]:
-        return self._tx.execute(statement, values | {"replies": sorted(reply_ids)}).all() if reply_ids else []
-
-    def get(self, reply_id: str) -> ReportedReply | None:
-        return self._replies.get(reply_id)
+    def _read_parts(self, reply_ids: list[str]) -> None:
+        for row in self._tx.execute(_PARTS, {"replies": reply_ids}):
+            read = self._replies[row.reply_id]
+            read.known_parts[row.part] = _part(self._tx, row)
+            if row.sent_at and (read.sent_at is None or row.sent_at > read.sent_at):
+                read.sent_at = row.sent_at
 
     @property
-    def changed(self) -> list[ReportedReply]:
-        return [each for each in self._replies.values() if each.is_changed]
+    def held(self) -> list[ReportedReply]:
+        """Those that the reports hold."""
+        return [each for each in self._replies.values() if each.is_changed and each.state is ReplyState.HELD]
 
     def write(self) -> bool:
         """Store what has changed. Whether a stream may lease another reply now."""
-        parts = [(each.id, part) for each in self._replies.values() for part in each.known_parts.values()]
-        added = [_columns(reply_id, part) for reply_id, part in parts if not part.is_stored]
-        changed = [_values(reply_id, part) for reply_id, part in parts if part.is_stored and part.is_changed]
-        replies = self.changed
-        for statement, rows in ((_ADD_PART, added), (_SET_PART, changed), (_SET_REPLY, [*map(_settled, replies)])):
+        added, changed, moved = [], [], []
+        frees = False
+        for each in self._replies.values():
+            for part in each.known_parts.values():
+                if not part.is_stored:
+                    added.append(_columns(each.id, part))
+                elif part.is_changed:
+                    changed.append(_values(each.id, part))
+            if each.is_changed:
+                moved.append(_settled(each))
+                frees = frees or each.state is ReplyState.PENDING or (each.is_awaited and each.state in _FREES)
+        for statement, rows in ((_ADD_PART, added), (_SET_PART, changed), (_SET_REPLY, moved)):
             if rows:
                 self._tx.execute(statement, rows)
-        return any(each.state is ReplyState.PENDING or (each.is_awaited and each.state in _FREES) for each in replies)
-
-
-def _reply(row: Row[Any]) -> ReportedReply:
-    return ReportedReply(
-        seq=row.seq,
-        id=row.id,
-        person_id=row.person_id,
-        address=row.address,
-        state=ReplyState(row.state),
-        settled_at=row.settled_at,
-        token=row.token,
-        leased_until=row.leased_until,
-        doubtful_since=row.doubtful_since,
-        doubt_attended=row.doubt_attended,
-        not_before=row.not_before,
-        attempts=row.attempts,
-        repeats=row.repeats,
-        parts=row.parts,
-        split_version=row.split_version,
-        error_code=row.error_code,
-        is_awaited=bool(row.is_awaited),
-    )
+        return frees
 
 
 def _part(tx: Tx, row: Row[Any]) -> ReportedPart:
