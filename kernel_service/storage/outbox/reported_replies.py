@@ -70,11 +70,12 @@ _SET_PART = (
     .where(reply_part.c.reply_id == bindparam("of"), reply_part.c.part == bindparam("number"))
     .values(
         sent_at=bindparam("sent", type_=Float),
-        channel_message_id=bindparam("sent_as"),
         receipt=bindparam("said"),
         error_code=bindparam("problem"),
     )
 )
+# SQLite writes the index of a column that is set, even if its value stays.
+_SET_NAMED_PART = _SET_PART.values(channel_message_id=bindparam("sent_as"))
 _SET_REPLY = (
     update(reply)
     .where(reply.c.seq == bindparam("of"))
@@ -106,12 +107,14 @@ class ReportedPart:
     error_code: str = ""
     is_stored: bool = False
     is_changed: bool = False
+    is_renamed: bool = False
 
     def report(self, sent_at: float | None, sent_as: str, receipt: PartState, error_code: str) -> None:
         if receipt is not self.receipt:
             PART.check(self.receipt, receipt)
         news = sent_at, sent_as, receipt, error_code
         if news != (self.sent_at, self.sent_as, self.receipt, self.error_code):
+            self.is_renamed = self.is_renamed or sent_as != self.sent_as
             self.sent_at, self.sent_as, self.receipt, self.error_code = news
             self.is_changed = True
 
@@ -210,18 +213,25 @@ class ReportedReplies:
 
     def write(self) -> bool:
         """Store what has changed. Whether a stream may lease another reply now."""
-        added, changed, moved = [], [], []
+        added, changed, renamed, moved = [], [], [], []
         frees = False
         for each in self._replies.values():
             for part in each.known_parts.values():
                 if not part.is_stored:
                     added.append(_columns(each.id, part))
+                elif part.is_renamed:
+                    renamed.append(_values(each.id, part) | {"sent_as": part.sent_as})
                 elif part.is_changed:
                     changed.append(_values(each.id, part))
             if each.is_changed:
                 moved.append(_settled(each))
                 frees = frees or each.state is ReplyState.PENDING or (each.is_awaited and each.state in _FREES)
-        for statement, rows in ((_ADD_PART, added), (_SET_PART, changed), (_SET_REPLY, moved)):
+        for statement, rows in (
+            (_ADD_PART, added),
+            (_SET_PART, changed),
+            (_SET_NAMED_PART, renamed),
+            (_SET_REPLY, moved),
+        ):
             if rows:
                 self._tx.execute(statement, rows)
         return frees
@@ -237,7 +247,7 @@ def _part(tx: Tx, row: Row[Any]) -> ReportedPart:
         PartState(row.receipt),
         row.error_code,
         is_stored=True,
-        is_changed=in_clear,
+        is_renamed=in_clear,
     )
 
 
@@ -257,7 +267,6 @@ def _values(reply_id: str, part: ReportedPart) -> dict[str, Any]:
         "of": reply_id,
         "number": part.number,
         "sent": part.sent_at,
-        "sent_as": part.sent_as,
         "said": part.receipt.value,
         "problem": part.error_code,
     }

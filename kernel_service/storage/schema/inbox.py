@@ -48,7 +48,7 @@ message = Table(
     # The channel's time, as far as it is trusted. Messages that wait for a turn are ordered by it.
     Column("sent_at", Float, nullable=False, server_default=text("0")),
     Column("status", Text, nullable=False),
-    Column("turn_id", Text, index=True),
+    Column("turn_id", Text),
     # The command that was recognised on acceptance ("stop"); empty: a message to answer.
     empty("command"),
     # Never answered together with other messages.
@@ -60,6 +60,9 @@ message = Table(
 )
 
 Index("ix_message_person_id_seq", message.c.person_id, message.c.seq)
+
+# The acceptance of a message need not write this index, because no turn has it yet.
+partial_index("ix_message_turn_id", message.c.turn_id, where="turn_id IS NOT NULL")
 
 # Unanswered messages are queried constantly, so this index contains only them and stays small.
 MESSAGE_OPEN = text(one_of("message.status", OPEN))
