@@ -1,4 +1,4 @@
-"""How many pages of SQLite the units of a plain message change. An index that is written in vain is seen here."""
+"""How many pages of SQLite the units of a plain message change. A new index that they must write is seen here."""
 
 from __future__ import annotations
 
