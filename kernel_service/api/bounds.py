@@ -29,18 +29,38 @@ def check(message: Message, path: str = "") -> None:
 
     For other fields raise `CallerError` FIELD_INVALID, USER_ID_INVALID or PAYLOAD_TOO_LARGE, which names the field.
     """
+    if not _surely_fits(message):
+        _check(message, path)
+
+
+def _surely_fits(message: Message) -> bool:
+    """Whether all fields are within their bounds, as in most requests. False: it is to be checked by name."""
+    to_see = [message]
+    for each in to_see:  # it grows meanwhile
+        rules = _rules(each.DESCRIPTOR)
+        for field, value in each.ListFields():
+            rule = rules[field]
+            if rule.is_list:
+                if rule.is_sized or len(value) > rule.items:
+                    return False
+                if rule.holds_bounded:
+                    to_see.extend(value)
+            elif rule.holds_bounded:
+                to_see.append(value)
+            elif rule.is_sized and len(value) > rule.surely and not (len(value) <= rule.bytes and value.isascii()):
+                return False
+    return True
+
+
+def _check(message: Message, path: str) -> None:
     rules = _rules(message.DESCRIPTOR)
     for field, value in message.ListFields():
         rule = rules[field]
         if rule.is_list:
             _check_items(message, field, rule, value, path)
         elif rule.holds_bounded:
-            check(value, f"{path}{rule.name}.")
-        elif (
-            rule.is_sized
-            and len(value) > rule.surely
-            and (kept := _checked(field, value, f"{path}{rule.name}")) is not value
-        ):
+            _check(value, f"{path}{rule.name}.")
+        elif rule.is_sized and (kept := _checked(field, value, f"{path}{rule.name}")) is not value:
             setattr(message, rule.name, kept)
 
 
@@ -53,7 +73,7 @@ def _check_items(message: Message, field: FieldDescriptor, rule: _Rule, values: 
     for place, value in enumerate(values):
         name = f"{path}{rule.name}[{place}]"
         if rule.holds_bounded:
-            check(value, f"{name}.")
+            _check(value, f"{name}.")
         elif rule.is_sized and (kept := _checked(field, value, name)) is not value:
             getattr(message, rule.name)[place] = kept
 
@@ -70,6 +90,7 @@ class _Rule:
     is_sized: bool
     holds_bounded: bool
     surely: int
+    bytes: int
     items: int
 
 
@@ -86,6 +107,7 @@ def _rule(field: FieldDescriptor) -> _Rule:
         is_sized=field.type in {_STRING, _BYTES},
         holds_bounded=held is not None and any(map(_is_bounded, _rules(held).values())),
         surely=bound.bytes if field.type == _BYTES else bound.bytes // 4,  # a character has 4 bytes at most
+        bytes=bound.bytes,
         items=bound.items,
     )
 

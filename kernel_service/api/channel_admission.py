@@ -6,16 +6,18 @@ Calls beyond a limit are rejected at once, with RESOURCE_EXHAUSTED and a retry t
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from contextlib import contextmanager
+import time
+from collections import Counter
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel_service.errors import Exhausted, KernelError
 from kernel_service.rate_limits.wait_histogram import Latencies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 MIB: Final = 1024 * 1024
 RETRY_SECONDS: Final = 1.0
@@ -47,7 +49,9 @@ class ChannelAdmission:
     def __init__(self, limits: ChannelLimits) -> None:
         files = min(FILES_AT_ONCE, limits.calls)
         self._most = {"pull": limits.pulls, "upload": files, "download": files, "call": limits.calls}
-        self._held: defaultdict[str, ChannelUse] = defaultdict(ChannelUse)
+        self._most_of_strangers = dict.fromkeys(self._most, OPEN_AT_ONCE)
+        self.held: dict[str, ChannelUse] = {}
+        """By holder, while it has an open call."""
         self.refused: Counter[str] = Counter()
         """Rejected calls by channel; empty: callers without a token."""
         self.seconds = Latencies()
@@ -57,62 +61,92 @@ class ChannelAdmission:
     def open(self) -> Counter[tuple[str, str]]:
         """The number of open calls by channel and kind; an empty channel: callers without a token."""
         found: Counter[tuple[str, str]] = Counter()
-        for holder, held in self._held.items():
+        for holder, held in self.held.items():
             for kind, calls in held.calls.items():
                 found["" if is_stranger(holder) else holder, kind] += calls
         return found
 
-    @contextmanager
-    def call(self, holder: str, rpc: str) -> Iterator[None]:
+    def call(self, holder: str, rpc: str) -> AdmittedCall:
         """Like `taken`, and the duration of the call is noted."""
-        with self.seconds.timed(rpc, "OK", _status_of), self.taken(holder, rpc):
-            yield
+        return AdmittedCall(self, holder, rpc, self.seconds, time.monotonic())
 
-    @contextmanager
-    def taken(self, holder: str, rpc: str) -> Iterator[None]:
-        """Reserve a call until it ends. Raises `Exhausted` CHANNEL_BUSY."""
-        kind = _KINDS.get(rpc, "call")
-        most = OPEN_AT_ONCE if is_stranger(holder) else self._most[kind]
-        held = self._held[holder]
-        if held.calls[kind] >= most:
-            raise self._full(holder, f"{most} calls of this kind are open already")
-        held.calls[kind] += 1
-        try:
-            yield
-        finally:
-            held.calls[kind] -= 1
-            if not held.calls.total():
-                self._held.pop(holder, None)
+    def taken(self, holder: str, rpc: str) -> AdmittedCall:
+        """Reserve a call for the duration of the block. Raises `Exhausted` CHANNEL_BUSY."""
+        return AdmittedCall(self, holder, rpc)
+
+    def use_of(self, holder: str) -> ChannelUse:
+        """The holder's current use, which lasts until its last call ends."""
+        held = self.held.get(holder)
+        if held is None:
+            held = self.held[holder] = ChannelUse(self._most_of_strangers if is_stranger(holder) else self._most)
+        return held
 
     def reading(self, holder: str) -> asyncio.Semaphore:
         """Hold it while a call's request is received."""
-        return self._held[holder].reading
+        return self.use_of(holder).reading
+
+    def holding(self, holder: str, size: int) -> AbstractContextManager[None]:
+        """Count `size` bytes of a request while it is processed. Raises `Exhausted` CHANNEL_BUSY."""
+        return _NOT_COUNTED if size <= SMALL_BYTES else self._counting(holder, size)
 
     @contextmanager
-    def holding(self, holder: str, size: int) -> Iterator[None]:
-        """Count `size` bytes of a request while it is processed. Raises `Exhausted` CHANNEL_BUSY."""
-        if size <= SMALL_BYTES:
-            yield
-            return
-        held = self._held[holder]
+    def _counting(self, holder: str, size: int) -> Iterator[None]:
+        held = self.use_of(holder)
         if held.bytes + size > BODY_BYTES:
-            raise self._full(holder, "too many bytes of requests are being processed already")
+            raise self.full(holder, "too many bytes of requests are being processed already")
         held.bytes += size
         try:
             yield
         finally:
             held.bytes -= size
 
-    def _full(self, holder: str, why: str) -> Exhausted:
+    def full(self, holder: str, why: str) -> Exhausted:
         self.refused["" if is_stranger(holder) else holder] += 1
         return Exhausted("CHANNEL_BUSY", f"{why}; call again later", retry_after=RETRY_SECONDS)
 
 
-class ChannelUse:
-    """A holder's current use, while it has an open call."""
+class AdmittedCall(NamedTuple):
+    """One call inside the block. `seconds` gets its duration, from `began` on; None: it is a stream."""
 
-    def __init__(self) -> None:
+    room: ChannelAdmission
+    holder: str
+    rpc: str
+    seconds: Latencies | None = None
+    began: float = 0.0
+
+    def __enter__(self) -> None:
+        use, kind = self.room.use_of(self.holder), _KINDS.get(self.rpc, "call")
+        if use.calls[kind] >= use.most[kind]:
+            full = self.room.full(self.holder, f"{use.most[kind]} calls of this kind are open already")
+            self._note(full)
+            raise full
+        use.calls[kind] += 1
+        use.open += 1
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        use = self.room.held[self.holder]
+        use.calls[_KINDS.get(self.rpc, "call")] -= 1
+        use.open -= 1
+        if not use.open:
+            del self.room.held[self.holder]
+        self._note(error)
+
+    def _note(self, error: BaseException | None) -> None:
+        if self.seconds is not None:
+            self.seconds.note(time.monotonic() - self.began, self.rpc, "OK" if error is None else _status_of(error))
+
+
+_NOT_COUNTED: Final = nullcontext()
+
+
+class ChannelUse:
+    """A holder's current use, while it has an open call. `most`: open calls by kind."""
+
+    def __init__(self, most: Mapping[str, int]) -> None:
+        self.most = most
         self.calls: Counter[str] = Counter()
+        self.open = 0
+        """Calls of all kinds."""
         self.bytes = 0
         self.reading = asyncio.Semaphore(READ_AT_ONCE)
 
@@ -124,9 +158,11 @@ def stranger(peer: str) -> str:
     return f"@{peer.rpartition(':')[0]}"
 
 
-def _status_of(error: Exception) -> str:
+def _status_of(error: BaseException) -> str:
     """The name of the gRPC status with which the call ends."""
-    return error.status if isinstance(error, KernelError) else "INTERNAL"
+    if isinstance(error, KernelError):
+        return error.status
+    return "INTERNAL" if isinstance(error, Exception) else "cancelled"
 
 
 def is_stranger(holder: str) -> bool:

@@ -44,6 +44,8 @@ class ChannelStream:
         self._next = channel_pb2.ServeChannelResponse()
         self._next_bytes = 0
         self._unread = 0
+        self._ends = False
+        """One side has ended: no more calls are read, and no more items leased."""
         self._ready = asyncio.Event()
         """There is something to write, or the stream ends."""
         self._idle = _set()
@@ -68,10 +70,11 @@ class ChannelStream:
         try:
             yield channel_pb2.ServeChannelResponse(nodes=nodes.serving(self._cluster), node_id=self._cluster.me)
             # Without a store no result may come. The caller must learn of the end: it ends the leases of the stream.
-            while not _has_failed(pulling) and (self._unread or not any(side.done() for side in sides)):
+            while not self._ends or (self._unread and not _has_failed(pulling)):
                 await self._ready.wait()
                 self._ready.clear()
-                while (response := self._take()) is not None:
+                while self._next.results or self._next.items or self._next.nodes:
+                    response = self._take()
                     yield response
                     self._wrote(response)
         finally:
@@ -89,6 +92,7 @@ class ChannelStream:
 
     def _end(self, sides: Iterable[asyncio.Task[None]]) -> None:
         """Read no more calls and lease no more items: once either has ended, the stream ends."""
+        self._ends = True
         for side in sides:
             side.cancel()
         self._ready.set()
@@ -126,10 +130,8 @@ class ChannelStream:
                     self._idle.clear()
                 await self._idle.wait()  # an item that waited longer would overstate the time of its lease
 
-    def _take(self) -> channel_pb2.ServeChannelResponse | None:
+    def _take(self) -> channel_pb2.ServeChannelResponse:
         taken = self._next
-        if not (taken.results or taken.items or taken.nodes):
-            return None
         self._next, self._next_bytes = channel_pb2.ServeChannelResponse(), 0
         self._idle.clear()
         return taken

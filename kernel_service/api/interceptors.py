@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -23,16 +23,17 @@ from kernel_service.api.time_limits import TimeLimit
 from kernel_service.errors import CallerError, KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from google.protobuf.message import Message
 
     from kernel_service.api.channel_admission import ChannelAdmission
+    from kernel_service.api.time_limits import Wait
     from kernel_service.api.tokens import RefusedTokens, Tokens
 
     Handler = Any  # grpc.RpcMethodHandler: its stubs do not support async behaviors
     Context = grpc.aio.ServicerContext[Any, Any]
-    Answer = Callable[[AsyncIterable["Sized"], Context], Awaitable[Any]]
+    Answer = Callable[[Context], Awaitable[Any]]
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,11 @@ def _metadata(details: grpc.HandlerCallDetails) -> Iterable[tuple[str, str | byt
 
 
 class Guard:
-    """Wraps each handler. A unary request is received as a stream of one, so that its time is limited."""
+    """Wraps each handler. A unary request is received as a stream of one, so that its time is limited.
+
+    Requests are read from the context. gRPC's iterator over them costs another generator, and keeps the last request
+    in a reference cycle.
+    """
 
     def __init__(self, room: ChannelAdmission, idle_seconds: float) -> None:
         self._room = room
@@ -115,12 +120,12 @@ class Guard:
         is_stream = handler.request_streaming or handler.response_streaming
         taken = self._room.taken if is_stream else self._room.call
 
-        async def call(requests: AsyncIterable[Sized], context: Context) -> Any:
+        async def call(_: object, context: Context) -> Any:
             if caller.get() == NOBODY:
                 caller.set(stranger(context.peer()))
             try:
                 with taken(caller.get(), rpc):
-                    return await answer(requests, context)
+                    return await answer(context)
             except grpc.aio.AbortError:
                 raise
             except Exception as error:  # noqa: BLE001 - any error ends as a status
@@ -129,12 +134,13 @@ class Guard:
             # request.
             return await _abort(status, context)
 
-        return make(call, sized(handler.request_deserializer), handler.response_serializer)
+        read = handler.request_deserializer if handler.request_streaming else sized(handler.request_deserializer)
+        return make(call, read, handler.response_serializer)
 
     def _one(self, handler: Handler) -> Answer:
         """Handles a unary request."""
 
-        async def answer(_: AsyncIterable[Sized], context: Context) -> Any:
+        async def answer(context: Context) -> Any:
             size, request = await self._received(context)
             with self._room.holding(caller.get(), size):
                 if handler.response_streaming:
@@ -148,14 +154,12 @@ class Guard:
         """Handles a stream of requests, which the handler takes one after the other."""
         first, later = (self._body, None) if rpc == _CONVERSATION else (self._idle, self._idle)
 
-        async def answer(requests: AsyncIterable[Sized], context: Context) -> Any:
-            # gRPC leaves its receiver in a reference cycle, with the last request. Closing it frees the request.
-            async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
-                in_time = InTime(received, first, later=later)
-                if handler.response_streaming:
-                    await self._write(handler.stream_stream(in_time, context), context)
-                    return None
-                return await handler.stream_unary(in_time, context)
+        async def answer(context: Context) -> Any:
+            requests = InTime(context.read, first, later=later)
+            if handler.response_streaming:
+                await self._write(handler.stream_stream(requests, context), context)
+                return None
+            return await handler.stream_unary(requests, context)
 
         return answer
 
@@ -178,9 +182,10 @@ class Guard:
         if not isinstance(responses, AsyncGenerator):
             await responses  # type: ignore[misc]
             return
+        in_time = self._writing.wait()
         async with aclosing(responses):
             async for response in responses:
-                with self._writing.wait():
+                with in_time:
                     await context.write(response)
 
 
@@ -202,19 +207,24 @@ def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
 class InTime:
     """The requests of a stream, each with a time limit. Raises `Stalled`."""
 
-    def __init__(self, requests: AsyncIterator[Sized], first: TimeLimit, *, later: TimeLimit | None) -> None:
-        """The limits of the first request and of each `later` one; None: unlimited."""
-        self._requests = requests
-        self._limit: TimeLimit | None = first
-        self._later = later
+    def __init__(self, read: Callable[[], Awaitable[Any]], first: TimeLimit, *, later: TimeLimit | None) -> None:
+        """The limits of the first request and of each `later` one; None: unlimited. `read` as of gRPC's context."""
+        self._read = read
+        self._in_time: Wait | None = first.wait()
+        self._later = later.wait() if later else None
 
     def __aiter__(self) -> InTime:
         return self
 
     async def __anext__(self) -> Any:
-        with self._limit.wait() if self._limit else nullcontext():
-            request = (await anext(self._requests)).request
-        self._limit = self._later
+        if self._in_time is None:
+            request = await self._read()
+        else:
+            with self._in_time:
+                request = await self._read()
+            self._in_time = self._later
+        if request is grpc.aio.EOF:
+            raise StopAsyncIteration
         return request
 
 

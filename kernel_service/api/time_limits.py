@@ -12,56 +12,52 @@ class TimeLimit:
 
     def __init__(self, seconds: float, sentence: str) -> None:
         self.sentence = sentence
-        self._seconds = seconds
-        self._waits: dict[Wait, None] = {}  # the oldest first, which is also the first to end
-        self._timer: asyncio.TimerHandle | None = None
+        self.seconds = seconds
+        self.waits: dict[Wait, None] = {}
+        """The current ones, the oldest first, which is also the first to end."""
+        self.timer: asyncio.TimerHandle | None = None
 
     def wait(self) -> Wait:
-        """Inside the block the task may wait this long. Raises `Stalled`."""
+        """Inside the block the task may wait this long. Raises `Stalled`. The block may be entered again later."""
         return Wait(self)
 
-    def begin(self, wait: Wait) -> None:
-        loop = asyncio.get_running_loop()
-        wait.ends = loop.time() + self._seconds
-        self._waits[wait] = None
-        if self._timer is None:
-            self._timer = loop.call_at(wait.ends, self._ring, loop)
-
-    def end(self, wait: Wait) -> None:
-        self._waits.pop(wait, None)
-
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        while (oldest := next(iter(self._waits), None)) is not None:
+    def ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the waits that are over. Set the timer for the next one."""
+        self.timer = None
+        while (oldest := next(iter(self.waits), None)) is not None:
             if oldest.ends > loop.time():
-                self._timer = loop.call_at(oldest.ends, self._ring, loop)
+                self.timer = loop.call_at(oldest.ends, self.ring, loop)
                 return
-            del self._waits[oldest]
+            del self.waits[oldest]
             oldest.expire()
 
 
 class Wait:
-    """One wait, as in `asyncio.timeout`: the task is cancelled, and the block raises `Stalled` instead."""
+    """Successive waits, each as in `asyncio.timeout`: the task is cancelled, and the block raises `Stalled` instead."""
 
     __slots__ = ("_cancellations", "_expired", "_limit", "_task", "ends")
 
     def __init__(self, limit: TimeLimit) -> None:
         self._limit = limit
-        self._expired = False
         self.ends = 0.0
+        """By the loop's time."""
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a wait belongs to a task")
-        self._task, self._cancellations = task, task.cancelling()
-        self._limit.begin(self)
+        self._task, self._cancellations, self._expired = task, task.cancelling(), False
+        loop, limit = task.get_loop(), self._limit
+        self.ends = loop.time() + limit.seconds
+        limit.waits[self] = None
+        if limit.timer is None:
+            limit.timer = loop.call_at(self.ends, limit.ring, loop)
 
     def expire(self) -> None:
         self._expired = True
         self._task.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._limit.end(self)
+        self._limit.waits.pop(self, None)
         if self._expired and self._task.uncancel() <= self._cancellations and kind is asyncio.CancelledError:
             raise Stalled(self._limit.sentence) from None

@@ -83,7 +83,7 @@ def test_calls_without_a_token_have_separate_limits() -> None:
     assert stranger("ipv4:10.0.0.7:9") == thief
     assert room.refused == {"": 1}
     places.close()
-    assert not room._held, "a holder without calls is forgotten"
+    assert not room.held, "a holder without calls is forgotten"
 
 
 def test_a_failed_call_releases_its_place() -> None:

@@ -55,8 +55,8 @@ async def test_each_wait_has_its_own_time(clock: Clock) -> None:
     assert not second.done()
     await passed(clock, SECONDS / 2)
     assert is_late(second)
-    assert not limit._waits
-    assert limit._timer is None
+    assert not limit.waits
+    assert limit.timer is None
 
 
 async def test_the_error_says_what_did_not_come(clock: Clock) -> None:
@@ -104,7 +104,7 @@ async def test_a_cancellation_by_others_stays_one(*, expires: bool) -> None:
     await asyncio.sleep(0)
     waiting.cancel()
     if expires:
-        next(iter(limit._waits)).expire()
+        next(iter(limit.waits)).expire()
     with pytest.raises(asyncio.CancelledError):
         await waiting
 
@@ -120,4 +120,4 @@ async def test_an_outer_wait_ends_an_inner_one(clock: Clock) -> None:
     await passed(clock, 0)
     await passed(clock, SECONDS / 2 + 1)
     assert is_late(waiting)
-    assert not inner._waits
+    assert not inner.waits
