@@ -52,6 +52,10 @@ class KernelError(Exception):
 class CallerError(KernelError):
     status = "INVALID_ARGUMENT"
 
+    def add_path(self, path: str) -> None:
+        """Prefix the field, which lies in the message at this path."""
+        self.field = f"{path}.{self.field}"
+
 
 class within:  # noqa: N801 - called like a function, as contextlib.suppress is
     """Prefixes the field of a CallerError that is raised inside with this path."""
@@ -66,7 +70,7 @@ class within:  # noqa: N801 - called like a function, as contextlib.suppress is
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, CallerError):
-            error.field = f"{self._path}.{error.field}"
+            error.add_path(self._path)
 
 
 class Unauthenticated(KernelError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -11,12 +10,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
 from kernel_service.api.payloads import payload
-from kernel_service.errors import CallerError, within
+from kernel_service.errors import CallerError
 from kernel_service.ports.messages import Alias, Message, MessageStatus, ReplyMode
 from kernel_service.zones import zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from kernel_service.ports.messages import Answer, Link, ReplyChoice, ReplyFile, StoredReply, Usage
     from kernel_service.ports.people import LinkOutcome
@@ -55,42 +54,47 @@ def message(request: messages_pb2.HandleMessageRequest) -> Message:
         user_id=request.user_id,
         message_id=plain(required(request.message_id, "message_id"), "message_id"),
         payload=payload(request.payload),
-        aliases=tuple(_aliases(request.aliases)),
+        aliases=_aliases(request.aliases),
         address=plain(request.address, "address"),
         reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
-        chat_link=_chat_link(request.chat_link),
-        time_zone=_time_zone(request),
+        chat_link=_chat_link(request.chat_link) if request.chat_link else "",
+        time_zone=_time_zone(request) if request.time_zone else "",
     )
 
 
 def _time_zone(request: messages_pb2.HandleMessageRequest) -> str:
     """The time zone is a hint, so an invalid one does not reject the message."""
     name = request.time_zone
-    if name and zone_of(name) is None:
+    if zone_of(name) is None:
         log.warning("unknown time zone ignored channel=%s", request.user_id.partition(":")[0][:MAX_CHANNEL_SHOWN])
         return ""
     return name
 
 
 def _chat_link(link: str) -> str:
-    if link and not (link.startswith(("https://", "http://")) and "{text}" in link):
+    if not (link.startswith(("https://", "http://")) and "{text}" in link):
         raise CallerError(
             "FIELD_INVALID", "`chat_link` must be an http or https URL with `{text}` in it", field="chat_link"
         )
     return plain(link, "chat_link")
 
 
-def _aliases(given: Iterable[identity_pb2.Alias]) -> Iterator[Alias]:
-    for place, each in enumerate(given):
-        with within(f"aliases[{place}]"):
-            yield alias(each)
+def _aliases(given: Iterable[identity_pb2.Alias]) -> tuple[Alias, ...]:
+    aliases: list[Alias] = []
+    try:
+        for each in given:
+            aliases.append(alias(each))  # noqa: PERF401 - their number is the place of the malformed one
+    except CallerError as error:
+        error.add_path(f"aliases[{len(aliases)}]")
+        raise
+    return tuple(aliases)
 
 
 def alias(given: identity_pb2.Alias) -> Alias:
     """Raises `CallerError` if the strength is missing. A guess would bind the id permanently."""
     if given.strength not in _STRENGTHS:
         raise CallerError("FIELD_REQUIRED", "`strength` must be STRONG or WEAK", field="strength")
-    return Alias(given.user_id, strong=_STRENGTHS[given.strength], scope=plain(given.scope, "scope"))
+    return Alias(given.user_id, _STRENGTHS[given.strength], plain(given.scope, "scope") if given.scope else "")
 
 
 # --- out -----------------------------------------------------------------------------------------------------------
@@ -104,9 +108,10 @@ def timestamp(seconds: float | None) -> Timestamp | None:
 
 
 def duration(seconds: float) -> Duration:
-    given = Duration()
-    given.FromTimedelta(timedelta(seconds=seconds))
-    return given
+    """In microseconds."""
+    microseconds = round(seconds * 1e6)
+    whole = int(microseconds / 1_000_000)  # of a negative duration both fields are negative
+    return Duration(seconds=whole, nanos=(microseconds - whole * 1_000_000) * 1000)
 
 
 def handled(answer: Answer, *, home: str, trace_parent: str) -> messages_pb2.HandleMessageResponse:
@@ -115,7 +120,7 @@ def handled(answer: Answer, *, home: str, trace_parent: str) -> messages_pb2.Han
         turn_id=answer.turn_id,
         status=_STATUSES[answer.status],
         duplicate=answer.duplicate,
-        replies=[reply(each) for each in answer.replies],
+        replies=map(reply, answer.replies),
         usage=usage(answer.usage),
         node_id=home,
         trace_parent=trace_parent,
@@ -129,9 +134,9 @@ def reply(stored: StoredReply) -> messages_pb2.Reply:
         turn_id=stored.turn_id,
         answers_message_id=stored.answers_message_id,
         text=given.text,
-        link=link(given.link),
-        choices=choices(given.choices),
-        media=[file(each) for each in given.media],
+        link=link(given.link) if given.link else None,
+        choices=map(choice, given.choices),
+        media=map(file, given.media),
         quoted_message_id=given.quoted_message_id,
         created_at=timestamp(stored.created_at),
     )
@@ -148,13 +153,11 @@ def file(given: ReplyFile) -> media_pb2.Media:
     )
 
 
-def choices(given: Iterable[ReplyChoice]) -> list[messages_pb2.ReplyChoice]:
-    return [messages_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given]
+def choice(given: ReplyChoice) -> messages_pb2.ReplyChoice:
+    return messages_pb2.ReplyChoice(id=given.id, title=given.title, description=given.description)
 
 
-def link(given: Link | None) -> messages_pb2.Link | None:
-    if given is None:
-        return None
+def link(given: Link) -> messages_pb2.Link:
     return messages_pb2.Link(url=given.url, title=given.title, expires_at=timestamp(given.expires_at))
 
 

@@ -47,7 +47,7 @@ def event(  # noqa: PLR0911 - one for each kind
                     call_id=call_id,
                     tool=tool,
                     calls=[messages_pb2.PendingCall(call_id=call_id, tool=tool) for call_id, tool in calls],
-                    choices=converters.choices(choices),
+                    choices=map(converters.choice, choices),
                     expires_at=converters.timestamp(expires_at),
                 )
             )

@@ -37,7 +37,7 @@ from kernel_service.ports.typing import TypingItem
 from kernel_service.rate_limits.current_tenant import as_tenant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     import grpc
 
@@ -50,9 +50,10 @@ if TYPE_CHECKING:
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
     from kernel_service.ports.cluster import Cluster
+    from kernel_service.ports.media import MediaAck
     from kernel_service.ports.memory import MemoryStore
     from kernel_service.ports.messages import Alias, Message
-    from kernel_service.ports.outbox import Lease
+    from kernel_service.ports.outbox import Lease, PartAck
     from kernel_service.ports.people import PeopleStore
     from kernel_service.ports.schedules import ScheduleStore
     from kernel_service.ports.traces import Traces
@@ -161,29 +162,33 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
                 elif isinstance(item, TypingItem):
                     yield outbox_pb2.PullOutboxResponse(typing=outbox.typing(item))
                 else:
-                    trace_parent = self._traces.leased(item, channel, self._clock() - item.reply.created_at)
+                    waited = item.expires_at - seconds - item.reply.created_at
+                    trace_parent = self._traces.leased(item, channel, waited)
                     yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(item, seconds, trace_parent))
 
     async def AckOutbox(self, request: outbox_pb2.AckOutboxRequest, context: Context) -> outbox_pb2.AckOutboxResponse:
         outbox.check_count(len(request.acknowledgements), "acknowledgements")
-        results = dict.fromkeys(range(len(request.acknowledgements)), outbox_pb2.ACK_RESULT_INVALID)
-        for settled in (await self._settle_parts(request), await self._settle_media(request)):
-            results |= {place: outbox.ack_result(result) for place, result in settled.items()}
-        return outbox_pb2.AckOutboxResponse(results=results.values())
+        results = [outbox_pb2.ACK_RESULT_INVALID] * len(request.acknowledgements)
+        parts: dict[int, PartAck] = {}
+        files: dict[int, MediaAck] = {}
+        for place, each in enumerate(request.acknowledgements):
+            if (part := outbox.part_ack(each)) is not None:
+                parts[place] = part
+            elif (file := media.ack(each)) is not None:
+                files[place] = file
+        settled = chain(*await self._slices.each(caller.get(), list(parts.values()), self._outbox.settle))
+        if files:
+            settled = chain(settled, await self._settle_media(list(files.values())))
+        for place, result in zip(chain(parts, files), settled, strict=True):
+            results[place] = outbox.ACK_RESULTS[result]
+        return outbox_pb2.AckOutboxResponse(results=results)
 
-    async def _settle_parts(self, request: outbox_pb2.AckOutboxRequest) -> dict[int, AckResult]:
-        """By index in the request."""
-        acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := outbox.part_ack(each))}
-        slices = await self._slices.each(caller.get(), list(acks.values()), self._outbox.settle)
-        return dict(zip(acks, chain(*slices), strict=True))
-
-    async def _settle_media(self, request: outbox_pb2.AckOutboxRequest) -> dict[int, AckResult]:
-        acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := media.ack(each))}
-        settled = list(chain(*await self._slices.each(caller.get(), list(acks.values()), self._transfers.settle)))
-        for ack, result in zip(acks.values(), settled, strict=True):
+    async def _settle_media(self, acks: Sequence[MediaAck]) -> list[AckResult]:
+        settled = list(chain(*await self._slices.each(caller.get(), acks, self._transfers.settle)))
+        for ack, result in zip(acks, settled, strict=True):
             if result is AckResult.RECORDED:
                 self._outbox.fetched(caller.get(), ack.media_id, ack.token)
-        return dict(zip(acks, settled, strict=True))
+        return settled
 
     async def UploadMedia(
         self, request_iterator: AsyncIterator[media_pb2.UploadMediaRequest], context: Context

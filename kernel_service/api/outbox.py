@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel.v1 import outbox_pb2
 
@@ -35,7 +35,8 @@ _OUTCOMES = {
     "window_closed": Outcome.WINDOW_CLOSED,
     "in_doubt": Outcome.UNKNOWN,
 }
-_RESULTS = {result: outbox_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for result in AckResult}
+ACK_RESULTS: Final = {result: outbox_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for result in AckResult}
+_REACHED: Final = "reached"
 _STAGES = {
     outbox_pb2.DELIVERY_STAGE_SENT: PartState.SENT,
     outbox_pb2.DELIVERY_STAGE_DELIVERED: PartState.DELIVERED,
@@ -100,16 +101,17 @@ def _split(lease: Lease) -> outbox_pb2.ReplySplit:
 
 def part_ack(given: outbox_pb2.Acknowledgement) -> PartAck | None:
     """None: it is invalid (an unknown result, part or item)."""
-    ack, outcome = given.part, _OUTCOMES.get(given.part.WhichOneof("result") or "")
-    if outcome is None or not _is_part(ack.part) or "\0" in ack.split_version:
+    ack, part = given.part, given.part.part
+    outcome = _OUTCOMES.get(ack.WhichOneof("result") or "")
+    if outcome is None or not _is_part(part) or "\0" in ack.split_version:
         return None
-    sent, failure = ack.sent.channel_message_id, failure_of(ack)
+    sent, failure = ack.sent.channel_message_id, _SUCCESS if outcome is Outcome.SENT else failure_of(ack)
     if "\0" in sent + failure.error_code:
         return None
     return PartAck(
-        reply_id=ack.part.reply_id,
-        part=ack.part.part,
-        parts=ack.part.parts,
+        reply_id=part.reply_id,
+        part=part.part,
+        parts=part.parts,
         split_version=ack.split_version,
         token=given.lease_token,
         outcome=outcome,
@@ -124,6 +126,9 @@ class Failure(NamedTuple):
     error_code: str = ""
 
 
+_SUCCESS: Final = Failure()
+
+
 def failure_of(given: Failed) -> Failure:
     """Empty for a success."""
     match given.WhichOneof("result"):
@@ -131,7 +136,7 @@ def failure_of(given: Failed) -> Failure:
             return Failure(retry_after(given.retry), given.retry.error_code)
         case "failed" | "window_closed" | "in_doubt" as kind:
             return Failure(error_code=getattr(given, kind).error_code)
-    return Failure()
+    return _SUCCESS
 
 
 def retry_after(given: outbox_pb2.DeliveryRetry | outbox_pb2.ClaimInvitationRequest) -> float | None:
@@ -145,10 +150,6 @@ def _is_part(given: outbox_pb2.ReplyPart) -> bool:
     return 1 <= given.part <= given.parts <= MAX_PARTS and bool(given.reply_id) and "\0" not in given.reply_id
 
 
-def ack_result(result: AckResult) -> outbox_pb2.AckResult.ValueType:
-    return _RESULTS[result]
-
-
 def held_lease(given: outbox_pb2.HeldLease) -> tuple[str, str]:
     """The reply's id and the token; an impossible id matches no lease."""
     return given.reply_id.replace("\0", ""), given.lease_token.replace("\0", "")
@@ -160,9 +161,10 @@ def lease_state(*, is_held: bool) -> outbox_pb2.LeaseState.ValueType:
 
 def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
     """None: it identifies no reply of this service, or reports no known state."""
-    state = _state(given)
+    kind = given.WhichOneof("result") or ""
+    state = _state(given, kind)
     part = given.part if _is_part(given.part) else outbox_pb2.ReplyPart()
-    failure = failure_of(given)
+    failure = _SUCCESS if kind == _REACHED else failure_of(given)
     if state is PartState.UNREPORTED or not (part.reply_id or given.channel_message_id):
         return None
     if "\0" in given.channel_message_id + failure.error_code:
@@ -174,17 +176,13 @@ def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
         channel_message_id=given.channel_message_id,
         state=state,
         error_code=failure.error_code,
-        outcome=_OUTCOMES.get(given.WhichOneof("result") or "", Outcome.FAILED),
+        outcome=_OUTCOMES.get(kind, Outcome.FAILED),
         retry_after=failure.retry_after,
     )
 
 
-def _state(given: outbox_pb2.Receipt) -> PartState:
-    """UNREPORTED: an unknown state."""
-    match given.WhichOneof("result"):
-        case "reached":
-            return _STAGES.get(given.reached, PartState.UNREPORTED)
-        case None:
-            return PartState.UNREPORTED
-        case _:
-            return PartState.FAILED
+def _state(given: outbox_pb2.Receipt, kind: str) -> PartState:
+    """`kind`: the field of its result. UNREPORTED: an unknown state."""
+    if kind == _REACHED:
+        return _STAGES.get(given.reached, PartState.UNREPORTED)
+    return PartState.FAILED if kind else PartState.UNREPORTED

@@ -29,7 +29,7 @@ def payload(given: messages_pb2.Payload) -> Payload:
         _content(given),
         caption=given.caption,
         quoted_message_id=given.quoted_message_id,
-        sent_at_ns=_sent_at(given),
+        sent_at_ns=nanoseconds(given.sent_at, "payload.sent_at") if given.HasField("sent_at") else None,
         forwarded=given.forwarded,
         referral=_referral(given.referral) if given.HasField("referral") else None,
     )
@@ -86,11 +86,6 @@ def _contact(given: messages_pb2.Contact) -> payloads.Contact:
 
 def _referral(given: messages_pb2.Referral) -> payloads.Referral:
     return payloads.Referral(given.kind, given.headline, given.body, given.url)
-
-
-def _sent_at(given: messages_pb2.Payload) -> int | None:
-    """In nanoseconds since the epoch."""
-    return nanoseconds(given.sent_at, "payload.sent_at") if given.HasField("sent_at") else None
 
 
 def nanoseconds(given: Timestamp, field: str) -> int:

@@ -40,10 +40,11 @@ def command_of(payload: Payload, *, under_way: Callable[[], bool]) -> Command:
     """
     if isinstance(payload.content, Opened):
         return Command.OPENED
-    if button_in(payload):
-        return Command.APPROVAL
-    if _is_schedule_button(payload):
-        return Command.SCHEDULE_BUTTON
+    if isinstance(payload.content, Choice):
+        if button_in(payload):
+            return Command.APPROVAL
+        if payload.content.id == RESUME_SCHEDULES or payload.content.id.startswith(STOP_SCHEDULE):
+            return Command.SCHEDULE_BUTTON
     phrase = None if payload.forwarded else phrase_in(payload.text)
     if phrase is Phrase.TAKE_BACK:
         return Command.STOP if under_way() else Command.NONE
@@ -58,11 +59,6 @@ def asked_again_for(payload: Payload) -> str:
 def facts_to_forget(payload: Payload) -> list[int] | None:
     """The numbers of the facts that the person wants to be forgotten; None: everything."""
     return facts_in(payload.text) or None
-
-
-def _is_schedule_button(payload: Payload) -> bool:
-    chosen = payload.content.id if isinstance(payload.content, Choice) else ""
-    return chosen == RESUME_SCHEDULES or chosen.startswith(STOP_SCHEDULE)
 
 
 def button_in(payload: Payload) -> ApprovalButton | None:

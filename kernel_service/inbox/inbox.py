@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.errors import NotAllowed, Unavailable, within
+from kernel_service.errors import CallerError, NotAllowed, Unavailable
 from kernel_service.media.incoming import brings_locked_file
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.commands import Command
@@ -117,27 +117,30 @@ class Inbox:
         self._closed = True
 
     async def _accept(self, message: Message) -> Accepted:
-        self._check(message)
-        await self._note_chat(message)
+        channel = message.channel
+        self._check(message, channel)
+        if message.chat_link:
+            await self._note_chat(channel, message.address, message.chat_link)
         if await brings_locked_file(message.payload):
             message = replace(message, locked_file=True)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
         if accepted.wants_media:
-            self._media_wanted(message.channel)
+            self._media_wanted(channel)
         # Also for a repeat: its first call may have been cancelled just when the message became durable.
         if accepted.status is MessageStatus.ACCEPTED:
             self._typing.accepted(accepted.seq, message)
             self._kernels.arrived(accepted.person_id, None if accepted.has_moved else accepted.plain)
-            self._placement.wake_at(accepted.person_id, self._clock() + self._pause(accepted), owner=accepted.owner)
+            pause = self._debounce if accepted.command is Command.NONE else 0.0
+            self._placement.wake_at(accepted.person_id, self._clock() + pause, owner=accepted.owner)
         if accepted.taken_back:
             self._waiters.taken_back(accepted.taken_back)
         return accepted
 
-    async def _note_chat(self, message: Message) -> None:
+    async def _note_chat(self, channel: str, address: str, link: str) -> None:
         """Store how to open the chat. Each message carries it, and only a change is written."""
-        chat, link, now = (message.channel, message.address), message.chat_link, self._clock()
+        chat, now = (channel, address), self._clock()
         known, until = self._chat_links.get(chat, ("", 0.0))
-        if not link or (known == link and now < until):
+        if known == link and now < until:
             return
         if await self._chats.link(*chat) != link:
             await self._chats.keep_link(*chat, link)
@@ -145,16 +148,18 @@ class Inbox:
             self._chat_links.clear()
         self._chat_links[chat] = link, now + LINK_SECONDS
 
-    def _pause(self, accepted: Accepted) -> float:
-        return self._debounce if accepted.command is Command.NONE else 0.0
-
-    def _check(self, message: Message) -> None:
+    def _check(self, message: Message, channel: str) -> None:
         """Whether the message may be accepted; the API has checked its `user_id` for the caller's channel."""
         if self._closed:
             raise Unavailable("DRAINING", "this service is ending; the next one answers")
         for place, alias in enumerate(message.aliases):
-            with within(f"aliases[{place}]"):
-                check_user_id(alias.user_id, message.channel)
+            if alias.user_id == message.user_id:
+                continue
+            try:
+                check_user_id(alias.user_id, channel)
+            except CallerError as error:
+                error.add_path(f"aliases[{place}]")
+                raise
         if not self._allowed(message.user_id):
             raise NotAllowed("USER_NOT_ALLOWED", "this user is not on the operator's allow-list")
 

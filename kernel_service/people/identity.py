@@ -49,16 +49,15 @@ def check_user_id(user_id: str, channel: str) -> None:
         raise _invalid(f"must be at most {MAX_BYTES} bytes of UTF-8")
     if own != own.strip():
         raise _invalid("must not begin or end with white space")
-    if "," in own or _holds_barred(own):
+    # Of ASCII only the control characters are barred.
+    if "," in own or not (own.isprintable() if own.isascii() else _is_allowed(own)):
         raise _invalid("must not hold a comma, control character or invisible character")
     if prefix != channel:
         raise NotAllowed("CHANNEL_MISMATCH", "the token speaks for the users of one channel only")
 
 
-def _holds_barred(own: str) -> bool:
-    if own.isascii():  # of those only the control characters are barred
-        return not own.isprintable()
-    return any(unicodedata.category(character) in BARRED for character in own)
+def _is_allowed(own: str) -> bool:
+    return all(unicodedata.category(character) not in BARRED for character in own)
 
 
 def _invalid(rule: str) -> CallerError:
@@ -67,16 +66,14 @@ def _invalid(rule: str) -> CallerError:
 
 def given_ids(user_id: str, aliases: Iterable[Alias]) -> list[Alias]:
     """The ids of one message, each once; `user_id` is strong and of no scope unless the aliases name it."""
-    listed = list(aliases)
-    if all(alias.user_id != user_id for alias in listed):
-        listed.insert(0, Alias(user_id))
     ids: dict[tuple[str, str], Alias] = {}
-    for alias in listed:
-        if alias.strong:
-            ids.setdefault(key(alias), alias)
-        else:
-            ids[key(alias)] = alias
-    return list(ids.values())
+    is_listed = False
+    for alias in aliases:
+        is_listed = is_listed or alias.user_id == user_id
+        place = alias.scope, alias.user_id
+        if place not in ids or not alias.strong:
+            ids[place] = alias
+    return list(ids.values()) if is_listed else [Alias(user_id), *ids.values()]
 
 
 def key(alias: Alias) -> tuple[str, str]:
@@ -122,12 +119,12 @@ def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
 
     Conflict IDENTITY_CONFLICT: two strong ids name different people.
     """
-    known = {key(one.alias): one for one in found}
+    known = {(one.alias.scope, one.alias.user_id): one for one in found}
     strong: list[FoundAlias] = []
     weak: list[FoundAlias] = []
     unknown: list[Alias] = []
     for alias in given:
-        one = known.get(key(alias))
+        one = known.get((alias.scope, alias.user_id))
         if one is None:
             unknown.append(alias)
         elif alias.strong and one.alias.strong:
@@ -136,9 +133,14 @@ def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
             weak.append(one)
     person_id = _person(strong, weak)
     # A person known by weak ids alone keeps those in use: taking one could leave them without any.
-    others = [one for one in weak if one.person_id != person_id]
-    move = [replace(one.alias, strong=False) for one in others if not one.finds_while_weak]
-    heard = [one.alias for one in weak if one.person_id == person_id and one.worth_noting]
+    move: list[Alias] = []
+    heard: list[Alias] = []
+    for one in weak:
+        if one.person_id != person_id:
+            if not one.finds_while_weak:
+                move.append(replace(one.alias, strong=False))
+        elif one.worth_noting:
+            heard.append(one.alias)
     return Resolution(person_id, tuple(unknown), tuple(move), tuple(heard))
 
 
