@@ -45,7 +45,7 @@ class ChannelStream:
         self._next_bytes = 0
         self._unread = 0
         self._ends = False
-        """One side has ended: no more calls are read, and no more items leased."""
+        """One side has ended, so the stream ends."""
         self._ready = asyncio.Event()
         """There is something to write, or the stream ends."""
         self._idle = _set()
