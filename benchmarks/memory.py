@@ -129,10 +129,10 @@ def _turn(kernel: Kernel, items: list[HistoryItem]) -> None:
     history = kernel.history
     transcript = Transcript(history.open_items(), _NoModel(), history.ended)  # type: ignore[arg-type]
     window = ContextWindow(transcript, transcript.model, kernel.context_tokens)
-    transcript.unstored = items[:1]
+    transcript.items = items[:1]
     window.is_full()
-    window.for_model()
-    transcript.unstored = items
+    window.shown()
+    transcript.items = items
     _ = transcript.tainted
     transcript.mark_stored()
     history.keep(transcript.ended.followed_by(transcript.stored), [])

@@ -7,7 +7,7 @@ Source: the guide "Compaction" of OpenAI (items before the newest compaction may
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.ports.turns import COMPACTION, OUTSIDE, OWN, SUMMARY, TAINTED
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.turns import HistoryItem
+
+
+_STANDING: Final = (COMPACTION, SUMMARY)
+"""The kinds of such items."""
 
 
 def replaces_earlier(kind: str, origin: str, model: str) -> bool:
@@ -29,5 +33,8 @@ def replaces_earlier(kind: str, origin: str, model: str) -> bool:
 
 def newest(items: Sequence[HistoryItem], model: str) -> int | None:
     """The place of the newest such item; None: there is none."""
-    places = range(len(items) - 1, -1, -1)
-    return next((at for at in places if replaces_earlier(items[at].kind, items[at].origin, model)), None)
+    for place in range(len(items) - 1, -1, -1):
+        item = items[place]
+        if item.kind in _STANDING and replaces_earlier(item.kind, item.origin, model):
+            return place
+    return None

@@ -32,6 +32,7 @@ from kernel_service.token_counts import utf8_tokens
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_ENDS_REQUEST = ("input", "result")
 _LED_TO = b"os"
 """The letters of what reasoning leads to: an answer, a call, more reasoning."""
 
@@ -53,8 +54,7 @@ class EndedTurns:
         """These turns, and the items of turns that have ended since."""
         start = compaction.newest(items, self.origin)
         before = self if start is None else self.emptied()
-        sent = [*_as_sent(items[start or 0 :], self.origin)][::-1]
-        return _joined(before, bytes(letter for letter, _ in sent), [line for _, line in sent if line is not None])
+        return _joined(before, *_as_sent(items[start:] if start else items, self.origin))
 
     def emptied(self) -> EndedTurns:
         """No turns, for the same model."""
@@ -101,24 +101,26 @@ def _joined(turns: EndedTurns, outline: bytes, lines: list[bytes]) -> EndedTurns
     return EndedTurns(turns.origin, turns.outline + outline, tokens, packing.appended(turns.segments, lines))
 
 
-def _as_sent(items: Sequence[HistoryItem], model: str) -> Iterator[tuple[int, bytes | None]]:
-    """The letter and the JSON of each item, the newest first. None: the model is not shown it."""
+def _as_sent(items: Sequence[HistoryItem], model: str) -> tuple[bytes, list[bytes]]:
+    """The letter of each item, and the JSON of those that the model is shown. They are read from the newest on."""
     called = _finished_calls(items)
+    letters, lines = bytearray(), []
     following, was_sent = 0, False
     for item in reversed(items):
-        is_whole = was_sent and item.origin == model
-        if item.kind in {"input", "result"}:
-            was_sent = item.kind == "result"  # the next request of the turn has shown what is before it
-        letter = _letter(item)
-        if letter in HIDDEN or not _is_shown(item, called, model, leads=is_whole and following in _LED_TO):
-            yield hidden(letter), None
+        kind, data, origin = item
+        is_whole = was_sent and origin == model
+        if kind in _ENDS_REQUEST:
+            was_sent = kind == "result"  # the next request of the turn has shown what is before it
+        letter = THOUGHT if data.get("type") == REASONING else letter_of(kind, origin)
+        if letter in HIDDEN or not _is_shown(item, letter, called, model, leads=is_whole and following in _LED_TO):
+            letters.append(hidden(letter))
             continue
         following = letter
-        yield letter, orjson.dumps(item.data) if is_whole or item.kind == COMPACTION else _without_id(item.data)
-
-
-def _letter(item: HistoryItem) -> int:
-    return THOUGHT if item.data.get("type") == REASONING else letter_of(item.kind, item.origin)
+        letters.append(letter)
+        lines.append(orjson.dumps(data) if is_whole or kind == COMPACTION else _without_id(data))
+    letters.reverse()
+    lines.reverse()
+    return bytes(letters), lines
 
 
 def _finished_calls(items: Sequence[HistoryItem]) -> set[str | None]:
@@ -127,16 +129,20 @@ def _finished_calls(items: Sequence[HistoryItem]) -> set[str | None]:
     return results and results & {data.get("call_id") for kind, data, _ in items if _is_call(kind, data)}
 
 
-def _is_shown(item: HistoryItem, called: set[str | None], model: str, *, leads: bool) -> bool:
+def _is_shown(item: HistoryItem, letter: int, called: set[str | None], model: str, *, leads: bool) -> bool:
     """A call and its result are shown together or not at all: vendors refuse one without the other.
 
     `leads`: reasoning is followed by what it led to, which vendors require.
     """
+    if letter == THOUGHT:
+        return leads
+    if item.kind == "input":
+        return True
     if item.kind in {COMPACTION, SUMMARY}:
         return compaction.replaces_earlier(item.kind, item.origin, model)
     if item.kind == "result" or _is_call(item.kind, item.data):
         return item.data.get("call_id") in called
-    return leads or _letter(item) != THOUGHT
+    return True
 
 
 def _is_call(kind: str, data: dict[str, Any]) -> bool:

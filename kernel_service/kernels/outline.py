@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INPUTS: Final = b"ibfI"
 FROM_OUTSIDE: Final = b"IRCMx"
+RESULTS: Final = b"rR"
 SEALED_ITEMS: Final = b"scC"
 TAPPED: Final = ord("b")
 SHOWS_FACTS: Final = ord("f")
@@ -83,7 +84,7 @@ def holds_any(outline: bytes, letters: bytes) -> bool:
 
 def turns_in(outline: bytes) -> int:
     """The number of turns that begin in the outline."""
-    return sum(1 for _ in _TURN.finditer(outline))
+    return len(_TURN.findall(outline))
 
 
 def kind_of(letter: int) -> tuple[str, str]:

@@ -43,7 +43,7 @@ class ApprovalPrompts:
 
     def add(self, approval: Approval, *, may_stand: bool = False) -> None:
         """Add this call to the prompt of its step. `may_stand`: the person may permit such calls permanently."""
-        before = [*self.transcript.approvals(), *self._waiting]
+        before = [*self.transcript.for_the_person().approvals, *self._waiting]
         if any(approval.asks_the_same_as(each) for each in before):
             return self.transcript.result(approval.call_id, ToolResult(ASKED, own=True))
         self._waiting.append(approval)
@@ -60,7 +60,7 @@ class ApprovalPrompts:
     async def _put(self, approvals: tuple[Approval, ...], shown: Shown | None) -> None:
         if shown is None:
             return self._refuse(approvals, TOO_MUCH_TO_SHOW)
-        if len(self.transcript.questions()) >= MOST_QUESTIONS:
+        if len(self.transcript.for_the_person().questions) >= MOST_QUESTIONS:
             return self._refuse(approvals, TOO_MANY_QUESTIONS)
         try:
             document = await self._document(shown)

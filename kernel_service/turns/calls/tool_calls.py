@@ -136,7 +136,7 @@ class ToolCalls:
 
     async def _keep(self, call: FunctionCall, result: ToolResult, used: ToolUse | None = None) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
-        files, told = await keep_all(result.files, self.files, len(self.transcript.files()))
+        files, told = await keep_all(result.files, self.files, len(self.transcript.for_the_person().files))
         output = cut(storable_text(result.output), MOST_OUTPUT_TOKENS, LEFT_OUT)
         kept = replace(result, output="\n".join((output, *told)))
         self.transcript.result(call.call_id, kept, files)

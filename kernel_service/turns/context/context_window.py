@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -11,7 +11,7 @@ from kernel_service.kernels import compaction
 from kernel_service.kernels.outline import HIDDEN, begins, kind_of
 from kernel_service.ports.turns import COMPACTION, OUTSIDE, REASONING, SEALED, TAINTED
 from kernel_service.token_counts import utf8_tokens
-from kernel_service.turns.context.transcript import FOR_THE_PERSON
+from kernel_service.turns.context.for_the_person import KINDS as FOR_THE_PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,17 @@ OF_A_RESULT: Final = 8
 OF_A_MESSAGE: Final = 2
 """The divisor of the context for one message."""
 LEFT_OUT: Final = "\n[… {count} characters are left out here: it was too long. Say so if it matters. …]\n"
+
+
+class Shown(NamedTuple):
+    """What the model is shown: the items as JSON in the form that the vendor accepts, each cut to its part.
+
+    `most_tokens` are the estimated most tokens of the items before ended turns are cut. `turns` counts ended turns.
+    """
+
+    lines: list[bytes]
+    most_tokens: int
+    turns: int
 
 
 @dataclass(slots=True)
@@ -63,70 +74,70 @@ class ContextWindow:
         """The place of that item in this turn."""
         return compaction.newest(self.transcript.items, self.model.origin)
 
-    def for_model(self) -> list[bytes]:
-        """The items as JSON in the form that the vendor accepts, each cut to its part of the context."""
-        return [*self._ended_turns(), *self._this_turn()]
+    def shown(self) -> Shown:
+        """The items for the next request."""
+        start = self._start
+        lines = self._this_turn(start)
+        most = sum(map(utf8_tokens, lines))
+        if start is not None:
+            return Shown(lines, most, 0)
+        ended = self.transcript.ended
+        return Shown(lines if self._hides_ended else [*self._ended_turns(), *lines], ended.tokens + most, ended.turns)
 
     def _ended_turns(self) -> list[bytes]:
-        """Only an item that may be too long is decoded. No text has more tokens than bytes."""
-        if self._hides_ended or self.is_compacted:
-            return []
+        """Only an item that may be too long is decoded."""
         ended = self.transcript.ended
         lines = ended.lines()
         if max(map(len, lines), default=0) > self.limit // OF_A_RESULT:
-            return [self._cut_line(letter, line) for letter, line in zip(ended.letters(), lines, strict=True)]
+            letters = zip(ended.letters(), lines, strict=True)
+            return [self._fitting(kind_of(letter)[0], line) for letter, line in letters]
         return lines
 
-    def _cut_line(self, letter: int, line: bytes) -> bytes:
-        if len(line) <= self.limit // OF_A_RESULT:
-            return line
-        return orjson.dumps(self._cut(kind_of(letter)[0], orjson.loads(line)))
-
-    def _this_turn(self) -> list[bytes]:
-        items = self.transcript.items[self._start or 0 :]
+    def _this_turn(self, start: int | None) -> list[bytes]:
+        """The items from this place on, with the reasoning and the ids that the model's vendor knows."""
+        items = self.transcript.items[start or 0 :]
         called = {item.data.get("call_id") for item in items if item.kind == "output"}
-        return [
-            orjson.dumps(self._shown(item))
-            for item in items
-            if item.kind not in FOR_THE_PERSON
-            and not self._is_foreign(item)
-            and (item.kind != "result" or item.data.get("call_id") in called)
-        ]
+        return [self._line(item) for item in items if self._is_shown(item, called)]
 
-    def _is_foreign(self, item: HistoryItem) -> bool:
-        """Sealed items of another model are opaque to this one, and vendors refuse them."""
-        if item.kind == COMPACTION:
-            return not compaction.replaces_earlier(item.kind, item.origin, self.model.origin)
-        return item.data.get("type") == REASONING and item.origin != self.model.origin
+    def _is_shown(self, item: HistoryItem, called: set[Any]) -> bool:
+        """Sealed items of another model are opaque to this one, and vendors refuse them.
 
-    def _shown(self, item: HistoryItem) -> dict[str, Any]:
+        A result is shown with its call.
+        """
+        kind = item.kind
+        if kind == "input":
+            return True
+        if kind == "result":
+            return item.data.get("call_id") in called
+        if kind == COMPACTION:
+            return compaction.replaces_earlier(kind, item.origin, self.model.origin)
+        if item.data.get("type") == REASONING:
+            return item.origin == self.model.origin
+        return kind not in FOR_THE_PERSON
+
+    def _line(self, item: HistoryItem) -> bytes:
         # The vendor looks up the reasoning that belongs to an id.
         foreign = item.kind == "output" and item.origin != self.model.origin
-        return _without_id(item.data) if foreign else self._cut(item.kind, item.data)
+        return self._fitting(item.kind, orjson.dumps(_without_id(item.data) if foreign else item.data))
 
-    def _cut(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
-        if kind == "result":
-            return self.model.shortened(data, self.limit // OF_A_RESULT, LEFT_OUT)
-        return self.model.shortened(data, self.limit // OF_A_MESSAGE, LEFT_OUT) if kind == "input" else data
+    def _fitting(self, kind: str, line: bytes) -> bytes:
+        """The item, cut if it is too long. No text has more tokens than bytes."""
+        if len(line) <= self.limit // OF_A_RESULT or kind not in {"result", "input"}:
+            return line
+        most = self.limit // (OF_A_RESULT if kind == "result" else OF_A_MESSAGE)
+        return orjson.dumps(self.model.shortened(orjson.loads(line), most, LEFT_OUT))
 
     def tokens(self) -> int:
         """The estimated most tokens of the items that the model is shown."""
-        return sum(map(utf8_tokens, self.for_model()))
+        return sum(map(utf8_tokens, self.shown().lines))
 
     def is_full(self) -> bool:
-        """Whether the items exceed the limit. The whole window is counted only if it may be full."""
-        return self.most_tokens > self.limit and self.tokens() > self.limit
-
-    @property
-    def most_tokens(self) -> int:
-        """As tokens(), of the items before they are cut. The ended turns are not read for it."""
-        ended = 0 if self.is_compacted else self.transcript.ended.tokens
-        return ended + sum(map(utf8_tokens, self._this_turn()))
-
-    @property
-    def turns(self) -> int:
-        """The number of ended turns that the model is shown."""
-        return 0 if self.is_compacted else self.transcript.ended.turns
+        """Whether the items exceed the limit. The ended turns are only read if they may."""
+        start = self._start
+        most = sum(map(utf8_tokens, self._this_turn(start)))
+        if start is None:
+            most += self.transcript.ended.tokens
+        return most > self.limit and self.tokens() > self.limit
 
     # --- items that are left out ---------------------------------------------------------------------------------
 
@@ -140,8 +151,8 @@ class ContextWindow:
         in_turn = any(item.origin in sealed and _is_sealed(item) for item in self.transcript.items)
         if not in_turn and not self.transcript.ended.has_sealed:
             return ""
-        for items in (self.transcript.stored, self.transcript.unstored):
-            items[:] = [item._replace(origin=SEALED + item.origin) if item.origin in sealed else item for item in items]
+        items = self.transcript.items
+        items[:] = [item._replace(origin=SEALED + item.origin) if item.origin in sealed else item for item in items]
         return own
 
     def halve(self) -> bool:
@@ -166,7 +177,9 @@ class ContextWindow:
         Returns False if there was nothing to forget.
         """
         ended = self.transcript.ended
-        start = 0 if self.is_compacted else self._first_kept(most - sum(map(utf8_tokens, self._this_turn())))
+        if self._hides_ended or self.is_compacted:
+            return False
+        start = self._first_kept(most - sum(map(utf8_tokens, self._this_turn(None))))
         if start == 0:
             return False
         self._larger = self._larger or (ended, self.limit)
@@ -218,10 +231,9 @@ class ContextWindow:
         was_tainted, transcript.ended = transcript.tainted, ended
         if not was_tainted or transcript.tainted:
             return
-        for items in (transcript.unstored, transcript.stored):
-            if inputs := [place for place, item in enumerate(items) if item.kind == "input"]:
-                items[inputs[-1]] = items[inputs[-1]]._replace(origin=OUTSIDE)
-                return
+        items = transcript.items
+        if inputs := [place for place, item in enumerate(items) if item.kind == "input"]:
+            items[inputs[-1]] = items[inputs[-1]]._replace(origin=OUTSIDE)
 
 
 def _is_sealed(item: HistoryItem) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from kernel_service.kernels.outline import RESULTS, holds_any
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def found_tools(transcript: Transcript) -> list[str]:
 
 
 def _names(transcript: Transcript) -> Iterator[str]:
-    for line in transcript.ended.lines():
+    for line in transcript.ended.lines() if holds_any(transcript.ended.outline, RESULTS) else ():
         if _BEGINS in line:
             yield from _listed(orjson.loads(line))
     for item in transcript.items:

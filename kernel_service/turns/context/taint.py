@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.kernels.outline import FROM_OUTSIDE, NO_WORDS, begins
+from kernel_service.kernels.outline import FROM_OUTSIDE, NO_WORDS, begins, holds_any
 from kernel_service.ports.approvals import Decided
 from kernel_service.ports.memory import Recalled
 from kernel_service.ports.payloads import (
@@ -46,6 +46,8 @@ def is_tainted(outline: bytes) -> bool:
     one that an approval button began does not, because the model decides what it prompts for and how often. A run of a
     schedule does not count either.
     """
+    if not holds_any(outline, FROM_OUTSIDE):
+        return False
     turns = 0
     for place in range(len(outline) - 1, -1, -1):
         if outline[place] in FROM_OUTSIDE:

@@ -15,7 +15,7 @@ from kernel_service.turns.limits import seconds_of_day_left
 from kernel_service.turns.replies.answer_replies import answer_replies, letters, with_confirmations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.model import ModelAnswer
@@ -44,10 +44,12 @@ class Answers:
             if not self.transcript.has_something_for_the_person():
                 return Finished(())
             answer = replace(answer, text="")
-        replies = answer_replies(answer, self.transcript, self.window.seen, self.limits.output_chars)
+        beside = self.transcript.for_the_person()
+        replies = answer_replies(answer, beside, self.transcript, self.window.seen, self.limits.output_chars)
         if answer.says_nothing and replies[0].text:
             self.transcript.say(replies[0].text)
-        return Finished(tuple(replies), parked=self._parked(subject), questions=self._questions())
+        parked = self._parked(beside.parked, subject) if beside.parked else ()
+        return Finished(tuple(replies), parked=parked, questions=self._until(beside.questions))
 
     def _is_untold(self, answer: ModelAnswer) -> bool:
         """Whether an event is not what the person waits for: the vendor's settings seldom say it all."""
@@ -56,26 +58,28 @@ class Answers:
 
     def broken_off(self, text: str, problem: str) -> Finished:
         """An ending without an answer of the model. Its earlier approval prompts and confirmations are still sent."""
-        text = with_confirmations(explained(self.turn, text), self.transcript.confirmed())
-        return Finished((Reply(text),), TurnStatus.FAILED, problem, questions=self._questions())
+        beside = self.transcript.for_the_person()
+        text = with_confirmations(explained(self.turn, text), beside.confirmed)
+        return Finished((Reply(text),), TurnStatus.FAILED, problem, questions=self._until(beside.questions))
 
     def over_budget(self) -> Finished:
         """A turn without a completed step leaves no trace in the history: the person may ask again tomorrow."""
         text = texts.limits.budget_spent(seconds_of_day_left(self.clock()))
         if self.turn.begun:
             return self.broken_off(text, "budget_spent")
-        self.transcript.unstored = []
+        self.transcript.drop_unstored()
         return replace(fixed_reply(explained(self.turn, text)), over_budget=True)
 
-    def _questions(self) -> tuple[ApprovalPrompt, ...]:
+    def _until(self, questions: Sequence[ApprovalPrompt]) -> tuple[ApprovalPrompt, ...]:
+        """With the time at which they expire."""
+        if not questions:
+            return ()
         limits = self.limits
         seconds = limits.unprompted_approval_seconds if self.turn.unprompted else limits.approval_seconds
         expires_at = self.clock() + seconds
-        return tuple(question.until(expires_at) for question in self.transcript.questions())
+        return tuple(question.until(expires_at) for question in questions)
 
-    def _parked(self, subject: Subject) -> tuple[ParkedRequest, ...]:
-        if not (parked := self.transcript.parked()):
-            return ()
+    def _parked(self, parked: Sequence[ParkedRequest], subject: Subject) -> tuple[ParkedRequest, ...]:
         messages, tainted = tuple(self._own_messages(subject)), self.transcript.tainted
         return tuple(replace(each, messages=messages, tainted=tainted) for each in parked)
 

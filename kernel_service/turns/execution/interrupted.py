@@ -31,7 +31,7 @@ class InterruptedTurn:
 
     async def stop(self) -> float | None:
         """End the turn as STOPPED. Items that are not stored yet stay out of the history."""
-        self.transcript.unstored = []
+        self.transcript.drop_unstored()
         due = await self.journal.end([], TurnStatus.STOPPED)
         self.reports.ended(TurnStatus.STOPPED)
         return due

@@ -30,14 +30,13 @@ class ModelRequests:
 
     def next(self) -> ModelRequest:
         told = instructions(self.own_instructions)
+        shown = self.window.shown()
         return ModelRequest(
             instructions=f"{told}\n\n{WITHOUT_TOOLS}" if self.tools.unreachable else told,
-            items=self.window.for_model(),
+            items=shown.lines,
             tools=self.tools.schemas,
             person_key=person_key(self.person_id),
             max_output_tokens=self.recovery.output_tokens,
             files=self.files.for_model(),
-            compact_at=self.compaction.compact_at(
-                tokens=self.window.most_tokens, turns=self.window.turns, limit=self.window.limit
-            ),
+            compact_at=self.compaction.compact_at(tokens=shown.most_tokens, turns=shown.turns, limit=self.window.limit),
         )

@@ -95,7 +95,7 @@ class Summariser:
         return (
             not self.model.compacts
             and self.transcript.has_ended
-            and bool(self.transcript.stored)
+            and self.transcript.stored_count > 0
             and ended.tokens >= kernel.summary_from
             and self.rule.is_due(tokens=ended.tokens, turns=ended.turns, limit=kernel.context_tokens)
         )
@@ -118,7 +118,7 @@ class Summariser:
         last = self.model.user_item(UserInput(Payload(Text(words))))
         return replace(
             self.requests.next(),
-            items=[*window.for_model(), orjson.dumps(last)],
+            items=[*window.shown().lines, orjson.dumps(last)],
             files={},
             max_output_tokens=MOST_OUTPUT_TOKENS,
             compact_at=0,

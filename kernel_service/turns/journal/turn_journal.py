@@ -112,7 +112,7 @@ class TurnJournal:
 
     async def give_up(self, problem: str, told: str) -> None:
         """End with an apology. The journaled items leave the history, except for a sentence on the calls made."""
-        self.transcript.unstored = []
+        self.transcript.drop_unstored()
         self.transcript.confess(told)
         await self.count()
         superseded = await self.store.give_up(
@@ -126,7 +126,7 @@ class TurnJournal:
 
     async def shrink(self) -> None:
         """Limit later turns to the items that the transcript holds, and to the limit of the window."""
-        kept, limit = len(self.transcript.ended.outline) + len(self.transcript.stored), self.window.limit
+        kept, limit = len(self.transcript.ended.outline) + self.transcript.stored_count, self.window.limit
         tainted = any(item.kind == "input" and item.origin == OUTSIDE for item in self.transcript.stored)
         await until_stored(
             lambda: self.context.shrink(
@@ -153,7 +153,7 @@ class TurnJournal:
 
     async def split(self, problem: str) -> None:
         """Split the turn, so that each of its messages runs alone."""
-        self.transcript.unstored = []
+        self.transcript.drop_unstored()
         await self.count()
         superseded = await self.store.split(self.turn, self.kernel.epoch, problem=problem, now=self.clock())
         self.transcript.drop_stored(superseded)

@@ -110,7 +110,7 @@ class Recovery:
 
     def asks_again(self, answer: ModelAnswer) -> bool:
         """Whether to repeat the request after an empty or filtered answer."""
-        if self.transcript.has_something_for_the_person() or not (answer.says_nothing or answer.filtered):
+        if not (answer.says_nothing or answer.filtered) or self.transcript.has_something_for_the_person():
             return False
         if answer.cut:
             return self._with_more_tokens()

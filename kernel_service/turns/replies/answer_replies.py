@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Link
     from kernel_service.ports.model import ModelAnswer
     from kernel_service.ports.turns import HistoryItem
+    from kernel_service.turns.context.for_the_person import ForThePerson
     from kernel_service.turns.context.transcript import Transcript
 
 _MOST_ABOVE: Final = 200
@@ -25,17 +26,14 @@ _MARKUP: Final = frozenset("`~*_<>[]#|\\&")
 
 
 def answer_replies(
-    answer: ModelAnswer, transcript: Transcript, seen: Iterable[HistoryItem], most_chars: int
+    answer: ModelAnswer, beside: ForThePerson, transcript: Transcript, seen: Iterable[HistoryItem], most_chars: int
 ) -> list[Reply]:
     """One reply with the files, and the first link as its button. Each further link needs a separate reply."""
-    links, files = transcript.links(), transcript.files()
-    text = with_confirmations(_warned(_text(answer, most_chars), transcript, seen), transcript.confirmed())
-    text = text or _without_words(answer, transcript)
-    first = Reply(text, link=links[0] if links else None, media=tuple(files))
-    return [
-        first,
-        *(Reply(texts.connecting.connect_also(_subject(link)), link=link) for link in links[1:]),
-    ]
+    links = beside.links
+    text = with_confirmations(_warned(_text(answer, most_chars), transcript, seen), beside.confirmed)
+    text = text or _without_words(answer, beside, transcript)
+    first = Reply(text, link=links[0] if links else None, media=beside.files)
+    return [first, *(Reply(texts.connecting.connect_also(_subject(link)), link=link) for link in links[1:])]
 
 
 def with_questions(replies: list[Reply], questions: Sequence[ApprovalPrompt]) -> list[Reply]:
@@ -91,13 +89,13 @@ def _text(answer: ModelAnswer, most_chars: int) -> str:
     return text or (texts.answers.REFUSED if answer.refusal else "")
 
 
-def _without_words(answer: ModelAnswer, transcript: Transcript) -> str:
+def _without_words(answer: ModelAnswer, beside: ForThePerson, transcript: Transcript) -> str:
     """The text of an answer without words. An approval prompt needs no text before it."""
-    if transcript.links():
+    if beside.links:
         return texts.answers.ONLY_A_BUTTON
-    if transcript.files():
+    if beside.files:
         return texts.answers.ONLY_A_FILE
-    if transcript.approvals():
+    if beside.questions:
         return ""
     if made := transcript.calls_made():
         return texts.answers.no_words_after([texts.approvals.in_words(name) for name in made])

