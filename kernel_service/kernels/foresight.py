@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service.clock import DAY_SECONDS
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn, TurnMessage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Foresight:
     """It begins with the end of a turn after which nothing waited. `arrived` are the messages accepted since.
 
@@ -28,9 +28,6 @@ class Foresight:
     has_connections: bool
     has_facts: bool
     arrived: tuple[TurnMessage, ...] = ()
-
-    def with_message(self, message: TurnMessage) -> Foresight:
-        return replace(self, arrived=(*self.arrived, message))
 
     def next_message(self, now: float, debounce: float) -> TurnMessage | None:
         """The only message of a plain turn that may begin. None: the store decides what is next."""
@@ -51,12 +48,13 @@ class Foresight:
 
 def after(turn: Turn, earlier: Foresight | None, now: float) -> Foresight | None:
     """The foresight when this turn has ended and nothing waited. None: the next turn asks the store."""
-    if turn.changed_memory or turn.messages[0].command is not Command.NONE or _day(turn.started_at) != _day(now):
+    day = _day(now)
+    if turn.changed_memory or turn.messages[0].command is not Command.NONE or _day(turn.started_at) != day:
         return None
     answered = {message.seq for message in turn.messages}
     return Foresight(
         turn.time_zone,
-        _day(now),
+        day,
         turn.replied,
         turn.replied_fixed,
         has_connections=turn.connections is None or bool(turn.connections),

@@ -116,8 +116,12 @@ class KernelMap:
     def arrived(self, person_id: str, message: TurnMessage | None) -> None:
         """A message waits for a turn. None: it is not plain, so the store decides what is next."""
         kernel = self._kernels.get(person_id)
-        if kernel is not None and kernel.foresight is not None:
-            kernel.foresight = kernel.foresight.with_message(message) if message is not None else None
+        if kernel is None or kernel.foresight is None:
+            return
+        if message is None:
+            kernel.foresight = None
+        else:
+            kernel.foresight.arrived += (message,)
 
     def _wake_turn(self, person_id: str) -> None:
         if (kernel := self._kernels.get(person_id)) is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from kernel_service.rate_limits.current_tenant import as_tenant
 from kernel_service.rate_limits.wait_histogram import WaitHistogram
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
 queued: ContextVar[float] = ContextVar("queued", default=0.0)
 """Seconds that the person who is served waited for the others."""
@@ -47,31 +46,27 @@ class PersonTasks:
             with as_tenant(person_id):
                 while person_id in self._woken and not self._closed:
                     self._woken.discard(person_id)
-                    async with self._slot(person_id):  # fair: a person who is served again waits after the others
-                        self._running += 1
-                        try:
-                            await self._serve(person_id)
-                        finally:
-                            self._running -= 1
+                    await self._wait_for_slot(person_id)  # fair: a person who is served again waits after the others
+                    self._running += 1
+                    try:
+                        await self._serve(person_id)
+                    finally:
+                        self._running -= 1
+                        self._slots.release()
         finally:
             del self._tasks[person_id]
             if person_id in self._woken:  # woken between the last check and the end of this task
                 self.wake(person_id)
 
-    @asynccontextmanager
-    async def _slot(self, person_id: str) -> AsyncIterator[None]:
+    async def _wait_for_slot(self, person_id: str) -> None:
         asked = self._queued_since[person_id] = time.monotonic()
         try:
             await self._slots.acquire()
         finally:
             del self._queued_since[person_id]
-        try:
-            seconds = time.monotonic() - asked
-            queued.set(seconds)
-            self.waits.note(seconds)
-            yield
-        finally:
-            self._slots.release()
+        seconds = time.monotonic() - asked
+        queued.set(seconds)
+        self.waits.note(seconds)
 
     @property
     def longest_wait(self) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import LeaseLost, StoreUnavailable
@@ -18,11 +17,10 @@ from kernel_service.turns.quarantine import Quarantine
 from serving.logs import about
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.turns.execution.attempt_record import AttemptRecord
     from kernel_service.turns.execution.dependencies import TurnDependencies
+    from kernel_service.turns.execution.execution import TurnExecution
     from kernel_service.turns.quarantine import Isolation
 
 log = logging.getLogger(__name__)
@@ -80,33 +78,33 @@ class TurnRunner:
         if not isinstance(due, Turn):
             kernel.foresight = kernel.foresight if isinstance(due, float) else None
             return due
-        async with self._isolation_bounded(kernel, due, isolation):
+        if isolation is None or isolation.room is not TurnPlacement.ALONE:
             return await self._execute(kernel, due)
+        return await self._execute_alone(kernel, due, isolation)
 
     async def _execute(self, kernel: Kernel, turn: Turn) -> float | None:
         try:
             execution = turn_execution(self._dependencies, kernel, turn)
-            with self._recorded(turn, execution.record), yielding(yields=self._yields(turn)):
-                due = await execution.run()
+            with yielding(yields=self._yields(turn)):
+                due = await self._recorded(turn, execution)
         except BaseException:
             kernel.foresight = None
             raise
         kernel.foresight = foresight.after(turn, kernel.foresight, self._clock()) if due is None else None
-        if due is None:
+        if due is None and not self._dependencies.model.compacts:
             with yielding(yields=True):  # people who wait for an answer come first
-                await execution.summariser.run()
+                await execution.summariser().run()
         return due
 
-    @contextmanager
-    def _recorded(self, turn: Turn, record: AttemptRecord) -> Iterator[None]:
-        """Inside the block is an attempt: a span of the trace, the ids of log lines, and one line at its end."""
+    async def _recorded(self, turn: Turn, execution: TurnExecution) -> float | None:
+        """Run an attempt, with a span of the trace, the ids of log lines, and one line at its end."""
         waits = Waits.of(turn, self._clock(), queued=queued.get(), debounce=self._debounce)
         with about(turn=turn.id, person=turn.person_id), self._dependencies.traces.turn(turn):
             try:
-                yield
+                return await execution.run()
             finally:
-                self._count(turn, record, waits)
-                record.log(turn, self._dependencies.node, waits)
+                self._count(turn, execution.record, waits)
+                execution.record.log(turn, self._dependencies.node, waits)
 
     def _count(self, turn: Turn, record: AttemptRecord, waits: Waits) -> None:
         counters, seconds = self._dependencies.counters, record.seconds
@@ -132,15 +130,11 @@ class TurnRunner:
             )
             return _time(await self._run(kernel, isolation.room, isolation))
 
-    @asynccontextmanager
-    async def _isolation_bounded(self, kernel: Kernel, turn: Turn, isolation: Isolation | None) -> AsyncIterator[None]:
-        """Inside the block an isolated turn runs alone, until its isolation period is over."""
-        if isolation is None or isolation.room is not TurnPlacement.ALONE:
-            yield
-            return
+    async def _execute_alone(self, kernel: Kernel, turn: Turn, isolation: Isolation) -> float | None:
+        """The other turns wait until its isolation period is over."""
         bound = asyncio.create_task(self._end_isolation_in_time(kernel, turn, isolation))
         try:
-            yield
+            return await self._execute(kernel, turn)
         finally:
             bound.cancel()
 

@@ -48,10 +48,12 @@ class AvailableTools:
         `found` names the tools of earlier searches.
         """
         self._add(await self._fetched(found))
-        self._found = [name for name in found if name in self._tools]
-        self._leave_out_surplus()
-        named = [await self.toolbox.named(self.person, each.tool) for each in approved]
-        self._add(tool for tool in named if tool)
+        if found:
+            self._found = [name for name in found if name in self._tools]
+            self._leave_out_surplus()
+        if approved:
+            named = [await self.toolbox.named(self.person, each.tool) for each in approved]
+            self._add(tool for tool in named if tool)
 
     async def _fetched(self, found: Sequence[str]) -> list[Tool]:
         """The turn can still answer without its tools, so their absence must not prevent a reply."""

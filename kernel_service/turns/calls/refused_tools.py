@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.storable import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from kernel_service.ports.model import ModelRejectedError, ToolSchema
 
@@ -51,6 +51,10 @@ class RefusedTools:
     _until: dict[bytes, float] = field(init=False, default_factory=dict)
     _names: set[str] = field(init=False, default_factory=set)
 
+    @property
+    def any(self) -> bool:
+        return bool(self._names)
+
     def holds(self, schema: ToolSchema) -> bool:
         """Whether the vendor has refused it recently."""
         return schema.name in self._names and self._until.get(_digest(schema), 0.0) > self.clock()
@@ -75,10 +79,11 @@ class OfferedTools:
     _most: int = field(init=False, default=MOST_OFFERED)
     _offered: list[ToolSchema] = field(init=False, default_factory=list)
 
-    def of(self, schemas: Iterable[ToolSchema]) -> list[ToolSchema]:
+    def of(self, schemas: list[ToolSchema]) -> list[ToolSchema]:
         """The tools that the next request offers."""
-        taken = (each for each in schemas if each.name not in self._left_out and not self.refused.holds(each))
-        self._offered = list(taken)[: self._most]
+        if self._left_out or self.refused.any:
+            schemas = [each for each in schemas if each.name not in self._left_out and not self.refused.holds(each)]
+        self._offered = schemas[: self._most]
         return self._offered
 
     def leave_out(self, rejected: ModelRejectedError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 _BASE = """\
 You are the personal assistant of one person, in a chat on their phone. Answer in their language, briefly, in plain \
@@ -33,6 +34,7 @@ Your tools are unavailable right now. If the person asks for something that need
 again later."""
 
 
+@cache
 def instructions(own: str) -> str:
     """The instructions of every turn: the built-in ones and the bot developer's.
 

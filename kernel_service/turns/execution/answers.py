@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.limits import TurnLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answers:
     """Of one turn."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.commands import WITHOUT_REQUEST, Command
@@ -47,8 +47,6 @@ from kernel_service.turns.replies.reply_cap import ReplyCap
 from kernel_service.turns.spending.spending import Spending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.execution.dependencies import TurnDependencies
@@ -61,112 +59,115 @@ def turn_execution(process: TurnDependencies, kernel: Kernel, turn: Turn) -> Tur
 
 
 class _Assembly:
-    """The shared parts of one turn, in the order of their dependencies."""
+    """The parts of one turn. Those that a plain text needs are made at once, in the order of their dependencies.
+
+    The others are made when their concern occurs.
+    """
 
     def __init__(self, process: TurnDependencies, kernel: Kernel, turn: Turn) -> None:
         self._process, self._kernel, self._turn = process, kernel, turn
-        last, limits, clock = turn.messages[-1], process.limits, process.clock
-        self._deadline = clock() + limits.seconds
+        store, limits, clock, last = process.store, process.limits, process.clock, turn.messages[-1]
         self._person = Person(turn.person_id, last.channel, last.address)
-        self._record = AttemptRecord()
-        self._reports = TurnReports(
-            turn, process.progress, process.typing, process.counters, process.ended, self._record
+        self._record = record = AttemptRecord()
+        self._reports = reports = TurnReports(
+            turn, process.progress, process.typing, process.counters, process.ended, record
         )
-        self._interrupts = InterruptWatcher(kernel, lambda: process.store.turns.check_interrupts(turn))
-        self._transcript = Transcript(kernel.history.open_items(), process.model, kernel.history.ended)
-        self._window = ContextWindow(self._transcript, process.model, kernel.context_tokens)
-        self._spending = Spending(process.store.spending, turn.person_id, limits, clock, self._record.request_ended)
-        self._journal = self._new_journal()
-        self._approvals = TurnApprovals(process.store.approvals, turn, kernel.epoch)
-        self._produced = ProducedFiles(process.store.made_files, turn, clock)
-        self._files = TurnFiles(process.store.files, process.transcription, self._spending, clock)
-        offered = OfferedTools(process.refused_tools)
-        self._tools = AvailableTools(turn, self._person, process.toolbox, offered, limits, clock)
-        self._health = ModelHealth(turn, process.model, self._spending, probe_after=limits.holds)
-        self._recovery = self._new_recovery()
+        self._interrupts = InterruptWatcher(kernel, lambda: store.turns.check_interrupts(turn))
+        self._transcript = transcript = Transcript(kernel.history.open_items(), process.model, kernel.history.ended)
+        self._window = window = ContextWindow(transcript, process.model, kernel.context_tokens)
+        self._spending = spending = Spending(store.spending, turn.person_id, limits, clock, record.request_ended)
+        self._journal = journal = TurnJournal(
+            store.turns, store.context, kernel, turn, transcript, window, spending, process.delivery, clock
+        )
+        self._files = files = TurnFiles(store.files, process.transcription, spending, clock)
+        self._tools = tools = AvailableTools(
+            turn, self._person, process.toolbox, OfferedTools(process.refused_tools), limits, clock
+        )
+        self._recovery = Recovery(
+            transcript, window, journal, files, tools, limits.output_tokens, process.counters.recoveries
+        )
+        self._requests = ModelRequests(
+            turn.person_id, process.instructions, window, tools, files, self._recovery, limits.compaction
+        )
         self._cap = ReplyCap(limits.daily_replies_per_person, turn, clock)
-        self._answers = Answers(turn, self._transcript, self._window, self._files, limits, clock)
-        self._live = LiveAnswer(process.progress, turn, self._transcript, limits.output_chars)
-        self._closer = TurnCloser(turn, self._journal, self._cap, self._live, self._reports)
-        self._recall = Recall(turn, self._transcript, process.store.memory)
-        self._inputs = TurnInputs(turn, self._transcript, self._files, process.store.quotes, self._interrupts, clock)
+        self._answers = Answers(turn, transcript, window, files, limits, clock)
+        self._live = LiveAnswer(process.progress, turn, transcript, limits.output_chars)
+        self._closer = TurnCloser(turn, journal, self._cap, self._live, reports)
+        self._inputs = TurnInputs(turn, transcript, files, store.quotes, self._interrupts, clock)
 
     def execution(self) -> TurnExecution:
-        turn, journal, reports = self._turn, self._journal, self._reports
-        process, calls = self._process, self._calls()
+        turn, limits, clock, live = self._turn, self._process.limits, self._process.clock, self._live
+        deadline = clock() + limits.seconds
         return TurnExecution(
-            opening=self._opening(),
-            start=self._start(calls),
-            loop=self._loop(calls),
-            answers=self._answers,
-            voice_answer=VoiceAnswer(
-                turn, process.speech, self._files, self._produced, self._spending, self._interrupts
+            files=self._files,
+            opening=TurnOpening(
+                turn, limits, self._cap, self._commands, self._files, self._answers, self._reports
             ),
+            start=TurnStart(
+                turn, self._transcript, self._inputs, self._recall, self._tools, self._calls, self._journal,
+                self._reports,
+            ),
+            loop=ModelLoop(
+                self._step(), self._calls, self._transcript, self._journal, live, limits.steps, deadline, clock
+            ),
+            answers=self._answers,
+            voice_answer=self._voice_answer,
             closer=self._closer,
             interrupts=self._interrupts,
-            live_answer=self._live,
-            reports=reports,
-            interrupted=InterruptedTurn(journal, self._transcript, reports),
-            held=HeldTurn(turn, journal, self._health, self._cap, self._closer, reports, process.limits, process.clock),
-            failed=FailedTurn(turn, journal, reports),
-            history_written_back=self._history_written_back(),
+            live_answer=live,
+            reports=self._reports,
+            interrupted=self._interrupted,
+            held=self._held,
+            failed=self._failed,
+            write_back=self._write_history_back,
             record=self._record,
-            summariser=self._summariser(),
+            summariser=self._summariser,
+        )  # fmt: skip
+
+    def _step(self) -> ModelStep:
+        process = self._process
+        return ModelStep(
+            process.model,
+            self._requests,
+            self._spending,
+            self._interrupts,
+            self._recovery,
+            self._health,
+            self._live,
+            last_attempt=self._turn.attempt_count >= process.limits.attempts - 1,
         )
 
-    def _new_journal(self) -> TurnJournal:
-        return TurnJournal(
-            store=self._process.store.turns,
-            context=self._process.store.context,
-            kernel=self._kernel,
-            turn=self._turn,
-            transcript=self._transcript,
-            window=self._window,
-            spending=self._spending,
-            delivery=self._process.delivery,
-            clock=self._process.clock,
-        )
+    # --- parts that a plain text does not need ----------------------------------------------------------------------
 
-    def _new_recovery(self) -> Recovery:
-        return Recovery(
-            transcript=self._transcript,
-            window=self._window,
-            journal=self._journal,
-            files=self._files,
-            tools=self._tools,
-            output_tokens=self._process.limits.output_tokens,
-            taken=self._process.counters.recoveries,
-        )
+    def _recall(self) -> Recall:
+        return Recall(self._turn, self._transcript, self._process.store.memory)
 
-    def _opening(self) -> TurnOpening:
+    def _commands(self) -> Commands:
         process, inputs = self._process, self._inputs
-        schedules = Schedules(self._turn, process.store.schedules, inputs, process.clock)
-        commands = Commands(
+        return Commands(
             turn=self._turn,
             person=self._person,
             codes=process.codes,
             approvals=self._approvals,
-            schedules=schedules,
+            schedules=Schedules(self._turn, process.store.schedules, inputs, process.clock),
             triggers=process.store.triggers,
             inputs=inputs,
-            recall=self._recall,
+            recall=self._recall(),
         )
-        limits = self._process.limits
-        return TurnOpening(self._turn, limits, self._cap, commands, self._files, self._answers, self._reports)
 
-    def _start(self, calls: ToolCalls) -> TurnStart:
-        return TurnStart(
-            turn=self._turn,
-            transcript=self._transcript,
-            inputs=self._inputs,
-            recall=self._recall,
-            tools=self._tools,
-            calls=calls,
-            journal=self._journal,
-            reports=self._reports,
-        )
+    @cached_property
+    def _approvals(self) -> TurnApprovals:
+        return TurnApprovals(self._process.store.approvals, self._turn, self._kernel.epoch)
+
+    @cached_property
+    def _produced(self) -> ProducedFiles:
+        return ProducedFiles(self._process.store.made_files, self._turn, self._process.clock)
 
     def _calls(self) -> ToolCalls:
+        return self._tool_calls
+
+    @cached_property
+    def _tool_calls(self) -> ToolCalls:
         process, person, transcript, files = self._process, self._person, self._transcript, self._produced
         return ToolCalls(
             tools=self._tools,
@@ -194,31 +195,30 @@ class _Assembly:
             clock=process.clock,
         )
 
-    def _loop(self, calls: ToolCalls) -> ModelLoop:
-        process, turn = self._process, self._turn
-        step = ModelStep(
-            model=process.model,
-            requests=self._requests(),
-            spending=self._spending,
-            interrupts=self._interrupts,
-            recovery=self._recovery,
-            health=self._health,
-            live=self._live,
-            last_attempt=turn.attempt_count >= process.limits.attempts - 1,
-        )
-        limits, clock = process.limits, process.clock
-        return ModelLoop(step, calls, self._transcript, self._journal, self._live, limits.steps, self._deadline, clock)
+    def _health(self) -> ModelHealth:
+        return self._model_health
 
-    def _requests(self) -> ModelRequests:
-        return ModelRequests(
-            self._turn.person_id,
-            self._process.instructions,
-            self._window,
-            self._tools,
-            self._files,
-            self._recovery,
-            self._process.limits.compaction,
+    @cached_property
+    def _model_health(self) -> ModelHealth:
+        process = self._process
+        return ModelHealth(self._turn, process.model, self._spending, probe_after=process.limits.holds)
+
+    def _voice_answer(self) -> VoiceAnswer:
+        return VoiceAnswer(
+            self._turn, self._process.speech, self._files, self._produced, self._spending, self._interrupts
         )
+
+    def _interrupted(self) -> InterruptedTurn:
+        return InterruptedTurn(self._journal, self._transcript, self._reports)
+
+    def _held(self) -> HeldTurn:
+        process, turn, health = self._process, self._turn, self._model_health
+        return HeldTurn(
+            turn, self._journal, health, self._cap, self._closer, self._reports, process.limits, process.clock
+        )
+
+    def _failed(self) -> FailedTurn:
+        return FailedTurn(self._turn, self._journal, self._reports)
 
     def _summariser(self) -> Summariser:
         return Summariser(
@@ -226,21 +226,18 @@ class _Assembly:
             self._kernel,
             self._transcript,
             self._process.model,
-            self._requests(),
+            self._requests,
             self._spending,
             self._process.store.context,
             rule=self._process.limits.compaction,
             clock=self._process.clock,
         )
 
-    @contextmanager
-    def _history_written_back(self) -> Iterator[None]:
+    def _write_history_back(self) -> None:
         """The kernel keeps the journaled history, however the attempt ends."""
-        try:
-            yield
-        finally:
-            self._recovery.undo()
-            ended, stored = self._transcript.ended, self._transcript.stored
-            if self._transcript.has_ended:
-                ended, stored = ended.followed_by(stored), []
-            self._kernel.history.keep(ended, stored)
+        self._recovery.undo()
+        transcript = self._transcript
+        if transcript.has_ended:
+            self._kernel.history.keep(transcript.ended.followed_by(transcript.stored), [])
+        else:
+            self._kernel.history.keep(transcript.ended, transcript.stored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kernel_service.ports.messages import Usage
 
@@ -69,8 +69,7 @@ class AttemptRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(NamedTuple):
     """Seconds before an attempt: `waited` since the oldest message was accepted. `gathered` of them for further
     messages, and `queued` of them for one of KERNEL_MAX_TURNS places.
     """

@@ -17,7 +17,7 @@ from kernel_service.turns.execution.model_loop import BrokenOff
 from kernel_service.turns.execution.subject import Subject
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
 
     from kernel_service.turns.execution.answers import Answers
     from kernel_service.turns.execution.attempt_record import AttemptRecord
@@ -32,29 +32,32 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.start import TurnStart
     from kernel_service.turns.execution.summarising import Summariser
     from kernel_service.turns.execution.voice_answer import VoiceAnswer
+    from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.replies.live_answer import LiveAnswer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TurnExecution:
     """Runs one turn of one kernel until it ends or has to wait. `assembly` builds it."""
 
+    files: TurnFiles
     opening: TurnOpening
     start: TurnStart
     loop: ModelLoop
     answers: Answers
-    voice_answer: VoiceAnswer
+    voice_answer: Callable[[], VoiceAnswer]
     closer: TurnCloser
     interrupts: InterruptWatcher
     live_answer: LiveAnswer
     reports: TurnReports
-    interrupted: InterruptedTurn
-    held: HeldTurn
-    failed: FailedTurn
-    history_written_back: AbstractContextManager[None]
+    interrupted: Callable[[], InterruptedTurn]
+    held: Callable[[], HeldTurn]
+    failed: Callable[[], FailedTurn]
+    write_back: Callable[[], None]
+    """Gives the kernel the history."""
     record: AttemptRecord
-    summariser: Summariser
+    summariser: Callable[[], Summariser]
     """Runs after a turn after which nothing waits."""
 
     async def run(self) -> float | None:
@@ -62,23 +65,30 @@ class TurnExecution:
 
         HandedBack, CancelledError: this kernel must stop.
         """
-        with self.history_written_back:
+        try:
+            return await self._attempt()
+        except Newcomers:
+            return await self.interrupted().join()
+        except Stopped:
+            return await self.interrupted().stop()
+        except (HandedBack, asyncio.CancelledError):
+            await self.interrupted().requeue()
+            raise
+        except InDoubtError as call:
+            return await self.interrupted().requeue_in_doubt(call.until)
+        except VendorUnavailable as away:
+            return await self.held().hold(away)
+        except Exception as error:  # noqa: BLE001 - no error may leave the person without a reply
+            return await self.failed().fail(error)
+        finally:
+            self.write_back()
+
+    async def _attempt(self) -> float | None:
+        with self.interrupts, self.live_answer:
             try:
-                with self.interrupts, self.live_answer, self.reports.working():
-                    return await self.closer.close(await self._ending())
-            except Newcomers:
-                return await self.interrupted.join()
-            except Stopped:
-                return await self.interrupted.stop()
-            except (HandedBack, asyncio.CancelledError):
-                await self.interrupted.requeue()
-                raise
-            except InDoubtError as call:
-                return await self.interrupted.requeue_in_doubt(call.until)
-            except VendorUnavailable as away:
-                return await self.held.hold(away)
-            except Exception as error:  # noqa: BLE001 - no error may leave the person without a reply
-                return await self.failed.fail(error)
+                return await self.closer.close(await self._ending())
+            finally:
+                self.reports.work_ends()
 
     async def _ending(self) -> Ending:
         subject = await self.opening.subject()
@@ -91,11 +101,12 @@ class TurnExecution:
         except ModelRejectedError as rejected:
             too_long = rejected.code == CONTEXT_TOO_LONG
             return GivenUp(rejected.code, texts.answers.TOO_MUCH_AT_ONCE if too_long else texts.answers.FAILED)
-        return replace(finished, preface=subject.preface)
+        return replace(finished, preface=subject.preface) if subject.preface else finished
 
     async def _converse(self, subject: Subject) -> Finished:
         await self.start.begin(subject)
         answer = await self.loop.run(subject)
         if isinstance(answer, BrokenOff):
             return self.answers.broken_off(answer.text, answer.problem)
-        return await self.voice_answer.added_to(self.answers.answered(answer, subject))
+        finished = self.answers.answered(answer, subject)
+        return await self.voice_answer().added_to(finished) if self.files.any else finished

@@ -39,12 +39,13 @@ def awaits_answer(turn: Turn) -> bool:
 
 def fixed_answer(turn: Turn, files: TurnFiles) -> Finished | None:
     """None: ask the model."""
-    if turn.messages[0].command is Command.STOP:
-        return fixed_reply(texts.answers.STOPPED)
-    if turn.messages[0].command is Command.NEW_CHAT:
-        return fixed_reply(texts.answers.NEW_CHAT)
-    if turn.messages[0].command is Command.OPENED:
-        return _welcome(turn.messages[0])
+    match turn.messages[0].command:
+        case Command.STOP:
+            return fixed_reply(texts.answers.STOPPED)
+        case Command.NEW_CHAT:
+            return fixed_reply(texts.answers.NEW_CHAT)
+        case Command.OPENED:
+            return _welcome(turn.messages[0])
     if turn.begun or any(_for_model(message, files) for message in turn.messages):
         return None
     asking = (message for message in turn.messages if not isinstance(message.payload.content, SILENT))

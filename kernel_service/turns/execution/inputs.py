@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TurnInputs:
     """Of one turn. Each input carries the time of its message, or of the message that caused it."""
 
@@ -42,7 +42,7 @@ class TurnInputs:
         elif subject.approved:
             self._add_approved(subject.approved)
         else:
-            if self.files.untranscribed:
+            if self.files.any and self.files.untranscribed:
                 await self.interrupts.wait_for(self.files.transcribe())
             self.transcript.hear([await self._said(message) for message in self.turn.messages])
 

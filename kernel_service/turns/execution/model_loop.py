@@ -27,12 +27,12 @@ class BrokenOff:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelLoop:
     """Of one attempt, which may last until `deadline` (epoch seconds)."""
 
     step: ModelStep
-    calls: ToolCalls
+    calls: Callable[[], ToolCalls]
     transcript: Transcript
     journal: TurnJournal
     live: LiveAnswer
@@ -54,5 +54,5 @@ class ModelLoop:
                 return answer
             self.live.void()
             await self.journal.step()
-            await self.calls.make_all(answer.calls)
+            await self.calls().make_all(answer.calls)
         return BrokenOff(texts.answers.TOO_MANY_STEPS, "too_many_steps")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.refusals.recovery import Recovery
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelRequests:
     """Of one turn. `own_instructions` are the bot developer's."""
 

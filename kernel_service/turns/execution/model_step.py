@@ -10,6 +10,8 @@ from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
 from kernel_service.turns.spending import estimates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.ports.model import Model, ModelAnswer, ModelRequest
     from kernel_service.turns.execution.model_requests import ModelRequests
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.spending.spending import Spending
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelStep:
     """Of one turn. `last_attempt`: a turn whose attempts fail is given up after this one."""
 
@@ -28,7 +30,7 @@ class ModelStep:
     spending: Spending
     interrupts: InterruptWatcher
     recovery: Recovery
-    health: ModelHealth
+    health: Callable[[], ModelHealth]
     live: LiveAnswer
     _: KW_ONLY
     last_attempt: bool
@@ -58,7 +60,7 @@ class ModelStep:
         if isinstance(refusal, ModelRejectedError):
             return await self.recovery.mend(refusal)
         if isinstance(refusal, VendorUnavailable):
-            history_may_be_to_blame = await self.health.fails_this_turn_alone(refusal)
+            history_may_be_to_blame = await self.health().fails_this_turn_alone(refusal)
         else:
             history_may_be_to_blame = self.last_attempt
         return history_may_be_to_blame and self.recovery.begins_afresh()

@@ -11,27 +11,30 @@ from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.turns.execution.endings import Finished, GivenUp
 from kernel_service.turns.execution.fixed_answers import awaits_answer, fixed_answer
-from kernel_service.turns.execution.subject import Subject
+from kernel_service.turns.execution.subject import OF_ITS_MESSAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.execution.answers import Answers
     from kernel_service.turns.execution.commands import Commands
     from kernel_service.turns.execution.endings import Ending
     from kernel_service.turns.execution.reports import TurnReports
+    from kernel_service.turns.execution.subject import Subject
     from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.limits import TurnLimits
     from kernel_service.turns.replies.reply_cap import ReplyCap
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TurnOpening:
     """Of one turn."""
 
     turn: Turn
     limits: TurnLimits
     cap: ReplyCap
-    commands: Commands
+    commands: Callable[[], Commands]
     files: TurnFiles
     answers: Answers
     reports: TurnReports
@@ -43,10 +46,10 @@ class TurnOpening:
             return exhausted
         if awaits_answer(self.turn):
             self.reports.work_begins()
-        if self.turn.messages[0].command is not Command.NONE and (executed := await self.commands.execute()):
+        if self.turn.messages[0].command is not Command.NONE and (executed := await self.commands().execute()):
             return executed
         await self.files.load(self.turn)
-        return fixed_answer(self.turn, self.files) or Subject()
+        return fixed_answer(self.turn, self.files) or OF_ITS_MESSAGES
 
     def _exhausted(self) -> Ending | None:
         """The ending of a turn that is over a limit before this attempt does anything."""

@@ -29,7 +29,7 @@ class Recall:
 
     async def show(self) -> None:
         """Show the facts beside the newest messages, unless the context shows them already."""
-        if self.turn.has_facts and self.transcript.may_recall:
+        if self.transcript.may_recall:
             self.transcript.recall((await self._memory()).facts)
 
     async def listed(self) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from kernel_service.ports.progress import Event, Progress
     from kernel_service.ports.turns import Turn
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.attempt_record import AttemptRecord
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TurnReports:
     """Of one turn: to watchers of its messages, waiters for its end, and the metrics."""
 
@@ -34,13 +33,8 @@ class TurnReports:
         """A person may expect an answer from this attempt."""
         self.typing.begin(self.turn)
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """The work on an attempt, which ends with the block."""
-        try:
-            yield
-        finally:
-            self.typing.end(self.turn)
+    def work_ends(self) -> None:
+        self.typing.end(self.turn)
 
     def count(self, outcome: str, detail: str = "", problem: str = "") -> None:
         """`detail`: what the log calls the outcome, if that is more exact. `problem`: why, if something was wrong."""

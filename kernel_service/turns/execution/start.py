@@ -9,6 +9,8 @@ from kernel_service.ports.progress import Merged
 from kernel_service.turns.context.found_tools import found_tools
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.calls.available_tools import AvailableTools
     from kernel_service.turns.calls.tool_calls import ToolCalls
@@ -20,16 +22,16 @@ if TYPE_CHECKING:
     from kernel_service.turns.journal.turn_journal import TurnJournal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TurnStart:
     """Of one turn. After `begin` the model can be asked."""
 
     turn: Turn
     transcript: Transcript
     inputs: TurnInputs
-    recall: Recall
+    recall: Callable[[], Recall]
     tools: AvailableTools
-    calls: ToolCalls
+    calls: Callable[[], ToolCalls]
     journal: TurnJournal
     reports: TurnReports
 
@@ -37,11 +39,15 @@ class TurnStart:
         turn = self.turn
         if not turn.begun:
             await self.inputs.add(subject)
-            await self.recall.show()
+            await self._recall()
         if len(turn.messages) > 1:
             self.reports.happened(Merged(turn.id))
         await self.tools.fetch(approved=subject.approved, found=found_tools(self.transcript))
         if self.transcript.open_calls():
-            await self.calls.finish_cut(turn.intents, subject.approved)
+            await self.calls().finish_cut(turn.intents, subject.approved)
         if await self.journal.make_room():
-            await self.recall.show()
+            await self._recall()
+
+    async def _recall(self) -> None:
+        if self.turn.has_facts:
+            await self.recall().show()

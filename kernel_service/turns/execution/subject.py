@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kernel_service.ports.approvals import Approval
@@ -20,3 +20,7 @@ class Subject:
     resumed: Confirmed | None = None
     approved: tuple[Approval, ...] = ()
     preface: str = ""
+
+
+OF_ITS_MESSAGES: Final = Subject()
+"""The subject of a turn that begins with no code and no button."""

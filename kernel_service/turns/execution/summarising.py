@@ -93,8 +93,7 @@ class Summariser:
     def _is_due(self) -> bool:
         ended, kernel = self.kernel.history.ended, self.kernel
         return (
-            not self.model.compacts
-            and self.transcript.has_ended
+            self.transcript.has_ended
             and self.transcript.stored_count > 0
             and ended.tokens >= kernel.summary_from
             and self.rule.is_due(tokens=ended.tokens, turns=ended.turns, limit=kernel.context_tokens)

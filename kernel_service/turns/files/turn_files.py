@@ -37,9 +37,15 @@ class TurnFiles:
 
     async def load(self, turn: Turn) -> None:
         """Read the state of the files from the store. A turn without files makes no request to it."""
-        found = [(media_id, message) for message in turn.messages if (media_id := message.payload.media_id)]
-        self._names = {media_id: _filename(message) for media_id, message in found}
-        self._files = await self.store.find(list(self._names)) if self._names else {}
+        named = {media_id: message for message in turn.messages if (media_id := message.payload.media_id)}
+        if named:
+            self._names = {media_id: _filename(message) for media_id, message in named.items()}
+            self._files = await self.store.find(list(named))
+
+    @property
+    def any(self) -> bool:
+        """Whether a message of the turn has a file that is stored or expected."""
+        return bool(self._files)
 
     # --- for the person and for the model -------------------------------------------------------------------------
 
@@ -83,6 +89,8 @@ class TurnFiles:
 
     def in_words(self, message: TurnMessage) -> Payload:
         """The payload for the model's history: a recording carries its transcript."""
+        if not self._files:
+            return message.payload
         sent, kept = message.payload.file, self._files.get(message.payload.media_id)
         if sent is None or kept is None or kept.transcript is None:
             return message.payload

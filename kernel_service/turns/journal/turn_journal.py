@@ -36,7 +36,7 @@ NOTICE_AFTER_SECONDS: Final = 10.0
 NOT_DONE: Final = "Not done: the turn ended before this call."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TurnJournal:
     """Each method is one transaction; the transcript's unstored items go with it.
 

@@ -26,7 +26,7 @@ FIXED_SHARE: Final = 5
 _ASKED_FOR: Final = (Command.APPROVAL, Command.CODE, Command.SCHEDULE_BUTTON, Command.REMINDER)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplyCap:
     """Of one turn. `per_day`: replies to a person; 0: no limit."""
 

@@ -6,9 +6,8 @@ write fails (a kill, a lost lease, an unavailable store), the reservation stays 
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.messages import Usage
@@ -16,26 +15,34 @@ from kernel_service.ports.model import ModelRejectedError, TranscriptionMissingE
 from kernel_service.turns.spending import estimates
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Callable
+    from typing import Self
 
     from kernel_service.ports.model import ModelFile
     from kernel_service.ports.spending import Estimate, SpendingStore
     from kernel_service.turns.limits import TurnLimits
 
 
-@dataclass(frozen=True, slots=True)
+_NONE: Final = Usage()
+
+
+@dataclass(slots=True)
 class Bill:
-    """The next write: the usage, and the ids of the reservations that it settles."""
+    """The next write, inside the block: the usage, and the ids of the reservations that it settles.
 
-    usage: Usage = field(default_factory=Usage)
-    settles: tuple[str, ...] = ()
+    If the outcome of the write is unknown, the reservations stay counted.
+    """
 
+    usage: Usage
+    settles: tuple[str, ...]
+    take_back: Callable[[Bill], None]
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    estimate: Callable[[], Estimate]
-    began: float
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception):  # nothing was kept
+            self.take_back(self)
 
 
 @dataclass(slots=True)
@@ -43,6 +50,26 @@ class Cost:
     """Of one request. The caller sets the usage that the vendor reported."""
 
     told: Usage | None = None
+
+
+class Request(Cost):
+    """A request to the model, inside the block."""
+
+    __slots__ = ("anyway", "began", "estimate", "spending")
+
+    def __init__(self, spending: Spending, estimate: Callable[[], Estimate], *, anyway: bool) -> None:
+        self.told = None
+        self.spending = spending
+        self.estimate = estimate
+        self.anyway = anyway
+        self.began = 0.0
+
+    async def __aenter__(self) -> Self:
+        await self.spending.begin(self)
+        return self
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.spending.end(self, error)
 
 
 @dataclass(slots=True)
@@ -53,73 +80,70 @@ class Spending:
     clock: Callable[[], float]
     request_ended: Callable[[float, Usage], None] = lambda _seconds, _usage: None
     """Told the seconds and the usage of each request."""
-    _owed: Usage = field(init=False, default_factory=Usage)
+    _owed: Usage = field(init=False, default_factory=lambda: _NONE)
     _settled: list[str] = field(init=False, default_factory=list)
-    _under_way: _Request | None = field(init=False, default=None)
+    _under_way: Request | None = field(init=False, default=None)
 
-    @asynccontextmanager
-    async def request(self, estimate: Callable[[], Estimate], *, anyway: bool = False) -> AsyncIterator[Cost]:
+    def request(self, estimate: Callable[[], Estimate], *, anyway: bool = False) -> Request:
         """Make a request to the model inside the block. `anyway`: even if a budget is spent.
 
         BudgetSpentError; Busy while requests of others may spend the rest of the budget.
         """
-        if budgets := self.limits.budgets:
-            reservation = await self.store.reserve(self.person_id, estimate(), budgets, anyway=anyway, now=self.clock())
-            self._settled.append(reservation)  # every exit of the block settles it
-        self._under_way = request = _Request(estimate, self.clock())
-        cost = Cost()
-        try:
-            yield cost
-        except UnusableAnswerError as nonsense:
-            self._ended(request, nonsense.usage, wrote=False)
-            raise
-        except BaseException as error:
-            self._broke_off(request, error)
-            raise
-        self._ended(request, cost.told or Usage(model_calls=1), wrote=True)
+        return Request(self, estimate, anyway=anyway)
 
-    def transcription(self, recording: ModelFile) -> AbstractAsyncContextManager[Cost]:
+    def transcription(self, recording: ModelFile) -> Request:
         """Like `request`, for the transcription of a recording."""
         return self.request(lambda: estimates.of_recording(recording, self.limits.tokens_per_audio_second))
 
+    async def begin(self, request: Request) -> None:
+        if budgets := self.limits.budgets:
+            reservation = await self.store.reserve(
+                self.person_id, request.estimate(), budgets, anyway=request.anyway, now=self.clock()
+            )
+            self._settled.append(reservation)  # however the request ends, it is settled
+        self._under_way = request
+        request.began = self.clock()
+
+    def end(self, request: Request, error: BaseException | None) -> None:
+        """`error` ended the request; None: it was answered."""
+        if self._under_way is not request:
+            return
+        if error is None:
+            self._ended(request, request.told or Usage(model_calls=1), wrote=True)
+        elif isinstance(error, UnusableAnswerError):
+            self._ended(request, error.usage, wrote=False)
+        elif _is_free(error):
+            self._owe(request, _NONE)
+        else:
+            self._let_go()
+
     @property
     def is_owed(self) -> bool:
-        return bool(self._settled) or self._under_way is not None or self._owed != Usage()
+        return bool(self._settled) or self._under_way is not None or self._owed != _NONE
 
-    @contextmanager
-    def paid(self) -> Iterator[Bill]:
-        """Write the bill inside the block. If the outcome of the write is unknown, the reservation stays counted."""
+    def paid(self) -> Bill:
+        """Write the bill inside the block."""
         self._let_go()  # a cancelled request may not have noticed yet
-        bill = Bill(self._owed, tuple(self._settled))
-        self._owed, self._settled = Usage(), []
-        try:
-            yield bill
-        except Exception:  # nothing was kept
-            self._owed += bill.usage
-            self._settled += bill.settles
-            raise
+        bill = Bill(self._owed, tuple(self._settled), self._take_back)
+        self._owed, self._settled = _NONE, []
+        return bill
 
-    def _ended(self, request: _Request, told: Usage, *, wrote: bool) -> None:
-        if self._under_way is request:
-            self._under_way = None
-            is_plausible = estimates.is_plausible(told)
-            self._owe(request, told if is_plausible else estimates.completed(told, request.estimate(), wrote=wrote))
+    def _take_back(self, bill: Bill) -> None:
+        self._owed += bill.usage
+        self._settled += bill.settles
 
-    def _broke_off(self, request: _Request, error: BaseException) -> None:
-        if self._under_way is request:
-            if _is_free(error):
-                self._under_way = None
-                self._owe(request, Usage())
-            self._let_go()
+    def _ended(self, request: Request, told: Usage, *, wrote: bool) -> None:
+        is_plausible = estimates.is_plausible(told)
+        self._owe(request, told if is_plausible else estimates.completed(told, request.estimate(), wrote=wrote))
 
     def _let_go(self) -> None:
         """Abandon the current request. It is charged by its estimate, since its cost stays unknown."""
         if request := self._under_way:
-            self._under_way = None
             self._owe(request, estimates.used_after(self.clock() - request.began, request.estimate()))
 
-    def _owe(self, request: _Request, usage: Usage) -> None:
-        self._owed += usage
+    def _owe(self, request: Request, usage: Usage) -> None:
+        self._under_way = None
+        self._owed = usage if self._owed is _NONE else self._owed + usage
         self.request_ended(self.clock() - request.began, usage)
 
 

@@ -28,7 +28,7 @@ async def write(scene: Scene, kernel: Kernel | None, text: str, number: int, **m
     assert accepted.plain is not None
     if kernel is not None:
         assert kernel.foresight is not None
-        kernel.foresight = kernel.foresight.with_message(accepted.plain)
+        kernel.foresight.arrived += (accepted.plain,)
     return accepted.plain
 
 
