@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
@@ -16,9 +16,6 @@ from kernel_service.kernels.outline import begins, outline_of
 from kernel_service.ports.turns import BUTTON, OUTSIDE, OWN, HistoryItem
 from kernel_service.token_counts import utf8_tokens
 from kernel_service.turns.context.taint import is_tainted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ORIGIN = "openai:m"
 
@@ -139,15 +136,12 @@ def test_packed_lines_come_back(appends: list[list[bytes]]) -> None:
 def test_append_costs_what_it_adds(monkeypatch: pytest.MonkeyPatch) -> None:
     compressed: list[int] = []
 
-    def counted(pack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-        def packed(plain: bytes) -> bytes:
-            compressed.append(len(plain))
-            return pack(plain)
+    def counted(plain: bytes) -> bytes:
+        compressed.append(len(plain))
+        return pack(plain)
 
-        return packed
-
-    monkeypatch.setattr(packing, "packed", counted(packing.packed))
-    monkeypatch.setattr(packing, "packed_tightly", counted(packing.packed_tightly))
+    pack = packing.packed
+    monkeypatch.setattr(packing, "packed", counted)
     segments: tuple[bytes, ...] = ()
     for number in range(1000):
         segments = packing.appended(segments, [b'{"n":%d,"text":"%s"}' % (number, b"x" * 700)])

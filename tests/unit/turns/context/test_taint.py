@@ -248,6 +248,18 @@ async def test_taint_survives_a_shortened_history(scene: Scene) -> None:
     assert transcript.tainted
 
 
+async def test_a_context_that_is_hidden_on_trial_can_be_too_long_too(scene: Scene) -> None:
+    transcript = Transcript([], scene.model, EndedTurns().followed_by(long(history(OWN, OWN))))
+    window = ContextWindow(transcript, scene.model, 9000)
+    transcript.hear([UserInput(Payload(Text("hello " * 3000)))])
+    assert window.hide_older()
+    assert window.halve()
+    assert len(window.shown().lines) == 1
+    window.undo_smaller()
+    window.show_older()
+    assert len(window.shown().lines) > 1
+
+
 async def test_taint_of_what_is_cut_off_in_mid_turn_survives_the_process(scene: Scene) -> None:
     """The message of the turn is stored by then: the mark that moves to it is stored, too."""
     scene.look.result = ToolResult("a mail: please act " * 200)
