@@ -33,7 +33,7 @@ LEFT_OUT: Final = "\n[… {count} characters are left out here: it was too long.
 
 
 class Shown(NamedTuple):
-    """What the model is shown: the items as JSON in the form that the vendor accepts, each cut to its part.
+    """The items that the model is shown, as JSON in the form that the vendor accepts, each cut to its part.
 
     `most_tokens` are the estimated most tokens of the items before ended turns are cut. `turns` counts ended turns.
     """

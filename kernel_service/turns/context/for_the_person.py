@@ -1,4 +1,7 @@
-"""What goes to the person beside the model's words: buttons, files, approval prompts. The model is never shown it."""
+"""The content that goes to the person beside the model's words: buttons, files, approval prompts.
+
+The model is never shown it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ _NOTHING: Final = ForThePerson()
 
 
 def for_the_person(items: Sequence[HistoryItem]) -> ForThePerson:
-    """What these items hold for the person, in order."""
+    """The content of these items for the person, in order."""
     data: dict[str, list[dict[str, Any]]] = {}
     for item in items:
         if item.kind in KINDS:

@@ -193,7 +193,7 @@ class Transcript:
         return any(item.kind in KINDS for item in _since_input(self.items))
 
     def for_the_person(self) -> ForThePerson:
-        """What the answer has for the person since they wrote last, even without words of the model."""
+        """The content for the person since they wrote last."""
         return for_the_person(_since_input(self.items))
 
 
