@@ -112,7 +112,7 @@ class Tx:
         self.connection = connection
         self.keyring = keyring
         self.digests = digests
-        self.execute: Execute = partial(statements.execute, connection)
+        self.execute: Execute = partial(statements.execute, connection, connection.connection.cursor())
 
     def cipher_of(self, person_id: str) -> PersonCipher:
         """Raises `NotFound` PERSON_NOT_FOUND, `SealingKeyUnknown`."""

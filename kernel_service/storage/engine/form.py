@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import InvalidRequestError
 
-from kernel_service.storage.engine.results import Result, row_of
+from kernel_service.storage.engine.results import row_of
+from kernel_service.storage.schema.columns import Text, stored_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Connection, Dialect, Executable
+    from sqlalchemy import Dialect, Executable
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
 
@@ -20,22 +21,43 @@ if TYPE_CHECKING:
 
 
 class Form:
-    __slots__ = ("_binds", "_constants", "_lists", "_reads", "_types", "returns_rows", "sql")
+    __slots__ = (
+        "_binds",
+        "_constants",
+        "_dialect",
+        "_lists",
+        "_names",
+        "_texts",
+        "_types",
+        "read",
+        "returns_rows",
+        "sql",
+    )
 
     def __init__(self, statement: Executable, compiled: SQLCompiler, values: Values, dialect: Dialect) -> None:
         expanded = compiled.construct_expanded_state(values)
         lists = expanded.parameter_expansion
         source = {element: name for name, elements in lists.items() for element in elements}
-        names = expanded.positiontup or ()
         self.sql = expanded.statement
+        self._names = tuple(expanded.positiontup or ())
         self._lists = [(name, elements) for name, elements in lists.items() if name in values]
-        self._constants = {name: expanded.parameters[name] for name in names if source.get(name, name) not in values}
-        self._binds = [(name, _bind(compiled.binds[source.get(name, name)].type, dialect)) for name in names]
+        types = {name: compiled.binds[source.get(name, name)].type.dialect_impl(dialect) for name in self._names}
+        binds = {name: kind.bind_processor(dialect) for name, kind in types.items()}
+        self._constants = {
+            name: _bound(expanded.parameters[name], binds[name])
+            for name in self._names
+            if source.get(name, name) not in values
+        }
+        given = [(place, name) for place, name in enumerate(self._names) if name not in self._constants]
+        self._texts = [place for place, name in given if isinstance(types[name], Text)]
+        self._binds = [(place, bind) for place, name in given if (bind := binds[name]) and place not in self._texts]
         self._types = [column.type.dialect_impl(dialect) for column in getattr(statement, "exported_columns", ())]
-        self._reads: Convert | None = None
+        self._dialect = dialect
+        self.read: Convert | None = None
+        """Makes a row of the driver's, after `reader`."""
         self.returns_rows = bool(self._types)
 
-    def arguments(self, values: Values) -> tuple[Any, ...]:
+    def arguments(self, values: Values) -> list[Any]:
         """The driver's. Raises `InvalidRequestError` if one is missing."""
         if self._constants or self._lists:
             given = {**self._constants, **values}
@@ -43,26 +65,25 @@ class Form:
                 given.update(zip(elements, values[name], strict=True))
             values = given
         try:
-            return tuple([values[name] if bind is None else bind(values[name]) for name, bind in self._binds])
+            bound = [*map(values.__getitem__, self._names)]
         except KeyError as missing:
             raise InvalidRequestError(f"A value is required for bind parameter {missing}") from None
+        for place in self._texts:
+            text = bound[place]  # nearly all are ids of ours: the test here spares a call for each
+            if text is not None and not (isinstance(text, str) and text.isascii() and "\0" not in text):
+                bound[place] = stored_text(text)
+        for place, bind in self._binds:
+            bound[place] = bind(bound[place])
+        return bound
 
-    def run(self, connection: Connection, arguments: Any, dialect: Dialect, *, many: bool) -> Result:
-        """Raises what the driver raises. `many`: the arguments are many sets, and no rows return."""
-        cursor = connection.connection.cursor()
-        (cursor.executemany if many else cursor.execute)(self.sql, arguments)
-        result = Result()
-        if cursor.description is not None:
-            rows = cursor.fetchall()
-            if self._reads is None:
-                self._reads = _reader(cursor.description, self._types, dialect)
-            result.extend(map(self._reads, rows))
-        result.rowcount = cursor.rowcount
-        return result
+    def reader(self, description: Sequence[Sequence[Any]]) -> Convert:
+        """`read`, once the driver has described the columns."""
+        self.read = _reader(description, self._types, self._dialect)
+        return self.read
 
 
-def _bind(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
-    return kind.dialect_impl(dialect).bind_processor(dialect)
+def _bound(value: Any, bind: Convert | None) -> Any:
+    return value if bind is None else bind(value)
 
 
 def _reader(description: Sequence[Sequence[Any]], types: Sequence[TypeEngine[Any]], dialect: Dialect) -> Convert:

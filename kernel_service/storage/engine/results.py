@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
@@ -20,8 +20,7 @@ def row_of(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
     attributes, slices and `_asdict`.
     """
     row: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024 - the names come from SQL
-    make: Callable[[Iterable[Any]], Any] = row._make
-    return make
+    return partial(tuple.__new__, row)  # `_make` does this and counts the values
 
 
 class Scalars(list[Any]):

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Insert, TupleType, Update
+from sqlalchemy import Insert, TupleType
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, StatementError
 
 from kernel_service.storage.engine.form import Form
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 64
 """Forms of one statement that are kept."""
+_MANY: Final = (list, tuple)
 
 
 class Statements:
@@ -45,79 +46,99 @@ class Statements:
         return len(self._forms)
 
     def execute(
-        self, connection: Connection, statement: Executable, given: Values | Sequence[Values] | None = None
+        self, connection: Connection, cursor: Any, statement: Executable, given: Values | Sequence[Values] | None = None
     ) -> Result:
-        """The connection's transaction has begun. Raises what SQLAlchemy raises, with the values hidden."""
+        """The connection's transaction has begun. Raises what SQLAlchemy raises, with the values hidden.
+
+        `cursor` is one of the driver's, for all statements of the transaction.
+        """
         values: Any = given or {}
-        many = isinstance(values, list | tuple)
-        form = self._form(statement, values[0] if many else values)
-        if form is None or (many and form.returns_rows):
+        if isinstance(values, _MANY):
+            return self._execute_many(connection, statement, values)
+        form = self._form(statement, values)
+        if form is None:
             return _by_sqlalchemy(connection, statement, values)
         try:
-            arguments = [form.arguments(each) for each in values] if many else form.arguments(values)
+            arguments = form.arguments(values)
+            for observe in self.observers:
+                observe(connection, form.sql, arguments, False)
+            cursor.execute(form.sql, arguments)
+            rows = cursor.fetchall()
         except Exception as error:
-            raise self._mapped(error, form) from error
-        for observe in self.observers:
-            observe(connection, form.sql, arguments, many)
-        return self._run(connection, form, arguments, many=many)
-
-    def _form(self, statement: Executable, values: Values) -> Form | None:
-        forms = self._forms.get(statement)
-        try:
-            if forms is None:
-                forms = self._forms[statement] = _Forms(statement, values, self._dialect)
-            return forms.form(statement, values, self._dialect)
-        except InvalidRequestError as error:  # a value is missing
-            raise StatementError(str(error), None, None, error, hide_parameters=True) from error
-
-    def _run(self, connection: Connection, form: Form, arguments: Any, *, many: bool) -> Result:
-        try:
-            return form.run(connection, arguments, self._dialect, many=many)
-        except self._dialect.loaded_dbapi.Error as error:
-            if self._dialect.is_disconnect(error, connection.connection, None):
-                # SQLAlchemy meets the lost connection as well, and discards those of the pool that are as old.
-                connection.exec_driver_sql("SELECT 1")
-            raise self._mapped(error, form) from error
+            raise self._failure(connection, form, error) from error
         except asyncio.CancelledError as error:
             connection.invalidate(error)  # the driver may have stopped in the middle of an answer
             raise
+        result = Result(map(form.read or form.reader(cursor.description), rows) if rows else ())
+        result.rowcount = cursor.rowcount
+        return result
 
-    def _mapped(self, error: Exception, form: Form) -> Exception:
+    def _execute_many(self, connection: Connection, statement: Executable, values: Sequence[Values]) -> Result:
+        form = self._form(statement, values[0])
+        if form is None or form.returns_rows:
+            return _by_sqlalchemy(connection, statement, values)
+        cursor = connection.connection.cursor()  # a driver may leave the count of the statement before
+        try:
+            arguments = [form.arguments(each) for each in values]
+            for observe in self.observers:
+                observe(connection, form.sql, arguments, True)
+            cursor.executemany(form.sql, arguments)
+        except Exception as error:
+            raise self._failure(connection, form, error) from error
+        except asyncio.CancelledError as error:
+            connection.invalidate(error)
+            raise
+        result = Result()
+        result.rowcount = cursor.rowcount
+        return result
+
+    def _form(self, statement: Executable, values: Values) -> Form | None:
+        """None: only SQLAlchemy itself can run the statement."""
+        forms = self._forms.get(statement)
+        if forms is None:
+            forms = self._forms[statement] = _Forms()
+        try:
+            return forms.known[forms.shape(values) if forms.lists else tuple(values)]
+        except KeyError:  # asked in one step, because another thread may clear them
+            return forms.add(statement, values, self._dialect)
+
+    def _failure(self, connection: Connection, form: Form, error: Exception) -> Exception:
+        """What to raise for an error of the driver, or for a value that it cannot take."""
         base = self._dialect.loaded_dbapi.Error
+        if isinstance(error, base) and self._dialect.is_disconnect(error, connection.connection, None):
+            # SQLAlchemy meets the lost connection as well, and discards those of the pool that are as old.
+            connection.exec_driver_sql("SELECT 1")
         return DBAPIError.instance(form.sql, None, error, base, hide_parameters=True, dialect=self._dialect)
 
 
 class _Forms:
-    """The forms of one statement: one for each set of columns that an INSERT or UPDATE is given, one for each length of
-    a list parameter. Holds the statement nowhere, so that it can be forgotten.
+    """The forms of one statement: one for each set of names that are given, with each length of a list parameter.
+
+    Holds the statement nowhere, so that it can be forgotten.
     """
 
-    __slots__ = ("_by_columns", "_known", "_lists")
+    __slots__ = ("known", "lists")
 
-    def __init__(self, statement: Executable, values: Values, dialect: Dialect) -> None:
-        compiled = _compiled(statement, values, dialect)
-        self._by_columns = isinstance(statement, Insert | Update)
-        self._lists = [name for name, bind in compiled.binds.items() if bind.expanding and bind.required]
-        self._known: dict[Any, Form | None] = {}
-        self._keep(statement, compiled, values, dialect)
+    def __init__(self) -> None:
+        self.lists: tuple[str, ...] = ()
+        """The names of its list parameters."""
+        self.known: dict[Any, Form | None] = {}
 
-    def form(self, statement: Executable, values: Values, dialect: Dialect) -> Form | None:
-        """None: only SQLAlchemy itself can run the statement."""
+    def add(self, statement: Executable, values: Values, dialect: Dialect) -> Form | None:
+        """Compile it for these values."""
         try:
-            return self._known[self._shape(values)]
-        except KeyError:  # asked in one step, because another thread may clear them
-            return self._keep(statement, _compiled(statement, values, dialect), values, dialect)
-
-    def _shape(self, values: Values) -> Any:
-        columns: Any = tuple(values) if self._by_columns else ()
-        return (columns, *(len(values.get(name, ())) for name in self._lists)) if self._lists else columns
-
-    def _keep(self, statement: Executable, compiled: SQLCompiler, values: Values, dialect: Dialect) -> Form | None:
-        if len(self._known) >= MOST:
-            self._known.clear()
-        form = Form(statement, compiled, values, dialect) if _is_complete(compiled) else None
-        self._known[self._shape(values)] = form
+            compiled = _compiled(statement, values, dialect)
+            form = Form(statement, compiled, values, dialect) if _is_complete(compiled) else None
+        except InvalidRequestError as error:  # a value is missing
+            raise StatementError(str(error), None, None, error, hide_parameters=True) from error
+        self.lists = tuple(name for name, bind in compiled.binds.items() if bind.expanding and bind.required)
+        if len(self.known) >= MOST:
+            self.known.clear()
+        self.known[self.shape(values) if self.lists else tuple(values)] = form
         return form
+
+    def shape(self, values: Values) -> Any:
+        return (*values, *(len(values[name]) for name in self.lists))
 
 
 def _compiled(statement: Any, values: Values, dialect: Dialect) -> SQLCompiler:

@@ -38,16 +38,17 @@ class Text(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        return _storable(value)
+        return stored_text(value)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:  # noqa: ARG002
         """The function itself: a `TypeDecorator` would wrap it in another for each value of each statement."""
-        return _storable
+        return stored_text
 
 
-def _storable(value: str | None) -> str | None:
-    if value is None or (type(value) is str and value.isascii() and "\0" not in value):
-        return value  # nearly all are ids of ours: the test here spares a call for each
+def stored_text(value: str | None) -> str | None:
+    """A value as a `Text` column keeps it."""
+    if value is None:
+        return None
     # Some vendors send a number where their documentation promises text.
     return storable_text(value if isinstance(value, str) else str(value))
 

@@ -335,7 +335,7 @@ async def test_lists_of_many_lengths_keep_few_forms(store: Store, monkeypatch: p
     for length in (*range(12), 3, 500):
         given = {"names": ["ball", *(f"unknown {n}" for n in range(length))]}
         assert await store.engine.read(names_by(statement, given)) == ["ball"]
-        assert len(store.engine.statements._forms[statement]._known) <= 4
+        assert len(store.engine.statements._forms[statement].known) <= 4
 
 
 def names_by(statement: Executable, given: dict[str, Any] | None = None) -> Callable[[Tx], list[str]]:
@@ -364,4 +364,4 @@ async def test_observers_see_each_statement(store: Store) -> None:
     store.engine.statements.observers.append(lambda _, sql, given, many: seen.append((sql[:6], given, many)))
     await store.engine.write(lambda tx: tx.execute(delete(things).where(BY_NAME), {"of": "pen"}))
     await store.engine.write(lambda tx: tx.execute(delete(things).where(BY_NAME), [{"of": "a"}, {"of": "b"}]))
-    assert seen == [("DELETE", ("pen",), False), ("DELETE", [("a",), ("b",)], True)]
+    assert seen == [("DELETE", ["pen"], False), ("DELETE", [["a"], ["b"]], True)]
