@@ -16,7 +16,6 @@ from sqlalchemy.exc import IntegrityError
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Sequence
-    from contextlib import AbstractContextManager
 
     from kernel_service.storage.engine.engine import Tx
 
@@ -44,9 +43,10 @@ class Work:
     result: Any = None
     error: Exception | None = None
 
-    @property
-    def wanted(self) -> bool:
-        return self.future is None or not self.future.cancelled()
+
+def wanted(works: Iterable[Work]) -> list[Work]:
+    """Without those whose callers have given up."""
+    return [work for work in works if work.future is None or not work.future.cancelled()]
 
 
 class Refusable(Protocol):
@@ -59,8 +59,12 @@ class Refusable(Protocol):
 class Database(Protocol):
     """A connection that writes."""
 
-    def transaction(self) -> AbstractContextManager[Tx | None]:
-        """Begins, and commits unless an error leaves the block. None: what the block would do is committed already."""
+    def __enter__(self) -> Tx | None:
+        """Begins a transaction. None: what the block would do is committed already."""
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object, /) -> None:
+        """Commits unless an error leaves the block. After an error nothing is committed."""
         ...
 
     def control(self, *commands: str) -> None:
@@ -88,10 +92,11 @@ def commit(works: Sequence[Work], database: Database) -> list[Work]:
     if len(works) == 1:
         _ = _commit_alone(works[0], database) or _commit_alone(works[0], database)
     else:
-        with database.transaction() as tx:
+        with database as tx:
             if tx is not None:
                 _run_each(tx, works, database)
-    return _to_repeat([work for work in works if work.again])
+    left = [work for work in works if work.again]
+    return _to_repeat(left) if left else left
 
 
 def _to_repeat(left: list[Work]) -> list[Work]:
@@ -102,7 +107,7 @@ def _to_repeat(left: list[Work]) -> list[Work]:
 def _commit_alone(work: Work, database: Database) -> bool:
     """False: the unit lost a race for a unique key."""
     try:
-        with database.transaction() as tx:
+        with database as tx:
             if tx is not None:
                 work.error, work.again = None, False
                 work.result = work.unit(tx)

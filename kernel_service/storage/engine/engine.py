@@ -106,13 +106,15 @@ class Execute(Protocol):
 class Tx:
     """The transaction of a unit: its statements, the keys of its people, the digests."""
 
-    __slots__ = ("connection", "digests", "execute", "keyring")
+    __slots__ = ("connection", "cursor", "digests", "execute", "keyring")
 
     def __init__(self, connection: Connection, statements: Statements, keyring: Keyring, digests: Digests) -> None:
         self.connection = connection
+        self.cursor: Any = connection.connection.cursor()
+        """The driver's, for all statements of the transaction."""
         self.keyring = keyring
         self.digests = digests
-        self.execute: Execute = partial(statements.execute, connection, connection.connection.cursor())
+        self.execute: Execute = partial(statements.execute, connection, self.cursor)
 
     def cipher_of(self, person_id: str) -> PersonCipher:
         """Raises `NotFound` PERSON_NOT_FOUND, `SealingKeyUnknown`."""

@@ -7,7 +7,6 @@ waits for the row lock of the lost transaction.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import asyncpg
 from kernel_service.storage.engine import postgres_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sqlalchemy import Connection
 
@@ -47,29 +46,35 @@ class Transactions:
         self._mark = mark
         self._tx = tx
         self._settings = settings
+        self._is_open = False
 
-    @contextmanager
-    def transaction(self) -> Iterator[Tx | None]:
-        with self._connection.begin():  # a note of SQLAlchemy's, which sends nothing
-            begun = self._send(
-                _BEGIN.format(settings=self._settings, id=self._mark.id, batch=self._mark.batch, at=time.time())
-            )
-            if begun != _ONE_ROW:
-                self._send("ROLLBACK")
-                yield None
-                return
-            # Not committed yet, and no other transaction can commit it now: we hold the lock of the mark's row.
+    def __enter__(self) -> Tx | None:
+        if not self._connection.in_transaction():
+            self._connection.begin()  # a note of SQLAlchemy's, which sends nothing and lasts as long as the connection
+        begun = self._send(
+            _BEGIN.format(settings=self._settings, id=self._mark.id, batch=self._mark.batch, at=time.time())
+        )
+        self._is_open = begun == _ONE_ROW
+        if not self._is_open:
+            self._send("ROLLBACK")
+            return None
+        # Not committed yet, and no other transaction can commit it now: we hold the lock of the mark's row.
+        self._mark.doubtful = False
+        return self._tx(self._connection)
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not self._is_open:
+            return
+        if error is None:
+            self._commit()
+        elif isinstance(error, Exception) and not postgres_faults.breaks_batch(error):
+            self._send("ROLLBACK")
+
+    def _commit(self) -> None:
+        self._mark.doubtful = True
+        if self._send("COMMIT") != "COMMIT":
             self._mark.doubtful = False
-            try:
-                yield self._tx(self._connection)
-            except Exception as error:
-                if not postgres_faults.breaks_batch(error):
-                    self._send("ROLLBACK")
-                raise
-            self._mark.doubtful = True
-            if self._send("COMMIT") != "COMMIT":
-                self._mark.doubtful = False
-                raise asyncpg.InterfaceError("the server rolled the transaction back")
+            raise asyncpg.InterfaceError("the server rolled the transaction back")
 
     def control(self, *commands: str) -> None:
         self._send("; ".join(commands))

@@ -8,9 +8,7 @@ import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
@@ -25,7 +23,7 @@ from kernel_service.storage.engine.outage_log import OutageLog
 from kernel_service.storage.engine.statements import Statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -88,8 +86,9 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.connection.cursor().execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("is_writer"):
+        connection.connection.cursor().execute("BEGIN IMMEDIATE" if options.get("immediate") else "BEGIN")
 
 
 def _code(error: BaseException | None) -> int:
@@ -140,23 +139,30 @@ def _answer(future: asyncio.Future[str], left_to_do: str) -> None:
 class _Writer:
     """The connection that writes. It is kept, so that the pages it read stay in memory. Only in the writer's thread."""
 
-    def __init__(self, database: Database, tx: Callable[[Connection], Tx]) -> None:
+    def __init__(self, database: Database, statements: Statements, tx: Callable[[Connection], Tx]) -> None:
         self._database = database
-        self._tx = tx
-        self._connection: Connection | None = None
+        self._statements = statements
+        self._make_tx = tx
+        self._tx: Tx | None = None
 
-    @contextmanager
-    def transaction(self) -> Iterator[Tx]:
-        connection = self.connect()
+    def __enter__(self) -> Tx:
+        tx = self._tx or self.connect()
+        tx.cursor.execute("BEGIN IMMEDIATE")
+        return tx
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        tx = self._tx or self.connect()
+        if error is not None:
+            tx.connection.connection.rollback()
+            return
         try:
-            with connection.begin():
-                yield self._tx(connection)
-        except Exception:
-            connection.connection.rollback()  # after a COMMIT that failed the transaction is still open
-            raise
+            tx.cursor.execute("COMMIT")
+        except sqlite3.Error as failed:
+            tx.connection.connection.rollback()  # the transaction may still be open
+            raise self._statements.failure(tx.connection, "COMMIT", failed) from failed
 
     def control(self, *commands: str) -> None:
-        cursor = self.connect().connection.cursor()
+        cursor = self.connect().cursor
         for command in commands:
             cursor.execute(command)
 
@@ -166,28 +172,20 @@ class _Writer:
     def contended(self, _: Exception) -> bool:
         return False  # this is the only process that writes
 
-    def connect(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._database.connect().execution_options(immediate=True)
-        return self._connection
+    def connect(self) -> Tx:
+        """All transactions of a connection are one object."""
+        if self._tx is None:
+            connection = self._database.connect().execution_options(is_writer=True)
+            connection.begin()  # a note of SQLAlchemy's, which sends nothing and lasts as long as the connection
+            self._tx = self._make_tx(connection)
+        return self._tx
 
     def disconnect(self) -> None:
         """The next transaction has a new connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
-
-
-class _Signal(Enum):
-    """Signals to the writer besides units: a low-priority unit waits, or the writer must end."""
-
-    LOOK = auto()
-    END = auto()
-
-
-def _sorted_out(met: list[Work] | _Signal) -> tuple[list[Work], _Signal]:
-    return (met, _Signal.LOOK) if isinstance(met, list) else ([], met)
+        tx, self._tx = self._tx, None
+        if tx is not None:
+            tx.connection.invalidate()
+            tx.connection.close()
 
 
 class SqliteEngine:
@@ -213,11 +211,12 @@ class SqliteEngine:
         self._writing, self._reading = OutageLog("write to the database"), OutageLog("read the database")
         self.outages = (self._reading, self._writing)
         self._loop = asyncio.get_running_loop()
-        self._works: queue.SimpleQueue[list[Work] | _Signal] = queue.SimpleQueue()
+        self._works: queue.SimpleQueue[list[Work] | None] = queue.SimpleQueue()
+        """None: the writer ends."""
         self._gathering = Gathering(self._works.put)
         self._apart: deque[Work | Vacuum] = deque()
         self._readers = ThreadPoolExecutor(READERS, "store-reader")
-        self._writer = _Writer(database, self._tx)
+        self._writer = _Writer(database, self.statements, self._tx)
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
         self._closed = False
@@ -239,7 +238,7 @@ class SqliteEngine:
             raise StoreUnavailable
         future: asyncio.Future[T] = self._loop.create_future()
         self._apart.append(Work(unit, future))
-        self._works.put(_Signal.LOOK)
+        self._works.put([])  # the writer looks
         return await future
 
     async def write_alone(self, unit: Callable[[Tx], T]) -> T:
@@ -250,7 +249,7 @@ class SqliteEngine:
             raise StoreUnavailable
         future: asyncio.Future[str] = self._loop.create_future()
         self._apart.append(Vacuum(future))
-        self._works.put(_Signal.LOOK)
+        self._works.put([])  # the writer looks
         return await future
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
@@ -264,7 +263,7 @@ class SqliteEngine:
             return
         self._closed = True
         self._gathering.leave()
-        self._works.put(_Signal.END)
+        self._works.put(None)
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._readers.shutdown)
         self._database.dispose()
@@ -287,14 +286,23 @@ class SqliteEngine:
         return Tx(connection, self.statements, self.keyring, self._digests)
 
     def _write_all(self) -> None:
-        ending = False
-        while not (ending and self._works.empty() and not self._apart):
-            works, ends = self._gather(self._works.get() if not self._apart else _Signal.LOOK)
-            ending = ending or ends
-            self._commit([work for work in works if work.wanted])
+        while (works := self._next()) is not None:
+            if works := batch.wanted(works):
+                self._commit(works)
             if self._apart:  # one at a time, so that a group waits for one unit at most
                 self._do_apart(self._apart.popleft())
         self._writer.disconnect()
+
+    def _next(self) -> list[Work] | None:
+        """The queued units as a group, which is empty if one of low priority waits. None: the writer must end."""
+        works = [] if self._apart else self._works.get()
+        while works is not None and len(works) < BATCH and not self._works.empty():
+            more = self._works.get()
+            if more is None:
+                self._works.put(None)
+                break
+            works += more
+        return works
 
     def _do_apart(self, work: Work | Vacuum) -> None:
         if isinstance(work, Work):
@@ -303,33 +311,21 @@ class SqliteEngine:
         if work.future.cancelled():
             return
         try:
-            left_to_do = _vacuum(self._writer.connect().connection)
+            left_to_do = _vacuum(self._writer.connect().connection.connection)
         except Exception as error:  # noqa: BLE001 - as in _commit
             self._fail([work], error)
         else:
-            self._tell(_answer, work.future, left_to_do)
-
-    def _gather(self, first: list[Work] | _Signal) -> tuple[list[Work], bool]:
-        """The next group, which may be empty, and whether the end signal was received."""
-        works, signal = _sorted_out(first)
-        while len(works) < BATCH and signal is not _Signal.END:
-            try:
-                more, signal = _sorted_out(self._works.get_nowait())
-            except queue.Empty:
-                break
-            works += more
-        return works, signal is _Signal.END
+            self._loop.call_soon_threadsafe(_answer, work.future, left_to_do)
 
     def _commit(self, works: list[Work]) -> None:
-        if not works:
-            return
         try:
             batch.commit(works, self._writer)
         except Exception as error:  # noqa: BLE001 - the callers must be told of any error
             self._fail(works, error)
         else:
-            self._writing.over()
-            self._tell(batch.answer, works)
+            if self._writing.lasts:
+                self._writing.over()
+            self._loop.call_soon_threadsafe(batch.answer, works)
 
     def _fail(self, works: Sequence[Work | Vacuum], error: Exception) -> None:
         problem = _code(_original(error))
@@ -338,7 +334,4 @@ class SqliteEngine:
         if problem in _DISK_FAILED:
             self.end_process(f"the database file cannot be written or read ({_name(error)})")
         self._writing.met(_name(error))
-        self._tell(batch.refuse, works, StoreUnavailable)
-
-    def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
-        self._loop.call_soon_threadsafe(function, *arguments)
+        self._loop.call_soon_threadsafe(batch.refuse, works, StoreUnavailable)

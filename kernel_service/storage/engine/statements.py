@@ -48,9 +48,9 @@ class Statements:
     def execute(
         self, connection: Connection, cursor: Any, statement: Executable, given: Values | Sequence[Values] | None = None
     ) -> Result:
-        """The connection's transaction has begun. Raises what SQLAlchemy raises, with the values hidden.
+        """In the connection's transaction, which has begun, on the driver's `cursor`.
 
-        `cursor` is one of the driver's, for all statements of the transaction.
+        Raises what SQLAlchemy raises, with the values hidden.
         """
         values: Any = given or {}
         if isinstance(values, _MANY):
@@ -65,7 +65,7 @@ class Statements:
             cursor.execute(form.sql, arguments)
             rows = cursor.fetchall()
         except Exception as error:
-            raise self._failure(connection, form, error) from error
+            raise self.failure(connection, form.sql, error) from error
         except asyncio.CancelledError as error:
             connection.invalidate(error)  # the driver may have stopped in the middle of an answer
             raise
@@ -84,7 +84,7 @@ class Statements:
                 observe(connection, form.sql, arguments, True)
             cursor.executemany(form.sql, arguments)
         except Exception as error:
-            raise self._failure(connection, form, error) from error
+            raise self.failure(connection, form.sql, error) from error
         except asyncio.CancelledError as error:
             connection.invalidate(error)
             raise
@@ -102,13 +102,13 @@ class Statements:
         except KeyError:  # asked in one step, because another thread may clear them
             return forms.add(statement, values, self._dialect)
 
-    def _failure(self, connection: Connection, form: Form, error: Exception) -> Exception:
-        """What to raise for an error of the driver, or for a value that it cannot take."""
+    def failure(self, connection: Connection, sql: str, error: Exception) -> Exception:
+        """What SQLAlchemy raises for an error of the driver, or for a value that it cannot take."""
         base = self._dialect.loaded_dbapi.Error
         if isinstance(error, base) and self._dialect.is_disconnect(error, connection.connection, None):
             # SQLAlchemy meets the lost connection as well, and discards those of the pool that are as old.
             connection.exec_driver_sql("SELECT 1")
-        return DBAPIError.instance(form.sql, None, error, base, hide_parameters=True, dialect=self._dialect)
+        return DBAPIError.instance(sql, None, error, base, hide_parameters=True, dialect=self._dialect)
 
 
 class _Forms:

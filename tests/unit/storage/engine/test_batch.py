@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from kernel_service.storage.engine.batch import Work, commit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Contended(Exception):
@@ -25,9 +21,10 @@ class Database:
         self.held: set[str] = set()
         self.ran: list[str] = []
 
-    @contextmanager
-    def transaction(self) -> Iterator[Any]:
-        yield None if self.is_committed else self
+    def __enter__(self) -> Any:
+        return None if self.is_committed else self
+
+    def __exit__(self, *_: object) -> None: ...
 
     def control(self, *commands: str) -> None: ...
 
