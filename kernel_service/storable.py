@@ -46,7 +46,8 @@ _NUL: Final = b"\\u0000"
 def storable(value: Any) -> Any:
     """The value as JSON values that can be stored and sent; the same object if it needs no repair."""
     try:
-        if _NUL not in orjson.dumps(_deeper(value), option=_PLAIN):
+        written = orjson.dumps(value, option=_PLAIN)
+        if _needs_no_repair(written) or (_NUL not in written and orjson.dumps(_deeper(value), option=_PLAIN)):
             return value
     except TypeError:
         pass

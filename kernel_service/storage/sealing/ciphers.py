@@ -56,17 +56,17 @@ def _column_context(table: str, column: str) -> bytes:
     return _netstring(table) + _netstring(column)
 
 
-def _netstring(part: str | int | bytes) -> bytes:
-    if isinstance(part, str):
-        return _text_netstring(part)
-    raw = part if isinstance(part, bytes) else b"%d" % part
-    return b"%d:%b," % (len(raw), raw)
-
-
 @lru_cache(maxsize=1000)
-def _text_netstring(part: str) -> bytes:
-    """Cached, since the values of one person are read together."""
-    return _netstring(storable_text(part).encode())  # as a text column stores it
+def _netstring(part: str | int | bytes) -> bytes:
+    """Cached, since the values of one person, and of one row, are sealed and read together."""
+    match part:
+        case str():
+            raw = storable_text(part).encode()  # as a text column stores it
+        case int():
+            raw = b"%d" % part
+        case _:
+            raw = part
+    return b"%d:%b," % (len(raw), raw)
 
 
 _REFUSED: Final = (InvalidTag, ValueError)
@@ -145,7 +145,7 @@ class PersonCipher:
 
     def seal_json(self, value: Any, place: Place) -> bytes:
         """Seals a value from a person, a vendor or a tool, corrected where necessary (see `storable`)."""
-        return self.seal(to_json(value), place)
+        return self._cipher.seal(to_json(value), place.context())
 
     def open_json(self, sealed: bytes, place: Place) -> Any:
         """Raises `SealedValueDamaged`, also if the value is not JSON."""
@@ -155,7 +155,7 @@ class PersonCipher:
             raise _damaged() from None
 
     def seal_text(self, text: str, place: Place) -> bytes:
-        return self.seal(storable_text(text).encode(), place)
+        return self._cipher.seal(storable_text(text).encode(), place.context())
 
     def open_text(self, sealed: bytes, place: Place) -> str:
         """Raises `SealedValueDamaged`, also if the value is not text."""
