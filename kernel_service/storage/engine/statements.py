@@ -103,7 +103,7 @@ class Statements:
             return forms.add(statement, values, self._dialect)
 
     def failure(self, connection: Connection, sql: str, error: Exception) -> Exception:
-        """What SQLAlchemy raises for an error of the driver, or for a value that it cannot take."""
+        """The exception that SQLAlchemy raises for an error of the driver, or for a value that it cannot take."""
         base = self._dialect.loaded_dbapi.Error
         if isinstance(error, base) and self._dialect.is_disconnect(error, connection.connection, None):
             # SQLAlchemy meets the lost connection as well, and discards those of the pool that are as old.
