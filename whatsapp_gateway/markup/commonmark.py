@@ -12,8 +12,9 @@ from typing import Final
 
 from whatsapp_gateway.markup.emphasis import BOLD
 from whatsapp_gateway.markup.graphemes import is_visible
-from whatsapp_gateway.markup.inline import NestsTooDeepError, Piece, Shape, is_plain, read_inline
+from whatsapp_gateway.markup.inline import NestsTooDeepError, Piece, Shape, read_inline
 from whatsapp_gateway.markup.lines import FENCE, unfenced, write_lines
+from whatsapp_gateway.markup.plain_text import has_no_marks, is_plain
 from whatsapp_gateway.markup.tables import read_table
 from whatsapp_gateway.markup.whatsapp_markup import HAIR
 
@@ -51,7 +52,11 @@ def to_blocks(markdown: str) -> list[Block]:
     A text with too deep nesting, or without visible content, is one block as written.
     """
     try:
-        blocks = list(_blocks(markdown.replace("\r\n", "\n"), _UNWRAPPED_MOST))
+        blocks = (
+            [Block(paragraph) for paragraph in markdown.split("\n\n")]
+            if is_plain(markdown)
+            else list(_blocks(markdown.replace("\r\n", "\n"), _UNWRAPPED_MOST))
+        )
     except NestsTooDeepError:
         blocks = []
     return [block for block in blocks if is_visible(block.text)] or _as_written(markdown)
@@ -227,7 +232,7 @@ class _Reader:
 
 
 def _write(text: str, marks: tuple[str, ...] = ()) -> str:
-    return text if not marks and is_plain(text) else write_lines(read_inline(text, marks))
+    return text if not marks and has_no_marks(text) else write_lines(read_inline(text, marks))
 
 
 def _prefixed(prefix: str, text: str) -> str:

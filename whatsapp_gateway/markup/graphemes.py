@@ -14,7 +14,7 @@ _LAST_OF_ONE_UNIT: Final = "\uffff"
 
 def units(text: str) -> int:
     """The length in UTF-16 code units."""
-    return len(text) if text.isascii() else len(text) + sum(char > _LAST_OF_ONE_UNIT for char in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def is_visible(text: str) -> bool:

@@ -24,7 +24,6 @@ DEEPEST: Final = 20
 """Nested marks: realistic text has fewer."""
 
 _SPECIAL: Final = re.compile(r"[\\`*_~\[\]!<&\n]|(?<![A-Za-z0-9])(?:(?:https?|ftp)://|www\.)", re.IGNORECASE)
-_MAY_BE_MARKUP: Final = re.compile(r"[\\`*_~\[<&]")
 _TICKS: Final = re.compile(r"`+")
 _BRACKETS: Final = re.compile(r"\\.|`+|[\[\]]")
 _SOLID: Final = regex.compile(r"[\p{L}\p{N}\p{Sc}\p{Sm}\p{So}]")
@@ -65,11 +64,6 @@ class _LinkEnds:
 
 _Part = Piece | Run | _LinkBegins | _LinkEnds
 _Found = tuple[Sequence[_Part], int] | None
-
-
-def is_plain(text: str) -> bool:
-    """Whether a paragraph certainly holds no markup and no address, as most do: reading it would not change it."""
-    return not (_MAY_BE_MARKUP.search(text) or "://" in text or "www." in text.lower())
 
 
 def read_inline(text: str, marks: tuple[str, ...] = ()) -> list[Piece]:

@@ -34,11 +34,13 @@ _JOINERS: Final = "\u200d\ufe0f\u20e3"
 
 def pack(blocks: Sequence[Block], limit: int) -> list[str]:
     """The blocks in as few messages as their order allows, each of 1 to limit characters."""
+    blocks = [block for block in blocks if is_visible(block.text)]
+    whole = GAP.join([block.shown() for block in blocks])
+    if units(whole) <= limit:
+        return [whole] if blocks else []
     messages: list[str] = []
     room = 0
-    for piece in pieces(blocks, limit):
-        if not is_visible(piece.text):
-            continue
+    for piece in _pieces(blocks, limit):
         text = piece.shown()
         length = units(text)
         if messages and len(GAP) + length <= room:
@@ -65,16 +67,14 @@ def with_tail(blocks: Sequence[Block], limit: int, tail_limit: int) -> tuple[lis
     return pack(rest, limit), tail if is_visible(tail) else ""
 
 
-def pieces(blocks: Sequence[Block], limit: int) -> list[Block]:
+def _pieces(blocks: Sequence[Block], limit: int) -> Iterator[Block]:
     """The blocks, with the long ones cut into several; code stays code, and marked text stays marked, in each."""
-    return [piece for block in blocks for piece in _pieces(block, limit)]
-
-
-def _pieces(block: Block, limit: int) -> list[Block]:
-    if units(block.shown()) <= limit:
-        return [block]
-    cut = _Cut(block)
-    return [cut.piece(*part) for part in cut.parts(limit)]
+    for block in blocks:
+        if units(block.shown()) <= limit:
+            yield block
+        else:
+            cut = _Cut(block)
+            yield from (piece for part in cut.parts(limit) if is_visible((piece := cut.piece(*part)).text))
 
 
 class _Part(NamedTuple):

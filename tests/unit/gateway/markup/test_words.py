@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.unit.gateway.whatsapp_app import Reading, show
 from whatsapp_gateway.markup.commonmark import as_text, to_blocks
-from whatsapp_gateway.markup.inline import is_plain, read_inline
+from whatsapp_gateway.markup.inline import read_inline
 from whatsapp_gateway.markup.lines import write_lines
+from whatsapp_gateway.markup.plain_text import has_no_marks, is_plain
 from whatsapp_gateway.model.outbox import OfferedChoice, Reply
 from whatsapp_gateway.outbound.rendering import render
 
@@ -283,6 +284,45 @@ def test_both_readings_of_whatsapp_show_the_same_letters(text: str) -> None:
 @example("WWW.a.b")
 @example("HTTP://a.b")
 @example("a & b &amp; c")
-def test_text_that_counts_as_plain_would_not_be_changed_by_reading_it(text: str) -> None:
-    if is_plain(text):
+def test_text_that_counts_as_unmarked_would_not_be_changed_by_reading_it(text: str) -> None:
+    if has_no_marks(text):
         assert write_lines(read_inline(text)) == text
+
+
+LINES = ["a", "B c", "- a", "- 1. # a", "1. a", "2) b", "3. - # a", "7.", "-", "---", "===", "+ a", "# a", "> a", "• a"]
+LINES += [
+    "    a",
+    "\ta",
+    "a ",
+    "a\u00a0",
+    "\u200b",
+    "a | b",
+    "|---|",
+    "12 a",
+    "",
+    "",
+    "😀",
+    "a\r",
+    "\u2003a",
+    "-\u00a0a",
+]
+
+
+@settings(max_examples=1000)
+@given(
+    st.lists(st.sampled_from(LINES), max_size=6).map("\n".join)
+    | st.text(st.sampled_from("a1-.)+=>#• \n\t\r"), max_size=9)
+)
+def test_plain_text_has_the_blocks_that_reading_it_would_give(text: str) -> None:
+    if is_plain(text):
+        *blocks, marked = to_blocks(f"{text}\n\n**x**")
+        assert marked.text == "*x*"
+        assert to_blocks(text) == (blocks or to_blocks(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["Done.", "Two things:\n- milk\n- eggs\n\n1. First\n2. Zweitens", "• 3 €? “yes”!", "😀 ok"]
+)
+def test_most_answers_are_plain(text: str) -> None:
+    assert is_plain(text)
+    assert sent(text) == text
