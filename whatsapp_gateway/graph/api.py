@@ -1,7 +1,7 @@
 """The client of the Graph API: messages, uploads and typing. Only this package uses its wire format."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from http import HTTPStatus
@@ -86,7 +86,7 @@ class GraphApi:
         remaining = await self._pacing.wait_turn(number, timeout)
         if remaining is None:
             return Refused("paced", Remedy.RETRY)
-        if left := self._circuit_breaker.admit(number):
+        if self._circuit_breaker.circuits and (left := self._circuit_breaker.admit(number)):
             return _circuit_open(left)
         try:
             status, answer = await self._post_message(number, body, remaining)
@@ -96,11 +96,26 @@ class GraphApi:
             return Ambiguous("timeout")
         except (aiohttp.ClientError, OSError):
             return Ambiguous("connection_lost")
-        if _number_in_error(answer, "code") in RATE_LIMIT_CODES:
+        sent = _sent(answer) if status < HTTPStatus.MULTIPLE_CHOICES else None
+        if sent is not None and self._circuit_breaker.circuits:
+            self._circuit_breaker.record_success(number)
+        return sent or self._not_sent(number, status, answer)
+
+    def _not_sent(self, number: str, status: int, answer: Any) -> Refused | Ambiguous:
+        """The result of one message may concern its number."""
+        code = _number_in_error(answer, "code")
+        if code in RATE_LIMIT_CODES:
             self._pacing.pause(number)
-        result = _result(status, answer)
-        self._record(number, result)
-        return result
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return Ambiguous("answer_unreadable")
+        if code is None and status in _GATEWAY_FAULTS:
+            # The error comes from a proxy: the Graph API may have accepted the message.
+            return Ambiguous(f"http_{status}")
+        refused = _refused(status, answer)
+        self._circuit_breaker.record_refusal(number, refused.code, refused.remedy)
+        if refused.remedy in _OF_THE_MESSAGE:
+            self._circuit_breaker.record_success(number)
+        return refused
 
     async def upload(self, number: str, file: File, data: bytes, timeout: float) -> Uploaded | Refused:
         """Upload a file for sending from a number, within `timeout` seconds. Never raises."""
@@ -131,18 +146,12 @@ class GraphApi:
             return False
         return status == HTTPStatus.OK
 
-    def _record(self, number: str, result: Sent | Refused | Ambiguous) -> None:
-        """The result of one message may concern its number."""
-        if isinstance(result, Refused):
-            self._circuit_breaker.record_refusal(number, result.code, result.remedy)
-        if isinstance(result, Sent) or (isinstance(result, Refused) and result.remedy in _OF_THE_MESSAGE):
-            self._circuit_breaker.record_success(number)
-
-    async def _post_message(self, number: str, body: Mapping[str, Any], timeout: float) -> tuple[int, Any]:
+    def _post_message(self, number: str, body: Mapping[str, Any], timeout: float) -> Awaitable[tuple[int, Any]]:
         data = orjson.dumps({"messaging_product": "whatsapp", **body})
-        return await self._post(self._messages(number), data, self._bearer_and_json, timeout)
+        return self._post(self._messages(number), data, self._bearer_and_json, timeout)
 
     async def _post(self, url: URL, data: Any, headers: CIMultiDict[str], timeout: float) -> tuple[int, Any]:
+        """The status of the answer, and what it says; None: it is not JSON."""
         request = self._session.post(
             url,
             data=data,
@@ -152,28 +161,16 @@ class GraphApi:
             proxy=self._proxy,
         )
         async with request as response:
-            return response.status, _json(await response.read())
+            raw = await response.read()
+        try:
+            return response.status, orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return response.status, None
 
 
 @lru_cache
 def _limits(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
-    if status < HTTPStatus.MULTIPLE_CHOICES:
-        return _sent(answer) or Ambiguous("answer_unreadable")
-    # The error comes from a proxy: the Graph API may have accepted the message.
-    if _number_in_error(answer, "code") is None and status in _GATEWAY_FAULTS:
-        return Ambiguous(f"http_{status}")
-    return _refused(status, answer)
 
 
 def _upload_result(status: int, answer: Any) -> Uploaded | Refused:

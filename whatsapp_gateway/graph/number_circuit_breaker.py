@@ -31,20 +31,21 @@ class NumberCircuitBreaker:
     def __init__(self, metrics: Metrics, now: Callable[[], float]) -> None:
         self._metrics = metrics
         self._now = now
-        self._circuits: dict[str, _OpenCircuit] = {}
+        self.circuits: dict[str, _OpenCircuit] = {}
+        """Those that are not closed, by number. Empty, as nearly always: each number may send."""
 
     def seconds_open(self, number: str) -> float:
         """Seconds for which this number may send nothing; 0: it may send."""
-        circuit = self._circuits.get(number)
+        circuit = self.circuits.get(number)
         return max(circuit.until - self._now(), 0.0) if circuit else 0.0
 
     def admit(self, number: str) -> float:
         """As seconds_open(). The first message after an open period is the trial: others wait for its result."""
-        left, circuit = self.seconds_open(number), self._circuits.get(number)
+        left, circuit = self.seconds_open(number), self.circuits.get(number)
         if circuit is None or left:
             return left
         if circuit.trial_passed:
-            del self._circuits[number]
+            del self.circuits[number]
         else:
             circuit.until, circuit.half_open = self._now() + TRIAL_SECONDS, True
         return 0.0
@@ -54,18 +55,18 @@ class NumberCircuitBreaker:
         if remedy not in _NEEDS_OPERATOR:
             return
         self._metrics.operator_errors.labels(code).inc()
-        if remedy is Remedy.HOLD_PERSON or number not in self._circuits:
+        if remedy is Remedy.HOLD_PERSON or number not in self.circuits:
             self._metrics.alert(
                 "account", f"WhatsApp refuses to send for number {number}: error {code}: {advice(code)}"
             )
         if remedy is Remedy.OPEN_CIRCUIT:
-            self._circuits[number] = _OpenCircuit(self._now() + CIRCUIT_OPEN_SECONDS)
+            self.circuits[number] = _OpenCircuit(self._now() + CIRCUIT_OPEN_SECONDS)
 
     def record_success(self, number: str) -> None:
         """WhatsApp accepted a message of this number, or rejected it for a reason of the message itself.
 
         A message from before the circuit opened proves nothing.
         """
-        circuit = self._circuits.get(number)
+        circuit = self.circuits.get(number)
         if circuit is not None and circuit.half_open:
             circuit.trial_passed = True

@@ -44,14 +44,16 @@ class Pacing:
         """Wait for the number's next slot. Returns the remaining seconds of the timeout; None: it is too short."""
         if not self._cost:
             return timeout
-        now, bucket = self._now(), self._bucket(number)
+        now = self._now()
+        bucket = self._bucket(number, now)
         wait = max(bucket.free_at - now, 0.0)
         if wait >= timeout:
             return None
         # Reserve the slot before the wait, so that the next caller gets a later one.
         bucket.free_at += self._cost
-        if wait:
-            await self._sleep(wait)
+        if not wait:
+            return timeout
+        await self._sleep(wait)
         # If the process was suspended meanwhile, the wait took longer than planned.
         left = timeout - max(wait, self._now() - now)
         return left if left > 0 else None
@@ -59,18 +61,22 @@ class Pacing:
     def received(self, number: str) -> None:
         """An incoming message counts, but cannot wait. A flood of them delays answers by PAUSE_SECONDS at most."""
         if self._cost:
-            bucket = self._bucket(number)
-            bucket.free_at = max(bucket.free_at, min(bucket.free_at + self._cost, self._now() + PAUSE_SECONDS))
+            now = self._now()
+            bucket = self._bucket(number, now)
+            bucket.free_at = max(bucket.free_at, min(bucket.free_at + self._cost, now + PAUSE_SECONDS))
 
     def pause(self, number: str) -> None:
         """WhatsApp reported that the number was too fast."""
         if self._cost:
-            bucket = self._bucket(number)
-            bucket.free_at = max(bucket.free_at, self._now() + PAUSE_SECONDS)
+            now = self._now()
+            bucket = self._bucket(number, now)
+            bucket.free_at = max(bucket.free_at, now + PAUSE_SECONDS)
 
-    def _bucket(self, number: str) -> _Bucket:
+    def _bucket(self, number: str, now: float) -> _Bucket:
         """The number's bucket, never fuller than a burst."""
-        earliest = self._now() - BURST_SECONDS
-        bucket = self._buckets.setdefault(number, _Bucket(earliest))
+        earliest = now - BURST_SECONDS
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = _Bucket(earliest)
         bucket.free_at = max(bucket.free_at, earliest)
         return bucket
