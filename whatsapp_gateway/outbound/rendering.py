@@ -73,7 +73,7 @@ def render(reply: Reply, version: str = SPLIT_VERSION) -> list[Body]:
 
     They reference a file by its ref until it is uploaded.
     """
-    bodies = _Rendering(RULES[version]).spoken(reply)
+    bodies = _RENDERINGS[version].spoken(reply)
     if reply.quoted_id and bodies:
         bodies[0]["context"] = {"message_id": reply.quoted_id}
     if reply.reaction_to:
@@ -95,7 +95,7 @@ def recipient(user_id: str) -> Body | None:
 
 
 def file_in(body: Body, files: Sequence[File]) -> File | None:
-    """The file that a message carries; None: it carries none of these files."""
+    """The file of a reply that one of its messages carries, if any."""
     ref = body[body["type"]].get("id")
     return next((file for file in files if file.ref == ref), None)
 
@@ -108,13 +108,18 @@ def in_words(body: Body, file: File) -> Body:
 
 
 class _Rendering:
-    """One reply under one rule."""
+    """Replies under one rule."""
 
     def __init__(self, rule: SplitRule) -> None:
         self._rule = rule
 
     def spoken(self, reply: Reply) -> list[Body]:
         blocks = self._rule.to_blocks(reply.text)
+        if reply.files:
+            return self._with_files(reply, blocks)
+        return self._worded(reply, blocks)
+
+    def _with_files(self, reply: Reply, blocks: list[Any]) -> list[Body]:
         files = [file for file in reply.files if kind_of(file)]
         left_out = [NOT_SENT.format(name=shown_name(file)) for file in reply.files if not kind_of(file)]
         blocks += [self._rule.block(line) for line in left_out]
@@ -129,7 +134,7 @@ class _Rendering:
         if link and not (_WEB.fullmatch(link.url) and len(link.url) <= URL):
             blocks.append(self._rule.block(f"{link.title} ({link.url})" if link.title else link.url))
             link = None
-        if not self._can_be_tapped(choices):
+        if choices and not self._can_be_tapped(choices):
             lines = "\n".join(_line(number, offer) for number, offer in enumerate(choices, 1))
             blocks.append(self._rule.block(lines))
             choices = ()
@@ -185,6 +190,9 @@ class _Rendering:
         description = offer.description or (offer.title if self._rule.keeps_all and title != offer.title else "")
         row = {"id": offer.id, "title": title}
         return row | ({"description": self._rule.shortened(description, ROW_DESCRIPTION)} if description else {})
+
+
+_RENDERINGS: Final = {version: _Rendering(rule) for version, rule in RULES.items()}
 
 
 def _file(file: File, caption: str = "") -> Body:

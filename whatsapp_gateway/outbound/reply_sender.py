@@ -92,28 +92,30 @@ class ReplySender:
                 continue
             if not delivery.is_live():
                 return self._release(delivery, part, len(bodies), version)
-            if self._left(delivery) <= 0:
+            began = self._now()
+            left = delivery.lease_ends - MARGIN - began
+            if left <= 0:
                 self._metrics.parts.labels("lapsed").inc()
                 logger.warning("lease of reply %s expired before part %d was sent", delivery.reply.id, part)
                 return "lapsed"
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             with self._traces.sending(delivery.trace_parent, part):
-                began = self._now()
-                result = await self._send(delivery, body | callback)
+                result = await self._send(delivery, body | callback, left)
                 self._metrics.part_seconds.labels(type(result).__name__.lower()).observe(self._now() - began)
             outcome = self._settle(self._ack(delivery, part, len(bodies), version, result))
             if not isinstance(result, Sent):
                 return outcome
         return "sent"
 
-    async def _send(self, delivery: Delivery, body: Body) -> Sent | Refused | Ambiguous:
-        file = file_in(body, delivery.reply.files)
+    async def _send(self, delivery: Delivery, body: Body, left: float) -> Sent | Refused | Ambiguous:
+        """`left`: the seconds in which parts may still be sent under the lease."""
+        file = file_in(body, delivery.reply.files) if delivery.reply.files else None
         if file is not None:
             return await self._files.send(delivery.number, body, file, lambda: self._left(delivery))
-        return await self._graph.send(delivery.number, body, min(SEND_SECONDS, self._left(delivery)))
+        return await self._graph.send(delivery.number, body, min(SEND_SECONDS, left))
 
     def _left(self, delivery: Delivery) -> float:
-        """Seconds in which parts may still be sent under the lease."""
+        """The seconds in which parts may still be sent under the lease, after work on a file."""
         return delivery.lease_ends - MARGIN - self._now() if delivery.is_live() else 0.0
 
     def _ack(self, delivery: Delivery, part: int, parts: int, version: str, result: Sent | Refused | Ambiguous) -> Ack:
@@ -191,7 +193,7 @@ def _rendered(delivery: Delivery) -> tuple[str, list[Body]]:
 
     A status that arrived before any acknowledgement named the parts, but not the rule.
     """
-    versions = [delivery.split_version] if delivery.split_version else list(RULES)
+    versions = [delivery.split_version] if delivery.split_version else RULES
     bodies: list[Body] = []
     for version in versions:
         bodies = render(delivery.reply, version if version in RULES else SPLIT_VERSION)

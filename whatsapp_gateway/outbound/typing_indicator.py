@@ -29,16 +29,8 @@ class TypingIndicator:
         self._call_count = 0
         self._read: dict[str, None] = {}
 
-    def show(self, number: str, user_id: str, message_id: str) -> None:
-        """Mark a message as read and show the indicator, without waiting for the result."""
-        self._begin(number, user_id, message_id, typing=True)
-
-    def answered(self, number: str, user_id: str, message_id: str) -> None:
-        """Mark a message as read whose answer comes before the indicator, without waiting for the result."""
-        if message_id not in self._read:
-            self._begin(number, user_id, message_id, typing=False)
-
-    def _begin(self, number: str, user_id: str, message_id: str, *, typing: bool) -> None:
+    def show(self, number: str, user_id: str, message_id: str, *, typing: bool = True) -> None:
+        """Mark a message as read and, with `typing`, show the indicator, without waiting for the result."""
         if self._call_count >= MOST_AT_ONCE:
             self._metrics.typing.labels("dropped").inc()
             return
@@ -54,12 +46,17 @@ class TypingIndicator:
         if not calls:
             del self._calls[chat]
 
-    async def settle(self, number: str, user_id: str) -> None:
-        """Before an answer: wait until calls of this chat are done, or give them up after LATE_SECONDS."""
+    async def settle(self, number: str, user_id: str, answered_id: str = "") -> None:
+        """Before an answer: wait until calls of this chat are done, or give them up after LATE_SECONDS.
+
+        Then mark the message that it answers as read, if the answer comes before the indicator.
+        """
         if calls := self._calls.get((number, user_id)):
             _, late = await asyncio.wait(calls, timeout=LATE_SECONDS)
             for task in late:
                 task.cancel()
+        if answered_id and answered_id not in self._read:
+            self.show(number, user_id, answered_id, typing=False)
 
     async def close(self) -> None:
         """Cancel the calls in progress."""
@@ -68,10 +65,7 @@ class TypingIndicator:
     async def _mark_read(self, number: str, message_id: str, *, typing: bool) -> None:
         marked = await self._graph.mark_read(number, message_id, typing=typing)
         if marked:
-            self._remember(message_id)
+            self._read[message_id] = None
+            if len(self._read) > MOST_REMEMBERED:
+                del self._read[next(iter(self._read))]
         self._metrics.typing.labels(("shown" if typing else "read") if marked else "failed").inc()
-
-    def _remember(self, message_id: str) -> None:
-        self._read[message_id] = None
-        if len(self._read) > MOST_REMEMBERED:
-            del self._read[next(iter(self._read))]

@@ -84,7 +84,7 @@ async def test_excess_calls_are_dropped_and_closing_cancels_all(scene: Scene) ->
 
 async def test_an_answer_before_the_indicator_marks_its_message_as_read_once(scene: Scene) -> None:
     for _ in range(2):
-        scene.typing.answered("42", ALICE, "stop")
+        await scene.typing.settle("42", ALICE, "stop")
         await scene.typing.settle("42", ALICE)
     assert (scene.graph.read, scene.graph.shown) == ([("42", "stop")], [])
     assert scene.count("read") == 1
@@ -92,8 +92,7 @@ async def test_an_answer_before_the_indicator_marks_its_message_as_read_once(sce
 
 async def test_an_answer_after_the_indicator_marks_nothing_again(scene: Scene) -> None:
     scene.typing.show("42", ALICE, "a1")
-    await scene.typing.settle("42", ALICE)
-    scene.typing.answered("42", ALICE, "a1")
+    await scene.typing.settle("42", ALICE, "a1")
     await scene.typing.close()
     assert scene.graph.read == []
 
@@ -104,9 +103,8 @@ async def test_an_answer_marks_a_message_whose_indicator_was_cancelled(
     monkeypatch.setattr(typing_indicator, "LATE_SECONDS", 0.01)
     scene.graph.gate.clear()
     scene.typing.show("42", ALICE, "a1")
-    await scene.typing.settle("42", ALICE)
+    await scene.typing.settle("42", ALICE, "a1")
     scene.graph.gate.set()
-    scene.typing.answered("42", ALICE, "a1")
     await scene.typing.settle("42", ALICE)
     assert (scene.graph.read, scene.graph.shown) == ([("42", "a1")], [])
 
