@@ -46,41 +46,34 @@ class AckQueue:
         self._kernel = kernel
         self._observer = observer
         self._now = now
-        self._gathering = Gathering(self._make_ready, most=MOST_GATHERED, seconds=gather_seconds)
-        self._ready: asyncio.Queue[Ack] = asyncio.Queue()
-        self._unsettled: Counter[str] = Counter()
+        self._ready: asyncio.Queue[list[Ack]] = asyncio.Queue()
+        self._gathering = Gathering(self._ready.put_nowait, most=MOST_GATHERED, seconds=gather_seconds)
+        self.unsettled: Counter[str] = Counter()
+        """The replies with an acknowledgement that the kernel service has not taken, by id."""
 
     def put(self, ack: Ack) -> None:
         """Queue one acknowledgement; returns at once."""
-        self._unsettled[ack.reply_id] += 1
+        self.unsettled[ack.reply_id] += 1
         self._gathering.add(ack, urgent=ack.is_urgent)
-
-    def _make_ready(self, acks: Sequence[Ack]) -> None:
-        for ack in acks:
-            self._ready.put_nowait(ack)
-
-    def unsettled(self) -> set[str]:
-        """The ids of replies with an acknowledgement that the kernel service has not taken."""
-        return set(self._unsettled)
-
-    def has(self, reply_id: str) -> bool:
-        """Whether the reply has an acknowledgement that the kernel service has not taken."""
-        return reply_id in self._unsettled
 
     async def run(self) -> None:
         """Send queued acknowledgements, for ever."""
         while True:
-            batch = [await self._ready.get()]
-            while len(batch) < MOST_AT_ONCE and not self._ready.empty():
-                batch.append(self._ready.get_nowait())
+            batch, gathered = await self._ready.get(), 1
+            while len(batch) + MOST_GATHERED <= MOST_AT_ONCE and not self._ready.empty():
+                batch += self._ready.get_nowait()
+                gathered += 1
             try:
                 await self._settle(batch)
-                self._unsettled -= Counter(ack.reply_id for ack in batch)
+                for ack in batch:
+                    self.unsettled[ack.reply_id] -= 1
+                    if not self.unsettled[ack.reply_id]:
+                        del self.unsettled[ack.reply_id]
             except Exception as fault:  # noqa: BLE001 - the next ones must continue; receipts settle these
                 logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
                 for ack in batch:
                     self._observer.acknowledged(ack, "fault")
-            for _ in batch:
+            for _ in range(gathered):
                 self._ready.task_done()
 
     async def flush(self) -> None:
@@ -100,11 +93,10 @@ class AckQueue:
         async for attempt in AsyncRetrying(retry=retryable, wait=pause):
             with attempt:
                 batch = [ack for ack in batch if self._still_matters(ack)]
-                await self._try(batch)
+                if batch:
+                    await self._try(batch)
 
     async def _try(self, batch: Sequence[Ack]) -> None:
-        if not batch:
-            return
         try:
             results = await self._kernel.acknowledge(batch, CALL_SECONDS)
         except KernelError as refusal:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -120,9 +120,12 @@ class KernelConnection:
         """
         _check_size(request)
         deadline = asyncio.get_running_loop().time() + timeout
-        for stream in self._streams.candidates(node_id):
-            with suppress(Unanswered):
+        tried: list[ChannelStream] = []
+        while (stream := self._streams.best(node_id, tried)) is not None:
+            try:
                 return await stream.call(kind, request, deadline)
+            except Unanswered:
+                tried.append(stream)
         remaining = max(0.0, deadline - asyncio.get_running_loop().time())
         return await _answer(self._route.calls[kind](request, timeout=remaining, metadata=self._bearer))
 
@@ -183,15 +186,17 @@ class KernelConnection:
         """How many streams carry calls."""
         return self._streams.open
 
-    @asynccontextmanager
     async def pull(
-        self, route: Route, request: outbox_pb2.PullOutboxRequest
-    ) -> AsyncIterator[AsyncIterator[tuple[outbox_pb2.PullOutboxResponse, str]]]:
-        """Items, each with the node that sent it, until the service drains or the block is left.
+        self,
+        route: Route,
+        request: outbox_pb2.PullOutboxRequest,
+        take: Callable[[outbox_pb2.PullOutboxResponse, str], None],
+    ) -> None:
+        """Pass on items, each with the node that sent it, until the service drains or `take` raises an exception.
 
-        Their stream also carries calls, while the block iterates the items. Several may be open, each with its own
-        instance_id. Without a stream, as with an older service, each call is separate. Raises `KernelError`
-        OTHER_NODE if another node than the route's answers, which may have leased items to this instance_id.
+        Their stream also carries calls. Several may be open, each with its own instance_id. Without a stream, as with
+        an older service, each call is separate. Raises `KernelError` OTHER_NODE if another node than the route's
+        answers, which may have leased items to this instance_id.
         """
         open_stream: Callable[..., Any] = partial(route.stub.ServeChannel, metadata=self._bearer)
         stream = ChannelStream(open_stream, request, partial(self._heard, route))
@@ -200,8 +205,14 @@ class KernelConnection:
             self._to_nodes = [route, *(each for each in self._to_nodes if each is not route and not each.is_closed)]
             asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
         try:
-            async with aclosing(self._items(route, stream, request)) as items:
-                yield items
+            await stream.read(take)
+        except KernelError as refusal:
+            if refusal.reason != grpc.StatusCode.UNIMPLEMENTED.name:
+                raise
+            # An older service has no ServeChannel.
+            async with aclosing(_responses(route.stub.PullOutbox(request, metadata=self._bearer))) as items:
+                async for item in items:
+                    take(item, "")
         finally:
             stream.close()
             self._streams.discard(stream)
@@ -213,19 +224,6 @@ class KernelConnection:
         elif stream.node_id != route.node_id:
             raise KernelError(OTHER_NODE)
         self.nodes.heard(stream, nodes)
-
-    async def _items(
-        self, route: Route, stream: ChannelStream, request: outbox_pb2.PullOutboxRequest
-    ) -> AsyncGenerator[tuple[outbox_pb2.PullOutboxResponse, str]]:
-        try:
-            async for response in stream.items():
-                yield response, stream.node_id
-        except KernelError as refusal:
-            if refusal.reason != grpc.StatusCode.UNIMPLEMENTED.name:
-                raise
-            # An older service has no ServeChannel.
-            async for item in _responses(route.stub.PullOutbox(request, metadata=self._bearer)):
-                yield item, ""
 
 
 def _check_size(request: Any) -> None:

@@ -40,7 +40,7 @@ class Gathering(Generic[_Item]):
         if self._size >= self._most:
             self.flush()
         else:
-            self._flush_by(self._due_of(urgent=urgent))
+            self._schedule(urgent=urgent)
 
     def flush(self) -> None:
         """Pass on at once what was added."""
@@ -52,17 +52,16 @@ class Gathering(Generic[_Item]):
             self._passed_at = asyncio.get_running_loop().time()
             self._pass_on(items)
 
-    def _due_of(self, *, urgent: bool) -> float:
+    def _schedule(self, *, urgent: bool) -> None:
         """All instances have the same times, so that the calls that they make can share a transaction."""
-        now = asyncio.get_running_loop().time()
-        quiet_at = self._passed_at + (min(URGENT_SECONDS, self._seconds) if urgent else self._seconds)
-        return quiet_at if urgent or quiet_at <= now else (now // self._seconds + 1) * self._seconds
-
-    def _flush_by(self, due: float) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        due = self._passed_at + (min(URGENT_SECONDS, self._seconds) if urgent else self._seconds)
+        if due > now and not urgent:
+            due = (now // self._seconds + 1) * self._seconds
         if due >= self._due:
             return
         if self._timer is not None:
             self._timer.cancel()
-        loop = asyncio.get_running_loop()
         self._due = due
-        self._timer = loop.call_at(due, self.flush) if due > loop.time() else loop.call_soon(self.flush)
+        self._timer = loop.call_at(due, self.flush) if due > now else loop.call_soon(self.flush)

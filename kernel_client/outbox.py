@@ -102,7 +102,7 @@ class Outbox(Observer):
             self._held[leased.reply.id][0].lease(leased, stream)
         elif (delivery := next(waiting, None)) is not None:
             delivery.lease(leased, stream)
-        elif self._acks.has(leased.reply.id):
+        elif leased.reply.id in self._acks.unsettled:
             self._again[leased.reply.id] = Delivery(leased, stream, self._settle)
         else:
             self._append(Delivery(leased, stream, self._settle))
@@ -113,7 +113,7 @@ class Outbox(Observer):
 
     def in_hand(self) -> set[str]:
         """The replies that the consumer has, and those with an acknowledgement on its way."""
-        return self._held.keys() | self._acks.unsettled()
+        return self._held.keys() | self._acks.unsettled.keys()
 
     async def finish(self) -> None:
         """Wait for the acknowledgements."""

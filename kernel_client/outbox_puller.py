@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from kernel.v1 import outbox_pb2
@@ -27,6 +28,10 @@ LONGEST_PAUSE: Final = 5.0
 LONGEST_PAUSE_OF_NODE: Final = 30.0
 """A node that cannot be reached from here is tried rarely: its work arrives over the other routes."""
 _UNAVAILABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"})
+
+
+class _SuspendedError(Exception):
+    """This process was suspended while the stream was open."""
 
 
 class OutboxPuller:
@@ -58,6 +63,7 @@ class OutboxPuller:
         self._stall_detector = stall_detector
         self._now = now
         self._has_pulled = False
+        self._served = False
         self._is_wrong = False
         self._last_problem = ""
 
@@ -82,7 +88,7 @@ class OutboxPuller:
         if self._route.node_id and self._kernel.nodes.is_draining(self._route.node_id):
             return False
         began = self._now()
-        served = False
+        self._served = False
         stream = OutboxStream(self._stall_detector, self._now)
         try:
             # Through any node: this one may be lost to this process alone, and others can bring what it had leased.
@@ -91,14 +97,10 @@ class OutboxPuller:
                 await self._route.connect()
             self._has_pulled = True
             self._attach.max_in_flight = self._most()
-            async with self._kernel.pull(self._route, self._attach) as items:
-                async for item, stream.node_id in items:
-                    served, self._last_problem = True, ""
-                    if not stream.is_live():
-                        # The item may have been buffered since before its lease expired, and the next ones too.
-                        logger.warning("this process was suspended for a while: pulling again")
-                        break
-                    self._receiver.take(item, stream)
+            await self._kernel.pull(self._route, self._attach, partial(self._take, stream))
+        except _SuspendedError:
+            # The item may have been buffered since before its lease expired, and the next ones too.
+            logger.warning("this process was suspended for a while: pulling again")
         except KernelError as refusal:
             self._observer.failed(refusal)
             self._log_once(refusal.reason)
@@ -107,7 +109,13 @@ class OutboxPuller:
             logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
         finally:
             stream.end()
-        return served or self._is_wrong or self._now() - began > LONGEST_PAUSE
+        return self._served or self._is_wrong or self._now() - began > LONGEST_PAUSE
+
+    def _take(self, stream: OutboxStream, item: outbox_pb2.PullOutboxResponse, node_id: str) -> None:
+        self._served, self._last_problem, stream.node_id = True, "", node_id
+        if not stream.is_live():
+            raise _SuspendedError
+        self._receiver.take(item, stream)
 
     def _log_once(self, problem: str) -> None:
         """One log line per outage instead of one per second."""

@@ -28,7 +28,7 @@ class OutboxStream:
 
     def is_live(self) -> bool:
         """Whether a send may begin under a lease of this stream."""
-        return not (self._ended or self._stall_detector.stopped_since(self._began))
+        return not self._ended and self._stall_detector.last_resumed() <= self._began
 
     def lease_ends(self, lease_for: Duration) -> float:
         """The end of a lease that has just come, on the channel's monotonic clock."""

@@ -20,16 +20,16 @@ class StallDetector:
     async def run(self) -> None:
         """Beat for ever."""
         while True:
-            self._beat()
+            self.last_resumed()
             await asyncio.sleep(BEAT_SECONDS)
 
-    def stopped_since(self, moment: float) -> bool:
-        """Whether it was suspended at any time after that moment."""
-        self._beat()  # the process may have resumed just now, with this as its first step
-        return self._resumed_at > moment
+    def last_resumed(self) -> float:
+        """When the process resumed after its last suspension; if it never was suspended, the time of its start.
 
-    def _beat(self) -> None:
+        It may have resumed just now, with this call as its first step: so each call is a heartbeat, too.
+        """
         now = self._now()
         if now - self._beat_at > STOPPED_SECONDS:
             self._resumed_at = now
         self._beat_at = now
+        return self._resumed_at

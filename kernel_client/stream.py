@@ -40,7 +40,7 @@ class _Pending:
 class ChannelStream:
     """Calls that are ready together share a message. One timer serves the deadlines of all.
 
-    It reads results only while `items` is iterated. `on_nodes` is called with the first response, and
+    It reads results only while `read` runs. `on_nodes` is called with the first response, and
     whenever the service names its nodes; an exception of it ends the stream.
     """
 
@@ -89,15 +89,22 @@ class ChannelStream:
         finally:
             self._pending.pop(call_id, None)
 
-    async def items(self) -> AsyncIterator[outbox_pb2.PullOutboxResponse]:
-        """The items, until the stream ends. Raises `KernelError`."""
+    async def read(self, take: Callable[[outbox_pb2.PullOutboxResponse, str], None]) -> None:
+        """Settle the calls, and pass on the items with the node that sent them, until the stream ends.
+
+        Raises `KernelError`, and what `take` raises.
+        """
         try:
             async for response in self._stream:
-                self._heard(response)
+                self.is_avoided = False
+                self._waiting_since = asyncio.get_running_loop().time()
+                self.node_id = response.node_id or self.node_id
+                if not self.is_open or response.nodes:
+                    self._learn_nodes(response)
                 for result in response.results:
                     self._settle(result)
                 for item in response.items:
-                    yield item
+                    take(item, self.node_id)
         except grpc.aio.AioRpcError as error:
             raise error_of(error) from None
         except asyncio.CancelledError:
@@ -135,8 +142,9 @@ class ChannelStream:
         while not self._closed:
             await self._sendable.wait()
             self._sendable.clear()
-            while (group := self._group()).calls:
-                yield group
+            while self._unsent:
+                if (group := self._group()).calls:
+                    yield group
 
     def _group(self) -> channel_pb2.ServeChannelRequest:
         """The oldest calls whose callers still wait."""
@@ -149,12 +157,10 @@ class ChannelStream:
                 size += group.calls.add(id=call_id, **call).ByteSize()
         return group
 
-    def _heard(self, response: channel_pb2.ServeChannelResponse) -> None:
-        is_first, self.is_open, self.is_avoided = not self.is_open, not self._closed, False
-        self._waiting_since = asyncio.get_running_loop().time()
-        self.node_id = response.node_id or self.node_id
-        if is_first or response.nodes:
-            self._on_nodes(self, response.nodes)
+    def _learn_nodes(self, response: channel_pb2.ServeChannelResponse) -> None:
+        """The first response, and each one after a change of the nodes, name them."""
+        self.is_open = not self._closed
+        self._on_nodes(self, response.nodes)
 
     def _settle(self, result: channel_pb2.ChannelResult) -> None:
         pending = self._pending.pop(result.id, None)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
 from kernel_client.stream import ChannelStream
@@ -49,14 +49,10 @@ class Streams:
         """The node that runs this person's turns, as far as this process knows; empty: unknown."""
         return self._node_of.get(hash(user_id), "")
 
-    def candidates(self, node_id: str = "") -> Iterator[ChannelStream]:
-        """Open streams for one call, each once, and the best first: the caller continues while it gets no answer."""
-        tried: set[ChannelStream] = set()
-        while (stream := self._best(node_id, tried)) is not None:
-            tried.add(stream)
-            yield stream
-
-    def _best(self, node_id: str, tried: set[ChannelStream]) -> ChannelStream | None:
+    def best(self, node_id: str = "", tried: Sequence[ChannelStream] = ()) -> ChannelStream | None:
+        """The open stream for a call, to this node if it can be, which none of the tried ones answered; None: none."""
+        if len(self._streams) == 1 and not tried:
+            return self._streams[0] if self._streams[0].is_open else None
         usable = [stream for stream in self._streams if stream.is_open and stream not in tried]
         if len(usable) > 1:
             usable = [stream for stream in usable if not stream.is_avoided] or usable

@@ -45,7 +45,7 @@ class Deliveries:
 
     def _begin(self, item: Delivery) -> None:
         # The parts sent under an earlier lease are not settled yet. The lease after this one will name them.
-        if self._has(item.reply.id):
+        if item.reply.id in self._being_sent or item.reply.id in self._acks.unsettled:
             item.is_live = _never
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
         self._last_of[item.user_id] = task
@@ -55,10 +55,7 @@ class Deliveries:
 
     def in_hand(self) -> set[str]:
         """The ids of replies that are being sent, or whose acknowledgement is not settled."""
-        return self._being_sent.keys() | self._acks.unsettled()
-
-    def _has(self, reply_id: str) -> bool:
-        return reply_id in self._being_sent or self._acks.has(reply_id)
+        return self._being_sent.keys() | self._acks.unsettled.keys()
 
     async def finish(self) -> None:
         """Finish and acknowledge the sends in progress, for DRAIN_SECONDS at most. No stream brings any more."""
@@ -80,14 +77,14 @@ class Deliveries:
         # exception.
         if previous is not None:
             await asyncio.wait([previous])
-        await self._typing.settle(delivery.number, delivery.user_id)
-        if delivery.reply.answers_id:
-            self._typing.answered(delivery.number, delivery.user_id, delivery.reply.answers_id)
+        await self._typing.settle(delivery.number, delivery.user_id, delivery.reply.answers_id)
         await self._sending.deliver(delivery)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         delivery = self._in_flight.pop(task)
-        self._being_sent -= Counter([delivery.reply.id])
+        self._being_sent[delivery.reply.id] -= 1
+        if not self._being_sent[delivery.reply.id]:
+            del self._being_sent[delivery.reply.id]
         if self._last_of.get(delivery.user_id) is task:
             del self._last_of[delivery.user_id]
         if not task.cancelled() and (fault := task.exception()):

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 
 import grpc
 import pytest
@@ -50,14 +49,17 @@ class FaultyKernel(KernelConnection):
         self.has_failed = False
         self.in_hand: list[list[str]] = []
 
-    @asynccontextmanager
     async def pull(
-        self, route: Route, request: outbox_pb2.PullOutboxRequest
-    ) -> AsyncIterator[AsyncIterator[tuple[outbox_pb2.PullOutboxResponse, str]]]:
+        self,
+        route: Route,
+        request: outbox_pb2.PullOutboxRequest,
+        take: Callable[[outbox_pb2.PullOutboxResponse, str], None],
+    ) -> None:
         self.pulls += 1
         if self.pulls == 1:
             raise RuntimeError("private words")
-        yield _forever(REPLY)
+        take(REPLY, "node")
+        await asyncio.Event().wait()
 
     async def release(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
         self.in_hand.append(list(in_hand))
@@ -82,14 +84,6 @@ class SendingTwo(ReplySender):
             self._acks.put(acknowledgement(outbox.Ack(delivery, part, 2, "1", DeliveryOutcome.SENT)))
             await self._acks.flush()
         self.done.set()
-
-
-async def _forever(
-    *items: outbox_pb2.PullOutboxResponse,
-) -> AsyncIterator[tuple[outbox_pb2.PullOutboxResponse, str]]:
-    for item in items:
-        yield item, "node"
-    await asyncio.Event().wait()
 
 
 async def test_pulling_and_settling_continue(caplog: pytest.LogCaptureFixture) -> None:

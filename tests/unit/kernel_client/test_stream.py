@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -54,16 +53,11 @@ class Opened:
     def __init__(self) -> None:
         self.stream = ChannelStream(self._open, ATTACH)
         self.items: list[outbox_pb2.PullOutboxResponse] = []
-        self.reading = asyncio.create_task(self._read())
+        self.reading = asyncio.create_task(self.stream.read(lambda item, _: self.items.append(item)))
 
     def _open(self, requests: AsyncIterator[channel_pb2.ServeChannelRequest]) -> Wire:
         self.wire = Wire(requests)
         return self.wire
-
-    async def _read(self) -> None:
-        async with aclosing(self.stream.items()) as items:  # type: ignore[type-var]
-            async for item in items:
-                self.items.append(item)
 
     def say(self, text: str, seconds: float = LONG) -> asyncio.Task[Any]:
         request = messages_pb2.HandleMessageRequest(message_id=text)

@@ -30,7 +30,10 @@ async def three() -> tuple[Streams, list[Any]]:
 
 
 def order(known: Streams, node_id: str = "") -> str:
-    return "".join(stream.node_id for stream in known.candidates(node_id))
+    tried: list[Any] = []
+    while (stream := known.best(node_id, tried)) is not None:
+        tried.append(stream)
+    return "".join(stream.node_id for stream in tried)
 
 
 async def test_each_stream_is_a_candidate_once_and_the_named_node_the_first(three: tuple[Streams, list[Any]]) -> None:
@@ -49,6 +52,12 @@ async def test_an_avoided_stream_comes_last_and_a_closed_one_never(three: tuple[
     c.is_open = False
     assert order(known) == "a"
     known.discard(a)
+    assert order(known) == ""
+    known.discard(b)
+    assert order(known) == ""
+    c.is_open = True
+    assert order(known, "b") == "c"
+    known.discard(c)
     assert order(known) == ""
 
 
