@@ -6,7 +6,7 @@ people and a repeated message need more statements.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import and_, bindparam, func, select
@@ -27,7 +27,6 @@ from kernel_service.storage.schema.serials import NextMessageSeq
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
-    from kernel_service.people.identity import Resolution
     from kernel_service.ports.messages import Alias, Message
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Tx
@@ -36,6 +35,7 @@ MOST_IDS: Final = 3
 """How many ids one statement looks up. WhatsApp names a person by at most three."""
 
 _ids = tuple(f"id_{number}" for number in range(MOST_IDS))
+_person_of = attrgetter("person_id")
 _same = and_(
     message.c.channel == bindparam("channel"),
     message.c.address == bindparam("address"),
@@ -114,8 +114,7 @@ class Arrival(NamedTuple):
     payload_digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """A person, and what the acceptance of their message depends on. `holds`: replies to them may be held.
 
     `zones` has the columns of their time zone. `owner` is the node that owns their kernel; empty: none, or not known.
@@ -134,11 +133,10 @@ def arrival(tx: Tx, received: Message, payload: bytes) -> Arrival:
     """`payload` is the payload's JSON with sorted keys."""
     given = given_ids(received.user_id, received.aliases)
     asked = digested(tx, given)
-    key = {
-        "channel": received.channel,
-        "address": received.address,
-        "user_digest": next(digest for (_, digest), user_id in asked.items() if user_id == received.user_id),
-    }
+    key: dict[str, Any] = {"channel": received.channel, "address": received.address}
+    for (_, digest), user_id in asked.items():
+        if user_id == received.user_id:
+            key["user_digest"] = digest
     named = message_ids.named(tx, received.message_id)
     return Arrival(received, given, asked, key, named, tx.digests.payload(payload))
 
@@ -153,26 +151,19 @@ def find(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | 
 
 def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | None:
     """The sender, if all given ids are theirs and stay as they are, and the message is new; otherwise None."""
-    digests = [digest for _, digest in came.asked]
+    _, digests = zip(*came.asked, strict=True)
     if len(digests) > MOST_IDS:
         return None
     digests += digests[:1] * (MOST_IDS - len(digests))
-    values = came.key | came.named | dict(zip(_ids, digests, strict=True)) | {"of": came.received.channel}
-    rows = tx.execute(_PLAINLY, values).all()
-    known = found_among(came.asked, rows, now, weak_ids)
-    if len({one.person_id for one in known}) != 1:
+    key = came.key
+    rows = tx.execute(_PLAINLY, key | came.named | dict(zip(_ids, digests, strict=True)) | {"of": key["channel"]})
+    if len(set(map(_person_of, rows))) != 1:
         return None
-    found = resolve(known, came.given)
-    if found.person_id is None or _changes_ids(found):
-        return None
-    row = next(row for row in rows if row.person_id == found.person_id)
-    if row.repeats:
+    row = rows[0]
+    found = resolve(found_among(came.asked, rows, now, weak_ids), came.given)
+    if row.repeats or found.person_id is None or found.attach or found.move or found.heard:
         return None
     return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, row, holds=row.holds, owner=row.owner)
-
-
-def _changes_ids(found: Resolution) -> bool:
-    return bool(found.attach or found.move or found.heard)
 
 
 def _thoroughly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:

@@ -14,10 +14,10 @@ from kernel_service.ports.commands import NOT_STOPPED, Command
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.media import WAIT_SECONDS
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode, Usage
-from kernel_service.ports.payloads import Opened
+from kernel_service.ports.payloads import File, Opened, Payload, Text
 from kernel_service.ports.states.message import ENDED
 from kernel_service.ports.turns import TurnMessage
-from kernel_service.storable import from_json, to_json
+from kernel_service.storable import from_json, storable_text, to_json
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
 from kernel_service.storage.engine.units import SqlPort, reads, writes
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import Message
+    from kernel_service.ports.payloads import Content
     from kernel_service.ports.progress import Need
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Engine, Tx
@@ -145,12 +146,14 @@ class SqlInbox(SqlPort):
             return sender
         person_id, seq = sender.person_id, sender.next_seq
         command, code = recognise(tx, person_id, received.payload)
-        if command is not Command.STOP:  # a "stop" makes room
-            _check_room(sender.pending, max_pending)
+        if sender.pending >= max_pending and command is not Command.STOP:  # a "stop" makes room
+            raise Exhausted("TOO_MANY_PENDING", "too many messages of this person are waiting; try again later")
         sent_at, status = _sent(received, command, sender.stopped_at, now)
-        payload, file = parted(received.payload, locked=received.locked_file)
-        media_id = new_id("m", now) if file is not None else ""
+        payload, file, media_id = received.payload, None, ""
+        if isinstance(payload.content, File):
+            payload, file = parted(payload, locked=received.locked_file)
         if file is not None:
+            media_id = new_id("m", now)
             room.make_room(tx, person_id, len(file.data), self._quota, now=now)
             payload = payload.with_media_id(media_id)
         if code:
@@ -179,7 +182,8 @@ class SqlInbox(SqlPort):
         if file is not None:
             media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
         taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
-        has_moved = time_zones.note(tx, person_id, sender.zones, received.time_zone)
+        zone = received.time_zone
+        has_moved = bool(zone) and time_zones.note(tx, person_id, sender.zones, zone)
         if sender.holds:
             replies.release_held(tx, person_id, received.channel)
         return Accepted(
@@ -232,27 +236,31 @@ class SqlInbox(SqlPort):
 
 def _plain(received: Message, seq: int, stored: bytes, sent_at: float, now: float) -> TurnMessage:
     """The message as a turn reads it from the store."""
+    payload = received.payload
+    if payload != Payload(payload.content, sent_at_ns=payload.sent_at_ns) or not _is_stored_as_given(payload.content):
+        payload = from_stored(from_json(stored))
     return TurnMessage(
         seq,
         received.message_id,
         received.channel,
         received.address,
-        from_stored(from_json(stored)),
+        payload,
         now,
         received.reply_mode,
         sent_at=sent_at,
     )
 
 
-def _check_room(pending: int, max_pending: int) -> None:
-    if pending >= max_pending:
-        raise Exhausted("TOO_MANY_PENDING", "too many messages of this person are waiting; try again later")
+def _is_stored_as_given(content: Content) -> bool:
+    return isinstance(content, Text) and storable_text(content.text) == content.text
 
 
 def _sent(received: Message, command: Command, stopped_at: float | None, now: float) -> tuple[float, MessageStatus]:
     """The effective send time, and the status. STOPPED: it arrived late, after a "stop" that was sent later."""
     said = received.payload.sent_at
     sent_at = sent_order.believed(said, now)
+    if stopped_at is None and command is not Command.STOP:
+        return sent_at, MessageStatus.ACCEPTED
     if not sent_order.is_believed(said, now):
         # No waiting message is known to be sent after such a "stop".
         return now if command is Command.STOP else sent_at, MessageStatus.ACCEPTED

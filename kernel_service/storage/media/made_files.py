@@ -20,5 +20,4 @@ _GOES_WITH = update(media).where(media.c.id.in_(bindparam("files", expanding=Tru
 
 def attach(tx: Tx, reply_id: str, files: Sequence[ReplyFile]) -> None:
     """Attach the files to this reply; they are kept until it is settled."""
-    if files:
-        tx.execute(_GOES_WITH, {"files": [file.id for file in files], "of": reply_id})
+    tx.execute(_GOES_WITH, {"files": [file.id for file in files], "of": reply_id})

@@ -7,8 +7,7 @@ reached now) or inline (the caller of HandleMessage delivers it). Outcomes of le
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from sqlalchemy import and_, bindparam, exists, insert, select, update
 
@@ -82,8 +81,7 @@ _NAMED_IN_TURN = (
 _ADD = insert(reply)
 
 
-@dataclass(frozen=True, slots=True)
-class AddedReply:
+class AddedReply(NamedTuple):
     """`lease`: it was leased under the offer. `is_pending`: a stream must lease it."""
 
     stored: StoredReply
@@ -136,7 +134,8 @@ def add_reply(
         "subject": subject,
     }
     tx.execute(_ADD, values)
-    made_files.attach(tx, stored.id, told.media)
+    if told.media:
+        made_files.attach(tx, stored.id, told.media)
     return AddedReply(stored, lease, state is ReplyState.PENDING)
 
 

@@ -113,7 +113,10 @@ def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, weak_ids: Wea
 
 def digested(tx: Tx, given: Iterable[Alias]) -> dict[tuple[str, bytes], str]:
     """User ids by the scope and the digest under which a row of `alias` has them."""
-    return {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
+    digest, asked = tx.digests.user, {}
+    for one in given:
+        asked[one.scope, digest(one.user_id)] = one.user_id
+    return asked
 
 
 def found_among(
@@ -125,15 +128,17 @@ def found_among(
 
 def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> FoundAlias:
     """The alias of a row with `FOUND_COLUMNS`."""
-    # The first time that a strong id is given as weak, its last use is unknown, so it is not treated as silent.
-    first_time = row.strong and row.heard_at is None
-    heard_at = now if first_time else row.created_at if row.heard_at is None else row.heard_at
+    known, heard_at = Alias(user_id, row.strong, row.scope), row.heard_at
+    if heard_at is None:
+        if row.strong:  # If it is given as weak for the first time, its last use is unknown: it is not silent.
+            return FoundAlias(known, row.person_id, row.has_strong, worth_noting=not row.has_strong)
+        heard_at = row.created_at
     return FoundAlias(
-        Alias(user_id, row.strong, row.scope),
+        known,
         row.person_id,
         row.has_strong,
         silent=weak_ids.has_expired(heard_at, now),
-        worth_noting=not row.has_strong and (first_time or weak_ids.should_note(heard_at, now)),
+        worth_noting=not row.has_strong and weak_ids.should_note(heard_at, now),
     )
 
 

@@ -5,7 +5,7 @@ Each is one transaction, fenced: items, usage, replies, and the new state of the
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, insert, true
@@ -20,13 +20,14 @@ from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.turns import dead_letter, tool_call
 from kernel_service.storage.turns.items import OPEN_TURN, SPENT, of_open_turn
 from kernel_service.storage.usage.paying import pay
+from kernel_service.storage.usage.spending import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.ports.messages import Reply
+    from kernel_service.ports.messages import Reply, StoredReply
     from kernel_service.ports.outbox import LeaseOffer
-    from kernel_service.ports.turns import Turn, TurnMessage
+    from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
 
 _END = OPEN_TURN.values(
@@ -57,7 +58,7 @@ def close(
 ) -> None:
     """Raises `Stopped` instead of an end as COMPLETED, except of a "new chat"."""
     usage = usage or Usage()
-    ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **asdict(usage)}
+    ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **counts_of(usage)}
     was = of_open_turn(tx, _END, ended)
     if was.stopped and status is TurnStatus.COMPLETED and not record.is_new_chat:
         raise Stopped
@@ -81,18 +82,17 @@ def bury(tx: Tx, record: Turn, problem: str, now: float) -> None:
     tx.execute(_BURY, rows)
 
 
-def _subject(answered: TurnMessage) -> str:
-    content = answered.payload.content
-    return content.schedule_id if isinstance(content, Scheduled) else ""
-
-
 def tell(
     tx: Tx, record: Turn, replies: Sequence[Reply], mode: ReplyMode, now: float, *, offer: LeaseOffer | None = None
 ) -> StoredReplies:
     """The offer is for the first reply, since the others wait for it."""
     last = record.messages[-1]
-    added = [
-        add_reply(
+    content = last.payload.content
+    subject = content.schedule_id if isinstance(content, Scheduled) else ""
+    stored: list[StoredReply] = []
+    lease, some_wait = None, False
+    for reply in replies:
+        added = add_reply(
             tx,
             record.person_id,
             reply,
@@ -101,11 +101,13 @@ def tell(
             channel=last.channel,
             address=last.address,
             mode=mode,
-            offer=None if place else offer,
-            subject=_subject(last),
+            offer=None if stored else offer,
+            subject=subject,
             now=now,
         )
-        for place, reply in enumerate(replies)
-    ]
-    lease = next((replace(one.lease, has_next=len(added) > 1) for one in added if one.lease), None)
-    return StoredReplies([one.stored for one in added], lease, any(one.is_pending for one in added))
+        stored.append(added.stored)
+        lease = lease or added.lease
+        some_wait = some_wait or added.is_pending
+    if lease and len(stored) > 1:
+        lease = replace(lease, has_next=True)
+    return StoredReplies(stored, lease, some_wait)

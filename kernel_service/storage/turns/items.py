@@ -41,20 +41,20 @@ def add_items(tx: Tx, person_id: str, turn_id: str, items: Sequence[HistoryItem]
     """Add the items, numbered from `start`."""
     if not items:
         return
-    cipher = tx.cipher_of(person_id)
-    rows = [
-        {
+    seal = tx.cipher_of(person_id).seal_json
+    rows = []
+    for seq, one in enumerate(items, start):
+        row = {
             "person_id": person_id,
             "seq": seq,
             "turn_id": turn_id,
             "kind": one.kind,
             "origin": one.origin,
             "version": ITEM_VERSION,
-            "data": cipher.seal_json(one.data, item_place(person_id, seq)),
+            "data": seal(one.data, item_place(person_id, seq)),
             "created_at": now,
         }
-        for seq, one in enumerate(items, start)
-    ]
+        rows.append(row)
     tx.execute(_APPEND, rows)
 
 

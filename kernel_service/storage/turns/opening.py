@@ -136,15 +136,19 @@ _SUPERSEDE = (
 )
 
 
-def open_expected(tx: Tx, expected: Turn, epoch: int, *, now: float, debounce: float) -> None:
-    """Open the turn if its messages are due, else do nothing. A message that came just after them joins the turn."""
-    rows = tx.execute(_DUE, {"person": expected.person_id, "day": day_of(now)}).all()
-    if not rows or rows[0].epoch != epoch or rows[0].open_turn is not None or rows[0].seq is None:
+def open_expected(tx: Tx, person_id: str, turn_id: str, seq: int, epoch: int, *, now: float, debounce: float) -> None:
+    """Open the turn of this message if it is due and the first that waits, else do nothing.
+
+    A message that came just after it joins the turn.
+    """
+    rows = tx.execute(_DUE, {"person": person_id, "day": day_of(now)})
+    if not rows:
         return
-    members = waiting.together(rows)[: len(expected.messages)]
-    same = [row.seq for row in members] == [message.seq for message in expected.messages]
-    if same and waiting.gathered_at(members, debounce) <= now:
-        _open_new(tx, expected.id, rows[0], members, now)
+    first = rows[0]
+    if first.seq != seq or first.epoch != epoch or first.open_turn is not None:
+        return
+    if waiting.gathered_at([first], debounce) <= now:
+        _open_new(tx, turn_id, first, [first], now)
 
 
 def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:

@@ -28,12 +28,13 @@ from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.transitions import is_one_of, may_become
 from kernel_service.storage.schema.turns import tool_call, turn
 from kernel_service.storage.turns import closing, context, opening, waiting
+from kernel_service.storage.turns.context import following
 from kernel_service.storage.turns.items import OPEN_TURN, SPENT, add_items, of_open_turn
 from kernel_service.storage.turns.opening import supersede
-from kernel_service.storage.turns.standing import next_item, standing
+from kernel_service.storage.turns.standing import standing
 from kernel_service.storage.usage import spending
 from kernel_service.storage.usage.paying import pay
-from kernel_service.storage.usage.spending import add_to_day
+from kernel_service.storage.usage.spending import add_to_day, counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,13 +104,13 @@ class SqlTurns(SqlPort):
         return opening.due(tx, person_id, epoch, now=now, debounce=debounce, room=room)
 
     def begin(self, person_id: str, epoch: int, message: TurnMessage, *, now: float, debounce: float) -> Turn:
-        expected = Turn(new_id("t", now), person_id, [message], begun=False, started_at=now)
-        self._open(expected, epoch, now=now, debounce=debounce)
-        return expected
+        turn_id = new_id("t", now)
+        self._open(person_id, turn_id, message.seq, epoch, now=now, debounce=debounce)
+        return Turn(turn_id, person_id, [message], begun=False, started_at=now)
 
-    @writes_behind(in_order_of="expected.person_id")
-    def _open(self, tx: Tx, expected: Turn, epoch: int, *, now: float, debounce: float) -> None:
-        opening.open_expected(tx, expected, epoch, now=now, debounce=debounce)
+    @writes_behind(in_order_of="person_id")
+    def _open(self, tx: Tx, person_id: str, turn_id: str, seq: int, epoch: int, *, now: float, debounce: float) -> None:
+        opening.open_expected(tx, person_id, turn_id, seq, epoch, now=now, debounce=debounce)
 
     @writes(in_order_of="turn.person_id")  # the turn's opening may not be committed yet
     def check_interrupts(self, tx: Tx, turn: Turn) -> None:
@@ -135,8 +136,8 @@ class SqlTurns(SqlPort):
             _intend(tx, turn, started, stands)
         if finished:
             tx.execute(_FINISH, {"person": turn.person_id, "call": finished})
-        add_items(tx, turn.person_id, turn.id, items, now, start=next_item(stands))
-        of_open_turn(tx, _PROGRESS, {"of": turn.id, **asdict(usage)})
+        add_items(tx, turn.person_id, turn.id, items, now, start=following(stands.last_item, stands.context_start))
+        of_open_turn(tx, _PROGRESS, {"of": turn.id, **counts_of(usage)})
         pay(tx, turn.person_id, usage, settles, now)
         if used is not None:
             spending.add_use(tx, turn.person_id, used, now)
@@ -146,7 +147,7 @@ class SqlTurns(SqlPort):
         self, tx: Tx, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float
     ) -> None:
         leases.fence(tx, turn.person_id, epoch)
-        of_open_turn(tx, _SPENT_ALONE, {"of": turn.id, **asdict(usage)})
+        of_open_turn(tx, _SPENT_ALONE, {"of": turn.id, **counts_of(usage)})
         pay(tx, turn.person_id, usage, settles, now)
 
     @writes(in_order_of="turn.person_id")
@@ -195,7 +196,7 @@ class SqlTurns(SqlPort):
     ) -> None:
         usage = usage or Usage()
         leases.fence(tx, turn.person_id, epoch)
-        of_open_turn(tx, _FAIL, {"of": turn.id, "until": until, "because": problem, **asdict(usage)})
+        of_open_turn(tx, _FAIL, {"of": turn.id, "until": until, "because": problem, **counts_of(usage)})
         pay(tx, turn.person_id, usage, settles, now)
 
     @writes(in_order_of="turn.person_id")
@@ -226,11 +227,13 @@ class SqlTurns(SqlPort):
         now: float,
     ) -> Ended:
         stands = standing(tx, turn.person_id, epoch)
-        if status is TurnStatus.COMPLETED and not turn.is_new_chat:
+        if stands.waiting is not None and status is TurnStatus.COMPLETED and not turn.is_new_chat:
             waiting.interrupt(turn, stands)
-        add_items(tx, turn.person_id, turn.id, items, now, start=next_item(stands))
-        parked_requests.park(tx, turn, parked, now)
-        approvals.keep(tx, turn, questions, now)
+        add_items(tx, turn.person_id, turn.id, items, now, start=following(stands.last_item, stands.context_start))
+        if parked:
+            parked_requests.park(tx, turn, parked, now)
+        if questions:
+            approvals.keep(tx, turn, questions, now)
         if turn.is_new_chat:
             context.start_afresh(tx, turn.person_id)
         told = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
@@ -257,7 +260,7 @@ class SqlTurns(SqlPort):
     ) -> int:
         stands = standing(tx, turn.person_id, epoch)
         superseded = supersede(tx, turn)
-        add_items(tx, turn.person_id, turn.id, items, now, start=next_item(stands))
+        add_items(tx, turn.person_id, turn.id, items, now, start=following(stands.last_item, stands.context_start))
         closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
         tx.execute(_BECOME[MessageStatus.DEAD_LETTERED], {"of": turn.id})
         closing.bury(tx, turn, problem, now)

@@ -13,7 +13,7 @@ from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.people import leases
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
-from kernel_service.storage.turns.context import LAST_ITEM, following
+from kernel_service.storage.turns.context import LAST_ITEM
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -49,8 +49,3 @@ def standing(tx: Tx, person_id: str, epoch: int) -> Row[Any]:
     Raises `LeaseLost` unless the epoch is the current owner's.
     """
     return leases.own(tx.execute(_STANDING, {"person": person_id}).one_or_none(), epoch)
-
-
-def next_item(row: Row[Any]) -> int:
-    """The number of the person's next item."""
-    return following(row.last_item, row.context_start)

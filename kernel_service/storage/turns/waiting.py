@@ -84,16 +84,14 @@ def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
     A message that must be answered alone is complete at once, except for a late "new chat". It separates the messages
     sent before it from those sent after it, and some of them may still be in transit.
     """
-    files = max((row.waits_until or 0.0 for row in rows), default=0.0)
+    files, first, last = 0.0, rows[0].accepted_at, 0.0
+    for row in rows:
+        files = max(files, row.waits_until or 0.0)
+        first = min(first, row.accepted_at)
+        last = max(last, row.accepted_at + (debounce * LATE_DEBOUNCE if _is_late(row) else debounce))
     if rows[0].alone and not (rows[0].command == Command.NEW_CHAT and _is_late(rows[0])):
         return files
-    first = min(row.accepted_at for row in rows)
-    last = max(row.accepted_at + _pause(row, debounce) for row in rows)
     return float(max(min(last, first + DEBOUNCE_LIMIT * debounce), files))
-
-
-def _pause(row: Row[Any], debounce: float) -> float:
-    return debounce * LATE_DEBOUNCE if _is_late(row) else debounce
 
 
 def _is_late(row: Row[Any]) -> bool:

@@ -16,4 +16,5 @@ if TYPE_CHECKING:
 def pay(tx: Tx, person_id: str, usage: Usage, settles: Sequence[str], now: float, **told: int) -> None:
     """Count the actual usage instead of its reservations, and the replies that were `told` (see `add_to_day`)."""
     spending.add_to_day(tx, person_id, usage, now, **told)
-    reservations.settle(tx, settles)
+    if settles:
+        reservations.settle(tx, settles)

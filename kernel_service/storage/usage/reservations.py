@@ -41,8 +41,7 @@ _LOST = (
 
 
 def settle(tx: Tx, reservations: Sequence[str]) -> None:
-    if reservations:
-        tx.execute(_SETTLE, {"settled": list(reservations)})
+    tx.execute(_SETTLE, {"settled": list(reservations)})
 
 
 def move(tx: Tx, gone: str, stays: str) -> None:
@@ -55,5 +54,6 @@ def write_off(tx: Tx, now: float) -> int:
     for row in rows:
         cost = Usage(input_tokens=row.input_tokens, output_tokens=row.output_tokens, model_calls=1)
         add_to_day(tx, row.person_id, cost, row.day * DAY_SECONDS)
-    settle(tx, [row.id for row in rows])
+    if rows:
+        settle(tx, [row.id for row in rows])
     return len(rows)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import asdict
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, func, select, text
@@ -29,7 +30,8 @@ SHARES: Final = 16
 A multiple of the number of writers, because people are assigned to writers by the same hash.
 """
 _OF_EACH: Final = (usage, tool_usage)
-_SPENT: Final = list(asdict(Usage()))
+_SPENT: Final = [each.name for each in fields(Usage)]
+_values_of: Final = attrgetter(*_SPENT)
 SHOWN: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
 _COUNTS: Final = SHOWN | {usage: [*_SPENT, "replies", "fixed_replies"]}
 """The columns that are added up. The others identify the person, the day and the subject."""
@@ -62,12 +64,19 @@ _MOVE: Final = {table: _adding(table, _anothers(table)) for table in _OF_EACH}
 
 
 def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float, *, replies: int = 0, fixed_replies: int = 0) -> None:
-    counts = {"day": day_of(now), **asdict(spent)}
-    if replies or spent != Usage():
+    counts = counts_of(spent)
+    is_spent = any(counts.values())
+    counts["day"] = day_of(now)
+    if replies or is_spent:
         told = {"replies": replies, "fixed_replies": fixed_replies}
         tx.execute(_ADD[usage], {"person_id": person_id, **counts, **told})
-    if spent != Usage():
+    if is_spent:
         tx.execute(_ADD[usage_of_all], {"share": zlib.crc32(person_id.encode()) % SHARES, **counts})
+
+
+def counts_of(spent: Usage) -> dict[str, int]:
+    """By the names of the columns."""
+    return dict(zip(_SPENT, _values_of(spent), strict=True))
 
 
 def add_use(tx: Tx, person_id: str, used: ToolUse, now: float) -> None:

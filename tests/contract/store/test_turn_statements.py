@@ -14,7 +14,7 @@ import pytest
 from kernel_service.errors import LeaseLost, StoreUnavailable
 from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.messages import Message, Reply, ReplyMode, Usage
-from kernel_service.ports.payloads import Image, Payload, Text
+from kernel_service.ports.payloads import Image, Payload, Reaction, Referral, Text
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.postgres import WRITERS
 from kernel_service.storage.engine.statements import Statements
@@ -66,13 +66,25 @@ async def test_plain_turn_takes_few_statements(store: Store, monkeypatch: pytest
     assert not ended.waits
 
 
-async def test_expected_turn_is_the_one_that_the_store_opens(store: Store) -> None:
+SENT_AT_NS = int(NOW - 3) * 10**9 + 120_000_000
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Payload(Text("Grüße 🙂\u2028\n"), sent_at_ns=SENT_AT_NS),
+        Payload(Text("a\x00b \ufeff🙂\u2028" * 3), quoted_message_id="q1", forwarded=True, sent_at_ns=SENT_AT_NS),
+        Payload(Text("a\x00b")),
+        Payload(Text("a\ud83d b")),
+        Payload(Text("hello"), quoted_message_id="q\x001"),
+        Payload(Text("hello"), caption="a\x00b", code="c\x00d", referral=Referral(url="https://example.org/\x00")),
+        Payload(Reaction("m1", "🙂\x00")),
+    ],
+)
+async def test_expected_turn_is_the_one_that_the_store_opens(store: Store, odd: Payload) -> None:
     """The message as the kernel has it in memory is the message that the store gives."""
     owner = await own(store, await say(store, "m1"))
     await owner.end(await owner.open())
-    odd = Payload(
-        Text("a\x00b \ufeff🙂\u2028" * 3), quoted_message_id="q1", forwarded=True, sent_at_ns=int(NOW - 3) * 10**9
-    )
     accepted = await store.inbox.accept(Message("test:ann", "m2", odd), now=NOW, max_pending=9)
     assert accepted.plain is not None
     begun = store.turns.begin(owner.person_id, owner.epoch, accepted.plain, now=NOW, debounce=0)
