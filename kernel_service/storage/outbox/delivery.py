@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
@@ -35,6 +36,7 @@ MAX_BACKOFF_SECONDS = 300.0
 MOST_WAITS = 300
 """How often a reply is resent that the network fails each time with a retry time: a day's worth at five minutes."""
 
+_reply_of = attrgetter("reply_id")
 _PROGRESS = {state: place for place, state in enumerate(PartState)}
 
 _NAMED_BY_CHANNEL = (
@@ -63,7 +65,7 @@ class Mark:
 
 
 def settle(tx: Tx, channel: str, acks: Sequence[PartAck], now: float) -> SettledAcks:
-    replies = ReportedReplies(tx, channel, {ack.reply_id for ack in acks})
+    replies = ReportedReplies(tx, channel, set(map(_reply_of, acks)))
     results = [_settle(tx, replies.get(ack.reply_id), ack, now) for ack in acks]
     return SettledAcks(results, frees=replies.write())
 
@@ -89,21 +91,24 @@ def _settle(tx: Tx, row: ReportedReply | None, ack: PartAck, now: float) -> AckR
 
 
 def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], now: float) -> ReceivedReceipts:
-    named = [each if each.reply_id else _named(tx, channel, each) for each in receipts]
-    replies = ReportedReplies(tx, channel, {each.reply_id for each in named if each.reply_id})
-    recorded = 0
-    for receipt in named:
+    if not all(map(_reply_of, receipts)):
+        receipts = [each if each.reply_id else _named(tx, channel, each) for each in receipts]
+    replies = ReportedReplies(tx, channel, set(map(_reply_of, receipts)))
+    recorded, some_held = 0, False
+    for receipt in receipts:
         row = replies.get(receipt.reply_id)
         if row is not None and _fits(row, receipt.part, receipt.parts, row.split_version):
             _receive(tx, row, receipt, now)
             recorded += 1
-    if held := replies.held:
-        opened_windows.release(tx, channel, held)
+            some_held = some_held or row.state is ReplyState.HELD
+    if some_held:
+        opened_windows.release(tx, channel, replies.held)
     return ReceivedReceipts(recorded, frees=replies.write())
 
 
 def _receive(tx: Tx, row: ReportedReply, receipt: PartReceipt, now: float) -> None:
-    row.split(receipt.parts, row.split_version)
+    if row.parts != receipt.parts:
+        row.split(receipt.parts, row.split_version)
     mark = Mark(
         receipt.part,
         receipt.parts,

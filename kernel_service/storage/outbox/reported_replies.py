@@ -181,12 +181,16 @@ class ReportedReply:
 
 
 class ReportedReplies:
-    """Of one channel and one transaction, by id. Those of other channels and of waiting callers are not among them."""
+    """Of one channel and one transaction, by id. Those of other channels and of waiting callers are not among them.
+
+    An empty id is of none.
+    """
 
     def __init__(self, tx: Tx, channel: str, reply_ids: set[str]) -> None:
         self._tx = tx
         self._replies: dict[str, ReportedReply] = {}
         self.get = self._replies.get
+        reply_ids.discard("")
         if not reply_ids:
             return
         have_parts = []
@@ -239,7 +243,7 @@ class ReportedReplies:
 
 def _part(tx: Tx, row: Row[Any]) -> ReportedPart:
     sent_as = row.channel_message_id
-    in_clear = message_ids.in_clear(sent_as)  # a row of an earlier release
+    in_clear = tx.digests.some_in_clear and message_ids.in_clear(sent_as)  # a row of an earlier release
     return ReportedPart(
         row.part,
         row.sent_at,

@@ -76,24 +76,29 @@ def readable_items(tx: Tx, person_id: str, model: str) -> Recent:
 def _recent_items(tx: Tx, person_id: str, model: str) -> Recent:
     """Back to the newest item that the model is shown instead of those before it, unless it is of the open turn.
 
-    Reasoning of another model in ended turns comes without its data: no model is shown it again.
+    Reasoning of ended turns that no model is shown again comes without its data: that of another model, and that before
+    the last answer of a turn (see `EndedTurns`).
     """
     before, size, open_items = _PAST_ALL, 0, 0
     items: list[HistoryItem] = []
     damaged: list[int] = []
-    begins = False
+    begins = leads = False
     while rows := _page(tx, person_id, before, model):
         opened = tx.cipher_of(person_id).opener(items_place(person_id))
         for seq, is_open, kind, origin, sealed in rows:
             data: dict[str, Any] = {}
             if sealed is not None:
                 size += len(sealed)
-                data = _object(opened, sealed, seq)
-                if not data:
-                    damaged.append(seq)
-            open_items += is_open
+                if leads or is_open or kind != REASONING:
+                    data = _object(opened, sealed, seq)
+                    if not data:
+                        damaged.append(seq)
             items.append(HistoryItem(kind, data, origin))
-            if begins := not is_open and replaces_earlier(kind, origin, model):
+            if is_open:
+                open_items += 1
+            elif kind in {"input", "result"}:
+                leads = kind == "result"
+            elif begins := replaces_earlier(kind, origin, model):
                 break
         if begins or damaged or len(rows) < PAGE or size > WINDOW_BYTES:
             break

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from kernel_service.errors import Unreadable
+from kernel_service.kernels.ended_turns import EndedTurns
 from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.ports.turns import COMPACTION, OUTSIDE, OWN, REASONING, HistoryItem
 from kernel_service.storage.schema import schema
@@ -41,9 +42,12 @@ async def test_a_kernel_starts_with_what_a_plain_reading_finds(store: Store, see
     if unbound:
         await store.engine.write(lambda tx: unbind(tx, person))
     await store.engine.write(lambda tx: _damage(tx, person, Random(seed), damaged))
-    expected = await store.engine.read(lambda tx: _plainly(tx, person, open_turn))
+    expected, whole = await store.engine.read(lambda tx: _plainly(tx, person, open_turn))
     activation = await store.kernels.activate(person, owner="two", model=MODEL)
     assert (activation.history, activation.open_items) == expected
+    ended = len(whole) - activation.open_items
+    shown, shown_of_whole = (EndedTurns(MODEL).followed_by(each[:ended]) for each in (activation.history, whole))
+    assert shown == shown_of_whole
     again = await store.kernels.activate(person, owner="three", model=MODEL)
     assert (again.history, again.open_items) == expected
     assert (activation.context_tokens, again.epoch) == (5000, activation.epoch + 1)
@@ -98,8 +102,11 @@ def _damage(tx: Tx, person: str, random: Random, part: float) -> None:
             tx.execute(update(schema.item).where(schema.item.c.seq == seq).values(data=value))
 
 
-def _plainly(tx: Tx, person: str, open_turn: str) -> tuple[list[HistoryItem], int]:
-    """Each turn whose read part has a damaged item is left out, until no such turn is read."""
+def _plainly(tx: Tx, person: str, open_turn: str) -> tuple[tuple[list[HistoryItem], int], list[HistoryItem]]:
+    """Each turn whose read part has a damaged item is left out, until no such turn is read.
+
+    Also the items with all data that opens, shown or not.
+    """
     start = tx.execute(select(schema.kernel.c.context_start)).scalar_one()
     rows = [
         row
@@ -107,11 +114,14 @@ def _plainly(tx: Tx, person: str, open_turn: str) -> tuple[list[HistoryItem], in
         if row.seq >= start and not row.superseded
     ]
     while True:
-        read = [(row.turn_id, _read(tx, person, row, open_turn)) for row in _within_window(rows, open_turn)]
+        within = _within_window(rows, open_turn)
+        hidden = _hidden(within, open_turn)
+        read = [(row.turn_id, _without_data(row) if row in hidden else _read(tx, person, row)) for row in within]
         damaged = {turn_id for turn_id, one in read if one is None}
         if not damaged:
             items = [one for _, one in reversed(read) if one is not None]
-            return items, sum(turn_id == open_turn for turn_id, _ in read)
+            whole = [_read(tx, person, row) or _without_data(row) for row in reversed(within)]
+            return (items, sum(turn_id == open_turn for turn_id, _ in read)), whole
         rows = [row for row in rows if row.turn_id not in damaged]
 
 
@@ -134,9 +144,22 @@ def _is_unread(row: Any, open_turn: str) -> bool:
     return bool(row.kind == REASONING and row.turn_id != open_turn and row.origin != MODEL)
 
 
-def _read(tx: Tx, person: str, row: Any, open_turn: str) -> HistoryItem | None:
-    if _is_unread(row, open_turn):
-        return HistoryItem(row.kind, {}, row.origin)
+def _hidden(rows: list[Any], open_turn: str) -> list[Any]:
+    """Reasoning of ended turns that no model is shown again. Newest first."""
+    ended = [row for row in rows if row.turn_id != open_turn]
+    hidden = []
+    for place, row in enumerate(ended):
+        later = next((one.kind for one in reversed(ended[:place]) if one.kind in {"input", "result"}), "")
+        if row.kind == REASONING and (row.origin != MODEL or later != "result"):
+            hidden.append(row)
+    return hidden
+
+
+def _without_data(row: Any) -> HistoryItem:
+    return HistoryItem(row.kind, {}, row.origin)
+
+
+def _read(tx: Tx, person: str, row: Any) -> HistoryItem | None:
     try:
         data = orjson.loads(tx.cipher_of(person).open(row.data, item_place(person, row.seq)))
     except (Unreadable, orjson.JSONDecodeError):
