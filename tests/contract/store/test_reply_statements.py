@@ -15,8 +15,6 @@ from tests.contract.store.test_turn_statements import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pytest
-
     from kernel_service.storage.store import Store
 
 LEASED_AT_ONCE = 1
@@ -31,10 +29,10 @@ MANY = 20
 """The reports of one transaction (`SLICE` of `api/slices.py`)."""
 
 
-async def ended(store: Store, offer: LeaseOffer | None, monkeypatch: pytest.MonkeyPatch, user: str) -> tuple[Any, int]:
+async def ended(store: Store, offer: LeaseOffer | None, user: str) -> tuple[Any, int]:
     owner = await own(store, await say(store, "m1", user, reply_mode=ReplyMode.OUTBOX))
     turn = await owner.open()
-    with counted(monkeypatch) as seen:
+    with counted(store) as seen:
         end = await store.turns.end(
             turn, owner.epoch, [], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(), offer=offer, now=NOW
         )
@@ -62,36 +60,36 @@ async def leased(store: Store, count: int) -> list[Lease]:
     return await pull(store, limit=count, seconds=30, now=NOW)
 
 
-async def test_an_end_leases_its_reply_by_one_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, pending = await ended(store, None, monkeypatch, "test:ann")
-    stored, at_once = await ended(store, await offer(store), monkeypatch, "test:bob")
+async def test_an_end_leases_its_reply_by_one_statement(store: Store) -> None:
+    _, pending = await ended(store, None, "test:ann")
+    stored, at_once = await ended(store, await offer(store), "test:bob")
     assert stored.lease is not None
     assert at_once == pending + LEASED_AT_ONCE
 
 
-async def test_reports_take_few_statements_however_many_they_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reports_take_few_statements_however_many_they_are(store: Store) -> None:
     for count in (1, MANY):
         leases = (await leased(store, count))[:count]
-        with counted(monkeypatch) as acks:
+        with counted(store) as acks:
             assert await settled(store, leases) == [AckResult.RECORDED] * count
-        with counted(monkeypatch) as receipts:
+        with counted(store) as receipts:
             assert await received(store, leases, PartState.DELIVERED) == count
-        with counted(monkeypatch) as late:
+        with counted(store) as late:
             assert await received(store, leases, PartState.SENT) == count
         assert (len(acks), len(receipts), len(late)) == (FIRST_REPORT, LATER_REPORT, REPEATED_REPORT)
 
 
-async def test_receipts_before_the_acknowledgement_take_as_few(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_receipts_before_the_acknowledgement_take_as_few(store: Store) -> None:
     leases = await leased(store, MANY)
-    with counted(monkeypatch) as receipts:
+    with counted(store) as receipts:
         assert await received(store, leases, PartState.SENT) == MANY
-    with counted(monkeypatch) as acks:
+    with counted(store) as acks:
         assert await settled(store, leases) == [AckResult.RECORDED] * MANY
     assert (len(receipts), len(acks)) == (FIRST_REPORT, LATER_REPORT)  # they add the version of the split
 
 
-async def test_reports_on_no_known_reply_take_one_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    with counted(monkeypatch) as seen:
+async def test_reports_on_no_known_reply_take_one_statement(store: Store) -> None:
+    with counted(store) as seen:
         ack = PartAck("rp_unknown", 1, 1, "1", "token", Outcome.SENT)
         assert (await store.outbox.settle(CHANNEL, [ack], now=NOW)).results == [AckResult.UNKNOWN]
     assert len(seen) == 1

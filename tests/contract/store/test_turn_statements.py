@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -17,7 +17,6 @@ from kernel_service.ports.messages import Message, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Image, Payload, Reaction, Referral, Text
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.postgres import WRITERS
-from kernel_service.storage.engine.statements import Statements
 from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
@@ -39,25 +38,26 @@ SPENT = Usage(input_tokens=7, output_tokens=2, model_calls=1)
 
 
 @contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def counted(store: Store) -> Iterator[list[str]]:
     """The statements that run inside. One for many rows counts once."""
     seen: list[str] = []
-    execute = Statements.execute
 
-    def counting(statements: Statements, connection: Connection, statement: Any, *values: Any) -> Any:
-        seen.append(str(statement))
-        return execute(statements, connection, statement, *values)
+    def note(_connection: Connection, sql: str, *_: object) -> None:
+        seen.append(sql)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Statements, "execute", counting)
+    observers = store.engine.statements.observers
+    observers.append(note)
+    try:
         yield seen
+    finally:
+        observers.remove(note)
 
 
-async def test_plain_turn_takes_few_statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_plain_turn_takes_few_statements(store: Store) -> None:
     owner = await own(store, await say(store, "m1", reply_mode=ReplyMode.OUTBOX))
-    with counted(monkeypatch) as opening:
+    with counted(store) as opening:
         turn = await owner.open()
-    with counted(monkeypatch) as end:
+    with counted(store) as end:
         ended = await store.turns.end(
             turn, owner.epoch, [HELLO, ASKS], [Reply("done")], status=TurnStatus.COMPLETED, usage=SPENT, now=NOW
         )
