@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -156,6 +157,12 @@ def test_a_text_line_is_one_line(as_text: Lines) -> None:
     assert as_text.text.count("\n") == 1
 
 
+def test_a_text_line_has_time_level_logger_and_message(as_text: Lines) -> None:
+    as_text.logger.warning("serving turn=%s", "tn_1")
+    form = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING kernel_service\.tests serving turn=tn_1\n"
+    assert re.fullmatch(form, as_text.text)
+
+
 def run(code: str, module: str = "serving.logs", **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)} | settings
     command = [sys.executable, "-c", f"from {module} import *\n{code}"]
@@ -198,6 +205,15 @@ def test_the_level_is_that_of_the_setting(level: str, written: list[str]) -> Non
     code = 'set_up("x"); log = logging.getLogger("kernel_service"); log.debug("d"); log.info("i")'
     ended = run(f"import logging\n{code}", LOG_LEVEL=level, LOG_FORMAT="JSON")
     assert [json.loads(line)["level"] for line in ended.stderr.splitlines()] == written
+
+
+def test_a_line_collects_only_what_it_shows() -> None:
+    code = """import logging
+set_up("x")
+show = lambda record: print(record.lineno, record.funcName, record.thread, record.process, record.processName)
+logging.getLogger().addFilter(show)
+logging.getLogger().warning("serving")"""
+    assert run(code).stdout == "0 (unknown function) None None None\n"
 
 
 @pytest.mark.slow
