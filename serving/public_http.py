@@ -50,10 +50,15 @@ def is_packed(headers: Mapping[str, str]) -> bool:
 
 
 @web.middleware
-async def _refuse_packed(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _refuse_packed(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
     """Answer 415 before any of the body is read."""
-    if not is_packed(request.headers):
-        return await handler(request)
+    headers = request.headers
+    if (hdrs.CONTENT_ENCODING in headers or hdrs.TRANSFER_ENCODING in headers) and is_packed(headers):
+        return _refused()
+    return handler(request)
+
+
+async def _refused() -> web.Response:
     refused = web.Response(status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text="send the body as it is, not packed\n")
     refused.force_close()
     return refused

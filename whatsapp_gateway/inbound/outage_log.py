@@ -16,21 +16,22 @@ class OutageLog:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._began = self._last = 0.0
-        self._failures = 0
+        self.failures = 0
+        """Webhooks that were not accepted in the current outage; 0: there is none."""
 
     def failed(self) -> None:
         """A webhook was answered 503: WhatsApp redelivers it."""
         self._last = self._now()
-        if not self._failures:
+        if not self.failures:
             self._began = self._last
             logger.warning(
                 "webhooks are answered 503, and will be redelivered: the kernel service does not accept all of them"
             )
-        self._failures += 1
+        self.failures += 1
 
     def passed(self) -> None:
         """A webhook was accepted completely."""
-        if self._failures and self._now() - self._last >= QUIET_SECONDS:
+        if self.failures and self._now() - self._last >= QUIET_SECONDS:
             lasted = self._last - self._began
-            logger.warning("webhooks are accepted again: %d were answered 503 within %.0f s", self._failures, lasted)
-            self._failures = 0
+            logger.warning("webhooks are accepted again: %d were answered 503 within %.0f s", self.failures, lasted)
+            self.failures = 0

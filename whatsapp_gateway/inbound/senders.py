@@ -1,12 +1,13 @@
 """Identifies a message's sender by ids that WhatsApp verifies, never by a name or a position."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from whatsapp_gateway.model.updates import Alias, Malformed, Sender
 
+_PREFIX = "whatsapp:"
 _ID = re.compile(
     r"(?P<bsuid>[A-Z]{2}\.[A-Za-z0-9]{1,128})|(?P<parent>[A-Z]{2}\.ENT\.[A-Za-z0-9]{1,128})|\+?(?P<phone>[0-9]{5,20})"
 )
@@ -46,18 +47,17 @@ def read_ids(*values: Any) -> Ids | None:
 
     None if one has an unknown form, or two of one kind differ.
     """
-    ids = Ids()
+    ids: dict[str, str] = {}
     for value in values:
         if value is None or value == "":
             continue
         found = _ID.fullmatch(value) if isinstance(value, str) else None
         if found is None or found.lastgroup is None:
             return None
-        kind, text = found.lastgroup, found[found.lastgroup]
-        if getattr(ids, kind) not in ("", text):
+        text = found[found.lastgroup]
+        if ids.setdefault(found.lastgroup, text) != text:
             return None
-        setattr(ids, kind, text)
-    return ids
+    return Ids(**ids)
 
 
 def _union(one: Ids, other: Ids) -> Ids:
@@ -66,29 +66,33 @@ def _union(one: Ids, other: Ids) -> Ids:
 
 def read_contacts(contacts: Any) -> list[Ids]:
     """The ids of each contact of a webhook; a malformed contact has none."""
-    if not isinstance(contacts, list):
-        return []
-    read = (
-        read_ids(contact.get("user_id"), contact.get("parent_user_id"), contact.get("wa_id"))
-        for contact in contacts
-        if isinstance(contact, dict)
-    )
-    return [ids for ids in read if ids is not None]
+    read: list[Ids] = []
+    for contact in contacts if isinstance(contacts, list) else ():
+        if isinstance(contact, dict):
+            ids = read_ids(contact.get("user_id"), contact.get("parent_user_id"), contact.get("wa_id"))
+            if ids is not None:
+                read.append(ids)
+    return read
 
 
-def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Malformed:
+def read_sender(message: dict[str, Any], contacts: list[Ids]) -> Sender | Malformed:
     """The sender. `Malformed` if no id identifies them, or if the message and its contact disagree."""
     ids = read_ids(message.get("from_user_id"), message.get("from_parent_user_id"), message.get("from"))
     if ids is None:
         return Malformed("sender_unreadable")
-    for contact in _contacts_of(ids, contacts):
-        if not contact.agrees(ids):
-            return Malformed("sender_contradicted")
-        ids = _union(ids, contact)
-    return _sender(ids)
+    if contacts != [ids]:
+        for contact in _contacts_of(ids, contacts):
+            if not contact.agrees(ids):
+                return Malformed("sender_contradicted")
+            ids = _union(ids, contact)
+    # A parent id recognises a person but cannot be written to, so it does not suffice alone.
+    if not (ids.bsuid or ids.phone):
+        return Malformed("sender_missing")
+    aliases = aliases_of(ids)
+    return Sender(aliases[0].user_id, tuple(aliases))
 
 
-def _contacts_of(ids: Ids, contacts: Iterable[Ids]) -> list[Ids]:
+def _contacts_of(ids: Ids, contacts: Sequence[Ids]) -> list[Ids]:
     """The contacts with the sender's BSUID, if there are any. Then one that only shares their phone does not count.
 
     If a person's id changed between two messages of a webhook, it has two contacts for them, both with their phone.
@@ -101,19 +105,12 @@ def read_recipient(status: dict[str, Any]) -> tuple[str, ...]:
     """The recipient of a status, by each id in it, the person's key first; empty if it names none."""
     parent = status.get("parent_recipient_user_id") or status.get("recipient_parent_user_id")
     ids = read_ids(status.get("recipient_user_id"), parent, status.get("recipient_id"))
-    sender = _sender(ids) if ids else None
-    return tuple(alias.user_id for alias in sender.aliases) if isinstance(sender, Sender) else ()
-
-
-def _sender(ids: Ids) -> Sender | Malformed:
-    aliases = tuple(aliases_of(ids))
-    # A parent id recognises a person but cannot be written to, so it does not suffice alone.
-    if not (ids.bsuid or ids.phone):
-        return Malformed("sender_missing")
-    return Sender(aliases[0].user_id, aliases)
+    if ids is None or not (ids.bsuid or ids.phone):
+        return ()
+    return tuple([_PREFIX + value for value in (ids.bsuid, ids.phone, ids.parent) if value])
 
 
 def aliases_of(ids: Ids) -> list[Alias]:
     """The person's aliases, the best key first."""
     ranked = ((ids.bsuid, True), (ids.phone, False), (ids.parent, True))
-    return [Alias(f"whatsapp:{value}", strong) for value, strong in ranked if value]
+    return [Alias(_PREFIX + value, strong) for value, strong in ranked if value]

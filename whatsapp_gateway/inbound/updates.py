@@ -14,7 +14,7 @@ from whatsapp_gateway.inbound.fields import Object, error_code_in, object_in, te
 from whatsapp_gateway.inbound.identity_changes import read_identity_change
 from whatsapp_gateway.inbound.referrals import is_forwarded, read_referral
 from whatsapp_gateway.inbound.senders import Ids, read_contacts, read_recipient, read_sender
-from whatsapp_gateway.model.updates import AccountError, Ignored, Malformed, Message, Sender, Status, Update
+from whatsapp_gateway.model.updates import AccountError, Ignored, Malformed, Message, Status, Update
 
 logger = logging.getLogger(__name__)
 
@@ -25,61 +25,67 @@ _LONGEST_PHONE = 15
 """Digits, by E.164."""
 
 
-def read_updates(body: Any, numbers: Collection[str]) -> Iterator[Update]:
+def read_updates(body: Any, numbers: Collection[str]) -> list[Update]:
     """All updates of a webhook for the owner of these phone number ids, in its order.
 
     Never raises: an item that cannot be processed becomes `Malformed`.
     """
+    updates: list[Update] = []
     for entry in _objects(body, "entry"):
         if isinstance(entry, Malformed):
-            yield entry
+            updates.append(entry)
             continue
         for change in _objects(entry, "changes"):
-            yield from _change(change, entry, numbers) if isinstance(change, dict) else (change,)
+            if isinstance(change, Malformed):
+                updates.append(change)
+            elif change.get("field") == "messages":
+                updates += _messages_field(object_in(change, "value"), numbers)
+            else:
+                updates.append(_read(read_account_event, change, entry, numbers))
+    return updates
 
 
-def _objects(owner: Any, key: str) -> Iterator[Object | Malformed]:
+def _objects(owner: Any, key: str) -> list[Object | Malformed]:
     """The objects of the list under a key, and a `Malformed` for each other value."""
     items = owner.get(key) if isinstance(owner, dict) else None
     if not isinstance(items, list):
-        yield Malformed(f"{key}_missing")
-        return
-    for item in items:
-        yield item if isinstance(item, dict) else Malformed(f"{key}_odd")
+        return [Malformed(f"{key}_missing")]
+    return [item if isinstance(item, dict) else Malformed(f"{key}_odd") for item in items]
 
 
-def _change(change: Object, entry: Object, numbers: Collection[str]) -> Iterator[Update]:
-    if change.get("field") != "messages":
-        yield _read(lambda item: read_account_event(item, entry, numbers), change)
-        return
-    value = object_in(change, "value")
+def _messages_field(value: Object, numbers: Collection[str]) -> list[Update]:
+    """The updates of one change of the field `messages`, which brings statuses as well."""
     metadata = object_in(value, "metadata")
     number = text_in(metadata, "phone_number_id")
     owned = number in numbers
+    updates: list[Update] = []
     if "messages" in value:
         phone = _NOT_DIGITS.sub("", text_in(metadata, "display_phone_number"))[:_LONGEST_PHONE]
         contacts = read_contacts(value.get("contacts"))
-        yield from _items(value, "messages", lambda item: _message(item, number, phone, contacts), owned=owned)
+        updates += _items(value, "messages", _message, number, phone, contacts, owned=owned)
     if "statuses" in value:
-        yield from _items(value, "statuses", lambda item: _status(item, number), owned=owned)
+        updates += _items(value, "statuses", _status, number, owned=owned)
     if "messages" not in value and "statuses" not in value:
-        yield AccountError(error_code_in(value)) if "errors" in value else Malformed("value_odd")
+        updates.append(AccountError(error_code_in(value)) if "errors" in value else Malformed("value_odd"))
+    return updates
 
 
-def _items(value: Object, key: str, reader: Callable[[Object], Update], *, owned: bool) -> Iterator[Update]:
+def _items(
+    value: Object, key: str, reader: Callable[..., Update], number: str, *context: Any, owned: bool
+) -> Iterator[Update]:
     for item in _objects(value, key):
         if isinstance(item, Malformed):
             yield item
         elif not owned:
             yield Malformed("number_foreign", text_in(item, "id"))
         else:
-            yield _read(reader, item)
+            yield _read(reader, item, number, *context)
 
 
-def _read(reader: Callable[[Object], Update], item: Object) -> Update:
+def _read(reader: Callable[..., Update], item: Object, *context: Any) -> Update:
     """An unexpected exception of a reader is a bug, and affects only that item."""
     try:
-        return reader(item)
+        return reader(item, *context)
     except Exception as fault:  # noqa: BLE001 - to fail the webhook would be to get all of it again for days
         logger.error("fault while reading an item of a webhook: %s", type(fault).__name__)  # noqa: TRY400
         return Malformed("fault", text_in(item, "id"))
@@ -95,17 +101,18 @@ def _message(item: Object, number: str, phone: str, contacts: list[Ids]) -> Upda
     if item.get("type") == "system":
         return read_identity_change(object_in(item, "system"), item.get("from"), wamid)
     sender = read_sender(item, contacts)
-    if not isinstance(sender, Sender):
+    if isinstance(sender, Malformed):
         return Malformed(sender.reason, wamid)
+    has_context = "context" in item
     return Message(
         number,
         wamid,
         sender,
         read_content(item),
-        text_in(object_in(item, "context"), "id"),
+        text_in(item["context"], "id") if has_context else "",
         _seconds(item.get("timestamp")),
-        is_forwarded(item),
-        read_referral(item),
+        has_context and is_forwarded(item),
+        read_referral(item) if has_context or "referral" in item else None,
         phone,
     )
 

@@ -69,45 +69,42 @@ class Webhook:
 
     async def count(self, request: web.Request, response: web.StreamResponse) -> None:
         """Counts by the status of the answer, from aiohttp, a middleware, or this class."""
-        if request.path == PATH and request.method == hdrs.METH_POST:
+        if request.method == hdrs.METH_POST and request.path == PATH:
             self._metrics.webhooks.labels(str(response.status)).inc()
 
     async def _answer(self, request: web.Request) -> int:
         signature = request.headers.get("X-Hub-Signature-256")
         if signature is None:
             return 401
-        if (request.content_length or 0) > LARGEST_BODY:
+        length = request.content_length
+        is_small = length is not None and length <= SMALL_BODY
+        if is_small and request.content.is_eof():  # as nearly always: the body came with its head
+            return await self._take(request.content.read_nowait(), signature)
+        if (length or 0) > LARGEST_BODY:
             return 413
         try:
-            raw = await self._read(request)
+            raw = await self._read(request, is_small=is_small)
         except TimeoutError:
             return 408
-        return await self._receive(raw, signature)
+        return await self._take(raw, signature)
 
-    async def _read(self, request: web.Request) -> bytes:
-        small = _is_small(request)
-        if small and request.content.is_eof():  # nearly every body comes with its head
-            return await request.read()
+    async def _read(self, request: web.Request, *, is_small: bool) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
-            if small:
+            if is_small:
                 return await request.read()
             async with self._room_for_large:
                 return await request.read()
 
-    async def _receive(self, raw: bytes, signature: str) -> int:
+    async def _take(self, raw: bytes, signature: str) -> int:
         if not is_signed(raw, signature, self._app_secrets):
             return 401
         try:
             body = read_json(raw)
         except ValueError:
             return 400
-        if await self._intake.take(read_updates(body, self._numbers)):
+        if not await self._intake.take(read_updates(body, self._numbers)):
+            self._outage.failed()
+            return 503
+        if self._outage.failures:
             self._outage.passed()
-            return 200
-        self._outage.failed()
-        return 503
-
-
-def _is_small(request: web.Request) -> bool:
-    length = request.content_length
-    return length is not None and length <= SMALL_BODY
+        return 200
