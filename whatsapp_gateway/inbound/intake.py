@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -65,7 +66,7 @@ class Intake:
         seconds: float,
     ) -> None:
         self._kernel = kernel
-        self._account_alerts = AccountAlerts(metrics, _now)
+        self._account_alerts = AccountAlerts(metrics, time.monotonic)
         self._receipts = Receipts(kernel)
         self._upload_retries = UploadRetries()
         self._pacing = pacing
@@ -101,36 +102,33 @@ class Intake:
                     self._templates.works(name, language)
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
-        deadline = _now() + self._seconds
-        taken = await self._pass_on_all(items, deadline)
-        reported = await self._report(statuses, deadline)
+        deadline = time.monotonic() + self._seconds
+        taken = not items or await self._pass_on_all(items, deadline)
+        reported = not statuses or await self._report(statuses, deadline)
         return taken and reported
 
     async def _pass_on_all(self, items: Sequence[InboundItem], deadline: float) -> bool:
-        if len(items) <= 1:  # as nearly always: it needs no task
-            return not items or await self._pass_on_of_person(items, deadline)
+        if len(items) == 1:  # as nearly always: it needs no task
+            return await self._pass_on_of_person(items, deadline)
         return all(await asyncio.gather(*(self._pass_on_of_person(some, deadline) for some in by_person(items))))
 
     async def _pass_on_of_person(self, items: Sequence[InboundItem], deadline: float) -> bool:
         """The items of one person in one webhook, after those of earlier webhooks."""
         try:
-            async with self._people.turn(ids_of(items), deadline - _now()):
-                return await self._pass_on_in_order(items, deadline)
+            async with self._people.turn(ids_of(items), deadline - time.monotonic()):
+                for item in items:
+                    # A later item must not overtake one that will be redelivered.
+                    if not await self._pass_on(item, deadline):
+                        return False
+                return True
         except TimeoutError:
             self._metrics.messages.labels("retry").inc(len(items))
             return False
 
-    async def _pass_on_in_order(self, items: Sequence[InboundItem], deadline: float) -> bool:
-        for item in items:
-            # A later item must not overtake one that will be redelivered.
-            if not await self._pass_on(item, deadline):
-                return False
-        return True
-
     async def _pass_on(self, item: InboundItem, deadline: float) -> bool:
         try:
             async with self._slots:
-                outcome = await self._call_kernel(item, deadline - _now())
+                outcome = await self._call_kernel(item, deadline - time.monotonic())
         except KernelError as refusal:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
             self._metrics.messages.labels("retry" if refusal.retryable else "refused").inc()
@@ -157,9 +155,12 @@ class Intake:
 
     async def _report(self, statuses: Sequence[Status], deadline: float) -> bool:
         for start in range(0, len(statuses), MOST_AT_ONCE):
-            some = [self._classified(status) for status in statuses[start : start + MOST_AT_ONCE]]
+            some = [
+                self._classified(status) if status.state == "failed" else status
+                for status in statuses[start : start + MOST_AT_ONCE]
+            ]
             try:
-                await self._receipts.report(some, max(deadline - _now(), 0))
+                await self._receipts.report(some, max(deadline - time.monotonic(), 0))
             except KernelError as refusal:
                 self._metrics.kernel_errors.labels(refusal.reason).inc()
                 self._metrics.receipts.labels("retry" if refusal.retryable else "refused").inc(len(some))
@@ -174,8 +175,7 @@ class Intake:
         return True
 
     def _classified(self, status: Status) -> Status:
-        if status.state != "failed":
-            return status
+        """The status of a failure, with what this process knows of earlier ones."""
         if remedy_of_status(status.error_code) is Remedy.BACK_OFF:
             return replace(status, backoff_count=self._part_backoff.count_refusal(status.callback_id, status.wamid))
         return self._upload_retries.classified(status)
@@ -206,7 +206,3 @@ class Intake:
         logger.warning("quarantined %s: %s", digest, reason)
         if reason in _IDENTITY_REASONS:
             self._metrics.alert(reason, f"ids that belong to different people in message {digest}")
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

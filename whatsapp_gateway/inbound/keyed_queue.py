@@ -1,62 +1,88 @@
 """A lock per key: work that shares a key runs in order of arrival, all other work concurrently."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-
-@dataclass(eq=False, slots=True)
-class _Ticket:
-    keys: frozenset[str]
-    turn: asyncio.Future[None] | None = None
-    """None: it does not wait."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class KeyedQueue:
-    """A queue of tickets for each key that is held or waited for.
+    """A queue of turns for each key that is held or waited for.
 
-    A ticket is in the queues of all its keys at once, and waits only for earlier tickets, so there is no deadlock.
+    A turn is in the queues of all its keys at once, and waits only for earlier turns, so there is no deadlock.
     """
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[_Ticket]] = {}
+        self._queues: dict[str, deque[_Turn]] = {}
 
     def __len__(self) -> int:
         return len(self._queues)
 
-    @asynccontextmanager
-    async def turn(self, keys: Iterable[str], timeout: float) -> AsyncIterator[None]:
-        """Inside the block no other task holds one of the keys. Raises `TimeoutError` if the turn did not come in time.
+    def turn(self, keys: Iterable[str], timeout: float) -> _Turn:
+        """Inside its block no other task holds one of the keys. Raises `TimeoutError` if it did not come in time.
 
-        The ticket is taken when the block is entered, before the first await.
+        It is in the queues from the entry of the block, before the first await.
         """
-        ticket = _Ticket(frozenset(keys))
-        for key in ticket.keys:
-            self._queues.setdefault(key, deque()).append(ticket)
+        return _Turn(self._queues, frozenset(keys), timeout)
+
+
+class _Turn:
+    """The block of one task."""
+
+    __slots__ = ("_comes", "_keys", "_queues", "_timeout")
+
+    def __init__(self, queues: dict[str, deque[_Turn]], keys: frozenset[str], timeout: float) -> None:
+        self._queues = queues
+        self._keys = keys
+        self._timeout = timeout
+        self._comes: asyncio.Future[None] | None = None
+        """None: it does not wait."""
+
+    async def __aenter__(self) -> None:
+        is_first = True
+        for key in self._keys:
+            queue = self._queues.get(key)
+            if queue is None:
+                self._queues[key] = deque((self,))
+            else:
+                queue.append(self)
+                is_first = False
+        if not is_first:
+            await self._wait()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    async def _wait(self) -> None:
+        self._comes = asyncio.get_running_loop().create_future()
         try:
-            if not self._is_first(ticket):
-                ticket.turn = asyncio.get_running_loop().create_future()
-                async with asyncio.timeout(timeout):
-                    await ticket.turn
-            yield
-        finally:
-            self._leave(ticket)
+            async with asyncio.timeout(self._timeout):
+                await self._comes
+        except BaseException:
+            self._leave()
+            raise
 
-    def _leave(self, ticket: _Ticket) -> None:
-        for key in ticket.keys:
+    def _leave(self) -> None:
+        next_ones = []
+        for key in self._keys:
             queue = self._queues[key]
-            queue.remove(ticket)
-            if not queue:
+            queue.remove(self)
+            if queue:
+                next_ones.append(queue[0])
+            else:
                 del self._queues[key]
-        for key in ticket.keys & self._queues.keys():
-            self._admit(self._queues[key][0])
+        for turn in next_ones:
+            turn.admit()
 
-    def _admit(self, ticket: _Ticket) -> None:
-        if ticket.turn is not None and not ticket.turn.done() and self._is_first(ticket):
-            ticket.turn.set_result(None)
+    def admit(self) -> None:
+        """Called when a turn before it has left."""
+        if self._comes is not None and not self._comes.done() and self._is_first():
+            self._comes.set_result(None)
 
-    def _is_first(self, ticket: _Ticket) -> bool:
-        """Whether no earlier ticket has one of its keys."""
-        return all(self._queues[key][0] is ticket for key in ticket.keys)
+    def _is_first(self) -> bool:
+        """Whether no earlier turn has one of its keys."""
+        return all(self._queues[key][0] is self for key in self._keys)

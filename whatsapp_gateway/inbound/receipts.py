@@ -52,8 +52,9 @@ class Receipts:
         task.add_done_callback(self._under_way.discard)
 
     async def _hand_over(self, parts: Sequence[_Part]) -> None:
+        remaining = min(part.deadline for part in parts) - asyncio.get_running_loop().time()
         try:
-            await self._call(parts)
+            await self._kernel.report([status for part in parts for status in part.statuses], max(remaining, 0))
         except KernelError as refusal:
             if refusal.retryable or len(parts) == 1:
                 return _tell(parts, refusal)
@@ -65,10 +66,6 @@ class Receipts:
         else:
             _tell(parts, None)
         return None
-
-    async def _call(self, parts: Sequence[_Part]) -> None:
-        remaining = min(part.deadline for part in parts) - asyncio.get_running_loop().time()
-        await self._kernel.report([status for part in parts for status in part.statuses], max(remaining, 0))
 
 
 def _tell(parts: Sequence[_Part], problem: Exception | None) -> None:

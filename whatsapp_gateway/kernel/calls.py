@@ -40,7 +40,8 @@ class KernelCalls:
         """Submit a message; it is durable after the return. Returns whether it was durable before."""
         began = self._now()
         answer = await self._kernel.handle(message_request(message, self._chat_url), timeout)
-        self._traces.accepted(answer.trace_parent, self._now() - began)
+        if answer.trace_parent:
+            self._traces.accepted(answer.trace_parent, self._now() - began)
         return answer.duplicate
 
     async def link(self, change: say.IdentityChange, timeout: float) -> LinkResult:

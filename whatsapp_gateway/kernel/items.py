@@ -13,7 +13,9 @@ def item_of(response: outbox_pb2.PullOutboxResponse, stream: OutboxStream) -> De
         return _delivery(response.reply, stream)
     if kind == "media_wanted":
         return _media_wanted(response.media_wanted)
-    return _typing(response.typing) if kind == "typing" else None
+    if kind == "typing":
+        return Typing(response.typing.address, response.typing.user_id, response.typing.message_id)
+    return None
 
 
 def _media_wanted(wanted: media_pb2.MediaWanted) -> MediaWanted:
@@ -24,10 +26,6 @@ def _media_wanted(wanted: media_pb2.MediaWanted) -> MediaWanted:
         max_bytes=wanted.max_bytes,
         sha256=wanted.sha256,
     )
-
-
-def _typing(typing: outbox_pb2.Typing) -> Typing:
-    return Typing(typing.address, typing.user_id, typing.message_id)
 
 
 def _delivery(leased: outbox_pb2.ReplyDelivery, stream: OutboxStream) -> Delivery:

@@ -7,7 +7,7 @@ from kernel.v1 import outbox_pb2
 from kernel_client import acks
 from whatsapp_gateway.graph.retry_policy import outcome_of, remedy_of_status, retry_delay
 from whatsapp_gateway.model import updates as say
-from whatsapp_gateway.model.callback_ids import PartName, part_named
+from whatsapp_gateway.model.callback_ids import part_named
 from whatsapp_gateway.model.outbox import Ack, DeliveryOutcome
 
 _STAGES: Final = {
@@ -21,7 +21,7 @@ _STAGES: Final = {
 def receipt(status: say.Status) -> outbox_pb2.Receipt:
     receipt = outbox_pb2.Receipt(channel_message_id=status.wamid)
     if (part := part_named(status.callback_id)) is not None:
-        receipt.part.CopyFrom(_part(part))
+        receipt.part.reply_id, receipt.part.part, receipt.part.parts = part
     if status.occurred_at is not None:
         receipt.occurred_at.seconds = status.occurred_at
     if status.state == "failed":
@@ -31,10 +31,6 @@ def receipt(status: say.Status) -> outbox_pb2.Receipt:
     else:
         receipt.reached = _STAGES[status.state]
     return receipt
-
-
-def _part(given: PartName) -> outbox_pb2.ReplyPart:
-    return outbox_pb2.ReplyPart(reply_id=given.reply_id, part=given.part, parts=given.parts)
 
 
 def set_failure(
@@ -63,7 +59,8 @@ _MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 def acknowledgement(ack: Ack) -> acks.Ack:
     """Those of failures, and those that the person's next reply waits for, are urgent."""
     settled = outbox_pb2.PartAcknowledgement(
-        part=_part(PartName(ack.delivery.reply.id, ack.part, ack.parts)), split_version=ack.split_version
+        part=outbox_pb2.ReplyPart(reply_id=ack.delivery.reply.id, part=ack.part, parts=ack.parts),
+        split_version=ack.split_version,
     )
     if ack.outcome is DeliveryOutcome.SENT:
         settled.sent.SetInParent()
