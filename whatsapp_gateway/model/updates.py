@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Alias:
     """One id of a person, `whatsapp:<BSUID or number>`; a strong id never passes to another person."""
 
@@ -12,7 +12,7 @@ class Alias:
     strong: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sender:
     """The sender of a message: the person's key and all their current ids at WhatsApp, the key among them."""
 
@@ -20,7 +20,7 @@ class Sender:
     aliases: tuple[Alias, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Text:
     body: str
 
@@ -123,7 +123,7 @@ class Referral:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """One message of one person to one of our numbers. id is its wamid, sent_at in Unix seconds.
 
@@ -159,7 +159,7 @@ class LinkResult(Enum):
     UNKNOWN = "link_unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Status:
     """The state of a part that we sent: sent, delivered, read, played or failed.
 
