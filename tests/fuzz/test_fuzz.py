@@ -57,7 +57,7 @@ async def test_a_canary_given_to_another_person_is_detected(monkeypatch: pytest.
 
 
 async def test_a_crash_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(body: Any, numbers: Any) -> Iterator[Any]:
+    def broken(body: Any, numbers: Any) -> list[Any]:
         if "image" in json.dumps(body):
             raise KeyError("image")
         return read_updates(body, numbers)

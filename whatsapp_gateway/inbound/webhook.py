@@ -79,14 +79,14 @@ class Webhook:
         length = request.content_length
         is_small = length is not None and length <= SMALL_BODY
         if is_small and request.content.is_eof():  # as nearly always: the body came with its head
-            return await self._take(request.content.read_nowait(), signature)
+            return await self._receive(request.content.read_nowait(), signature)
         if (length or 0) > LARGEST_BODY:
             return 413
         try:
             raw = await self._read(request, is_small=is_small)
         except TimeoutError:
             return 408
-        return await self._take(raw, signature)
+        return await self._receive(raw, signature)
 
     async def _read(self, request: web.Request, *, is_small: bool) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
@@ -95,7 +95,7 @@ class Webhook:
             async with self._room_for_large:
                 return await request.read()
 
-    async def _take(self, raw: bytes, signature: str) -> int:
+    async def _receive(self, raw: bytes, signature: str) -> int:
         if not is_signed(raw, signature, self._app_secrets):
             return 401
         try:
