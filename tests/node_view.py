@@ -32,6 +32,10 @@ class View:
         self.changed: list[Callable[[], None]] = []
 
     @property
+    def is_alone(self) -> bool:
+        return len(self.nodes) == 1
+
+    @property
     def leader(self) -> str:
         return self.me if self.is_leader else self.nodes[0].id
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 def home_of(person_id: str, node_ids: Sequence[str]) -> str:
     """`node_ids` must not be empty; their order does not matter."""
-    if len(node_ids) == 1:
-        return node_ids[0]
     return max(node_ids, key=lambda node_id: (_weight(node_id, person_id), node_id))
 
 

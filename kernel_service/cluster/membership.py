@@ -43,12 +43,14 @@ class Membership:
         end_process: Callable[[str], None],
         monotonic: Callable[[], float] = since_boot,
     ) -> None:
+        self.me = node.id
         self._store = store
         self._node = node
         self._alone = alone
         self._end_process = end_process
         self._monotonic = monotonic
-        self._nodes: tuple[Node, ...] = (node,)
+        self.nodes: tuple[Node, ...] = (node,)
+        self.is_alone = True
         self._alive: frozenset[str] = frozenset({node.id})
         self._homes: tuple[str, ...] = (node.id,)
         self._beat_at = 0.0
@@ -63,16 +65,8 @@ class Membership:
 
     # --- the view -----------------------------------------------------------------------------------------------
 
-    @property
-    def me(self) -> str:
-        return self._node.id
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        return self._nodes
-
     def home_of(self, person_id: str) -> str:
-        return homes.home_of(person_id, self._homes)
+        return self._homes[0] if len(self._homes) == 1 else homes.home_of(person_id, self._homes)
 
     def is_alive(self, node_id: str) -> bool:
         return node_id in self._alive
@@ -87,7 +81,7 @@ class Membership:
 
     @property
     def is_fresh(self) -> bool:
-        return self.silence < LAPSE_SECONDS
+        return self._alone or self.silence < LAPSE_SECONDS
 
     @property
     def silence(self) -> float:
@@ -130,12 +124,12 @@ class Membership:
         """Tell the others that this node serves at this address."""
         await self._store.announce(self.me, address)
         self._node = replace(self._node, address=address)
-        self._show(tuple(replace(node, address=address) if node.id == self.me else node for node in self._nodes))
+        self._show(tuple(replace(node, address=address) if node.id == self.me else node for node in self.nodes))
 
     async def drain(self) -> None:
         """From now on nobody's home is here. If the store is unavailable, the others see it when this node is gone."""
         self._node = replace(self._node, is_draining=True)
-        self._show(self._nodes)
+        self._show(self.nodes)
         await _tried(self._store.drain(self.me))
 
     async def leave(self) -> None:
@@ -158,7 +152,7 @@ class Membership:
 
         So the people of a dead node wait for its lapse, and not for the next regular beat as well.
         """
-        lapses = (LAPSE_SECONDS + _MARGIN_SECONDS - node.silence for node in self._nodes if node.id != self.me)
+        lapses = (LAPSE_SECONDS + _MARGIN_SECONDS - node.silence for node in self.nodes if node.id != self.me)
         return min([BEAT_SECONDS, *(lapse for lapse in lapses if lapse > 0)])
 
     def _tell_silence(self) -> None:
@@ -186,19 +180,19 @@ class Membership:
         self._show(beat.nodes or (replace(self._node),), beat.buried)
 
     def _show(self, nodes: tuple[Node, ...], dead: Sequence[str] = ()) -> None:
-        before, addresses = _roles(self._nodes), {node.id: node.address for node in self._nodes}
+        before, addresses = _roles(self.nodes), {node.id: node.address for node in self.nodes}
         if self._node.is_draining:  # the others may see it later
             nodes = tuple(replace(node, is_draining=node.is_draining or node.id == self.me) for node in nodes)
-        self._nodes = nodes
-        self._alive = frozenset(node.id for node in self._nodes)
-        self._homes = _homes(self._nodes)
+        self.nodes, self.is_alone = nodes, len(nodes) == 1
+        self._alive = frozenset(node.id for node in self.nodes)
+        self._homes = _homes(self.nodes)
         if dead:
             self.burials += len(dead)
             for node_id in dead:
                 log.warning("node buried node=%s address=%s", node_id, addresses.get(node_id, ""))
-        if _roles(self._nodes) != before:
-            draining = sum(node.is_draining for node in self._nodes)
-            log.info("nodes live=%d draining=%d", len(self._nodes), draining)
+        if _roles(self.nodes) != before:
+            draining = sum(node.is_draining for node in self.nodes)
+            log.info("nodes live=%d draining=%d", len(self.nodes), draining)
             for told in self._told:
                 told()
 

@@ -34,6 +34,7 @@ class Placement:
     """Wakes people here, or tells the node that runs them. `attach` comes before the first wake."""
 
     def __init__(self, cluster: Cluster, notices: Notices) -> None:
+        self.me = cluster.me
         self._cluster = cluster
         self._notices = notices
         self._here: Kernels
@@ -45,17 +46,13 @@ class Placement:
         self._notices.on(NoticeKind.RESET, lambda notice: kernels.outdate(notice.subject))
 
     @property
-    def me(self) -> str:
-        return self._cluster.me
-
-    @property
     def is_alone(self) -> bool:
         """Whether no other node is in the view."""
-        return len(self._cluster.nodes) == 1
+        return self._cluster.is_alone
 
     def is_home(self, person_id: str) -> bool:
         """Whether this node should own the person."""
-        return self._cluster.home_of(person_id) == self.me
+        return self._cluster.is_alone or self._cluster.home_of(person_id) == self.me
 
     # --- wakes --------------------------------------------------------------------------------------------------
 
@@ -103,7 +100,7 @@ class Placement:
 
     def _runs(self, person_id: str, owner: str) -> str:
         """The id of the node that runs the person."""
-        if self.is_alone or (not owner and person_id in self._here):
+        if self._cluster.is_alone or (not owner and person_id in self._here):
             return self.me
         stays = any(node.id == owner and not node.is_draining for node in self._cluster.nodes)
         return owner if stays else self._cluster.home_of(person_id)

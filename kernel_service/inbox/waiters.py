@@ -51,8 +51,10 @@ class Waiters:
                 del self._futures[seq]
 
     def turn_ended(self, turn: Turn) -> None:
-        self.ended(message.seq for message in turn.messages)
-        self._tell([message.seq for message in turn.messages if message.reply_mode is ReplyMode.INLINE])
+        if self._futures:
+            self.ended(message.seq for message in turn.messages)
+        if not self._cluster.is_alone:
+            self._tell([message.seq for message in turn.messages if message.reply_mode is ReplyMode.INLINE])
 
     def taken_back(self, seqs: Sequence[int]) -> None:
         """These messages ended without a turn."""
@@ -79,7 +81,7 @@ class Waiters:
     @property
     def has_others(self) -> bool:
         """Whether turns may run at another node."""
-        return len(self._cluster.nodes) > 1
+        return not self._cluster.is_alone
 
     def _look_again(self) -> None:
         self.ended(list(self._futures))

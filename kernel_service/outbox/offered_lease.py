@@ -4,70 +4,88 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kernel_service.errors import KernelError
 from kernel_service.ports.lease_tokens import new_token
 from kernel_service.ports.outbox import LeaseOffer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine
 
     from kernel_service.outbox.pull_stream import PullStream
-    from kernel_service.ports.outbox import Lease, OutboxStore, Puller, StoredReplies
+    from kernel_service.ports.outbox import Lease, OutboxStore, StoredReplies
 
 log = logging.getLogger(__name__)
 
 
 class StreamOffer:
-    """Fills `OfferedLease`. `lease` and `has_pending` are known once the transaction is committed."""
+    """Fills `OfferedLease`. The credit of a stream that serves the address is reserved during the block.
 
-    def __init__(self, stream: PullStream | None, seconds: float) -> None:
-        self.stream = stream
-        self.offer = _offer(stream.puller, seconds) if stream is not None else None
+    `lease` and `has_pending` are known once the transaction is committed.
+    """
+
+    def __init__(self, offers: LeaseOffers, person_id: str, channel: str, address: str) -> None:
+        self._offers = offers
+        self._person_id = person_id
+        self._channel = channel
+        self._address = address
+        self._stream: PullStream | None = None
+        self.offer: LeaseOffer | None = None
         self.lease: Lease | None = None
         self.has_pending = False
 
     def stored(self, replies: StoredReplies) -> None:
         self.lease, self.has_pending = replies.lease, replies.is_pending
 
+    def __enter__(self) -> Self:
+        self._stream = stream = self._offers.roomiest(self._channel, self._address)
+        if stream is not None:
+            stream.reserved += 1
+            token = new_token(stream.puller.instance, stream.puller.node)
+            self.offer = LeaseOffer(stream.puller, token, self._offers.seconds)
+        return self
 
-def _offer(puller: Puller, seconds: float) -> LeaseOffer:
-    return LeaseOffer(puller, new_token(puller.instance, puller.node), seconds)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.reserved -= 1
+        if kind is None:
+            if self._stream is not None and self.lease is not None:
+                self._offers.push(self.lease, self._stream)
+            if self.has_pending:
+                self._offers.ready(self._channel, self._address)
+        elif self.offer is not None and issubclass(kind, asyncio.CancelledError):  # it may still be committed
+            self._offers.release_offer(self._person_id, self.offer, self._channel, self._address)
 
 
 class LeaseOffers:
-    """One per process. `ready(channel, address)` polls the store; `is_attached` says whether a stream is still read."""
+    """One per process. `ready(channel, address)` polls the store; `is_attached` says whether a stream is still read.
+
+    `roomiest(channel, address)`: the stream with the most room; None: none has any. A lease lasts for `seconds`.
+    """
 
     def __init__(
-        self, store: OutboxStore, ready: Callable[[str, str | None], None], is_attached: Callable[[PullStream], bool]
+        self,
+        store: OutboxStore,
+        ready: Callable[[str, str | None], None],
+        roomiest: Callable[[str, str], PullStream | None],
+        is_attached: Callable[[PullStream], bool],
+        *,
+        seconds: float,
     ) -> None:
         self._store = store
-        self._ready = ready
+        self.ready = ready
+        self.roomiest = roomiest
+        self.seconds = seconds
         self._is_attached = is_attached
         self._releases: set[asyncio.Task[None]] = set()
 
-    @contextmanager
-    def offered(
-        self, streams: Sequence[PullStream], person_id: str, channel: str, address: str, *, seconds: float
-    ) -> Iterator[StreamOffer]:
-        """Reserve the credit of the stream with the most room for a lease that lasts for `seconds`."""
-        stream = max((each for each in streams if each.room), key=lambda each: each.room, default=None)
-        offered = StreamOffer(stream, seconds)
-        try:
-            with stream.reserved(1) if stream is not None else nullcontext():
-                yield offered
-        except asyncio.CancelledError:  # the transaction may still be committed
-            if offered.offer is not None:
-                self.release_later(self._store.release_offered(person_id, offered.offer.token), channel, address)
-            raise
-        if stream is not None and offered.lease is not None:
-            self._push(offered.lease, stream)
-        if offered.has_pending:
-            self._ready(channel, address)
+    def release_offer(self, person_id: str, offer: LeaseOffer, channel: str, address: str) -> None:
+        """Release the lease that a transaction of the person may have taken, in the background."""
+        self.release_later(self._store.release_offered(person_id, offer.token), channel, address)
 
-    def _push(self, lease: Lease, stream: PullStream) -> None:
+    def push(self, lease: Lease, stream: PullStream) -> None:
+        """Send a committed lease."""
         if self._is_attached(stream):
             stream.push(lease)
         else:  # it has ended meanwhile, and does not know of the lease
@@ -85,4 +103,4 @@ class LeaseOffers:
             await releasing
         except KernelError as error:
             log.warning("a lease without a stream is not released: %s", error.reason)
-        self._ready(channel, address)
+        self.ready(channel, address)

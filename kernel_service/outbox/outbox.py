@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, overload
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.outbox.offered_lease import LeaseOffers
+from kernel_service.outbox.offered_lease import LeaseOffers, StreamOffer
 from kernel_service.outbox.pull_stream import PullStream
 from kernel_service.outbox.ready_notices import Ready, ReadyNotices
 from kernel_service.outbox.shared_poll import SharedPoll
@@ -23,10 +24,8 @@ from kernel_service.ports.outbox import AckResult, Lease, Outcome, Puller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from contextlib import AbstractContextManager
 
     from kernel_service.media.transfers import MediaTransfers
-    from kernel_service.outbox.offered_lease import StreamOffer
     from kernel_service.ports.cluster import Cluster
     from kernel_service.ports.media import MediaWanted
     from kernel_service.ports.notices import Notices
@@ -59,11 +58,12 @@ class Outbox:
         typing = TypingNotices(cluster, notices, self._serves)
         self.typing = Typing(store, typing.tell)
         typing.show_by(self.typing.show)
-        self._streams: set[PullStream] = set()
+        self._streams: defaultdict[str, tuple[PullStream, ...]] = defaultdict(tuple)
+        """By channel."""
         self._wakeups: Counter[str] = Counter()
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)
         self._to_expire: list[tuple[list[tuple[str, str]], float]] = []
-        self._offers = LeaseOffers(store, self.ready, self._is_attached)
+        self._offers = LeaseOffers(store, self.ready, self._roomiest, self._is_attached, seconds=LEASE_SECONDS)
         self._others = ReadyNotices(cluster, notices, self._told)
         notices.on_missed(self._look_at_all)
         self._swept_at = clock()
@@ -71,7 +71,7 @@ class Outbox:
 
     def channels(self) -> list[str]:
         """The channels with a stream that is attached to this node."""
-        return sorted({stream.channel for stream in self._streams})
+        return sorted(channel for channel, streams in self._streams.items() if streams)
 
     def ready(self, channel: str, address: str | None = None) -> None:
         """The channel may have a reply to lease, at this address of it, or at any.
@@ -94,20 +94,20 @@ class Outbox:
             stream.room
             and (stream.serves(address) if address is not None else not stream.addresses)
             and (stream.transfers is not None or not with_files)
-            for stream in self._of(channel)
+            for stream in self._streams[channel]
         )
 
     def _serves(self, channel: str, address: str) -> bool:
-        return any(stream.serves(address) for stream in self._of(channel))
+        return any(stream.serves(address) for stream in self._streams[channel])
 
     def _look(self, channel: str) -> None:
         """Poll the store at once."""
         self._wakeups[channel] += 1
-        for stream in self._of(channel):
+        for stream in self._streams[channel]:
             stream.poll_now()
 
     def _look_for_files(self, channel: str) -> None:
-        for stream in self._of(channel):
+        for stream in self._streams[channel]:
             if stream.transfers is not None:
                 stream.transfers.wanted(channel)
         self._look(channel)
@@ -124,31 +124,33 @@ class Outbox:
             case Ready.FILES:
                 self._look_for_files(channel)
             case Ready.CREDIT:
-                for stream in self._of(channel):
+                for stream in self._streams[channel]:
                     stream.settled_elsewhere()
 
-    def offered_lease(self, person_id: str, channel: str, address: str) -> AbstractContextManager[StreamOffer]:
+    def offered_lease(self, person_id: str, channel: str, address: str) -> StreamOffer:
         """Reserve the credit of a stream for the first reply that a transaction of this person stores.
 
         While older replies wait for credit, no stream is offered, since those come first.
         """
-        streams = [
-            stream
-            for stream in self._of(channel)
-            if stream.serves(address) and not self._polls[stream.scope].has_backlog and self._may_lease
-        ]
-        return self._offers.offered(streams, person_id, channel, address, seconds=LEASE_SECONDS)
+        return StreamOffer(self._offers, person_id, channel, address)
 
-    def _is_fresh(self) -> bool:
-        """Otherwise another node may have buried this one. It shortens the leases, so no send may begin under them."""
-        return self._cluster.is_fresh
+    def _roomiest(self, channel: str, address: str) -> PullStream | None:
+        """The stream here that serves the address and has the most room; None: none has any."""
+        if not self._may_lease:
+            return None
+        found, most = None, 0
+        for stream in self._streams[channel]:
+            if stream.serves(address) and (room := stream.room) > most and not self._polls[stream.scope].has_backlog:
+                found, most = stream, room
+        return found
 
     @property
     def _may_lease(self) -> bool:
-        return not self._closed and self._is_fresh()
+        """If not fresh, another node may have buried this one. It shortens the leases: no send may begin under them."""
+        return not self._closed and self._cluster.is_fresh
 
     def _is_attached(self, stream: PullStream) -> bool:
-        return stream in self._streams and not stream.ended and self._is_fresh()
+        return stream in self._streams[stream.channel] and not stream.ended and self._cluster.is_fresh
 
     @overload
     def pull(
@@ -188,12 +190,12 @@ class Outbox:
         if transfers is not None:
             transfers.wanted(channel)
         typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
-        self._streams.add(stream)
+        self._streams[channel] += (stream,)
         try:
-            with self.typing.stream(typing), stream.polled_every(POLL_SECONDS, self._is_fresh):
+            with self.typing.stream(typing), stream.polled_every(POLL_SECONDS, lambda: self._cluster.is_fresh):
                 while self._may_lease and not stream.ended:
-                    poll_is_due = stream.poll_is_due()
-                    if poll_is_due:
+                    if poll_is_due := stream.poll_is_due:
+                        stream.note_poll()
                         async with stream.interruptible():
                             await self._lease(stream)
                     while stream.unsent and self._is_attached(stream):
@@ -202,17 +204,15 @@ class Outbox:
                     if poll_is_due:
                         for wanted in await self._lease_files(stream):
                             yield wanted, wanted.leased_until - self._clock()
-                    while typing and (item := typing.take()):
+                    while typing and typing.items and (item := typing.take()):
                         yield item, typing.interval
-                    await stream.wait()
-            if not self._is_fresh():
+                    await stream.wakeup.wait()
+                    stream.wakeup.clear()
+            if not self._cluster.is_fresh:
                 raise StoreUnavailable
         finally:
-            self._streams.discard(stream)
+            self._streams[channel] = tuple(other for other in self._streams[channel] if other is not stream)
             await self._end(stream)
-
-    def _of(self, channel: str) -> list[PullStream]:
-        return [stream for stream in self._streams if stream.channel == channel]
 
     async def _lease(self, stream: PullStream) -> None:
         """Poll the store for replies within the stream's credit."""
@@ -230,8 +230,11 @@ class Outbox:
                     self._others.tell(stream.channel, Ready.REPLIES)
                 poll.note_stuck()
                 return
-            with stream.reserved(room):
+            stream.reserved += room
+            try:
                 leases = await self._lease_from_store(stream, room)
+            finally:
+                stream.reserved -= room
             if leases is None:
                 stream.end()
                 self.ready(stream.channel)  # for the streams of other instances
@@ -268,22 +271,25 @@ class Outbox:
         room = min(BATCH, stream.credit)
         if stream.transfers is None or not room or stream.ended:
             return []
-        with stream.reserved(room):
+        stream.reserved += room
+        try:
             async with stream.interruptible():
                 files = await stream.transfers.lease(stream.puller, stream.addresses, room)
+        finally:
+            stream.reserved -= room
         stream.held.update({file.media_id: file for file in files})
         return files
 
     async def _end(self, stream: PullStream) -> None:
         """The caller learns of the end at once, also if the store does not answer."""
         self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
-        if self._is_fresh():
+        if self._cluster.is_fresh:
             await self._give_back(stream)
         else:
             self._offers.release_later(self._give_back(stream), stream.channel)
 
     async def _give_back(self, stream: PullStream) -> None:
-        if all(other.scope != stream.scope for other in self._streams):
+        if all(other.scope != stream.scope for other in self._streams[stream.channel]):
             self._polls.pop(stream.scope, None)  # a channel may name other addresses with each stream
         if stream.unsent:
             await self._release(stream.unsent)
@@ -314,7 +320,7 @@ class Outbox:
 
     async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """Make the leases of an instance available at once, except those it is processing. Returns how many replies."""
-        for stream in self._of(channel):
+        for stream in self._streams[channel]:
             if stream.puller.instance == instance:
                 stream.end()  # its end may not be noticed here yet: it must not lease again after this
         released = await self._store.release_leases(channel, instance, in_hand)
@@ -337,7 +343,8 @@ class Outbox:
         ]
         for ack in ended:
             self._return_credit(channel, ack.reply_id)
-        self._others.tell_credit(channel, {node_mark_in(ack.token) for ack in ended})
+        if not self._cluster.is_alone:
+            self._others.tell_credit(channel, {node_mark_in(ack.token) for ack in ended})
         self._poll_if(channel, settled.frees)
         return settled.results
 
@@ -348,7 +355,7 @@ class Outbox:
         held = await self._store.extend_leases(channel, leases, until=until, now=now)
         for (reply_id, token), is_held in zip(leases, held, strict=True):
             if is_held:
-                for stream in self._of(channel):
+                for stream in self._streams[channel]:
                     stream.extend(reply_id, token, until)
         return held
 
@@ -361,11 +368,14 @@ class Outbox:
         """Poll if the person's next reply, or one that waited for credit, can be leased now."""
         if frees:
             self.ready(channel)
-        elif any(self._polls[stream.scope].has_backlog for stream in self._of(channel)):
-            self._look(channel)
+            return
+        for stream in self._streams[channel]:
+            if self._polls[stream.scope].has_backlog:
+                self._look(channel)
+                return
 
     def _return_credit(self, channel: str, item_id: str) -> None:
-        for stream in self._of(channel):
+        for stream in self._streams[channel]:
             was_full = not stream.credit
             if stream.held.pop(item_id, None) is not None and was_full:
                 stream.poll_now()
@@ -398,5 +408,5 @@ class Outbox:
     def close(self) -> None:
         """End every stream: its client pulls from another process."""
         self._closed = True
-        for stream in self._streams:
+        for stream in chain.from_iterable(self._streams.values()):
             stream.wakeup.set()

@@ -26,6 +26,7 @@ class PullStream:
     """`held`: replies and files to fetch that are leased to the stream, by their ids. `max_in_flight` is its credit.
 
     `unsent`: leases, of `held`, that it has yet to send. `transfers`: for the files that it takes; None: it takes none.
+    `reserved`: credit that no other lease may use now. `poll_is_due`: something may be leased.
     """
 
     def __init__(
@@ -37,13 +38,13 @@ class PullStream:
         self.scope = puller.channel, frozenset(addresses)
         self.transfers = transfers
         self.wakeup = asyncio.Event()
-        self._poll_due = True
+        self.poll_is_due = True
         self._polled_at = 0.0
         self.held: dict[str, Lease | MediaWanted] = {}
         self.unsent: deque[Lease] = deque()
         self.ended = False
         self._max_in_flight = max_in_flight
-        self._reserved = 0
+        self.reserved = 0
         self._checked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: asyncio.Timeout | None = None
@@ -74,20 +75,19 @@ class PullStream:
 
     def push(self, lease: Lease) -> None:
         """Send a lease that no poll has found."""
-        self.take([lease])
+        self.held[lease.reply.id] = lease
+        self.unsent.append(lease)
         self.wakeup.set()
 
     def poll_now(self) -> None:
         """Make a poll due, since something may be leased. Other wakeups do not poll the store."""
-        self._poll_due = True
+        self.poll_is_due = True
         self.wakeup.set()
 
-    def poll_is_due(self) -> bool:
-        """Whether a poll of the store is due; True once for each due poll."""
-        due, self._poll_due = self._poll_due, False
-        if due:
-            self._polled_at = asyncio.get_running_loop().time()
-        return due
+    def note_poll(self) -> None:
+        """A poll begins. One that becomes due meanwhile comes after it."""
+        self.poll_is_due = False
+        self._polled_at = asyncio.get_running_loop().time()
 
     def end(self) -> None:
         self.ended = True
@@ -96,7 +96,7 @@ class PullStream:
     @property
     def credit(self) -> int:
         """The number of further leases that it may hold."""
-        return max(0, self._max_in_flight - len(self.held) - self._reserved)
+        return max(0, self._max_in_flight - len(self.held) - self.reserved)
 
     @property
     def room(self) -> int:
@@ -130,15 +130,6 @@ class PullStream:
                 del self.held[item_id]
             else:
                 self.extend(item_id, token, ends_at)
-
-    @contextmanager
-    def reserved(self, credit: int) -> Iterator[None]:
-        """No other lease uses this credit during the block."""
-        self._reserved += credit
-        try:
-            yield
-        finally:
-            self._reserved -= credit
 
     @asynccontextmanager
     async def interruptible(self) -> AsyncIterator[None]:
@@ -178,8 +169,3 @@ class PullStream:
             self.poll_now()
             self._polled_at = loop.time()
         self._timer = loop.call_at(self._polled_at + seconds, self._look, seconds, may_last)
-
-    async def wait(self) -> None:
-        """Wait for a wakeup."""
-        await self.wakeup.wait()
-        self.wakeup.clear()

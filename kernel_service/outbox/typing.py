@@ -43,21 +43,22 @@ class TypingStream:
         self.interval = interval
         self._addresses = frozenset(addresses)
         self._wake = wake
-        self._items: dict[int, TypingItem] = {}
+        self.items: dict[int, TypingItem] = {}
+        """By message, the oldest first."""
 
     def serves(self, channel: str, address: str) -> bool:
         return channel == self.channel and (not self._addresses or address in self._addresses)
 
     def put(self, seq: int, item: TypingItem) -> None:
-        self._items[seq] = item
+        self.items[seq] = item
         self._wake()
 
     def drop(self, seq: int) -> None:
-        self._items.pop(seq, None)
+        self.items.pop(seq, None)
 
     def take(self) -> TypingItem | None:
         """Take the oldest item."""
-        return self._items.pop(next(iter(self._items))) if self._items else None
+        return self.items.pop(next(iter(self.items))) if self.items else None
 
 
 class _Work:
@@ -88,10 +89,13 @@ class Typing(TypingStatus):
 
     def accepted(self, seq: int, message: Message) -> None:
         """Cache the sender if a stream wants typing, since the store has the sender sealed."""
-        if any(stream.channel == message.channel for stream in self._streams):
-            if len(self._user_ids) >= MOST_USER_IDS:
-                self._user_ids.clear()
-            self._user_ids[seq] = message.user_id
+        channel = message.channel
+        for stream in self._streams:
+            if stream.channel == channel:
+                if len(self._user_ids) >= MOST_USER_IDS:
+                    self._user_ids.clear()
+                self._user_ids[seq] = message.user_id
+                return
 
     def begin(self, turn: Turn) -> None:
         message = turn.messages[-1]
@@ -141,34 +145,35 @@ class Typing(TypingStatus):
 
     def _stream_for(self, channel: str, address: str) -> TypingStream | None:
         """The next item goes to another stream of the channel, if it has several."""
-        stream = next((stream for stream in self._streams if stream.serves(channel, address)), None)
-        if stream is not None:
-            self._streams.remove(stream)
-            self._streams.append(stream)
-        return stream
+        for place, stream in enumerate(self._streams):
+            if stream.serves(channel, address):
+                self._streams.append(self._streams.pop(place))
+                return stream
+        return None
 
     def _repeat_after(self, work: _Work, seconds: float) -> None:
-        work.repeats_at = asyncio.get_running_loop().time() + seconds
+        loop = asyncio.get_running_loop()
+        work.repeats_at = loop.time() + seconds
         heapq.heappush(self._repeats, (work.repeats_at, work.message.seq))
-        self._set_timer()
+        if self._timer is None or work.repeats_at < self._timer.when():
+            self._set_timer(loop)
 
-    def _set_timer(self) -> None:
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         """One timer serves all works, and stays when a work ends: most turns end before their first repeat."""
-        when = self._repeats[0][0]
-        if self._timer is None or when < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(when, self._repeat)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._repeats[0][0], self._repeat)
 
     def _repeat(self) -> None:
         """Send the items that are due."""
-        self._timer, now = None, asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self._timer, now = None, loop.time()
         while self._repeats and (self._repeats[0][0] <= now or not self._is_current(self._repeats[0])):
             repeat = heapq.heappop(self._repeats)
             if self._is_current(repeat):
                 self._tell(self._works[repeat[1]])
         if self._repeats:
-            self._set_timer()
+            self._set_timer(loop)
 
     def _is_current(self, repeat: tuple[float, int]) -> bool:
         when, seq = repeat

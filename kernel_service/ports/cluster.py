@@ -23,6 +23,11 @@ class Cluster(Protocol):
         """The live nodes, the oldest first, with this one."""
         ...
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other node is in the view."""
+        ...
+
     def home_of(self, person_id: str) -> str:
         """The id of the node that should own the person: the same on all nodes with the same view."""
         ...
