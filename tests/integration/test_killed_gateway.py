@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from emulators.faults import Call
     from emulators.whatsapp.phones import Phone
     from kernel_service.outbox.outbox import Outbox
+    from kernel_service.outbox.pull_stream import PullStream
     from tests.integration.mortal import MortalGateway
     from tests.integration.world import World
 
@@ -132,14 +133,19 @@ class Scene:
         self._redelivered_at = self.clock.passed + REDELIVERY_SECONDS
         self.world.emulators.whatsapp.webhooks.url = self._nowhere
         await gateway.die()
-        await self._until(lambda: len(self._outbox._streams) == self._alive)  # until then it may still get leases
+        await self._until(lambda: len(self._streams) == self._alive)  # until then it may still get leases
         self._left |= self._ids(_LEASED)
+
+    @property
+    def _streams(self) -> tuple[PullStream, ...]:
+        """The attached ones."""
+        return self._outbox._streams["whatsapp"]
 
     async def cut(self, cable: Cable) -> None:
         """Cut the connection, while both ends run on."""
-        streams = set(self._outbox._streams)
+        streams = set(self._streams)
         cable.cut()
-        await self._until(lambda: not streams & self._outbox._streams)
+        await self._until(lambda: streams.isdisjoint(self._streams))
 
     async def start(self, *, beside: bool = False) -> MortalGateway:
         """Start a gateway, without an earlier retry of WhatsApp's webhooks."""
@@ -176,7 +182,7 @@ class Scene:
         webhooks = self.world.emulators.whatsapp.webhooks
         if webhooks.url == self.world.webhook_url and webhooks._deliveries:
             return True
-        if len(self._outbox._streams) < self._alive:
+        if len(self._streams) < self._alive:
             return True
         waiting = self._ids(_LEASABLE) if self._alive else set()
         return bool(waiting or self._ids(_UNSENT) - self._left or self._ids(_OPEN))
