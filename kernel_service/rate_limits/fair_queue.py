@@ -98,7 +98,9 @@ class FairQueue:
     async def acquire(self) -> None:
         """Return when the request can be made. Busy: the wait is too long for memory; the tenant's ticket is kept."""
         tenant, now = current_tenant(), self._timeline.time()
-        if self._queue or self._shared_wait(now) or self._tenant_wait(tenant, now):
+        own = self._tenant_buckets.get(tenant)
+        is_free = self._request_bucket.free_at <= now and self._token_bucket.free_at <= now
+        if self._queue or not is_free or (own is not None and own.free_at > now):
             await self._wait(self._take_ticket(tenant))
         else:
             self._take(tenant, self._round + 1, now)

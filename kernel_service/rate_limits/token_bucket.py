@@ -17,11 +17,12 @@ class Rate:
 
     per_minute: float
     burst_seconds: float
+    interval: float = field(init=False)
+    """Seconds between requests, such that a burst also stays within the limit of the minute."""
 
-    @property
-    def interval(self) -> float:
-        """Seconds between requests, such that a burst also stays within the limit of the minute."""
-        return (MINUTE + self.burst_seconds) / self.per_minute if self.per_minute else 0.0
+    def __post_init__(self) -> None:
+        interval = (MINUTE + self.burst_seconds) / self.per_minute if self.per_minute else 0.0
+        object.__setattr__(self, "interval", interval)
 
     def part(self, of: int) -> Rate:
         """One of that number of equal parts of this rate."""

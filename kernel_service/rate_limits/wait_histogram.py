@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -42,13 +43,10 @@ class Latencies:
     """A histogram of durations for each combination of labels, such as an rpc and a status."""
 
     def __init__(self) -> None:
-        self.by_labels: dict[tuple[str, ...], WaitHistogram] = {}
+        self.by_labels: defaultdict[tuple[str, ...], WaitHistogram] = defaultdict(WaitHistogram)
 
     def note(self, seconds: float, *labels: str) -> None:
-        histogram = self.by_labels.get(labels)
-        if histogram is None:
-            histogram = self.by_labels[labels] = WaitHistogram()
-        histogram.note(seconds)
+        self.by_labels[labels].note(seconds)
 
     @contextmanager
     def timed(self, label: str, done: str, outcome_of: Callable[[Exception], str]) -> Iterator[None]:
@@ -63,4 +61,4 @@ class Latencies:
             outcome = outcome_of(error)
             raise
         finally:
-            self.note(time.monotonic() - began, label, outcome)
+            self.by_labels[label, outcome].note(time.monotonic() - began)
