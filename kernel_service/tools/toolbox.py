@@ -61,13 +61,20 @@ class KernelToolbox(Toolbox):
         self._own_tools = tuple(own_tools)
         self._triggers = triggers
         self._most_direct = most_direct
+        self._always = self._that_need_no_account()
 
     async def tools_for(
         self, person: Person, connections: Sequence[Connection] | None = None, found: Sequence[str] = ()
     ) -> list[Tool]:
-        accounts = await self._accounts(person, connections)
+        if connections is None:
+            connections = await self._connections.list(person.id)
+        if not connections:
+            return self._always.copy()
+        accounts = self._usable(connections)
         connected, away = await self._of_toolkits(accounts)
-        tools = [*self._always(away), *await self._watching(accounts)]
+        tools = [*self._that_need_no_account(away), *await self._watching(accounts)]
+        if not connected:
+            return tools
         every = [*tools, *connected]
         if len(connected) <= self._most_direct and size_of(each.schema for each in every) <= MOST_OFFERED_BYTES:
             return every
@@ -76,9 +83,9 @@ class KernelToolbox(Toolbox):
         return [*tools, SearchTools(self._composio, self._connections.sessions, connected), *again]
 
     async def named(self, person: Person, name: str) -> Tool | None:
-        accounts = await self._accounts(person)
+        accounts = self._usable(await self._connections.list(person.id))
         connected, away = await self._of_toolkits(accounts)
-        ours = [*self._always(away), *(await self._watching(accounts) if name in triggers.NAMES else ())]
+        ours = [*self._that_need_no_account(away), *(await self._watching(accounts) if name in triggers.NAMES else ())]
         found = next((tool for tool in (*ours, *connected) if tool.schema.name == name), None)
         toolkit = next((each for each in away if name.startswith(_prefix(each))), None)
         return AwayTool(self._connections, toolkit, name) if found is None and toolkit else found
@@ -86,11 +93,12 @@ class KernelToolbox(Toolbox):
     async def readers(self, person: Person, name: str) -> Sequence[Tool]:
         if any(tool.schema.name == name for tool in self._developer_tools):
             return [tool for tool in self._developer_tools if tool.read_only]
-        connected, _ = await self._of_toolkits(await self._accounts(person))
+        connected, _ = await self._of_toolkits(self._usable(await self._connections.list(person.id)))
         toolkit = next((tool.toolkit for tool in connected if tool.schema.name == name), "")
         return [tool for tool in connected if tool.toolkit == toolkit and tool.read_only]
 
-    def _always(self, away: Sequence[str]) -> list[Tool]:
+    def _that_need_no_account(self, away: Sequence[str] = ()) -> list[Tool]:
+        """The tools that everybody has. `away` as in ConnectTool."""
         return [
             *self._developer_tools,
             ConnectTool(self._connections, self._connect_links, away),
@@ -107,10 +115,10 @@ class KernelToolbox(Toolbox):
             return []
         return [CreateTriggerTool(self._triggers, kinds, accounts), DeleteTriggerTool(self._triggers)]
 
-    async def _accounts(self, person: Person, known: Sequence[Connection] | None = None) -> Accounts:
-        """The person's accounts that may be used, by toolkit."""
+    def _usable(self, connections: Sequence[Connection]) -> Accounts:
+        """A person's accounts that may be used, by toolkit."""
         accounts: dict[str, list[Connection]] = {}
-        for connection in await self._connections.list(person.id) if known is None else known:
+        for connection in connections:
             if connection.status is ConnectionStatus.ACTIVE and self._connections.allows(connection.toolkit):
                 accounts.setdefault(connection.toolkit, []).append(connection)
         return accounts
@@ -121,7 +129,7 @@ class KernelToolbox(Toolbox):
         described = await asyncio.gather(*map(self._tools_of, toolkits))
         away = [toolkit for toolkit, tools in zip(toolkits, described, strict=True) if tools is None]
         # The model's vendor refuses a whole request for a name that comes twice; ours come first.
-        ours = triggers.NAMES | {tool.schema.name for tool in self._always(away)}
+        ours = triggers.NAMES | {tool.schema.name for tool in self._always}
         named = {tool.schema.name: tool for tools in reversed(described) for tool in reversed(tools or ())}
         return [
             ConnectedTool(self._composio, self._connections, tool, accounts[tool.toolkit])

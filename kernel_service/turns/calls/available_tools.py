@@ -51,9 +51,9 @@ class AvailableTools:
         if found:
             self._found = [name for name in found if name in self._tools]
             self._leave_out_surplus()
-        if approved:
-            named = [await self.toolbox.named(self.person, each.tool) for each in approved]
-            self._add(tool for tool in named if tool)
+        for approval in approved:
+            if tool := await self.toolbox.named(self.person, approval.tool):
+                self._tools[tool.schema.name] = tool
 
     async def _fetched(self, found: Sequence[str]) -> list[Tool]:
         """The turn can still answer without its tools, so their absence must not prevent a reply."""
@@ -72,7 +72,8 @@ class AvailableTools:
         return []
 
     def _add(self, tools: Iterable[Tool]) -> None:
-        self._tools.update({tool.schema.name: tool for tool in tools})
+        for tool in tools:
+            self._tools[tool.schema.name] = tool
 
     def add_found(self, found: Iterable[Tool]) -> None:
         """Add the tools that a search found. If they exceed the limit of a request, the newest ones stay."""

@@ -43,27 +43,23 @@ _ABOUT_TOOLS: Final = re.compile(r"Invalid schema for function '|Invalid 'tools\
 class RefusedTools:
     """Refused tools, for all turns of the process. The key is the whole schema: a corrected tool is offered again.
 
-    `counts`: the number of refusals by tool name.
+    `counts`: the number of refusals by tool name. `names`: those of all tools that it may hold.
     """
 
     clock: Callable[[], float]
     counts: Counter[str] = field(default_factory=Counter)
+    names: set[str] = field(init=False, default_factory=set)
     _until: dict[bytes, float] = field(init=False, default_factory=dict)
-    _names: set[str] = field(init=False, default_factory=set)
-
-    @property
-    def any(self) -> bool:
-        return bool(self._names)
 
     def holds(self, schema: ToolSchema) -> bool:
         """Whether the vendor has refused it recently."""
-        return schema.name in self._names and self._until.get(_digest(schema), 0.0) > self.clock()
+        return schema.name in self.names and self._until.get(_digest(schema), 0.0) > self.clock()
 
     def add(self, schema: ToolSchema) -> None:
         if len(self._until) >= MOST_KEPT:
             self._until.clear()
-            self._names.clear()
-        self._names.add(schema.name)
+            self.names.clear()
+        self.names.add(schema.name)
         self._until[_digest(schema)] = self.clock() + KEPT_SECONDS
 
     def count(self, name: str) -> None:
@@ -81,7 +77,7 @@ class OfferedTools:
 
     def of(self, schemas: list[ToolSchema]) -> list[ToolSchema]:
         """The tools that the next request offers."""
-        if self._left_out or self.refused.any:
+        if self._left_out or self.refused.names:
             schemas = [each for each in schemas if each.name not in self._left_out and not self.refused.holds(each)]
         self._offered = schemas[: self._most]
         return self._offered

@@ -67,6 +67,14 @@ async def test_turns_share_their_tools_schemas_so_that_each_is_encoded_once(worl
     assert len({id(tool.schema) for tools in turns for tool in tools}) == len(turns[0])
 
 
+async def test_people_without_accounts_share_their_tools(world: World) -> None:
+    toolbox = world.toolbox(greet)
+    alice, bob = [await toolbox.tools_for(person, []) for person in (ALICE, BOB)]
+    assert [id(tool) for tool in alice] == [id(tool) for tool in bob]
+    alice.clear()
+    assert await toolbox.tools_for(ALICE) == bob
+
+
 async def test_no_meta_tool_and_no_account_reaches_the_model(world: World) -> None:
     connection = await world.connect("p_alice")
     offered = await world.toolbox().tools_for(ALICE)
