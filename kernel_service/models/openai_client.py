@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiohttp
 import httpx2
@@ -35,12 +34,14 @@ from kernel_service.storable import from_json
 from kernel_service.vendor_tls import vendor_tls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from kernel_service.models.body import Body
     from kernel_service.models.openai_stream import StreamedAnswer
     from kernel_service.models.openai_transcription_answers import VendorTranscript
     from kernel_service.rate_limits.fair_queue import FairQueue
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -91,30 +92,30 @@ class OpenAIClient:
 
         VendorUnavailable, ModelRejectedError, UnusableAnswerError, and whatever keeps the body's files from being read.
         """
-        async with self._asked(path, body) as response:
-            return await whole(response)
+        return await self._asked(path, body, whole)
 
     async def stream(self, path: str, body: Body, streamed: StreamedAnswer) -> bytes | None:
         """JSON out, events to `streamed` as they come, until it is whole. Bytes: the server answered in one piece.
 
         As post(), and UnusableAnswerError: an event is no JSON.
         """
-        async with self._asked(path, body) as response:
+
+        async def read(response: aiohttp.ClientResponse) -> bytes | None:
             if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 return await whole(response)
             async with _Events(cast_to=object, response=as_httpx(response), client=self._openai) as events:
                 await _hand_over(events, streamed)
             return None
 
-    @asynccontextmanager
-    async def _asked(self, path: str, body: Body) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response of a model, once the queue admits the request. All of it must come within the timeout."""
+        return await self._asked(path, body, read)
+
+    async def _asked(self, path: str, body: Body, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
+        """The result of reading a model's response, once the queue admits the request; all within the timeout."""
         await self.queue.acquire()
         with self.latencies.timed("answer", "answered", _outcome_of):
             try:
                 async with asyncio.timeout(self._timeout), await self._transport.post(path, body) as response:
-                    yield response
-                self.outages.over()
+                    answer = await read(response)
             except LOST as lost:
                 self.outages.met("model_unavailable")
                 away = VendorUnavailable("model_unavailable", unanswered=not never_sent(lost))
@@ -123,6 +124,8 @@ class OpenAIClient:
                 raise self._meaning_of(refused) from None
             except TooLargeError:
                 raise UnusableAnswerError(Usage(model_calls=1)) from None
+        self.outages.over()
+        return answer
 
     def _meaning_of(self, refused: StatusError) -> VendorUnavailable | ModelRejectedError:
         seconds = retry_after(refused.headers)
