@@ -350,4 +350,4 @@ MOST_OFFERED_BYTES: Final = 256_000
 
 def size_of(schemas: Iterable[ToolSchema]) -> int:
     """The bytes of JSON of the tools in a request."""
-    return sum(len(to_json([each.name, each.description])) + len(each.parameters_json) for each in schemas)
+    return sum([each.size for each in schemas])

@@ -19,7 +19,9 @@ class Body:
 
     def __init__(self, parts: Sequence[bytes | ModelFile]) -> None:
         self._parts = parts
-        self.length = sum(len(part) if isinstance(part, bytes) else 4 * -(-part.size // 3) for part in parts)
+        self.length = 0
+        for part in parts:
+            self.length += len(part) if isinstance(part, bytes) else 4 * -(-part.size // 3)
         self.fault: KernelError | None = None
         """Why a file could not be read on the way: the client's own error does not say."""
 
@@ -61,10 +63,11 @@ class Places:
     """Stand for files' base64 in JSON that is still to be written."""
 
     def __init__(self) -> None:
-        self._mark = secrets.token_hex(16)
+        self._mark = ""
         self._files: list[ModelFile] = []
 
     def data_url(self, file: ModelFile) -> str:
+        self._mark = self._mark or secrets.token_hex(16)
         self._files.append(file)
         return f"data:{file.mime_type};base64,{self._mark}"
 

@@ -5,6 +5,7 @@ Sources: openai 3.54 (`types/chat`), the servers' own documents.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -13,6 +14,7 @@ from kernel_service.models.body import Places
 from kernel_service.models.chat_messages import instructed, messages_of, text_part
 from kernel_service.models.openai_files import REFERENCE, shown
 from kernel_service.models.openai_refusals import TOOLS
+from kernel_service.models.openai_requests import MOST_KEPT_TOOLS
 from kernel_service.ports.media import ReadAs
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def _file_part(file: ModelFile | str, places: Places) -> dict[str, Any]:
     return {"type": "file", "file": {"filename": file.filename, "file_data": url}}
 
 
+@lru_cache(maxsize=MOST_KEPT_TOOLS)
 def _tool(tool: ToolSchema) -> bytes:
     named = orjson.dumps({"name": tool.name, "description": tool.description})
     return b'{"type":"function","function":%b,"parameters":%b}}' % (named[:-1], tool.parameters_json)

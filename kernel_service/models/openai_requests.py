@@ -5,11 +5,12 @@ Sources: openai 3.54 (`types/responses/response_create_params.py`), platform.ope
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.models.body import Places
+from kernel_service.models.body import Body, Places
 from kernel_service.models.openai_files import REFERENCE, REFERS, shown
 from kernel_service.models.openai_refusals import TOOLS
 from kernel_service.ports.media import ReadAs
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from kernel_service.models.body import Body
     from kernel_service.ports.model import ModelFile, ModelRequest, ToolSchema
 
 OPTIONAL: Final = (
@@ -30,10 +30,11 @@ OPTIONAL: Final = (
 LEAST_OUTPUT_TOKENS: Final = 16
 """The smallest max_output_tokens that the vendor accepts."""
 
-
+MOST_KEPT_TOOLS: Final = 256
+"""Tools that are kept as they are sent, since the same ones are offered to many people: 4 MB at most, mostly 0.3."""
 LEAST_COMPACT_TOKENS: Final = 1000
 """The smallest compact_threshold that the vendor accepts."""
-OF_A_REQUEST: Final = frozenset({"max_output_tokens", "context_management", "stream"})
+OF_A_REQUEST: Final = ("max_output_tokens", "context_management", "stream")
 """The parameters that differ between the requests of a person. They follow the input, so that requests begin alike."""
 
 
@@ -60,18 +61,20 @@ def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) 
 
 def body_of(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str] = frozenset()) -> Body:
     """The request with these parameters. Only items that refer to a file are decoded."""
-    places = Places()
     offered = () if TOOLS in lacks else request.tools
     tools = b',"tools":[%b]' % b",".join(map(_tool, offered)) if offered else b""
-    constant = {name: value for name, value in chosen.items() if name not in OF_A_REQUEST}
-    rest = {name: value for name, value in chosen.items() if name in OF_A_REQUEST}
+    constant, rest = chosen.copy(), {}
+    for name in OF_A_REQUEST:
+        if name in constant:
+            rest[name] = constant.pop(name)
     start = b'%b%b,"input":[' % (orjson.dumps(constant)[:-1], tools)
     end = b"],%b" % orjson.dumps(rest)[1:] if rest else b"]}"
     whole = _joined(start, request.items, end)
-    if REFERS in whole:
-        items = [_with_file(item, request.files, lacks, places) if REFERS in item else item for item in request.items]
-        whole = _joined(start, items, end)
-    return places.body(whole)
+    if REFERS not in whole:
+        return Body([whole])
+    places = Places()
+    items = [_with_file(item, request.files, lacks, places) if REFERS in item else item for item in request.items]
+    return places.body(_joined(start, items, end))
 
 
 def _joined(start: bytes, items: Sequence[bytes], end: bytes) -> bytes:
@@ -81,6 +84,7 @@ def _joined(start: bytes, items: Sequence[bytes], end: bytes) -> bytes:
     return b"".join(parts)
 
 
+@lru_cache(maxsize=MOST_KEPT_TOOLS)
 def _tool(tool: ToolSchema) -> bytes:
     # Vendors' schemas seldom meet what strict mode asks for.
     named = {"type": "function", "strict": False, "name": tool.name, "description": tool.description}

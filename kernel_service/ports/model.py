@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
+from kernel_service.storable import to_json
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
     """Receives a text piece by piece, in order. It never raises."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ToolSchema:
     """A tool as the model sees it. `parameters` is a JSON Schema of type object, and is not changed afterwards.
 
-    `title` is the name for people; empty: its name in words.
+    `title` is the name for people; empty: its name in words. A schema equals only itself, so that what is made of it
+    can be found by it.
     """
 
     name: str
@@ -39,6 +42,11 @@ class ToolSchema:
     def parameters_json(self) -> bytes:
         """Encoded once, since every request of many people offers the tool."""
         return orjson.dumps(self.parameters)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of JSON in a request."""
+        return len(to_json([self.name, self.description])) + len(self.parameters_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +111,11 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """An answer of the model. `items` are the vendor's output items, verbatim, for the history.
+    """An answer of the model, complete when it is made. `items` are the vendor's output items, for the history.
 
     `text` joins its words to the person; `refusal` is its refusal; `cut` tells that it ran out of output tokens.
+    `filtered`: the vendor's filter removed the answer, which may react to old items. `says_nothing`: it is empty, with
+    no call, no refusal and no visible text.
     """
 
     items: list[dict[str, Any]]
@@ -114,16 +124,12 @@ class ModelAnswer:
     calls: list[FunctionCall] = field(default_factory=list)
     refusal: str = ""
     cut: bool = False
+    filtered: bool = field(init=False)
+    says_nothing: bool = field(init=False)
 
-    @property
-    def filtered(self) -> bool:
-        """Whether the vendor's filter removed the answer. The filter may react to old items."""
-        return self.refusal == FILTERED and not self.calls
-
-    @property
-    def says_nothing(self) -> bool:
-        """Whether it is empty: no call, no refusal and no visible text."""
-        return not (self.calls or self.refusal or visible(self.text))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filtered", self.refusal == FILTERED and not self.calls)
+        object.__setattr__(self, "says_nothing", not (self.calls or self.refusal or visible(self.text)))
 
 
 NOTHING_TO_TELL: Final = "[nothing]"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 import pytest
 
+from kernel_service.models import openai_requests
 from kernel_service.models.openai_requests import body_of, parameters
 from kernel_service.ports.model import ModelFile, ModelRequest, ToolSchema
 
@@ -63,7 +65,7 @@ def test_a_result_or_an_answer_that_names_a_file_stays() -> None:
     assert orjson.loads(content(*map(orjson.dumps, items)))["input"] == items
 
 
-def test_a_tool_is_encoded_once_and_sent_whole() -> None:
+def test_a_tool_is_sent_whole() -> None:
     tool = ToolSchema("clock", 'Tells the "time".', {"type": "object", "properties": {"zone": {"type": "string"}}})
     [sent] = orjson.loads(content(tools=(tool,)))["tools"]
     assert sent == {
@@ -73,8 +75,16 @@ def test_a_tool_is_encoded_once_and_sent_whole() -> None:
         "description": 'Tells the "time".',
         "parameters": tool.parameters,
     }
-    assert tool.parameters_json is tool.parameters_json
     assert "tools" not in orjson.loads(content())
+
+
+def test_the_tools_of_later_requests_are_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = tuple(ToolSchema(f"tool_{number}", "Does it.", {"type": "object"}) for number in range(7))
+    first = content(tools=tools)
+    encoder = Mock(wraps=orjson)
+    monkeypatch.setattr(openai_requests, "orjson", encoder)
+    assert content(tools=tools) == first
+    assert not [call for call in encoder.dumps.call_args_list if "name" in call.args[0]]
 
 
 def test_instructions_of_any_letters() -> None:

@@ -336,15 +336,14 @@ async def test_a_turn_that_makes_progress_for_ever_between_breaks_ends(scene: Sc
 
 
 async def test_a_model_that_asks_for_thousands_of_calls_gets_some(scene: Scene) -> None:
-    many = ModelAnswer([], "", Usage())
-    for number in range(5000):
-        many.items.append({"type": "function_call", "call_id": f"c{number}", "name": "look"})
-        many.calls.append(FunctionCall(f"c{number}", "look", {}))
+    names = [f"c{number}" for number in range(5000)]
+    items: list[dict[str, Any]] = [{"type": "function_call", "call_id": name, "name": "look"} for name in names]
+    many = ModelAnswer(items, "", Usage(), [FunctionCall(name, "look", {}) for name in names])
     scene.model.says = [many, says("enough")]
     assert await talk(scene, "go", 1) == ["enough"]
     assert scene.look.calls == MOST_CALLS
-    items = scene.model.shown[-1]
-    assert len([item for item in items if item["type"] == "function_call_output"]) == 5000
+    results = [item for item in scene.model.shown[-1] if item["type"] == "function_call_output"]
+    assert len(results) == 5000
 
 
 # --- holds that end ---------------------------------------------------------------------------------------------------
