@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Final
 
 _ASCII_PER_TOKEN: Final = 3
-
+MOST_PER_CHARACTER: Final = 4
+"""The most tokens of one character."""
 
 _KINDS: Final = (
     (range(0xC2, 0xE0), b"b", 2, 1.0),
@@ -50,7 +51,7 @@ def cut(text: str, most: int, note: str) -> str:
 
     The result is deterministic, so that the vendor finds it in its cache.
     """
-    if len(text) <= most // 4 or tokens(text) <= most:
+    if len(text) * MOST_PER_CHARACTER <= most or tokens(text) <= most:
         return text
     kept = _fitting(text, most)
     head = _head(kept)

@@ -29,13 +29,13 @@ _ASIDE: Final = ("thinking", "reasoning")
 Item = dict[str, Any]
 
 
-def read_completion(raw: bytes | Item, request: Body) -> ModelAnswer:
+def read_completion(raw: bytes | Item, body: Body) -> ModelAnswer:
     """As openai_answers.read_answer. Reasoning goes back to the server that told it, until the turn ends."""
     completion = value_of(raw) if isinstance(raw, bytes) else raw
     if not isinstance(completion, dict):
-        return read_answer(b"null", request)
+        return read_answer(b"null", body)
     choice = _choice(completion)
-    answer = read_answer(_as_response(completion, choice), request)
+    answer = read_answer(_as_response(completion, choice), body)
     if answer.items and (thought := _thought(choice.get("message"))):
         answer.items.insert(0, thought)
     return answer

@@ -22,8 +22,6 @@ from kernel_service.ports.turns import COMPACTION
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kernel_service.models.body import Body
 
 _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "failed")
@@ -35,8 +33,8 @@ _MOST_TOKENS: Final = 10**12
 Item = dict[str, Any]
 
 
-def read_answer(raw: bytes | Item, request: Body) -> ModelAnswer:
-    """The answer in a response, given as JSON or as its value. `request` is what it answers.
+def read_answer(raw: bytes | Item, body: Body) -> ModelAnswer:
+    """The answer in a response, given as JSON or as its value, to the request that was sent as this body.
 
     UnusableAnswerError, and what a failure that is told with HTTP 200 means: VendorUnavailable or ModelRejectedError.
     """
@@ -48,7 +46,7 @@ def read_answer(raw: bytes | Item, request: Body) -> ModelAnswer:
     usage = _usage(response.get("usage"))
     if response.get("status") in _UNFINISHED or not isinstance(response.get("output"), list):
         raise UnusableAnswerError(usage)
-    return _answer(response, usage, _TakenIds(request))
+    return _answer(response, usage, _TakenIds(body))
 
 
 def value_of(raw: bytes) -> object:
@@ -59,21 +57,34 @@ def value_of(raw: bytes) -> object:
 
 
 def _answer(response: Item, usage: Usage, taken: _TakenIds) -> ModelAnswer:
-    items = _with_what_it_led_to([item for each in response["output"] if (item := _mended(each, taken))])
-    # It replaces all items before it, but a call must stay beside its result, and an answer in the conversation.
-    items.sort(key=lambda item: item["type"] != COMPACTION)
+    items = _items(response["output"], taken)
+    texts, refusals, calls = _sorted(items)
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
-    parts = [part for item in items if item["type"] == "message" for part in item["content"]]
-    refusal = "".join(part["refusal"] for part in parts if part["type"] == "refusal")
     return ModelAnswer(
         items=items,
-        text="\n\n".join(part["text"] for part in parts if part["type"] == "output_text" and part["text"]),
+        text="\n\n".join(texts),
         usage=usage,
-        calls=[call_of(item) for item in items if item["type"] == "function_call"],
-        refusal=refusal or (FILTERED if reason == "content_filter" else ""),
+        calls=calls,
+        refusal="".join(refusals) or (FILTERED if reason == "content_filter" else ""),
         cut=reason == "max_output_tokens",
     )
+
+
+def _sorted(items: list[Item]) -> tuple[list[str], list[str], list[FunctionCall]]:
+    """The texts, the refusals and the calls in the items."""
+    texts: list[str] = []
+    refusals: list[str] = []
+    calls: list[FunctionCall] = []
+    for item in items:
+        if item["type"] == "function_call":
+            calls.append(call_of(item))
+        for part in item["content"] if item["type"] == "message" else ():
+            if part["type"] == "refusal":
+                refusals.append(part["refusal"])
+            elif part["text"]:
+                texts.append(part["text"])
+    return texts, refusals, calls
 
 
 def call_of(item: Item) -> FunctionCall:
@@ -101,32 +112,49 @@ class _TakenIds:
 
     def __init__(self, request: Body) -> None:
         self._request = request
-        self._answer: set[str] = set()
+        self.of_answer: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._answer or self._request.holds(orjson.dumps(name))
-
-    def add(self, name: str) -> None:
-        self._answer.add(name)
+        return name in self.of_answer or self._request.holds(orjson.dumps(name))
 
 
 # --- items ------------------------------------------------------------------------------------------------------------
+
+
+def _items(output: list[object], taken: _TakenIds) -> list[Item]:
+    """All items but empty messages, and reasoning that nothing follows: the vendor refuses it alone.
+
+    A compaction comes first: it replaces all items before it, but a call must stay beside its result, and an answer in
+    the conversation.
+    """
+    kept: list[Item] = []
+    compactions: list[Item] = []
+    for item in reversed([item for each in output if (item := _mended(each, taken))]):
+        kind = item["type"]
+        if kind == COMPACTION:
+            compactions.append(item)
+        elif kind == "message" and not item["content"]:
+            continue
+        elif kind != "reasoning" or kept or compactions:
+            kept.append(item)
+    return compactions[::-1] + kept[::-1]
 
 
 def _mended(item: object, taken: _TakenIds) -> Item | None:
     """The item in a form that the vendor takes back; None: it is of no use to us."""
     if not isinstance(item, dict):
         return None
-    dropped = {name for name in ("id", "status") if not _is_name(item.get(name))}
-    if "id" not in dropped and item["id"] in taken:
-        dropped.add("id")
     kind = item.get("type") or ("message" if "content" in item else "")
+    kept = item.copy()
+    for name in ("id", "status"):
+        value = kept.get(name)
+        if not value or not isinstance(value, str) or (name == "id" and value in taken):
+            kept.pop(name, None)
     if kind != "function_call":
-        dropped.add("call_id")  # it would be taken for a call's
-    kept = {name: value for name, value in item.items() if name not in dropped}
+        kept.pop("call_id", None)  # it would be taken for a call's
     mended = None
     if kind == "message":
-        mended = kept | {"type": kind, "role": "assistant", "content": list(_parts(item.get("content")))}
+        mended = kept | {"type": kind, "role": "assistant", "content": _parts(item.get("content"))}
     elif kind == "function_call":
         mended = _mended_call(kept, taken)
     elif kind == "reasoning":
@@ -134,7 +162,7 @@ def _mended(item: object, taken: _TakenIds) -> Item | None:
     elif kind == COMPACTION and _is_name(item.get("encrypted_content")):
         mended = kept
     if mended is not None and "id" in mended:
-        taken.add(mended["id"])
+        taken.of_answer.add(mended["id"])
     return mended
 
 
@@ -142,27 +170,24 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _parts(content: object) -> Iterable[Item]:
+def _parts(content: object) -> list[Item]:
     """A message's texts and refusals. One text may stand for a list."""
+    parts: list[Item] = []
     for part in content if isinstance(content, list) else [content]:
         if isinstance(part, str):
-            yield _text(part)
+            parts.append({"type": "output_text", "text": part, "annotations": []})
         elif isinstance(part, dict) and isinstance(part.get("refusal"), str):
-            yield {"type": "refusal", "refusal": part["refusal"]}
-        elif isinstance(part, dict) and isinstance(part.get("text"), str):
-            yield _text(part["text"]) | (part if part.get("type") == "output_text" else {}) | _annotations(part)
-
-
-def _text(text: str) -> Item:
-    return {"type": "output_text", "text": text, "annotations": []}
-
-
-def _annotations(part: Item) -> Item:
-    return {"annotations": _objects(part.get("annotations"))}
+            parts.append({"type": "refusal", "refusal": part["refusal"]})
+        elif isinstance(part, dict) and isinstance(text := part.get("text"), str):
+            of_vendor = part if part.get("type") == "output_text" else {"type": "output_text", "text": text}
+            parts.append(of_vendor | {"annotations": _objects(part.get("annotations"))})
+    return parts
 
 
 def _objects(values: object) -> list[Item]:
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+    if not values or not isinstance(values, list):
+        return []
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _mended_call(item: Item, taken: _TakenIds) -> Item | None:
@@ -172,7 +197,7 @@ def _mended_call(item: Item, taken: _TakenIds) -> Item | None:
     call_id = item.get("call_id")
     if not isinstance(call_id, str) or not 0 < len(call_id) <= _LONGEST_CALL_ID or call_id in taken:
         call_id = f"call_{secrets.token_hex(12)}"
-    taken.add(call_id)
+    taken.of_answer.add(call_id)
     name = _NO_NAME.sub("_", item["name"])[:_LONGEST_NAME]
     return item | {"call_id": call_id, "name": name, "arguments": _written(item)}
 
@@ -191,34 +216,30 @@ def _mended_reasoning(item: Item) -> Item | None:
     return item | {"summary": _objects(item.get("summary"))}
 
 
-def _with_what_it_led_to(items: list[Item]) -> list[Item]:
-    """All items but empty messages, and reasoning that nothing follows: the vendor refuses it alone."""
-    kept: list[Item] = []
-    for item in reversed(items):
-        if item["type"] == "message" and not item["content"]:
-            continue
-        if kept or item["type"] != "reasoning":
-            kept.append(item)
-    return kept[::-1]
-
-
 # --- what it cost -----------------------------------------------------------------------------------------------------
 
 
 def _usage(usage: object) -> Usage:
     """Servers that only resemble OpenAI leave details out, or send null, texts or nonsense."""
-    of = usage if isinstance(usage, dict) else {}
-    return Usage(
-        input_tokens=_count(of, "input_tokens"),
-        cached_input_tokens=_count(of.get("input_tokens_details"), "cached_tokens"),
-        output_tokens=_count(of, "output_tokens"),
-        reasoning_tokens=_count(of.get("output_tokens_details"), "reasoning_tokens"),
-        model_calls=1,
-    )
+    counts = []
+    for within, name in _COUNTS:
+        of = usage.get(within) if within and isinstance(usage, dict) else usage
+        value = of.get(name) if isinstance(of, dict) else None
+        counts.append(value if type(value) is int and 0 <= value <= _MOST_TOKENS else _mended_count(value))
+    input_tokens, cached, output_tokens, reasoning = counts
+    return Usage(input_tokens, cached, output_tokens, reasoning, model_calls=1)
 
 
-def _count(of: object, name: str) -> int:
-    value = of.get(name) if isinstance(of, dict) else None
+_COUNTS: Final = (
+    ("", "input_tokens"),
+    ("input_tokens_details", "cached_tokens"),
+    ("", "output_tokens"),
+    ("output_tokens_details", "reasoning_tokens"),
+)
+"""The enclosing object and the name of each count."""
+
+
+def _mended_count(value: object) -> int:
     try:
         return min(max(0, int(value)), _MOST_TOKENS) if isinstance(value, int | float | str) else 0
     except (ValueError, OverflowError):

@@ -13,11 +13,8 @@ from kernel_service.models.chat_stream import StreamedCompletion
 from kernel_service.models.openai_model import OpenAIModel
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
-    from kernel_service.models.body import Body
     from kernel_service.models.openai_stream import StreamedAnswer
-    from kernel_service.ports.model import ModelAnswer, ModelRequest, TextListener
+    from kernel_service.ports.model import ModelRequest, TextListener
 
 
 class OpenAIChat(OpenAIModel):
@@ -26,15 +23,11 @@ class OpenAIChat(OpenAIModel):
     vendor = "openai-chat"
     path = "/chat/completions"
     optional = OPTIONAL
+    body = staticmethod(body_of)
+    read = staticmethod(read_completion)
 
     def parameters(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
         return parameters(request, self._model, effort=self._effort, stream=stream)
 
-    def body(self, request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
-        return body_of(request, chosen, lacks)
-
     def streamed(self, listener: TextListener) -> StreamedAnswer:
         return StreamedCompletion(listener)
-
-    def read(self, raw: bytes | dict[str, Any], body: Body) -> ModelAnswer:
-        return read_completion(raw, body)

@@ -27,9 +27,9 @@ _NOT_TAKEN: Final = {
 _NEEDS: Final = {ReadAs.SEE: IMAGES, ReadAs.READ: FILES}
 
 
-def reference(file: File | None) -> list[dict[str, Any]]:
+def reference(file: File) -> list[dict[str, Any]]:
     """The file, if the model is to be shown it; what was heard is there in words."""
-    if file is None or not file.media_id or file.transcript is not None:
+    if not file.media_id or file.transcript is not None:
         return []
     return [{"type": REFERENCE, "media_id": file.media_id}]
 

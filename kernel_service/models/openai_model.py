@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
@@ -18,7 +19,7 @@ from kernel_service.models.openai_refusals import FILES, lacking, may_repeat, un
 from kernel_service.models.person_said import in_words
 from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswerError
 from kernel_service.ports.payloads import Payload
-from kernel_service.token_counts import cut
+from kernel_service.token_counts import MOST_PER_CHARACTER, cut
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,7 +49,7 @@ class OpenAIModel(Model):
         self._effort = effort
         self._left_out: set[str] = set()
 
-    @property
+    @cached_property
     def origin(self) -> str:
         return f"{self.vendor}:{self._model}"
 
@@ -130,9 +131,11 @@ class OpenAIModel(Model):
     # --- items of the history ---------------------------------------------------------------------------------------
 
     def user_item(self, given: UserInput) -> dict[str, Any]:
-        parts = [{"type": "input_text", "text": text} for text in (in_words(given), given.time) if text]
-        file = given.said.file if isinstance(given.said, Payload) else None
-        return {"type": "message", "role": "user", "content": [*parts, *reference(file)]}
+        texts = in_words(given), given.time
+        parts: list[dict[str, Any]] = [{"type": "input_text", "text": text} for text in texts if text]
+        if isinstance(given.said, Payload) and (file := given.said.file):
+            parts += reference(file)
+        return {"type": "message", "role": "user", "content": parts}
 
     def said_item(self, text: str) -> dict[str, Any]:
         # The vendor refuses an assistant text without annotations, and so every request with one in its history.
@@ -154,16 +157,17 @@ class OpenAIModel(Model):
         return {"type": "function_call_output", "call_id": call_id, "output": output}
 
     def shortened(self, item: dict[str, Any], most: int, note: str) -> dict[str, Any]:
-        if isinstance(item.get("output"), str):
-            return _replaced(item, "output", cut(item["output"], most, note))
-        if isinstance(item.get("content"), list):
-            return item | {"content": [_shortened(part, most, note) for part in item["content"]]}
+        if isinstance(output := item.get("output"), str):
+            short = cut(output, most, note)
+            return item if short is output else item | {"output": short}
+        content = item.get("content")
+        if not isinstance(content, list):
+            return item
+        for part in content:
+            if "text" in part and len(part["text"]) * MOST_PER_CHARACTER > most:
+                return item | {"content": [_shortened(part, most, note) for part in content]}
         return item
 
 
 def _shortened(part: dict[str, Any], most: int, note: str) -> dict[str, Any]:
-    return _replaced(part, "text", cut(part["text"], most, note)) if "text" in part else part
-
-
-def _replaced(data: dict[str, Any], name: str, value: str) -> dict[str, Any]:
-    return data if data[name] is value else data | {name: value}
+    return part | {"text": cut(part["text"], most, note)} if "text" in part else part

@@ -15,8 +15,6 @@ from kernel_service.models.openai_stream import StreamedResponse
 from kernel_service.ports.turns import COMPACTION
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
     from kernel_service.models.body import Body
     from kernel_service.models.openai_stream import StreamedAnswer
     from kernel_service.ports.model import ModelAnswer, ModelRequest, TextListener
@@ -35,25 +33,21 @@ class OpenAIResponses(OpenAIModel):
     vendor = "openai"
     path = "/responses"
     optional = OPTIONAL
+    body = staticmethod(body_of)
+    read = staticmethod(read_answer)
 
     def parameters(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
         return parameters(request, self._model, effort=self._effort, stream=stream)
 
-    def body(self, request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
-        return body_of(request, chosen, lacks)
-
     def streamed(self, listener: TextListener) -> StreamedAnswer:
         return StreamedResponse(listener)
-
-    def read(self, raw: bytes | dict[str, Any], body: Body) -> ModelAnswer:
-        return read_answer(raw, body)
 
     @property
     def compacts(self) -> bool:
         return _PARAMETER not in self._left_out
 
     def learn(self, request: ModelRequest, body: Body, answer: ModelAnswer) -> None:
-        if self.compacts and _ignores_compaction(request, answer) and body.holds(_SENT):
+        if _PARAMETER not in self._left_out and _ignores_compaction(request, answer) and body.holds(_SENT):
             log.warning("model does not compact: this process summarises long conversations itself")
             self._left_out.add(_PARAMETER)
 

@@ -58,36 +58,33 @@ def in_words(given: UserInput) -> str:
         case Recalled():
             return _recalled(given.said)
         case payload:
-            return _payload(payload, _quote(payload, given.quote))
+            quote = _quote(given.quote) if payload.quoted_message_id else ""
+            return _payload(payload, quote)
 
 
 def _payload(payload: Payload, quote: str = "") -> str:
-    beside = (_referral(payload.referral), quote, _forwarded(payload))
-    return _lines(*beside, _content(payload.content), payload.caption)
+    referral = _referral(payload.referral) if payload.referral else ""
+    forwarded = _FORWARDED if payload.forwarded else ""
+    return _lines(referral, quote, forwarded, _content(payload.content), payload.caption)
 
 
-def _referral(referral: Referral | None) -> str:
+_FORWARDED: Final = "[Forwarded by the person; another person wrote the following.]"
+
+
+def _referral(referral: Referral) -> str:
     """The advertisement or link that led them to write; its words are kept separate from the person's own."""
-    if not referral:
-        return ""
     told = ", ".join(part for part in (referral.headline, referral.body, referral.url) if part)
     return f"[The person came by this {referral.kind or 'link'}: {told}]"
 
 
-def _quote(payload: Payload, quote: Quote | None) -> str:
+def _quote(quote: Quote | None) -> str:
     """The message that this one answers: the beginning of its words, if they are known."""
-    if not payload.quoted_message_id:
-        return ""
     if quote is None:
         return "[This answers an earlier message of the chat.]"
     said = _payload(quote.payload)
     short = said if len(said) <= MOST_QUOTED else f"{said[:MOST_QUOTED].rstrip()} …"
     who, when = "you" if quote.ours else "the person", f"on {quote.time}" if quote.time else "before"
     return f"[This answers what {who} said {when}: “{short}”]"
-
-
-def _forwarded(payload: Payload) -> str:
-    return "[Forwarded by the person; another person wrote the following.]" if payload.forwarded else ""
 
 
 def _content(content: Content) -> str:
@@ -139,7 +136,7 @@ def _due(content: Scheduled | Triggered) -> str:
 
 
 def _lines(*parts: str) -> str:
-    return "\n".join(part for part in parts if part)
+    return "\n".join(filter(None, parts))
 
 
 def _file(file: File) -> str:
