@@ -125,6 +125,7 @@ def _vacuum(connection: PoolProxiedConnection) -> str:
 
     if pragma("page_count") * pragma("page_size") > VACUUM_BYTES:
         return "stop the service in a quiet hour and run VACUUM on the database's file"
+    connection.cursor().execute("PRAGMA temp_store = FILE")  # for the copy
     connection.cursor().execute("VACUUM")
     if pragma("wal_checkpoint(TRUNCATE)"):  # a reader is active: the log beside the file still holds the old content
         raise sqlite3.OperationalError("the log is in use")
@@ -178,6 +179,8 @@ class _Writer:
             connection = self._database.connect().execution_options(is_writer=True)
             connection.begin()  # a note of SQLAlchemy's, which sends nothing and lasts as long as the connection
             self._tx = self._make_tx(connection)
+            # For the pages that a savepoint restores: by default, a group of many pages makes a file for them.
+            self._tx.cursor.execute("PRAGMA temp_store = MEMORY")
         return self._tx
 
     def disconnect(self) -> None:
@@ -315,6 +318,7 @@ class SqliteEngine:
         except Exception as error:  # noqa: BLE001 - as in _commit
             self._fail([work], error)
         else:
+            self._writer.disconnect()
             self._loop.call_soon_threadsafe(_answer, work.future, left_to_do)
 
     def _commit(self, works: list[Work]) -> None:

@@ -64,6 +64,18 @@ async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_group_that_changes_many_pages_makes_no_temporary_file(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+
+    def is_in_memory(tx: Tx) -> bool:
+        return bool(tx.execute(text("PRAGMA temp_store")).scalar_one() == 2)
+
+    assert await store.engine.write(is_in_memory)
+    await store.engine.vacuum()  # the copy of a large file is no matter for the memory
+    assert await store.engine.write(is_in_memory)
+    await store.close()
+
+
 async def test_deleted_values_are_overwritten(tmp_path: Path) -> None:
     store = await open_store(url_of(tmp_path), KEYS)
     for marked in ("marked-1" * 2_000, "marked-2"):  # whole freed pages, and part of a page
