@@ -1,7 +1,8 @@
 """Group commit: many units in one transaction, answered together after COMMIT.
 
-A unit that is alone in its group is the transaction. Otherwise each has its own savepoint. A unit that meets a lock of
-another process is repeated in the next group: see `Database.contended`.
+Nearly all units succeed, so a group runs without savepoints. If a unit fails, the group is rolled back and runs once
+more, with a savepoint for each unit. A unit that meets a lock of another process is repeated in the next group: see
+`Database.contended`.
 """
 
 from __future__ import annotations
@@ -91,10 +92,8 @@ def commit(works: Sequence[Work], database: Database) -> list[Work]:
     """
     if len(works) == 1:
         _ = _commit_alone(works[0], database) or _commit_alone(works[0], database)
-    else:
-        with database as tx:
-            if tx is not None:
-                _run_each(tx, works, database)
+    elif (failed := _commit_all(works, database)) is not None:
+        _commit_others(works, failed, database)
     left = [work for work in works if work.again]
     return _to_repeat(left) if left else left
 
@@ -116,6 +115,34 @@ def _commit_alone(work: Work, database: Database) -> bool:
             raise
         _note(work, error, database)
     return not isinstance(work.error, IntegrityError)
+
+
+def _commit_all(works: Sequence[Work], database: Database) -> Work | None:
+    """Returns the unit that failed. Nothing is committed then."""
+    running = works[0]
+    try:
+        with database as tx:
+            if tx is not None:
+                for running in works:
+                    running.error, running.again = None, False
+                    running.result = running.unit(tx)
+    except Exception as error:
+        if database.breaks_batch(error):
+            raise
+        _note(running, error, database)
+        return running
+    return None
+
+
+def _commit_others(works: Sequence[Work], failed: Work, database: Database) -> None:
+    """If the unit met a contended lock, it waits for it in the next group, and those before it commit now."""
+    those = works[: works.index(failed)] if failed.again else works
+    for work in works[len(those) :]:
+        work.again = True
+    if those:
+        with database as tx:
+            if tx is not None:
+                _run_each(tx, those, database)
 
 
 def _run_each(tx: Tx, works: Sequence[Work], database: Database) -> None:

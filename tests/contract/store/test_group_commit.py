@@ -85,11 +85,18 @@ async def test_a_unit_that_fails_alone_is_rolled_back(store: Store, commands: li
 
 
 async def test_units_that_come_together_share_a_commit(store: Store, commands: list[str]) -> None:
+    names = ["a", "b", "c"]
+    assert await asyncio.gather(*(store.engine.write(add(name), ANN) for name in names)) == names
+    assert commands == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert await kept(store) == names
+
+
+async def test_a_group_with_a_unit_that_fails_runs_again_with_savepoints(store: Store, commands: list[str]) -> None:
     units = [add("a"), refused, add("b")]
     results = await asyncio.gather(*(store.engine.write(unit, ANN) for unit in units), return_exceptions=True)
     assert [results[0], type(results[1]), results[2]] == ["a", NotFound, "b"]
-    begin, *savepoints, commit = [each for command in commands for each in command.split("; ")]
-    assert (begin, commit) == ("BEGIN IMMEDIATE", "COMMIT")
+    first, rollback, begin, *savepoints, commit = [each for command in commands for each in command.split("; ")]
+    assert (first, rollback, begin, commit) == ("BEGIN IMMEDIATE", "ROLLBACK", "BEGIN IMMEDIATE", "COMMIT")
     unit, undone, kept_ = "SAVEPOINT unit", "ROLLBACK TO SAVEPOINT unit", "RELEASE SAVEPOINT unit"
     assert savepoints == [unit, kept_, unit, undone, kept_, unit, kept_]
     assert await kept(store) == ["a", "b"]

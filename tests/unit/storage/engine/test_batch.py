@@ -20,11 +20,16 @@ class Database:
         self.is_committed = False
         self.held: set[str] = set()
         self.ran: list[str] = []
+        """The units that are committed, and those of the open transaction."""
+        self._begun = 0
 
     def __enter__(self) -> Any:
+        self._begun = len(self.ran)
         return None if self.is_committed else self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            del self.ran[self._begun :]
 
     def control(self, *commands: str) -> None: ...
 
@@ -60,6 +65,7 @@ def test_a_group_commits_up_to_the_contended_unit(database: Database) -> None:
     database.held = {"b"}
     left = commit([*works.values()], database)
     assert database.ran == ["a"]
+    assert works["b"].met == 1, "it waits for the lock once"
     assert names(left, works) == ["d", "e", "b", "c"], "those of the same key follow it, the others come first"
     database.held = set()
     assert commit(left, database) == []
