@@ -133,7 +133,8 @@ class AdmittedCall(NamedTuple):
 
     def _note(self, error: BaseException | None) -> None:
         if self.seconds is not None:
-            self.seconds.note(time.monotonic() - self.began, self.rpc, "OK" if error is None else _status_of(error))
+            status = "OK" if error is None else _status_of(error)
+            self.seconds[self.rpc, status].note(time.monotonic() - self.began)
 
 
 _NOT_COUNTED: Final = nullcontext()

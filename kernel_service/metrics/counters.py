@@ -26,6 +26,6 @@ def counter_metric(name: str, text: str, label: str, counts: Counter[Any]) -> Me
 def histogram_metric(name: str, text: str, labels: Sequence[str], latencies: Latencies) -> Metric:
     """One histogram for each combination of the labels that occurred."""
     family = HistogramMetricFamily(name, text, labels=labels)
-    for values, histogram in latencies.by_labels.items():
+    for values, histogram in latencies.items():
         family.add_metric(values, histogram.cumulative(), histogram.seconds)
     return family

@@ -39,14 +39,11 @@ class WaitHistogram:
         return bins
 
 
-class Latencies:
+class Latencies(defaultdict[tuple[str, ...], WaitHistogram]):
     """A histogram of durations for each combination of labels, such as an rpc and a status."""
 
     def __init__(self) -> None:
-        self.by_labels: defaultdict[tuple[str, ...], WaitHistogram] = defaultdict(WaitHistogram)
-
-    def note(self, seconds: float, *labels: str) -> None:
-        self.by_labels[labels].note(seconds)
+        super().__init__(WaitHistogram)
 
     @contextmanager
     def timed(self, label: str, done: str, outcome_of: Callable[[Exception], str]) -> Iterator[None]:
@@ -61,4 +58,4 @@ class Latencies:
             outcome = outcome_of(error)
             raise
         finally:
-            self.by_labels[label, outcome].note(time.monotonic() - began)
+            self[label, outcome].note(time.monotonic() - began)

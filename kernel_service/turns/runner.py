@@ -108,7 +108,7 @@ class TurnRunner:
 
     def _count(self, turn: Turn, record: AttemptRecord, waits: Waits) -> None:
         counters, seconds = self._dependencies.counters, record.seconds
-        counters.seconds.note(seconds, record.outcome)
+        counters.seconds[record.outcome,].note(seconds)
         if record.outcome in ANSWERED and not turn.unprompted:
             counters.answers.note(waits.waited + seconds)
 

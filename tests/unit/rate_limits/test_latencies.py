@@ -36,5 +36,5 @@ def test_the_outcome_of_a_block_is_a_label(block: Callable[[], None], outcome: s
                 block()
         except (ValueError, asyncio.CancelledError):
             pass
-    assert latencies.by_labels.keys() == {("GetKernel", outcome)}
-    assert latencies.by_labels["GetKernel", outcome].cumulative()[-1] == ("+Inf", 2)
+    assert latencies.keys() == {("GetKernel", outcome)}
+    assert latencies["GetKernel", outcome].cumulative()[-1] == ("+Inf", 2)
