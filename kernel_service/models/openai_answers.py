@@ -41,7 +41,7 @@ def read_answer(raw: bytes | Item, body: Body) -> ModelAnswer:
     response = value_of(raw) if isinstance(raw, bytes) else raw
     if not isinstance(response, dict):
         raise UnusableAnswerError(Usage(model_calls=1))
-    if failure := read_failure(response):
+    if response.get("error") and (failure := read_failure(response)):
         raise meaning_of(failure)
     usage = _usage(response.get("usage"))
     if response.get("status") in _UNFINISHED or not isinstance(response.get("output"), list):

@@ -5,7 +5,7 @@ Sources: openai 3.54 (`types/chat`), platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kernel_service.models.chat_answers import read_completion
 from kernel_service.models.chat_requests import OPTIONAL, body_of, parameters
@@ -14,7 +14,7 @@ from kernel_service.models.openai_model import OpenAIModel
 
 if TYPE_CHECKING:
     from kernel_service.models.openai_stream import StreamedAnswer
-    from kernel_service.ports.model import ModelRequest, TextListener
+    from kernel_service.ports.model import TextListener
 
 
 class OpenAIChat(OpenAIModel):
@@ -23,11 +23,9 @@ class OpenAIChat(OpenAIModel):
     vendor = "openai-chat"
     path = "/chat/completions"
     optional = OPTIONAL
+    parameters = staticmethod(parameters)
     body = staticmethod(body_of)
     read = staticmethod(read_completion)
-
-    def parameters(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
-        return parameters(request, self._model, effort=self._effort, stream=stream)
 
     def streamed(self, listener: TextListener) -> StreamedAnswer:
         return StreamedCompletion(listener)

@@ -124,7 +124,8 @@ class OpenAIClient:
                 raise self._meaning_of(refused) from None
             except TooLargeError:
                 raise UnusableAnswerError(Usage(model_calls=1)) from None
-        self.outages.over()
+        if self.outages.lasting:
+            self.outages.over()
         return answer
 
     def _meaning_of(self, refused: StatusError) -> VendorUnavailable | ModelRejectedError:

@@ -59,19 +59,22 @@ class OpenAIModel(Model):
 
     # --- an answer --------------------------------------------------------------------------------------------------
 
+    @staticmethod
     @abstractmethod
-    def parameters(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
+    def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) -> dict[str, Any]:
         """All parameters but the tools and the conversation."""
 
+    @staticmethod
     @abstractmethod
-    def body(self, request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
+    def body(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
         """The request with these parameters. `lacks` are things of LACKS that the server does not take."""
 
     @abstractmethod
     def streamed(self, listener: TextListener) -> StreamedAnswer: ...
 
+    @staticmethod
     @abstractmethod
-    def read(self, raw: bytes | dict[str, Any], body: Body) -> ModelAnswer:
+    def read(raw: bytes | dict[str, Any], body: Body) -> ModelAnswer:
         """As openai_answers.read_answer."""
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
@@ -97,7 +100,7 @@ class OpenAIModel(Model):
         left_out_here: set[str] = set()
         while True:
             lacks = self._left_out | left_out_here
-            chosen = self.parameters(request, stream=listener is not None)
+            chosen = self.parameters(request, self._model, effort=self._effort, stream=listener is not None)
             for name in lacks:
                 chosen.pop(name, None)
             if FILES in lacks:

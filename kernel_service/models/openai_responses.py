@@ -6,7 +6,7 @@ Sources: openai 3.54 (`types/responses`), platform.openai.com/docs/api-reference
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.models.openai_answers import read_answer
 from kernel_service.models.openai_model import OpenAIModel
@@ -33,11 +33,9 @@ class OpenAIResponses(OpenAIModel):
     vendor = "openai"
     path = "/responses"
     optional = OPTIONAL
+    parameters = staticmethod(parameters)
     body = staticmethod(body_of)
     read = staticmethod(read_answer)
-
-    def parameters(self, request: ModelRequest, *, stream: bool) -> dict[str, Any]:
-        return parameters(request, self._model, effort=self._effort, stream=stream)
 
     def streamed(self, listener: TextListener) -> StreamedAnswer:
         return StreamedResponse(listener)

@@ -92,7 +92,7 @@ class OpenAITransport:
     async def post(self, path: str, body: Body) -> aiohttp.ClientResponse:
         """The response to JSON, for the caller to read and to release. StatusError, and one of LOST."""
         response = await self._session.post(
-            self._url(path),
+            self._urls.get(path) or self._url(path),
             data=body.content,
             headers={"Content-Type": "application/json", "Content-Length": str(body.length)},
             allow_redirects=False,
@@ -104,9 +104,7 @@ class OpenAITransport:
             raise StatusError(response.status, response.headers, await _beginning(response))
 
     def _url(self, path: str) -> URL:
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = (self._base / path.lstrip("/")).with_query(self._base.query)
+        url = self._urls[path] = (self._base / path.lstrip("/")).with_query(self._base.query)
         return url
 
     async def close(self) -> None:

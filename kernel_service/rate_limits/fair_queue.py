@@ -79,6 +79,7 @@ class FairQueue:
         self._timeline = timeline
         self._rates = Rate(per_minute, BURST_SECONDS), Rate(tokens, BURST_SECONDS)
         self._request_bucket, self._token_bucket = map(TokenBucket, self._rates)
+        self._counts_tokens = tokens > 0
         self._average_cost = 0.0
         self._tenant_rate = Rate(per_tenant, TENANT_BURST_SECONDS)
         self._tenant_buckets: dict[str, TokenBucket] = {}  # the most recently served tenant is last
@@ -119,6 +120,8 @@ class FairQueue:
 
     def record_cost(self, tokens: int) -> None:
         """Correct the average by the actual cost of an admitted request, in tokens."""
+        if not self._counts_tokens:
+            return
         self._token_bucket.take(self._timeline.time(), tokens - self._average_cost)
         self._average_cost += (tokens - self._average_cost) * COST_SMOOTHING
 
@@ -205,7 +208,8 @@ class FairQueue:
     def _take(self, tenant: str, of_round: float, now: float, *, waited: float = 0.0) -> None:
         """Count a request that is admitted now."""
         self._request_bucket.take(now)
-        self._token_bucket.take(now, self._average_cost)
+        if self._counts_tokens:
+            self._token_bucket.take(now, self._average_cost)
         if tenant != BACKGROUND:
             self._round = max(self._round, of_round)
             self._bucket_of(tenant, now).take(now)
