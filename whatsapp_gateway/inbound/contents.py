@@ -37,7 +37,7 @@ def _unsupported(kind: str, message: Object) -> Unsupported:
 
 
 def _text(message: Object) -> Text | None:
-    body = text_in(object_in(message, "text"), "body")
+    body = text_in(message.get("text"), "body")
     return Text(body) if body.strip() else None
 
 

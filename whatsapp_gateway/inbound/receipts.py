@@ -1,6 +1,7 @@
 """Gathers receipts for the kernel service: those of several webhooks share one call."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -52,9 +53,12 @@ class Receipts:
         task.add_done_callback(self._under_way.discard)
 
     async def _hand_over(self, parts: Sequence[_Part]) -> None:
-        remaining = min(part.deadline for part in parts) - asyncio.get_running_loop().time()
+        deadline, statuses = math.inf, list[Status]()
+        for part in parts:
+            deadline = min(deadline, part.deadline)
+            statuses += part.statuses
         try:
-            await self._kernel.report([status for part in parts for status in part.statuses], max(remaining, 0))
+            await self._kernel.report(statuses, max(deadline - asyncio.get_running_loop().time(), 0))
         except KernelError as refusal:
             if refusal.retryable or len(parts) == 1:
                 return _tell(parts, refusal)

@@ -50,12 +50,14 @@ def _objects(owner: Any, key: str) -> list[Object | Malformed]:
     items = owner.get(key) if isinstance(owner, dict) else None
     if not isinstance(items, list):
         return [Malformed(f"{key}_missing")]
+    if len(items) == 1 and isinstance(items[0], dict):  # as nearly always
+        return items
     return [item if isinstance(item, dict) else Malformed(f"{key}_odd") for item in items]
 
 
 def _messages_field(value: Object, numbers: Collection[str]) -> list[Update]:
     """The updates of one change of the field `messages`, which brings statuses as well."""
-    metadata = object_in(value, "metadata")
+    metadata = value.get("metadata")
     number = text_in(metadata, "phone_number_id")
     owned = number in numbers
     updates: list[Update] = []

@@ -8,9 +8,24 @@ from whatsapp_gateway.model import updates as say
 
 def message_request(message: say.Message, chat_url: str = "") -> messages_pb2.HandleMessageRequest:
     """The request for a message. `<chat_url>/<phone>?text=…` opens a chat with a prefilled text."""
-    payload = _payload(message.content)
+    request = messages_pb2.HandleMessageRequest(
+        user_id=message.sender.user_id,
+        message_id=message.id,
+        aliases=[alias(each) for each in message.sender.aliases],
+        address=message.number,
+        reply_mode=messages_pb2.REPLY_MODE_OUTBOX,
+    )
+    if chat_url and message.phone:
+        request.chat_link = f"{chat_url}/{message.phone}?text={{text}}"
+    _fill(request.payload, message)
+    return request
+
+
+def _fill(payload: messages_pb2.Payload, message: say.Message) -> None:
+    _set_content(payload, message.content)
     if not cut(payload):  # if rejected, it would be redelivered for days without an answer
-        payload = messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind="text_too_long"))
+        payload.Clear()
+        payload.unsupported.kind = "text_too_long"
     if message.quoted_id:
         payload.quoted_message_id = message.quoted_id
         if not cut(payload):
@@ -24,34 +39,24 @@ def message_request(message: say.Message, chat_url: str = "") -> messages_pb2.Ha
         )
         cut(came_by)
         payload.referral.CopyFrom(came_by)
-    return messages_pb2.HandleMessageRequest(
-        user_id=message.sender.user_id,
-        payload=payload,
-        message_id=message.id,
-        aliases=[alias(each) for each in message.sender.aliases],
-        address=message.number,
-        reply_mode=messages_pb2.REPLY_MODE_OUTBOX,
-        chat_link=f"{chat_url}/{message.phone}?text={{text}}" if chat_url and message.phone else "",
-    )
 
 
-def _payload(content: say.Content) -> messages_pb2.Payload:
+def _set_content(payload: messages_pb2.Payload, content: say.Content) -> None:
     match content:
         case say.Text(body):
-            payload = messages_pb2.Payload(text=body)
+            payload.text = body
         case say.Media():
-            payload = _media(content)
+            _set_media(payload, content)
         case say.Location(latitude, longitude, name, address):
             place = messages_pb2.Location(latitude=latitude, longitude=longitude, name=name, address=address)
-            payload = messages_pb2.Payload(location=place)
+            payload.location.CopyFrom(place)
         case say.Contacts(cards):
-            payload = messages_pb2.Payload(contacts=messages_pb2.Contacts(contacts=[_card(card) for card in cards]))
+            payload.contacts.CopyFrom(messages_pb2.Contacts(contacts=[_card(card) for card in cards]))
         case say.Choice(choice_id, title, description, form):
             choice = messages_pb2.Choice(id=choice_id, title=title, description=description, form_json=form)
-            payload = messages_pb2.Payload(choice=choice)
+            payload.choice.CopyFrom(choice)
         case _:
-            payload = _wordless(content)
-    return payload
+            payload.CopyFrom(_wordless(content))
 
 
 def _wordless(content: say.Reaction | say.Edit | say.Revoke | say.Opened | say.Unsupported) -> messages_pb2.Payload:
@@ -69,7 +74,7 @@ def _wordless(content: say.Reaction | say.Edit | say.Revoke | say.Opened | say.U
             return messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind=kind, detail=detail))
 
 
-def _media(media: say.Media) -> messages_pb2.Payload:
+def _set_media(payload: messages_pb2.Payload, media: say.Media) -> None:
     file = media_pb2.Media(
         mime_type=media.mime_type,
         filename=media.filename,
@@ -78,9 +83,8 @@ def _media(media: say.Media) -> messages_pb2.Payload:
         size_bytes=media.size,
         voice=media.voice,
     )
-    payload = messages_pb2.Payload(caption=media.caption)
+    payload.caption = media.caption
     getattr(payload, media.kind).CopyFrom(file)
-    return payload
 
 
 def _card(card: say.Contact) -> messages_pb2.Contact:
