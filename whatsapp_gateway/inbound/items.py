@@ -36,8 +36,9 @@ def ids_of(items: Sequence[InboundItem]) -> set[str]:
         if isinstance(item, IdentityChange):
             ids.update((item.previous.user_id, item.current.user_id))
         else:
-            ids.update(alias.user_id for alias in item.sender.aliases)
             ids.add(item.sender.user_id)
+            for alias in item.sender.aliases:
+                ids.add(alias.user_id)
     return ids
 
 

@@ -19,7 +19,8 @@ from whatsapp_gateway.model.updates import AccountError, Ignored, Malformed, Mes
 logger = logging.getLogger(__name__)
 
 _STATES = frozenset({"sent", "delivered", "read", "played", "failed"})
-_SECONDS = re.compile(r"[0-9]{1,11}")
+_LONGEST_SECONDS = 11
+"""Digits."""
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _LONGEST_PHONE = 15
 """Digits, by E.164."""
@@ -136,5 +137,5 @@ def _status(item: Object, number: str) -> Update:
 
 
 def _seconds(value: Any) -> int | None:
-    match = _SECONDS.fullmatch(str(value)) if isinstance(value, int | str) else None
-    return int(match[0]) if match else None
+    text = str(value) if isinstance(value, int | str) else ""
+    return int(text) if len(text) <= _LONGEST_SECONDS and text.isascii() and text.isdigit() else None
