@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.exc import DBAPIError
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.storage.engine import batch, outage_log
+from kernel_service.storage.engine import batch, outage_log, sqlite_faults
 from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.engine.gathering import Gathering
 from kernel_service.storage.engine.outage_log import OutageLog
+from kernel_service.storage.engine.sqlite_transactions import OWN_TRANSACTIONS, Transactions, Writer
 from kernel_service.storage.engine.statements import Statements
 
 if TYPE_CHECKING:
@@ -48,19 +48,6 @@ PRAGMAS: tuple[str, ...] = (
     # Deleted content is overwritten, also in its former place after a move.
     "PRAGMA secure_delete = ON",
 )
-_FAILED = (DBAPIError, sqlite3.Error)
-"""Errors of statements, and of the transaction's own commands."""
-_DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-# I/O errors that report missing space before anything is written. Otherwise missing space is SQLITE_FULL.
-_NO_ROOM = {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_NOMEM}
-_TEMPORARY = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-"""After these the same connection serves again."""
-_UNIT_FAILED = {
-    sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_RANGE,
-}
 
 
 def connect(path: Path) -> Database:
@@ -70,7 +57,6 @@ def connect(path: Path) -> Database:
         connect_args={"check_same_thread": False, "cached_statements": CACHED_STATEMENTS},
         pool_size=READERS + 1,
         max_overflow=0,
-        pool_use_lifo=True,  # the connection used last has the pages and statements in memory
         hide_parameters=True,
     )
     event.listen(database, "connect", _prepare)
@@ -87,29 +73,8 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
-    if not options.get("is_writer"):
+    if OWN_TRANSACTIONS not in options:
         connection.connection.cursor().execute("BEGIN IMMEDIATE" if options.get("immediate") else "BEGIN")
-
-
-def _code(error: BaseException | None) -> int:
-    """The primary code. Every kind of missing space is SQLITE_FULL."""
-    extended: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return sqlite3.SQLITE_FULL if extended in _NO_ROOM else extended & 0xFF
-
-
-def _name(error: Exception) -> str:
-    """The error's name, such as `SQLITE_FULL`, without a statement or its values."""
-    original = _original(error)
-    return str(getattr(original, "sqlite_errorname", type(original).__name__))
-
-
-def _breaks_batch(error: Exception) -> bool:
-    return isinstance(error, _FAILED) and _code(_original(error)) not in _UNIT_FAILED
-
-
-def _original(error: Exception) -> BaseException | None:
-    """The driver's error."""
-    return error.orig if isinstance(error, DBAPIError) else error
 
 
 @dataclass(slots=True, eq=False)
@@ -135,60 +100,6 @@ def _vacuum(connection: PoolProxiedConnection) -> str:
 def _answer(future: asyncio.Future[str], left_to_do: str) -> None:
     if not future.done():
         future.set_result(left_to_do)
-
-
-class _Writer:
-    """The connection that writes. It is kept, so that the pages it read stay in memory. Only in the writer's thread."""
-
-    def __init__(self, database: Database, statements: Statements, tx: Callable[[Connection], Tx]) -> None:
-        self._database = database
-        self._statements = statements
-        self._make_tx = tx
-        self._tx: Tx | None = None
-
-    def __enter__(self) -> Tx:
-        tx = self._tx or self.connect()
-        tx.cursor.execute("BEGIN IMMEDIATE")
-        return tx
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        tx = self._tx or self.connect()
-        if error is not None:
-            tx.connection.connection.rollback()
-            return
-        try:
-            tx.cursor.execute("COMMIT")
-        except sqlite3.Error as failed:
-            tx.connection.connection.rollback()  # the transaction may still be open
-            raise self._statements.failure(tx.connection, "COMMIT", failed) from failed
-
-    def control(self, *commands: str) -> None:
-        cursor = self.connect().cursor
-        for command in commands:
-            cursor.execute(command)
-
-    def breaks_batch(self, error: Exception) -> bool:
-        return _breaks_batch(error)
-
-    def contended(self, _: Exception) -> bool:
-        return False  # this is the only process that writes
-
-    def connect(self) -> Tx:
-        """All transactions of a connection are one object."""
-        if self._tx is None:
-            connection = self._database.connect().execution_options(is_writer=True)
-            connection.begin()  # a note of SQLAlchemy's, which sends nothing and lasts as long as the connection
-            self._tx = self._make_tx(connection)
-            # For the pages that a savepoint restores: by default, a group of many pages makes a file for them.
-            self._tx.cursor.execute("PRAGMA temp_store = MEMORY")
-        return self._tx
-
-    def disconnect(self) -> None:
-        """The next transaction has a new connection."""
-        tx, self._tx = self._tx, None
-        if tx is not None:
-            tx.connection.invalidate()
-            tx.connection.close()
 
 
 class SqliteEngine:
@@ -218,8 +129,11 @@ class SqliteEngine:
         """None: the writer ends."""
         self._gathering = Gathering(self._works.put)
         self._apart: deque[Work | Vacuum] = deque()
-        self._readers = ThreadPoolExecutor(READERS, "store-reader")
-        self._writer = _Writer(database, self.statements, self._tx)
+        self._readers = ThreadPoolExecutor(READERS, "store-reader", initializer=self._start_reader)
+        self._reader = threading.local()
+        self._transactions: list[Transactions] = []
+        """Of the readers."""
+        self._writer = Writer(database, self.statements, self._tx)
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
         self._closed = False
@@ -269,20 +183,30 @@ class SqliteEngine:
         self._works.put(None)
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._readers.shutdown)
+        for transactions in self._transactions:
+            transactions.disconnect()
         self._database.dispose()
         self._lock.release()
 
+    def _start_reader(self) -> None:
+        self._reader.transactions = Transactions(self._database, self.statements, self._tx)
+        self._transactions.append(self._reader.transactions)
+
     def _read(self, unit: Callable[[Tx], T]) -> T:
         began = outage_log.now()
+        transactions: Transactions = self._reader.transactions
         try:
-            with self._database.begin() as connection:
-                result = unit(self._tx(connection))
-        except _FAILED as error:
-            if not _breaks_batch(error):
+            with transactions as tx:
+                result = unit(tx)
+        except sqlite_faults.FAILED as error:
+            if not sqlite_faults.breaks_batch(error):
                 raise
-            self._reading.met(_name(error), began)
+            if not sqlite_faults.is_temporary(error):
+                transactions.disconnect()
+            self._reading.met(sqlite_faults.name_of(error), began)
             raise StoreUnavailable from None
-        self._reading.over()
+        if self._reading.lasts:
+            self._reading.over()
         return result
 
     def _tx(self, connection: Connection) -> Tx:
@@ -332,10 +256,9 @@ class SqliteEngine:
             self._loop.call_soon_threadsafe(batch.answer, works)
 
     def _fail(self, works: Sequence[Work | Vacuum], error: Exception) -> None:
-        problem = _code(_original(error))
-        if problem not in _TEMPORARY:
+        if not sqlite_faults.is_temporary(error):
             self._writer.disconnect()
-        if problem in _DISK_FAILED:
-            self.end_process(f"the database file cannot be written or read ({_name(error)})")
-        self._writing.met(_name(error))
+        if sqlite_faults.is_of_disk(error):
+            self.end_process(f"the database file cannot be written or read ({sqlite_faults.name_of(error)})")
+        self._writing.met(sqlite_faults.name_of(error))
         self._loop.call_soon_threadsafe(batch.refuse, works, StoreUnavailable)
