@@ -91,11 +91,12 @@ def commit(works: Sequence[Work], database: Database) -> list[Work]:
     not done because of a contended lock, in the order in which to repeat them.
     """
     if len(works) == 1:
-        _ = _commit_alone(works[0], database) or _commit_alone(works[0], database)
-    elif (failed := _commit_all(works, database)) is not None:
+        work = works[0]
+        _ = _commit_alone(work, database) or _commit_alone(work, database)
+        return [work] if work.again else []
+    if (failed := _commit_all(works, database)) is not None:
         _commit_others(works, failed, database)
-    left = [work for work in works if work.again]
-    return _to_repeat(left) if left else left
+    return _to_repeat([work for work in works if work.again])
 
 
 def _to_repeat(left: list[Work]) -> list[Work]:

@@ -79,7 +79,7 @@ class Statements:
             return _by_sqlalchemy(connection, statement, values)
         cursor = connection.connection.cursor()  # a driver may leave the count of the statement before
         try:
-            arguments = [form.arguments(each) for each in values]
+            arguments = list(map(form.arguments, values))
             for observe in self.observers:
                 observe(connection, form.sql, arguments, True)
             cursor.executemany(form.sql, arguments)
@@ -138,7 +138,7 @@ class _Forms:
         return form
 
     def shape(self, values: Values) -> Any:
-        return (*values, *(len(values[name]) for name in self.lists))
+        return (*values, *map(len, map(values.__getitem__, self.lists)))
 
 
 def _compiled(statement: Any, values: Values, dialect: Dialect) -> SQLCompiler:
