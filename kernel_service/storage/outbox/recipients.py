@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, and_, bindparam, exists, false, func, not_, or_, select
 
-from kernel_service.ports.states.reply import ON_ITS_WAY, ReplyState
+from kernel_service.ports.states.reply import ReplyState
 from kernel_service.storage.nodes.pullers import MAY_LEASE, named
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import EARLIER_UNSETTLED, reply
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 earlier = reply.alias("earlier")
-DELAYS_LATER = and_(EARLIER_UNSETTLED, is_one_of(earlier.c.state, (ReplyState.PENDING, *ON_ITS_WAY)))
+DELAYS_LATER = and_(EARLIER_UNSETTLED, not_(is_one_of(earlier.c.state, (ReplyState.HELD,))))
 """Whether the reply of a row of `earlier` delays the later replies to its person in its channel."""
 
 # If the person has several phones, the one that asked gets the answer.

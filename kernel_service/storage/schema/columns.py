@@ -108,6 +108,11 @@ def one_of(column: str, states: Iterable[StrEnum]) -> str:
     return f"{column} IN ({_literals(states)})"
 
 
+def any_of(column: str, states: Iterable[StrEnum]) -> str:
+    """As `one_of`. SQLite makes a table of a list of three or more, each time that it runs a statement."""
+    return "(" + " OR ".join(f"{column} = '{state.value}'" for state in states) + ")"
+
+
 def none_of(column: str, states: Iterable[StrEnum]) -> str:
     return f"{column} NOT IN ({_literals(states)})"
 

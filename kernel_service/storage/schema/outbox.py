@@ -18,6 +18,7 @@ from kernel_service.storage.schema.columns import (
     Sealed,
     Serial,
     Text,
+    any_of,
     empty,
     metadata,
     one_of,
@@ -67,13 +68,13 @@ reply = Table(
 
 # Hot queries over all replies ever made: a person's unsettled replies, those that a channel may lease, and those whose
 # lease has expired.
-REPLY_UNSETTLED = text(one_of("reply.state", UNSETTLED))
+REPLY_UNSETTLED = text(any_of("reply.state", UNSETTLED))
 
-EARLIER_UNSETTLED = text(one_of("earlier.state", UNSETTLED))
+EARLIER_UNSETTLED = text(any_of("earlier.state", UNSETTLED))
 
-LATER_UNSETTLED = text(one_of("later.state", UNSETTLED))
+LATER_UNSETTLED = text(any_of("later.state", UNSETTLED))
 
-partial_index("ix_reply_unsettled", reply.c.person_id, reply.c.seq, where=one_of("state", UNSETTLED))
+partial_index("ix_reply_unsettled", reply.c.person_id, reply.c.seq, where=any_of("state", UNSETTLED))
 
 REPLY_PENDING = text(f"reply.state = '{ReplyState.PENDING}'")
 
