@@ -16,6 +16,7 @@ from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.outbox import CHANNEL, Chat, ack, pull
 from tests.contract.store.owner import NOW, own, say
+from tests.contract.store.test_turn_statements import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -60,6 +61,19 @@ async def test_acceptance_and_opening_change_few_pages(sqlite: Store, tmp_path: 
         turn = await owner.open()
     await sqlite.turns.end(turn, owner.epoch, [], [], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
     assert (accepted, opened) == ([ACCEPTED], [OPENED])
+
+
+async def test_statements_on_replies_make_no_table_of_states(sqlite: Store, tmp_path: Path) -> None:
+    with counted(sqlite) as seen:
+        await (await Chat(sqlite, f"{CHANNEL}:ann").write()).tell("hello")
+        [lease] = await pull(sqlite)
+        await ack(sqlite, lease, Outcome.SENT, channel_message_id="w1")
+    with closing(sqlite3.connect(tmp_path / "kernel.db")) as connection:
+        for sql in {each for each in seen if each.startswith(("INSERT INTO reply", "UPDATE reply", "SELECT reply."))}:
+            values = [None] * sql.count("?")
+            steps = connection.execute(f"EXPLAIN {sql}", values).fetchall()
+            # One without a key is of row numbers, for an UPDATE in two passes.
+            assert not [key for _, step, _, _, _, key, *_ in steps if step == "OpenEphemeral" and key], sql
 
 
 async def test_receipt_leaves_the_index_of_the_channels_ids_alone(sqlite: Store, tmp_path: Path) -> None:
