@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kernel.v1 import outbox_pb2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Ack:
     """The acknowledgement of one part of a reply.
 

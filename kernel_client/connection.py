@@ -72,11 +72,10 @@ class KernelConnection:
         self, request: messages_pb2.HandleMessageRequest, timeout: float
     ) -> messages_pb2.HandleMessageResponse:
         """Submit a message whose replies come through the outbox; it is durable after the return."""
-        user_id = request.user_id
-        answer: messages_pb2.HandleMessageResponse = await self._call(
-            "handle_message", request, timeout, node_id=self._streams.node_of(user_id)
-        )
-        self._streams.remember(user_id, answer.node_id)
+        node_id = self._streams.node_of(request.user_id) if self._streams.several else ""
+        answer: messages_pb2.HandleMessageResponse = await self._call("handle_message", request, timeout, node_id)
+        if self._streams.several:
+            self._streams.remember(request.user_id, answer.node_id)
         return answer
 
     async def report(self, receipts: Sequence[outbox_pb2.Receipt], timeout: float) -> None:
@@ -88,6 +87,8 @@ class KernelConnection:
 
         Each goes to the node that leased it, if it can: that node then leases the next one at once.
         """
+        if not self._streams.several:
+            return await self._settle(acks, timeout)
         by_node: defaultdict[str, list[int]] = defaultdict(list)
         for place, ack in enumerate(acks):
             by_node[ack.node_id].append(place)

@@ -16,6 +16,8 @@ class Streams:
     """A person's messages go to the node that runs their turns, if it is known and answers; all else goes in turn."""
 
     def __init__(self) -> None:
+        self.several = False
+        """Whether there is a choice."""
         self._streams: list[ChannelStream] = []
         self._node_of: OrderedDict[int, str] = OrderedDict()
         self._turn = 0
@@ -29,11 +31,13 @@ class Streams:
     def add(self, stream: ChannelStream) -> None:
         """It may carry calls as soon as its service serves it."""
         self._streams.append(stream)
+        self.several = len(self._streams) > 1
         self._look_later()
 
     def discard(self, stream: ChannelStream) -> None:
         """It has ended."""
         self._streams.remove(stream)
+        self.several = len(self._streams) > 1
 
     def remember(self, user_id: str, node_id: str) -> None:
         """The service named the node that runs this person's turns; empty: it did not."""
@@ -51,8 +55,8 @@ class Streams:
 
     def best(self, node_id: str = "", tried: Sequence[ChannelStream] = ()) -> ChannelStream | None:
         """The open stream for a call, to this node if it can be, which none of the tried ones answered; None: none."""
-        if len(self._streams) == 1 and not tried:
-            return self._streams[0] if self._streams[0].is_open else None
+        if not (self.several or tried):
+            return self._streams[0] if self._streams and self._streams[0].is_open else None
         usable = [stream for stream in self._streams if stream.is_open and stream not in tried]
         if len(usable) > 1:
             usable = [stream for stream in usable if not stream.is_avoided] or usable
@@ -65,7 +69,7 @@ class Streams:
         return usable[self._turn % len(usable)]
 
     def _look_later(self) -> None:
-        if self._look is None and len(self._streams) > 1:
+        if self._look is None and self.several:
             self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._avoid_silent)
 
     def _avoid_silent(self) -> None:

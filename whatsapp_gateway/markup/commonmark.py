@@ -53,7 +53,7 @@ def to_blocks(markdown: str) -> list[Block]:
     """
     try:
         blocks = (
-            [Block(paragraph) for paragraph in markdown.split("\n\n")]
+            list(map(Block, markdown.split("\n\n")))
             if is_plain(markdown)
             else list(_blocks(markdown.replace("\r\n", "\n"), _UNWRAPPED_MOST))
         )

@@ -34,10 +34,9 @@ _JOINERS: Final = "\u200d\ufe0f\u20e3"
 
 def pack(blocks: Sequence[Block], limit: int) -> list[str]:
     """The blocks in as few messages as their order allows, each of 1 to limit characters."""
-    blocks = [block for block in blocks if is_visible(block.text)]
-    whole = GAP.join([block.shown() for block in blocks])
+    whole = GAP.join([block.shown() for block in blocks if is_visible(block.text)])
     if units(whole) <= limit:
-        return [whole] if blocks else []
+        return [whole] if whole else []
     messages: list[str] = []
     room = 0
     for piece in _pieces(blocks, limit):
@@ -68,13 +67,17 @@ def with_tail(blocks: Sequence[Block], limit: int, tail_limit: int) -> tuple[lis
 
 
 def _pieces(blocks: Sequence[Block], limit: int) -> Iterator[Block]:
-    """The blocks, with the long ones cut into several; code stays code, and marked text stays marked, in each."""
+    """The visible blocks, with the long ones cut into several.
+
+    Code stays code, and marked text stays marked, in each.
+    """
     for block in blocks:
         if units(block.shown()) <= limit:
-            yield block
+            parts = [block]
         else:
             cut = _Cut(block)
-            yield from (piece for part in cut.parts(limit) if is_visible((piece := cut.piece(*part)).text))
+            parts = [cut.piece(*part) for part in cut.parts(limit)]
+        yield from (piece for piece in parts if is_visible(piece.text))
 
 
 class _Part(NamedTuple):

@@ -38,7 +38,7 @@ class File:
     voice: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """One message to a person; text is CommonMark. answers_id is the message that it answers, if any."""
 
@@ -107,7 +107,7 @@ class DeliveryOutcome(Enum):
     UNKNOWN = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ack:
     """The acknowledgement of one part. retry_after is in seconds; 0: the kernel service decides."""
 

@@ -5,6 +5,7 @@ whose answer comes before any request, as that of "stop" does, is marked as read
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from serving.cancellation import cancel_and_wait
@@ -37,7 +38,7 @@ class TypingIndicator:
         task = asyncio.create_task(self._mark_read(number, message_id, typing=typing))
         self._call_count += 1
         self._calls.setdefault((number, user_id), set()).add(task)
-        task.add_done_callback(lambda task: self._ended((number, user_id), task))
+        task.add_done_callback(partial(self._ended, (number, user_id)))
 
     def _ended(self, chat: tuple[str, str], task: asyncio.Task[None]) -> None:
         self._call_count -= 1
