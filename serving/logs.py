@@ -17,14 +17,13 @@ import re
 import sys
 import threading
 import traceback
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -76,14 +75,19 @@ def report(program: str, problem: str) -> None:
         sys.stderr.flush()
 
 
-@contextmanager
-def about(**ids: str) -> Iterator[None]:
+class about:  # noqa: N801 - called like a function, as contextlib.suppress is
     """The JSON lines that are written inside the block, and in tasks begun there, have these fields."""
-    token = _ids.set({**_ids.get(), **ids})
-    try:
-        yield
-    finally:
-        _ids.reset(token)
+
+    __slots__ = ("_ids", "_token")
+
+    def __init__(self, **ids: str) -> None:
+        self._ids = ids
+
+    def __enter__(self) -> None:
+        self._token = _ids.set({**_ids.get(), **self._ids})
+
+    def __exit__(self, *_: object) -> None:
+        _ids.reset(self._token)
 
 
 class TextFormatter(logging.Formatter):
