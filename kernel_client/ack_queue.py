@@ -48,6 +48,7 @@ class AckQueue:
         self._now = now
         self._ready: asyncio.Queue[list[Ack]] = asyncio.Queue()
         self._gathering = Gathering(self._ready.put_nowait, most=MOST_GATHERED, seconds=gather_seconds)
+        self._retrying = AsyncRetrying(retry=retry_if_exception(_is_retryable), wait=pause)
         self.unsettled: Counter[str] = Counter()
         """The replies with an acknowledgement that the kernel service has not taken, by id."""
 
@@ -89,8 +90,7 @@ class AckQueue:
 
     async def _until_taken(self, batch: Sequence[Ack]) -> None:
         """Raises a final `KernelError`."""
-        retryable = retry_if_exception(lambda error: isinstance(error, KernelError) and error.retryable)
-        async for attempt in AsyncRetrying(retry=retryable, wait=pause):
+        async for attempt in self._retrying:
             with attempt:
                 batch = [ack for ack in batch if self._still_matters(ack)]
                 if batch:
@@ -127,6 +127,10 @@ class AckQueue:
         self._observer.acknowledged(ack, "expired")
         logger.error("acknowledgement of reply %s given up", ack.reply_id)
         return False
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, KernelError) and error.retryable
 
 
 def pause(retry: RetryCallState) -> float:
