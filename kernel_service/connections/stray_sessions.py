@@ -9,6 +9,7 @@ reads these into a filter of fixed size before it trusts a session.
 from __future__ import annotations
 
 import asyncio
+import mmap
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.composio.client import LINK_SECONDS
@@ -38,13 +39,13 @@ class RotatingBloomFilter:
     """A Bloom filter in two generations: it never forgets a digest within `seconds`.
 
     After 500 digests a second for that time, it holds one in 100,000 others by mistake. 4 MB for each generation,
-    touched only as it fills.
+    resident only as it fills.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._generation = 0
-        self._new, self._old = bytearray(_BITS // 8), bytearray(_BITS // 8)
+        self._new, self._old = _no_bits(), _no_bits()
 
     def add(self, digest: bytes, now: float) -> None:
         self._age(now)
@@ -55,7 +56,7 @@ class RotatingBloomFilter:
         self._age(now)
         return any(all(bits[probe >> 3] >> (probe & 7) & 1 for probe in _probes(digest)) for bits in self._both())
 
-    def _both(self) -> tuple[bytearray, bytearray]:
+    def _both(self) -> tuple[mmap.mmap, mmap.mmap]:
         return self._new, self._old
 
     def _age(self, now: float) -> None:
@@ -63,9 +64,14 @@ class RotatingBloomFilter:
         passed = int(now // self._seconds) - self._generation
         if passed <= 0:
             return
-        self._old = self._new if passed == 1 else bytearray(_BITS // 8)
-        self._new = bytearray(_BITS // 8)
+        self._old = self._new if passed == 1 else _no_bits()
+        self._new = _no_bits()
         self._generation += passed
+
+
+def _no_bits() -> mmap.mmap:
+    """Pages of zeros that take no memory until they are written. A bytearray is written as it is made."""
+    return mmap.mmap(-1, _BITS // 8, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _probes(digest: bytes) -> list[int]:

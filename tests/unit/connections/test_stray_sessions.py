@@ -12,6 +12,7 @@ from kernel_service.connections.consent import PageKind
 from kernel_service.connections.stray_sessions import LATE_SECONDS, STARTED_SECONDS, RotatingBloomFilter, StraySessions
 from kernel_service.connections.tokens import digest, new_nonce
 from kernel_service.errors import StoreUnavailable
+from kernel_service.process_memory import resident_bytes
 from kernel_service.storage.schema import schema
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ def test_the_filter_forgets_nothing_in_time(began: float, later: float) -> None:
     assert not any(stray_sessions.is_rejected(one, now + later) for one in foreign)
     assert not any(stray_sessions.is_rejected(one, now + 2 * STARTED_SECONDS) for one in held)
     assert not stray_sessions.is_rejected(held[0], now + 50 * STARTED_SECONDS)
+
+
+def test_an_empty_filter_takes_no_memory() -> None:
+    before = resident_bytes()
+    stray_sessions = RotatingBloomFilter(STARTED_SECONDS)
+    for number in range(100):
+        assert not stray_sessions.is_rejected(digest(str(number)), STARTED_SECONDS * 1000)
+    assert resident_bytes() - before < 2**20
 
 
 async def test_a_session_of_a_flood_is_rejected_by_every_node(world: World) -> None:
