@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -19,7 +20,7 @@ from google.protobuf.json_format import MessageToJson
 from google.type import date_pb2
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
-from kernelctl import tables
+from kernelctl import tables, terminal
 from kernelctl.doctor import doctor
 from kernelctl.init.command import init
 from serving.exposure import OTHERWISE
@@ -148,7 +149,21 @@ def pass_admin(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Commands(click.Group):
-    """The first sentence of each command is shown whole, on several lines if need be."""
+    """The first sentence of each command is shown whole, on several lines if need be.
+
+    Output that cannot be written, as to a full disk, ends a command with one line on stderr and exit code 2.
+    """
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().main(*args, **options)
+        except OSError as problem:
+            if not terminal.is_of_output(problem):
+                raise
+            terminal.discard_output()
+            with suppress(OSError):  # stderr may go to the same disk
+                click.echo(f"kernelctl: the output cannot be written: {problem.strerror}", err=True)
+            sys.exit(2)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]

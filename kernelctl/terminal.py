@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 import textwrap
 from typing import Final
 
+_UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 WIDEST: Final = 100
 """Longer lines are hard to read."""
 
@@ -27,6 +29,18 @@ def wrapped(text: str, indent: int = 0) -> list[str]:
 def colour() -> bool | None:
     """False: none, since NO_COLOR is set (no-color.org). None: click decides, by whether stdout is a terminal."""
     return False if os.environ.get("NO_COLOR") else None
+
+
+def is_of_output(problem: OSError) -> bool:
+    """Whether a write failed that names no file. A closed pipe is click's concern."""
+    return problem.filename is None and problem.errno in _UNWRITABLE
+
+
+def discard_output() -> None:
+    """Lose what waits for stdout, so that the interpreter does not fail on it once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def is_interactive() -> bool:
