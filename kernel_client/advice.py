@@ -12,7 +12,7 @@ def advice_on(reason: str) -> str:
 ADVICE: Final[Mapping[str, str]] = {
     "TOKEN_MISSING": "Send the channel's token, or as an operator the admin token, with each call.",
     "TOKEN_INVALID": "Compare the token with `KERNEL_CHANNEL_TOKENS`, or the admin token with `KERNEL_ADMIN_TOKEN`.",
-    "CHANNEL_MISMATCH": "Use the token of the channel that the id belongs to.",
+    "CHANNEL_MISMATCH": "Use the token of the channel that the call names, in `channel` or before the colon of an id.",
     "ADMIN_REQUIRED": "Call with the token of `KERNEL_ADMIN_TOKEN`.",
     "USER_NOT_ALLOWED": "Nothing, or let the operator extend `KERNEL_ALLOWED_USERS`.",
     "TOOLKIT_NOT_ALLOWED": "Choose another toolkit, or let the operator extend `KERNEL_TOOLKITS`.",

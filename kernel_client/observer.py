@@ -10,5 +10,8 @@ class Observer:
     def failed(self, error: KernelError) -> None:
         """A call that is repeated, or that was the last try, failed."""
 
+    def pull_refused(self, error: KernelError) -> None:
+        """The service opens no stream, and a repeat does not help. The next try follows all the same."""
+
     def acknowledged(self, ack: Ack, result: str) -> None:
         """An acknowledgement ended: recorded, stale, unknown, invalid, refused, expired or (by a bug) fault."""

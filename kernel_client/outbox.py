@@ -50,11 +50,14 @@ class Outbox(Observer):
         self._again: dict[str, Delivery] = {}
         self._results: dict[Ack, asyncio.Future[str]] = {}
         self._stopping: asyncio.Task[None] | None = None
+        self._refusal: KernelError | None = None
 
     async def items(self) -> AsyncIterator[Item]:
-        """Each item once, until `stop`."""
+        """Each item once, until `stop`. Raises a `KernelError` that no repeat helps against."""
         while self._stopping is None:
             if not self._waiting:
+                if self._refusal is not None:
+                    raise self._refusal
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
@@ -109,6 +112,11 @@ class Outbox(Observer):
 
     def _append(self, item: Item) -> None:
         self._waiting.append(item)
+        self._arrived.set()
+
+    def pull_refused(self, error: KernelError) -> None:
+        """End the iteration, as a call would end."""
+        self._refusal = error
         self._arrived.set()
 
     def in_hand(self) -> set[str]:

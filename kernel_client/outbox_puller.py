@@ -103,7 +103,9 @@ class OutboxPuller:
             logger.warning("this process was suspended for a while: pulling again")
         except KernelError as refusal:
             self._observer.failed(refusal)
-            self._log_once(refusal.reason)
+            self._log_once(refusal)
+            if not (refusal.retryable or self._route.node_id):
+                self._observer.pull_refused(refusal)
             self._is_wrong = refusal.reason == OTHER_NODE
         except Exception as fault:  # noqa: BLE001 - or nothing would be pulled any more, unnoticed
             logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
@@ -117,12 +119,13 @@ class OutboxPuller:
             raise _SuspendedError
         self._receiver.take(item, stream)
 
-    def _log_once(self, problem: str) -> None:
+    def _log_once(self, refusal: KernelError) -> None:
         """One log line per outage instead of one per second."""
+        problem = refusal.reason
         if self._route.node_id and not self._last_problem:
             logger.warning("%s cannot be reached: %s; its work goes through other nodes", self._route.name, problem)
         elif not self._route.node_id and problem != self._last_problem:
-            logger.warning("replies cannot be pulled through %s: %s; still trying", self._route.name, problem)
+            logger.warning("no replies come through %s until this is solved: %s", self._route.name, refusal)
         self._last_problem = problem
 
     async def _release_leases(self, timeout: float) -> None:

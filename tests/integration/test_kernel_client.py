@@ -11,6 +11,7 @@ import pytest
 from kernel.v1 import identity_pb2
 
 from kernel_client import Delivery, KernelClient, KernelError, Payload
+from kernel_client.advice import ADVICE
 from tests.integration.cable import Cable
 from tests.integration.world import TELEGRAM_TOKEN, whole_world
 from tests.ports import free_port
@@ -98,6 +99,36 @@ async def test_refusals_say_what_to_do(world: World) -> None:
             with pytest.raises(KernelError, match=told) as refused:
                 await kernel.send(user_id, Payload(text=message))
             assert (refused.value.reason, refused.value.retryable) == (reason, False)
+
+
+@pytest.mark.parametrize(
+    ("channel", "options", "reason"),
+    [
+        ("whatsapp", {}, "CHANNEL_MISMATCH"),
+        ("typo", {}, "CHANNEL_MISMATCH"),
+        ("", {}, "FIELD_REQUIRED"),
+        ("telegram", {"max_in_flight": 100_000}, "FIELD_INVALID"),
+    ],
+)
+async def test_an_iteration_that_the_service_refuses_ends_and_says_what_to_do(
+    world: World, channel: str, options: dict[str, Any], reason: str
+) -> None:
+    async with KernelClient(world.kernel_address, TELEGRAM_TOKEN) as kernel, asyncio.timeout(10):
+        with pytest.raises(KernelError, match=ADVICE[reason]) as refused:
+            await anext(kernel.replies(channel, **options))
+    assert refused.value.reason == reason
+
+
+async def test_an_iteration_with_a_wrong_token_waits_and_logs_what_to_do(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = TELEGRAM_TOKEN[::-1]
+    async with KernelClient(world.kernel_address, token) as kernel, asyncio.timeout(30):
+        taking = asyncio.create_task(take(kernel, 1))
+        while "KERNEL_CHANNEL_TOKENS" not in caplog.text:
+            await asyncio.sleep(0.01)
+        assert not taking.done()
+        taking.cancel()
 
 
 async def test_a_wrong_token_is_told_once_and_raised_at_the_end(world: World, caplog: pytest.LogCaptureFixture) -> None:
