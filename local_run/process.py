@@ -9,10 +9,10 @@ from typing import cast
 
 import aiohttp
 
+from local_run.lifeline import END_SECONDS
 from local_run.plan import Service
 
 _READY_SECONDS = 120
-_END_SECONDS = 30
 _PAUSE_SECONDS = 0.1
 _LONGEST_LINE = 2**20
 
@@ -55,9 +55,9 @@ class Process:
         self._ending = True
         with suppress(ProcessLookupError):
             self._child.terminate()
-        _, late = await asyncio.wait([self.ended], timeout=_END_SECONDS)
+        _, late = await asyncio.wait([self.ended], timeout=END_SECONDS)
         if late:
-            print(f"{self.name} did not end within {_END_SECONDS} seconds and is killed.")
+            print(f"{self.name} did not end within {END_SECONDS} seconds and is killed.")
             self._child.kill()
             await self.ended
 
@@ -90,9 +90,10 @@ async def _spawned(service: Service, more: dict[str, str], inherited: Sequence[i
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
+        "local_run.lifeline",
         service.module,
         env=service.environment | {"PYTHONUNBUFFERED": "1"} | more,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,  # the lifeline
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         limit=_LONGEST_LINE,
