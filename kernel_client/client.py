@@ -163,9 +163,9 @@ class KernelClient(PersonCalls):
         accounts. `addresses` are those to send from; empty: all. At most `max_in_flight` replies wait here or are not
         acknowledged. Their leases are renewed meanwhile, for five minutes once the caller has a reply.
 
-        It ends with `close`, or with `KernelError` if the service refuses it for good: another channel's token, a field
-        beyond its limits. It reconnects by itself, and follows the nodes. `submit`, `report` and acknowledgements go
-        over its streams, which costs less than separate calls.
+        It ends with `close`, or with `KernelError` if the service permanently refuses it: for another channel's token,
+        or a field beyond its limits. It reconnects by itself, and follows the nodes. `submit`, `report` and
+        acknowledgements go over its streams, which costs less than separate calls.
         """
         async with aclosing(self.outbox(channel, addresses=addresses, max_in_flight=max_in_flight)) as items:
             async for item in items:

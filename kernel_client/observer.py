@@ -11,7 +11,7 @@ class Observer:
         """A call that is repeated, or that was the last try, failed."""
 
     def pull_refused(self, error: KernelError) -> None:
-        """The service opens no stream, and a repeat does not help. The next try follows all the same."""
+        """The service opens no stream, and a repeat does not help. The next try follows anyway."""
 
     def acknowledged(self, ack: Ack, result: str) -> None:
         """An acknowledgement ended: recorded, stale, unknown, invalid, refused, expired or (by a bug) fault."""

@@ -23,7 +23,7 @@ def main() -> None:
 
 def _watch() -> None:
     while os.read(sys.stdin.fileno(), 1):
-        pass  # nobody writes
+        pass  # no process writes
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(END_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
