@@ -115,6 +115,40 @@ async def test_a_failed_commit_leaves_no_transaction_open(tmp_path: Path) -> Non
     await store.close()
 
 
+@pytest.mark.parametrize(("problem", "is_kept"), [(sqlite3.SQLITE_BUSY, True), (sqlite3.SQLITE_CANTOPEN, False)])
+async def test_a_reader_keeps_its_connection_unless_a_fault_may_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: int, *, is_kept: bool
+) -> None:
+    monkeypatch.setattr(sqlite, "READERS", 1)
+    store = await open_store(url_of(tmp_path), KEYS)
+    held = await store.engine.read(lambda tx: tx.connection)
+
+    def fail(_: Tx) -> None:
+        failure = sqlite3.OperationalError("a fault")
+        failure.sqlite_errorcode = problem
+        raise OperationalError("a statement", None, failure)
+
+    with pytest.raises(StoreUnavailable):
+        await store.engine.read(fail)
+    assert (await store.engine.read(lambda tx: tx.connection) is held) == is_kept
+    await store.close()
+
+
+async def test_a_reader_whose_unit_failed_sees_what_is_written_later(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    count = text("SELECT count(*) FROM chat")
+
+    def fail(tx: Tx) -> None:
+        assert tx.execute(count).scalar_one() == 0
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await store.engine.read(fail)
+    await store.engine.write(lambda tx: tx.execute(text("INSERT INTO chat VALUES ('test', 'a', '')")))
+    assert await store.engine.read(lambda tx: tx.execute(count).scalar_one()) == 1
+    await store.close()
+
+
 @pytest.mark.parametrize("url", ["mysql://host/db", "kernel.db", "sqlite://"])
 async def test_another_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"must .*sqlite:///"):
