@@ -77,9 +77,6 @@ class _Interruptible:
         self._task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._cancelling = self._task.cancelling()
         self._cancelled = False
-        self._listen()
-
-    def _listen(self) -> None:
         self._watcher.wakeup.add_done_callback(self._woken)
 
     def _woken(self, _: Any) -> None:
@@ -99,7 +96,7 @@ class _Interruptible:
                 self._cancelled = self._task.cancel()
         else:
             if self._works:
-                self._listen()
+                self._watcher.wakeup.add_done_callback(self._woken)
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._works = False

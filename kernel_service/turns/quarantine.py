@@ -9,13 +9,14 @@ does, after the process has run without it for a probation period. Only crashes 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.ports.turns import TurnPlacement
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from kernel_service.ports.turns import Quarantined
 
@@ -44,6 +45,7 @@ class Quarantine:
         self._running = 0
         self._quiet = _set()
         self._open = _set()
+        self._beside = _Beside(self)
         self._in_ward = 0
         self._isolation: Isolation | None = None
         self._rest_until = 0.0
@@ -64,14 +66,15 @@ class Quarantine:
         since = now if self._since is None else self._since
         return max(since + PROBATION_SECONDS * 2.0**turn.crashes_alone, self._rest_until)
 
-    @asynccontextmanager
-    async def beside(self) -> AsyncIterator[None]:
+    def beside(self) -> AbstractAsyncContextManager[None]:
         """Runs a turn beside others. Waits while a turn is isolated."""
+        return self._beside
+
+    async def begin_beside(self) -> None:
         while not self._open.is_set():
             await self._open.wait()
         self._since = self._since or self._clock()
-        with self._counted():
-            yield
+        self._begin()
 
     @asynccontextmanager
     async def ward(self) -> AsyncIterator[None]:
@@ -90,8 +93,11 @@ class Quarantine:
         self._open.clear()
         try:
             await isolation.wait_for_quiet(self._quiet)
-            with self._counted():
+            self._begin()
+            try:
                 yield isolation
+            finally:
+                self.end()
         finally:
             self.reopen(isolation)
 
@@ -106,16 +112,28 @@ class Quarantine:
             if isolation.room is not TurnPlacement.ALONE:
                 self._never_quiet_within = max(self._never_quiet_within, isolation.seconds)
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _begin(self) -> None:
         self._running += 1
         self._quiet.clear()
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._quiet.set()
+
+    def end(self) -> None:
+        """A turn does not run any more."""
+        self._running -= 1
+        if not self._running:
+            self._quiet.set()
+
+
+class _Beside:
+    """The block in which a turn runs beside others, for all turns of the process."""
+
+    def __init__(self, quarantine: Quarantine) -> None:
+        self._quarantine = quarantine
+
+    async def __aenter__(self) -> None:
+        await self._quarantine.begin_beside()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._quarantine.end()
 
 
 class Isolation:

@@ -26,11 +26,14 @@ _BEGINS: Final = orjson.dumps(f'{{"{FOUND}":')[:-1]
 
 def found_tools(transcript: Transcript) -> list[str]:
     """Each name once, the first found first. Any tool may imitate a search, so a name proves nothing."""
-    return list(dict.fromkeys(_names(transcript)))
+    has_results = holds_any(transcript.ended.outline, RESULTS) or any(
+        item.kind == "result" for item in transcript.items
+    )
+    return list(dict.fromkeys(_names(transcript))) if has_results else []
 
 
 def _names(transcript: Transcript) -> Iterator[str]:
-    for line in transcript.ended.lines() if holds_any(transcript.ended.outline, RESULTS) else ():
+    for line in transcript.ended.lines():
         if _BEGINS in line:
             yield from _listed(orjson.loads(line))
     for item in transcript.items:

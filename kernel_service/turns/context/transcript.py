@@ -154,14 +154,13 @@ class Transcript:
 
     def open_calls(self) -> list[dict[str, Any]]:
         """Calls that the model asked for and that have no result, in order."""
-        answered = {item.data.get("call_id") for item in self.items if item.kind == "result"}
-        return [
-            item.data
-            for item in self.items
-            if item.kind == "output"
-            and item.data.get("type") == "function_call"
-            and item.data.get("call_id") not in answered
+        called = [
+            item.data for item in self.items if item.kind == "output" and item.data.get("type") == "function_call"
         ]
+        if not called:
+            return called
+        answered = {item.data.get("call_id") for item in self.items if item.kind == "result"}
+        return [data for data in called if data.get("call_id") not in answered]
 
     def results_so_far(self) -> list[str]:
         """The results of the calls in the model's last answer."""

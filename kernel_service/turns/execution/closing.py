@@ -44,7 +44,9 @@ class TurnCloser:
         return await self._finish(ending)
 
     async def _finish(self, ending: Finished) -> float | None:
-        replies = _prefaced(with_questions(list(ending.replies), ending.questions), ending.preface)
+        replies = with_questions(list(ending.replies), ending.questions)
+        if ending.preface:
+            replies = _prefaced(replies, ending.preface)
         replies = dated(self.turn, self.cap.kept(replies, fixed=ending.fixed))
         self.live.complete(replies[0].text if replies else "")
         due = await self.journal.end(
@@ -70,6 +72,4 @@ class TurnCloser:
 
 
 def _prefaced(replies: list[Reply], preface: str) -> list[Reply]:
-    if not preface:
-        return replies
     return [replace(replies[0], text=f"{preface}\n\n{replies[0].text}"), *replies[1:]]

@@ -37,6 +37,6 @@ class ModelRequests:
             tools=self.tools.schemas,
             person_key=person_key(self.person_id),
             max_output_tokens=self.recovery.output_tokens,
-            files=self.files.for_model(),
+            files=self.files.for_model() if self.files.any else {},
             compact_at=self.compaction.compact_at(tokens=shown.most_tokens, turns=shown.turns, limit=self.window.limit),
         )

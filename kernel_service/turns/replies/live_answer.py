@@ -59,14 +59,14 @@ class LiveAnswer:
 
     def void(self) -> None:
         """Declare that the shown text is not a part of the reply."""
-        if self._text.start_over():
+        if self._text.pieces and self._text.start_over():
             self._progress.show(self._turn, self._text)
 
     def complete(self, text: str) -> None:
         """Show the whole text of the first reply. Call before its commit, which a watcher may see at once."""
-        shown = self._text.shown
-        if not shown:
+        if not self._text.pieces:
             return
+        shown = self._text.shown
         if text.startswith(shown):
             self._show(text[len(shown) :])
         else:

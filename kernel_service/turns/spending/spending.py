@@ -6,7 +6,7 @@ write fails (a kill, a lost lease, an unavailable store), the reservation stays 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import VendorUnavailable
@@ -72,17 +72,25 @@ class Request(Cost):
         self.spending.end(self, error)
 
 
-@dataclass(slots=True)
 class Spending:
-    store: SpendingStore
-    person_id: str
-    limits: TurnLimits
-    clock: Callable[[], float]
-    request_ended: Callable[[float, Usage], None] = lambda _seconds, _usage: None
-    """Told the seconds and the usage of each request."""
-    _owed: Usage = field(init=False, default_factory=lambda: _NONE)
-    _settled: list[str] = field(init=False, default_factory=list)
-    _under_way: Request | None = field(init=False, default=None)
+    """Of one attempt. `request_ended` is told the seconds and the usage of each request."""
+
+    def __init__(
+        self,
+        store: SpendingStore,
+        person_id: str,
+        limits: TurnLimits,
+        clock: Callable[[], float],
+        request_ended: Callable[[float, Usage], None],
+    ) -> None:
+        self._store = store
+        self._person_id = person_id
+        self._limits = limits
+        self._clock = clock
+        self._request_ended = request_ended
+        self._owed = _NONE
+        self._settled: list[str] = []
+        self._under_way: Request | None = None
 
     def request(self, estimate: Callable[[], Estimate], *, anyway: bool = False) -> Request:
         """Make a request to the model inside the block. `anyway`: even if a budget is spent.
@@ -93,16 +101,16 @@ class Spending:
 
     def transcription(self, recording: ModelFile) -> Request:
         """Like `request`, for the transcription of a recording."""
-        return self.request(lambda: estimates.of_recording(recording, self.limits.tokens_per_audio_second))
+        return self.request(lambda: estimates.of_recording(recording, self._limits.tokens_per_audio_second))
 
     async def begin(self, request: Request) -> None:
-        if budgets := self.limits.budgets:
-            reservation = await self.store.reserve(
-                self.person_id, request.estimate(), budgets, anyway=request.anyway, now=self.clock()
+        if budgets := self._limits.budgets:
+            reservation = await self._store.reserve(
+                self._person_id, request.estimate(), budgets, anyway=request.anyway, now=self._clock()
             )
             self._settled.append(reservation)  # however the request ends, it is settled
         self._under_way = request
-        request.began = self.clock()
+        request.began = self._clock()
 
     def end(self, request: Request, error: BaseException | None) -> None:
         """`error` ended the request; None: it was answered."""
@@ -115,7 +123,7 @@ class Spending:
         elif _is_free(error):
             self._owe(request, _NONE)
         else:
-            self._let_go()
+            self._let_go(request)
 
     @property
     def is_owed(self) -> bool:
@@ -123,7 +131,8 @@ class Spending:
 
     def paid(self) -> Bill:
         """Write the bill inside the block."""
-        self._let_go()  # a cancelled request may not have noticed yet
+        if self._under_way is not None:  # it was cancelled, and may not have noticed yet
+            self._let_go(self._under_way)
         bill = Bill(self._owed, tuple(self._settled), self._take_back)
         self._owed, self._settled = _NONE, []
         return bill
@@ -136,15 +145,14 @@ class Spending:
         is_plausible = estimates.is_plausible(told)
         self._owe(request, told if is_plausible else estimates.completed(told, request.estimate(), wrote=wrote))
 
-    def _let_go(self) -> None:
+    def _let_go(self, request: Request) -> None:
         """Abandon the current request. It is charged by its estimate, since its cost stays unknown."""
-        if request := self._under_way:
-            self._owe(request, estimates.used_after(self.clock() - request.began, request.estimate()))
+        self._owe(request, estimates.used_after(self._clock() - request.began, request.estimate()))
 
     def _owe(self, request: Request, usage: Usage) -> None:
         self._under_way = None
         self._owed = usage if self._owed is _NONE else self._owed + usage
-        self.request_ended(self.clock() - request.began, usage)
+        self._request_ended(self._clock() - request.began, usage)
 
 
 def _is_free(error: BaseException) -> bool:
