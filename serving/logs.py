@@ -94,7 +94,8 @@ class TextFormatter(logging.Formatter):
     """Lines for people. Below the line of an exception come the places where it was raised."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{self.formatTime(record)} {record.levelname} {record.name} {message_of(record)}"
+        time = f"{_local_second(int(record.created))},{int(record.msecs):03}"
+        line = f"{time} {record.levelname} {record.name} {message_of(record)}"
         line = line.replace("\n", "\\n").replace("\r", "\\r")
         return line if (error := _error_of(record)) is None else f"{line}\n{without_texts(error)}"
 
@@ -103,9 +104,8 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (RFC 3339, UTC), level, logger, message, ids, named values, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: dict[str, Any] = {
-            "time": time.replace("+00:00", "Z"),
+            "time": f"{_utc_second(int(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message_of(record),
@@ -117,6 +117,16 @@ class JsonFormatter(logging.Formatter):
         if (error := _error_of(record)) is not None:
             fields["exception"] = without_texts(error)
         return json.dumps(fields)
+
+
+@lru_cache(maxsize=1)  # lines come in bursts
+def _local_second(second: int) -> str:
+    return datetime.fromtimestamp(second).isoformat(" ")  # noqa: DTZ006 - for people on this machine
+
+
+@lru_cache(maxsize=1)
+def _utc_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
 
 
 def message_of(record: logging.LogRecord) -> str:
