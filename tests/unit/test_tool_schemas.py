@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulators.openai.tool_checks import problem_of
+from kernel_service.ports import model
+from kernel_service.ports.model import ToolSchema
 from kernel_service.tool_schemas import (
     MOST_BYTES,
     MOST_DESCRIPTION,
@@ -19,6 +21,7 @@ from kernel_service.tool_schemas import (
     description,
     model_name,
     parameters,
+    size_of,
 )
 from tests.odd_values import JSON_VALUES, ODD_TEXT, nested
 
@@ -259,3 +262,10 @@ def test_a_good_name_and_description_stay() -> None:
     assert description("Send.") == "Send."
     assert description(None) == description({"a": 1}) == ""
     assert len(description("x" * 5000)) == MOST_DESCRIPTION
+
+
+def test_a_tool_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = [ToolSchema(name, "Does it.", {"type": "object"}) for name in ("one", "two")]
+    assert size_of(tools) == len(b'["one","Does it."]{"type":"object"}') * 2
+    monkeypatch.setattr(model, "to_json", None)
+    assert size_of(tools) == sum(tool.size for tool in tools)
