@@ -121,7 +121,9 @@ class ReportedPart:
 
 @dataclass(slots=True, eq=False)
 class ReportedReply:
-    """A row of `_REPLIES`. `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it.
+    """A row of `_REPLIES`, whose columns are the first fields, in this order.
+
+    `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it.
 
     `sent_at`: when its last part was accepted, as it was before the reports; None: no part was, so far as is known.
     """
