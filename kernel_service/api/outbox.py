@@ -36,7 +36,6 @@ _OUTCOMES = {
     "in_doubt": Outcome.UNKNOWN,
 }
 ACK_RESULTS: Final = {result: outbox_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for result in AckResult}
-_REACHED: Final = "reached"
 _STAGES = {
     outbox_pb2.DELIVERY_STAGE_SENT: PartState.SENT,
     outbox_pb2.DELIVERY_STAGE_DELIVERED: PartState.DELIVERED,
@@ -162,9 +161,11 @@ def lease_state(*, is_held: bool) -> outbox_pb2.LeaseState.ValueType:
 def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
     """None: it identifies no reply of this service, or reports no known state."""
     kind = given.WhichOneof("result") or ""
-    state = _state(given, kind)
+    if kind == "reached":
+        state, failure = _STAGES.get(given.reached, PartState.UNREPORTED), _SUCCESS
+    else:
+        state, failure = PartState.FAILED if kind else PartState.UNREPORTED, failure_of(given)
     part = given.part if _is_part(given.part) else outbox_pb2.ReplyPart()
-    failure = _SUCCESS if kind == _REACHED else failure_of(given)
     if state is PartState.UNREPORTED or not (part.reply_id or given.channel_message_id):
         return None
     if "\0" in given.channel_message_id + failure.error_code:
@@ -179,10 +180,3 @@ def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
         outcome=_OUTCOMES.get(kind, Outcome.FAILED),
         retry_after=failure.retry_after,
     )
-
-
-def _state(given: outbox_pb2.Receipt, kind: str) -> PartState:
-    """`kind`: the field of its result. UNREPORTED: an unknown state."""
-    if kind == _REACHED:
-        return _STAGES.get(given.reached, PartState.UNREPORTED)
-    return PartState.FAILED if kind else PartState.UNREPORTED

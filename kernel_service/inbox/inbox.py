@@ -121,7 +121,7 @@ class Inbox:
         self._check(message, channel)
         if message.chat_link:
             await self._note_chat(channel, message.address, message.chat_link)
-        if await brings_locked_file(message.payload):
+        if message.payload.file is not None and await brings_locked_file(message.payload):
             message = replace(message, locked_file=True)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
         if accepted.wants_media:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 
 import pytest
@@ -17,7 +18,7 @@ from kernel_service.api.channel_admission import (
     ChannelLimits,
     stranger,
 )
-from kernel_service.errors import Exhausted
+from kernel_service.errors import Exhausted, NotFound
 
 
 def fill(room: ChannelAdmission, holder: str, rpc: str) -> tuple[int, ExitStack]:
@@ -114,3 +115,21 @@ async def test_concurrent_receives_of_a_channel_are_limited() -> None:
             await room.reading("chat").acquire()
         assert room.reading("chat").locked()
         assert not room.reading("mail").locked()
+
+
+def test_the_duration_of_each_call_is_noted_by_its_status() -> None:
+    room = ChannelAdmission(ChannelLimits(calls=1))
+    with room.call("chat", "AckOutbox"), pytest.raises(Exhausted), room.call("chat", "HandleMessage"):
+        pass
+    for error in (NotFound("PERSON_NOT_FOUND", "nobody"), ZeroDivisionError(), asyncio.CancelledError()):
+        with pytest.raises(type(error)), room.call("chat", "HandleMessage"):
+            raise error
+    counts = {labels: histogram.cumulative()[-1][1] for labels, histogram in room.seconds.items()}
+    assert counts == {
+        ("AckOutbox", "OK"): 1,
+        ("HandleMessage", "RESOURCE_EXHAUSTED"): 1,
+        ("HandleMessage", "NOT_FOUND"): 1,
+        ("HandleMessage", "INTERNAL"): 1,
+        ("HandleMessage", "cancelled"): 1,
+    }
+    assert not room.open

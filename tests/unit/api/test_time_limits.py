@@ -92,6 +92,28 @@ async def test_a_wait_that_ended_in_time_is_not_cancelled_later(clock: Clock) ->
     assert not task.cancelling()
 
 
+async def test_a_wait_that_is_entered_again_has_its_full_time(clock: Clock) -> None:
+    limit, came = limit_of(), asyncio.Event()
+    wait = limit.wait()
+
+    async def wait_twice() -> None:
+        with wait:
+            await came.wait()
+        with wait:
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait_twice())
+    await passed(clock, 0)
+    await passed(clock, SECONDS / 2)
+    came.set()
+    await passed(clock, 0)
+    await passed(clock, SECONDS - 1)
+    assert not waiting.done()
+    await passed(clock, 2)
+    assert is_late(waiting)
+    assert not limit.waits
+
+
 async def test_an_error_inside_stays_the_error() -> None:
     with pytest.raises(LookupError), limit_of().wait():
         raise LookupError
