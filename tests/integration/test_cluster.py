@@ -110,7 +110,7 @@ async def test_operators_ask_any_node(running: Cluster, people: list[Person]) ->
 
 
 async def all_resident_once(running: Cluster, people: list[Person]) -> None:
-    """Let them write until nobody moves any more: the kernel of a person who moves is evicted, until they write again."""
+    """Let them write until no person moves: a move evicts the kernel, until the person writes again."""
     async with asyncio.timeout(SECONDS):
         while (await kernels(running, 0)).total != len(people):
             await running.ask(people)

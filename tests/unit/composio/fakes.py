@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -29,7 +29,7 @@ from kernel_service.tools.toolbox import KernelToolbox
 from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from emulators.app import Emulators
     from kernel_service.connections.consent import PageView
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
     from tests.clock import Clock
 
+T = TypeVar("T")
 KEY = "ak_emulated"
 DOOR = "https://door.example"
 NONCES = Nonces(b"a key of the tests")
@@ -176,10 +177,14 @@ class World:
     def told(self) -> list[tuple[str, str]]:
         """The messages in the outbox with their recipients, oldest first."""
         rows = select(schema.reply).order_by(schema.reply.c.seq)
-        engine: Any = self.store.engine
-        found: list[tuple[str, str]] = engine._read(
+        return self.stored(
             lambda tx: [(row.person_id, replies.opened(tx, row).reply.text) for row in tx.execute(rows).all()]
         )
+
+    def stored(self, read: Callable[[Tx], T]) -> T:
+        """Read the store now, for assertions that cannot await."""
+        engine: Any = self.store.engine
+        found: T = engine._readers.submit(engine._read, read).result()
         return found
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kernel_service.storage.opening.migrating import SCHEMA_NUMBER
 from kernelctl.checks.results import Result, Status
 from tests.migrated_sqlite import KEYS, copy_migrated, open_migrated
 
@@ -49,7 +50,8 @@ async def with_schema(stored: Vendors, number: int, oldest_reader: int) -> Resul
 
 async def test_the_schema_of_another_version_is_told(stored: Vendors) -> None:
     older = await with_schema(stored, 20, 20)
-    assert (older.status, older.text) == (Status.NOTE, "the database has schema 20: the next start migrates it to 32")
+    migrates = f"the database has schema 20: the next start migrates it to {SCHEMA_NUMBER}"
+    assert (older.status, older.text) == (Status.NOTE, migrates)
     readable = await with_schema(stored, 99, 1)
     assert (readable.status, "can still use it" in readable.text) == (Status.NOTE, True)
     newer = await with_schema(stored, 99, 99)

@@ -92,7 +92,6 @@ class Watch:
         """The messages about events, with their people."""
         message = schema.message
         rows = select(message).where(message.c.command == Command.TRIGGERED.value).order_by(message.c.seq)
-        engine: Any = self.world.store.engine
 
         def read(tx: Tx) -> list[tuple[str, Triggered]]:
             found = []
@@ -103,8 +102,7 @@ class Watch:
                 found.append((row.person_id, payload.content))
             return found
 
-        put: list[tuple[str, Triggered]] = engine._read(read)
-        return put
+        return self.world.stored(read)
 
     async def answer(self, *, told: bool = True) -> None:
         """All messages in the inboxes are answered. `told`: with a reply, and not with silence."""
