@@ -44,8 +44,8 @@ class TurnFiles:
 
     @property
     def any(self) -> bool:
-        """Whether a message of the turn has a file that is stored or expected."""
-        return bool(self._files)
+        """Whether a message of the turn has a file, also one whose record is gone: the model is told so."""
+        return bool(self._names)
 
     # --- for the person and for the model -------------------------------------------------------------------------
 

@@ -115,6 +115,17 @@ async def test_with_nothing_else_to_answer_no_model_is_asked(scene: Scene, file:
     assert scene.model.shown == []
 
 
+async def test_the_model_is_told_of_a_file_without_a_record(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find(_store: object, _ids: list[str]) -> dict[str, object]:
+        return {}
+
+    await receive(scene, Image, png(), "image/png", caption="What is this?")
+    monkeypatch.setattr(type(scene.store.files), "find", find)
+    scene.model.says = [says("please send it again")]
+    await scene.run()
+    assert await shown(scene, 0) == [texts.attachments.FOR_MODEL["unavailable"]]
+
+
 def test_every_problem_has_its_words() -> None:
     for problem in set(FileProblem) - {FileProblem.NONE}:
         assert texts.attachments.FOR_MODEL[problem]
