@@ -51,7 +51,7 @@ def set_up(program: str) -> None:
     logging.basicConfig(level=max(logging.INFO, logging.getLevelNamesMapping()[level]), handlers=[handler])
     for package in OWN:
         logging.getLogger(package).setLevel(level)
-    _collect_only_what_lines_show()
+    _leave_out_places()
     logging.raiseExceptions = False  # its report has another form, and holds the values
     logging.captureWarnings(capture=True)
     if as_json:
@@ -171,13 +171,13 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int) else str(value)
 
 
-def _collect_only_what_lines_show() -> None:
-    """No line shows its place in the code, its thread or its process, and to find them out costs a quarter of a line.
+def _leave_out_places() -> None:
+    """No line shows its place in the code, and to find it out costs a good part of a line.
 
+    Process and thread stay: a handler of a bot developer's module may format them as numbers, and would lose its lines.
     https://docs.python.org/3/howto/logging.html#optimization
     """
     logging._srcfile = None  # noqa: SLF001 - the documented way
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     if sys.version_info >= (3, 12):
         logging.logAsyncioTasks = False
 

@@ -207,13 +207,22 @@ def test_the_level_is_that_of_the_setting(level: str, written: list[str]) -> Non
     assert [json.loads(line)["level"] for line in ended.stderr.splitlines()] == written
 
 
-def test_a_line_collects_only_what_it_shows() -> None:
+def test_a_record_has_no_place_in_the_code() -> None:
     code = """import logging
 set_up("x")
-show = lambda record: print(record.lineno, record.funcName, record.thread, record.process, record.processName)
-logging.getLogger().addFilter(show)
+logging.getLogger().addFilter(lambda record: print(record.lineno, record.funcName))
 logging.getLogger().warning("serving")"""
-    assert run(code).stdout == "0 (unknown function) None None None\n"
+    assert run(code).stdout == "0 (unknown function)\n"
+
+
+def test_a_handler_of_a_bot_developer_can_show_process_and_thread_as_numbers() -> None:
+    code = """import logging
+set_up("x")
+handler = logging.StreamHandler(sys.stdout)
+handler.setFormatter(logging.Formatter("%(process)d %(thread)d %(processName)s %(threadName)s %(message)s"))
+logging.getLogger().addHandler(handler)
+logging.getLogger().warning("serving")"""
+    assert re.fullmatch(r"\d+ \d+ MainProcess MainThread serving\n", run(code).stdout)
 
 
 @pytest.mark.slow
