@@ -173,11 +173,11 @@ async def leader(running: Cluster) -> int:
     return [node.settings["KERNEL_LISTEN"] for node in running.nodes].index(address)
 
 
-async def buried(running: Cluster, number: int) -> None:
-    """Wait until the others found the node dead."""
+async def until_listed(running: Cluster, number: int, *, listed: bool = True) -> None:
+    """Wait until the first node sees this one among the living, or no longer."""
     address = running.nodes[number].settings["KERNEL_LISTEN"]
     async with asyncio.timeout(SECONDS):
-        while address in {node.address for node in await nodes(running)}:
+        while (address in {node.address for node in await nodes(running)}) is not listed:
             await asyncio.sleep(0.05)
 
 
@@ -194,9 +194,10 @@ def reminded(running: Cluster) -> list[str]:
 
 
 async def test_a_frozen_node_is_replaced_and_ends_when_it_resumes(running: Cluster, people: list[Person]) -> None:
+    await until_listed(running, 2)  # it may have joined just now
     await running.freeze(2)
     await running.ask(people, timeout=SECONDS)
-    await buried(running, 2)  # the others waited for it only if it had people
+    await until_listed(running, 2, listed=False)  # the others waited for it only if it had people
     await running.thaw(2)
     await running.nodes[2].ended()
     await judged(running, people)
