@@ -42,12 +42,12 @@ class Transactions:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         tx = self._tx or self.connect()
         if error is not None:
-            tx.connection.connection.rollback()
+            _roll_back(tx)
             return
         try:
             tx.cursor.execute("COMMIT")
         except sqlite3.Error as failed:
-            tx.connection.connection.rollback()  # the transaction may still be open
+            _roll_back(tx)
             raise self._statements.failure(tx.connection, "COMMIT", failed) from failed
 
     def connect(self) -> Tx:
@@ -66,6 +66,14 @@ class Transactions:
         if tx is not None:
             tx.connection.invalidate()
             tx.connection.close()
+
+
+def _roll_back(tx: Tx) -> None:
+    """End the transaction, unless its error has ended it."""
+    if tx.cursor.connection.in_transaction:
+        # On this cursor, because that ends its last statement, too. One that stopped at a damaged row would keep its
+        # snapshot, and the log beside the file would grow.
+        tx.cursor.execute("ROLLBACK")
 
 
 class Writer(Transactions):

@@ -7,6 +7,7 @@ import base64
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,6 +113,20 @@ async def test_a_failed_commit_leaves_no_transaction_open(tmp_path: Path) -> Non
     with pytest.raises(IntegrityError):
         await store.engine.write(lambda tx: tx.execute(text("INSERT INTO late VALUES ('no person')")))
     assert await store.engine.write(lambda tx: tx.execute(text("SELECT count(*) FROM late")).scalar_one()) == 0
+    await store.close()
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+async def test_a_statement_that_stops_at_a_damaged_row_does_not_hold_the_log(tmp_path: Path, kind: str) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    rows = text("INSERT INTO chat VALUES ('test', CAST(x'ff' AS TEXT), 'a link'), ('test', 'whole', 'a link')")
+    await store.engine.write(lambda tx: tx.execute(rows))
+    run = store.engine.read if kind == "read" else store.engine.write
+    with pytest.raises(OperationalError, match="decode"):
+        await run(lambda tx: tx.execute(text("SELECT * FROM chat")))
+    with closing(sqlite3.connect(tmp_path / "deeper" / "kernel.db")) as beside:
+        [is_busy, *_] = beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert not is_busy
     await store.close()
 
 
