@@ -242,8 +242,8 @@ class SqliteEngine:
         except Exception as error:  # noqa: BLE001 - as in _commit
             self._fail([work], error)
         else:
-            self._writer.disconnect()
             self._loop.call_soon_threadsafe(_answer, work.future, left_to_do)
+        self._writer.disconnect()  # its setting was for the copy
 
     def _commit(self, works: list[Work]) -> None:
         try:

@@ -65,7 +65,10 @@ async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_group_that_changes_many_pages_makes_no_temporary_file(tmp_path: Path) -> None:
+async def test_group_that_changes_many_pages_makes_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "PRAGMA busy_timeout = 10"))
     store = await open_store(url_of(tmp_path), KEYS)
 
     def is_in_memory(tx: Tx) -> bool:
@@ -73,6 +76,11 @@ async def test_group_that_changes_many_pages_makes_no_temporary_file(tmp_path: P
 
     assert await store.engine.write(is_in_memory)
     await store.engine.vacuum()  # the copy of a large file is no matter for the memory
+    assert await store.engine.write(is_in_memory)
+    with closing(sqlite3.connect(tmp_path / "deeper" / "kernel.db", isolation_level=None)) as intruder:
+        intruder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            await store.engine.vacuum()
     assert await store.engine.write(is_in_memory)
     await store.close()
 
