@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,33 +9,32 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
-_RELOADS = 100
-"""How often a patient person tries a page that refuses the connection, each tenth of a second."""
 _CODE = re.compile(r'<p class="code">([A-Z]{4}-[A-Z]{4})</p>')
 
 
 @asynccontextmanager
-async def a_browser(address: str = "", *, patient: bool = False) -> AsyncIterator[ConnectBrowser]:
+async def a_browser(address: str = "", *, serves: asyncio.Event | None = None) -> AsyncIterator[ConnectBrowser]:
     """`address` is the browser's address, as a proxy would report it; empty: no proxy reports it.
 
-    Each step is a new connection, so that behind a load balancer it may reach another node. `patient`: a page that
-    refuses the connection, as while its service restarts, is tried again for some seconds.
+    Each step is a new connection, so that behind a load balancer it may reach another node. A page that
+    refuses the connection because its service restarts is opened again once it `serves`.
     """
     headers = {"X-Forwarded-For": address} if address else {}
     connector = aiohttp.TCPConnector(force_close=True)
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, headers=headers) as session:
-        yield ConnectBrowser(session, _RELOADS if patient else 0)
+        yield ConnectBrowser(session, serves)
 
 
 class ConnectBrowser:
     """Keeps its cookies. `page` is the text of the current page, `status` its HTTP status, `url` its address."""
 
-    def __init__(self, session: aiohttp.ClientSession, reloads: int = 0) -> None:
+    def __init__(self, session: aiohttp.ClientSession, serves: asyncio.Event | None = None) -> None:
         self._session = session
-        self._reloads = reloads
+        self._serves = serves
         self.page = ""
         self.status = 0
         self.url = ""
@@ -57,12 +55,13 @@ class ConnectBrowser:
             await self.open(onward)
 
     async def _ask(self, method: str, url: str, **options: Any) -> aiohttp.ClientResponse:
-        for _ in range(self._reloads):
-            try:
-                return await self._session.request(method, url, **options)
-            except aiohttp.ClientConnectorError:
-                await asyncio.sleep(0.1)
-        return await self._session.request(method, url, **options)
+        try:
+            return await self._session.request(method, url, **options)
+        except aiohttp.ClientConnectorError:
+            if self._serves is None:
+                raise
+            await self._serves.wait()
+            return await self._session.request(method, url, **options)
 
     async def _show(self, response: aiohttp.ClientResponse) -> None:
         self.page, self.status, self.url = await response.text(), response.status, str(response.url)

@@ -37,7 +37,7 @@ async def do(world: World, phone: Phone, deed: str, number: int) -> None:
     }[deed]
     answer = await world.ask(phone, words)
     if deed == "connect" and answer.link is not None:
-        async with a_browser(patient=True) as browser:
+        async with a_browser(serves=world.kernel_serves) as browser:
             code = await browser.follow(answer.link.url)
         await phone.send(code)
         await phone.wait_for_message(lambda message: "is connected" in message.text, timeout=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class World:
         self.monotonic: Callable[[], float] = time.monotonic
         self.accept_seconds = ACCEPT_SECONDS
         self._kernel_port, self._gateway_port = kernel_port, free_port()
+        self.kernel_serves = asyncio.Event()
         self._kernel_parts, self._gateway_parts = AsyncExitStack(), AsyncExitStack()
         self.settings = {
             "kernel_listen": f"127.0.0.1:{self._kernel_port}",
@@ -96,8 +98,10 @@ class World:
         clocks = {"wall": lambda: self.wall(), "monotonic": lambda: self.monotonic()}  # noqa: PLW0108 - tests set them
         serving = serve(KernelSettings(**self.settings), **clocks)
         self.kernel = await self._kernel_parts.enter_async_context(serving)
+        self.kernel_serves.set()
 
     async def stop_kernel(self) -> None:
+        self.kernel_serves.clear()
         await self._kernel_parts.aclose()
 
     async def start_gateway(self) -> None:

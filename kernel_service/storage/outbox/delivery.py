@@ -66,7 +66,7 @@ class Mark:
 
 def settle(tx: Tx, channel: str, acks: Sequence[PartAck], now: float) -> SettledAcks:
     replies = ReportedReplies(tx, channel, set(map(_reply_of, acks)))
-    results = [_settle(tx, replies.get(ack.reply_id), ack, now) for ack in acks]
+    results = [_settle(tx, replies.by_id.get(ack.reply_id), ack, now) for ack in acks]
     return SettledAcks(results, frees=replies.write())
 
 
@@ -96,7 +96,7 @@ def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], now: float) -
     replies = ReportedReplies(tx, channel, set(map(_reply_of, receipts)))
     recorded, some_held = 0, False
     for receipt in receipts:
-        row = replies.get(receipt.reply_id)
+        row = replies.by_id.get(receipt.reply_id)
         if row is not None and _fits(row, receipt.part, receipt.parts, row.split_version):
             _receive(tx, row, receipt, now)
             recorded += 1

@@ -34,7 +34,7 @@ _IS_AWAITED = (
     )
     .correlate(reply)
 )
-_REPLIES = (
+REPLIES = (
     select(
         reply.c.seq,
         reply.c.id,
@@ -121,7 +121,7 @@ class ReportedPart:
 
 @dataclass(slots=True, eq=False)
 class ReportedReply:
-    """A row of `_REPLIES`, whose columns are the first fields, in this order.
+    """A row of `REPLIES`, whose columns are the first fields, in this order.
 
     `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it.
 
@@ -190,15 +190,14 @@ class ReportedReplies:
 
     def __init__(self, tx: Tx, channel: str, reply_ids: set[str]) -> None:
         self._tx = tx
-        self._replies: dict[str, ReportedReply] = {}
-        self.get = self._replies.get
+        self.by_id: dict[str, ReportedReply] = {}
         reply_ids.discard("")
         if not reply_ids:
             return
         have_parts = []
-        rows: list[Any] = tx.execute(_REPLIES, {"channel": channel, "replies": sorted(reply_ids)})
+        rows: list[Any] = tx.execute(REPLIES, {"channel": channel, "replies": sorted(reply_ids)})
         for row in rows:
-            self._replies[row.id] = read = ReportedReply(*row)
+            self.by_id[row.id] = read = ReportedReply(*row)
             read.state = ReplyState(read.state)
             if read.parts:
                 have_parts.append(read.id)
@@ -207,7 +206,7 @@ class ReportedReplies:
 
     def _read_parts(self, reply_ids: list[str]) -> None:
         for row in self._tx.execute(_PARTS, {"replies": reply_ids}):
-            read = self._replies[row.reply_id]
+            read = self.by_id[row.reply_id]
             read.known_parts[row.part] = _part(self._tx, row)
             if row.sent_at and (read.sent_at is None or row.sent_at > read.sent_at):
                 read.sent_at = row.sent_at
@@ -215,13 +214,13 @@ class ReportedReplies:
     @property
     def held(self) -> list[ReportedReply]:
         """Those that the reports hold."""
-        return [each for each in self._replies.values() if each.is_changed and each.state is ReplyState.HELD]
+        return [each for each in self.by_id.values() if each.is_changed and each.state is ReplyState.HELD]
 
     def write(self) -> bool:
         """Store what has changed. Whether a stream may lease another reply now."""
         added, changed, renamed, moved = [], [], [], []
         frees = False
-        for each in self._replies.values():
+        for each in self.by_id.values():
             for part in each.known_parts.values():
                 if not part.is_stored:
                     added.append(_columns(each.id, part))
