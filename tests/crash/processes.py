@@ -79,7 +79,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        return self._running.is_alive()
+        return self._forked is not None and self._forked.is_alive()
 
     async def kill(self) -> None:
         """Kill it (SIGKILL), frozen or not."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.crash.databases import Postgres
+    from tests.crash.processes import Process
     from tests.crash.system import Person
     from tests.integration.cluster import Cluster
 
@@ -61,13 +62,14 @@ async def crowd(running: Cluster) -> list[Person]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def people(running: Cluster, crowd: list[Person]) -> list[Person]:
-    """All nodes run, whatever the test before left."""
+    """All nodes run and see one another, whatever the test before left. The dead are buried."""
     for number, node in enumerate(running.nodes[:NODES]):
         if not node.alive:
             await running.join(number)
-    for viewer in range(NODES):
-        for number in range(NODES):
-            await until_listed(running, number, viewer=viewer)
+    async with asyncio.timeout(SECONDS):
+        for viewer in range(NODES):
+            while await seen(running, viewer) != sorted(address_of(node) for node in running.nodes if node.alive):
+                await asyncio.sleep(0.05)
     return crowd
 
 
@@ -172,22 +174,29 @@ async def test_each_schedule_runs_once_while_the_leader_dies(running: Cluster, p
 
 
 async def leader(running: Cluster) -> int:
-    [address] = [node.address for node in await nodes(running) if node.leader]
-    return [node.settings["KERNEL_LISTEN"] for node in running.nodes].index(address)
+    [address] = [node.address for node in await listed_nodes(running, 0) if node.leader]
+    return [address_of(node) for node in running.nodes].index(address)
 
 
-async def until_listed(running: Cluster, number: int, *, listed: bool = True, viewer: int = 0) -> None:
-    """Wait until the viewer sees this node among the living, or no longer."""
-    address = running.nodes[number].settings["KERNEL_LISTEN"]
+async def until_buried(running: Cluster, number: int) -> None:
+    """Wait until the first node does not see this one among the living any more."""
     async with asyncio.timeout(SECONDS):
-        while (address in {node.address for node in await nodes(running, viewer)}) is not listed:
+        while address_of(running.nodes[number]) in await seen(running, 0):
             await asyncio.sleep(0.05)
 
 
-async def nodes(running: Cluster, viewer: int = 0) -> list[admin_pb2.Node]:
-    """As the viewer sees them."""
+async def seen(running: Cluster, viewer: int) -> list[str]:
+    """The addresses of the nodes that this one sees among the living: two of a node that died and came back."""
+    return sorted(node.address for node in await listed_nodes(running, viewer))
+
+
+async def listed_nodes(running: Cluster, viewer: int) -> list[admin_pb2.Node]:
     listed = await running.admins[viewer].ListNodes(admin_pb2.ListNodesRequest(), metadata=OPERATOR, timeout=SECONDS)
     return list(listed.nodes)
+
+
+def address_of(node: Process) -> str:
+    return node.settings["KERNEL_LISTEN"]
 
 
 def reminded(running: Cluster) -> list[str]:
@@ -199,7 +208,7 @@ def reminded(running: Cluster) -> list[str]:
 async def test_a_frozen_node_is_replaced_and_ends_when_it_resumes(running: Cluster, people: list[Person]) -> None:
     await running.freeze(2)
     await running.ask(people, timeout=SECONDS)
-    await until_listed(running, 2, listed=False)  # the others waited for it only if it had people
+    await until_buried(running, 2)  # the others waited for it only if it had people
     await running.thaw(2)
     await running.nodes[2].ended()
     await judged(running, people)
