@@ -151,8 +151,17 @@ def pass_admin(command: Callable[..., None]) -> Callable[..., None]:
 class Commands(click.Group):
     """The first sentence of each command is shown whole, on several lines if need be.
 
-    Output that cannot be written, as to a full disk, ends a command with one line on stderr and exit code 2.
+    Output that cannot be written, as to a full disk, ends a command with one line on stderr and exit code 2. A closed
+    pipe ends it without a word, and with the exit code of a program that SIGPIPE ends: click's 1 would be findings.
     """
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with terminal.ends_with_its_reader():  # it prints the help
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with terminal.ends_with_its_reader():
+            return super().invoke(ctx)
 
     def main(self, *args: Any, **options: Any) -> Any:
         try:

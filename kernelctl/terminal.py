@@ -5,13 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import sys
 import textwrap
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 WIDEST: Final = 100
 """Longer lines are hard to read."""
+READER_ENDED: Final = 128 + signal.SIGPIPE
 
 
 def width() -> int:
@@ -32,7 +38,7 @@ def colour() -> bool | None:
 
 
 def is_of_output(problem: OSError) -> bool:
-    """Whether a write failed that names no file. A closed pipe is click's concern."""
+    """Whether a write failed that names no file. `ends_with_its_reader` knows a closed pipe."""
     return problem.filename is None and problem.errno in _UNWRITABLE
 
 
@@ -41,6 +47,16 @@ def discard_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+@contextmanager
+def ends_with_its_reader() -> Iterator[None]:
+    """Exit as if by SIGPIPE, which Python ignores, once the reader of stdout has ended."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(READER_ENDED)
 
 
 def is_interactive() -> bool:
