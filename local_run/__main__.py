@@ -15,12 +15,14 @@ from pathlib import Path
 import aiohttp
 
 from local_run.kills import Kills
+from local_run.output import OUTPUT, say
 from local_run.plan import LocalRun, Service, plan
 from local_run.process import Process
 from serving.listening import Address
 from serving.private_files import close_file
 
 _BAD_SETTINGS = 2
+_NO_OUTPUT = 2
 
 
 def main() -> int:
@@ -37,8 +39,6 @@ def main() -> int:
             file=sys.stderr,
         )
         return _BAD_SETTINGS
-    for vendor in run.emulated:
-        print(f"!!! {vendor.key} is not in .env: an EMULATOR replaces {vendor.name}; {vendor.instead}.")
     occupied = [problem for setting, address in run.listens.items() if (problem := _occupied(setting, address))]
     if occupied:
         print(*occupied, sep="\n", file=sys.stderr)
@@ -63,7 +63,10 @@ async def _until_signalled(run: LocalRun) -> int:
     told = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, told.set)
-    return await serve(run.services, told, ready=lambda: print(f"\n{_greeting(run)}\n", flush=True))
+    for vendor in run.emulated:
+        say(f"!!! {vendor.key} is not in .env: an EMULATOR replaces {vendor.name}; {vendor.instead}.")
+    code = await serve(run.services, told, ready=lambda: say(f"\n{_greeting(run)}\n"))
+    return _NO_OUTPUT if OUTPUT.has_failed else code
 
 
 async def serve(services: Sequence[Service], told: asyncio.Event, ready: Callable[[], None]) -> int:
@@ -87,7 +90,7 @@ async def serve(services: Sequence[Service], told: asyncio.Event, ready: Callabl
         endings = [asyncio.create_task(told.wait()), *(process.ended for process in processes)]
         await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         if told.is_set():
-            print("Ending …", flush=True)
+            say("Ending …")
             return 0
         return _blame(processes)
 
@@ -98,7 +101,7 @@ async def _when_ready(processes: list[Process], ready: Callable[[], None]) -> No
             try:
                 await process.ready(session)
             except TimeoutError:
-                print(f"!!! {process.name} is still not ready; its lines above say why.", flush=True)
+                say(f"!!! {process.name} is still not ready; its lines above say why.")
                 return
     ready()
 
@@ -121,7 +124,7 @@ async def _serve_kills(services: Sequence[Service], processes: Sequence[Process]
 def _blame(processes: list[Process]) -> int:
     process = next(process for process in processes if process.ended.done())
     code = process.ended.result()
-    print(f"{process.name} ended with exit code {code}; its last lines say why. Ending the others …", flush=True)
+    say(f"{process.name} ended with exit code {code}; its last lines say why. Ending the others …")
     return code if code > 0 else 1
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import aiohttp
 
+from local_run.output import say
 from local_run.process import Process
 
 
@@ -41,7 +42,7 @@ class Kills:
 
     async def _kill(self, process: Process, writer: asyncio.StreamWriter) -> None:
         try:
-            print(f"{process.name} is killed on request and starts again.", flush=True)
+            say(f"{process.name} is killed on request and starts again.")
             _tell(writer, {"service": process.name, "killed": True})
             began = time.monotonic()
             await process.restart_killed()
@@ -49,7 +50,7 @@ class Kills:
                 await process.ready(session)
             _tell(writer, {"service": process.name, "seconds": round(time.monotonic() - began, 1)})
         except TimeoutError:
-            print(f"!!! {process.name} is still not ready; its lines above say why.", flush=True)
+            say(f"!!! {process.name} is still not ready; its lines above say why.")
         finally:
             del self._returning[process.name]
 

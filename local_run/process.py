@@ -10,6 +10,7 @@ from typing import cast
 import aiohttp
 
 from local_run.lifeline import END_SECONDS
+from local_run.output import say
 from local_run.plan import Service
 
 _READY_SECONDS = 120
@@ -57,7 +58,7 @@ class Process:
             self._child.terminate()
         _, late = await asyncio.wait([self.ended], timeout=END_SECONDS)
         if late:
-            print(f"{self.name} did not end within {END_SECONDS} seconds and is killed.")
+            say(f"{self.name} did not end within {END_SECONDS} seconds and is killed.")
             self._child.kill()
             await self.ended
 
@@ -82,7 +83,7 @@ class Process:
 
     async def _pass_on(self) -> int:
         async for line in cast("asyncio.StreamReader", self._child.stdout):
-            print(f"{self.name:<16} | {line.decode(errors='replace').rstrip()}", flush=True)
+            say(f"{self.name:<16} | {line.decode(errors='replace').rstrip()}")
         return await self._child.wait()
 
 
