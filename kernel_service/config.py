@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
-
 from kernel_service.settings.accounts import Accounts
 from kernel_service.settings.assistant import Assistant
 from kernel_service.settings.budgets import Budgets
@@ -22,19 +20,8 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-_MOST = 10**12
-"""The largest number in a setting: derived bytes, seconds and tokens still fit into their columns."""
-
-
 class Settings(Model, Accounts, Channels, Database, Assistant, People, Budgets, Unprompted, Process):
     """All concerns, in the order of the reference."""
-
-    @field_validator("*")
-    @classmethod
-    def _is_countable(cls, value: object) -> object:
-        if isinstance(value, int | float) and not value <= _MOST:
-            raise ValueError("must be at most 1,000,000,000,000")
-        return value
 
     def is_unlimited(self) -> bool:
         """Whether every user id may write, without a budget."""

@@ -109,6 +109,15 @@ def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in repr(Settings())
 
 
+NUMBERS = [name.upper() for name, field in Settings.model_fields.items() if field.annotation in {int, float}]
+
+
+@pytest.mark.parametrize("value", ["inf", "1e400", "nan", "-inf", "1e20"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_out_of_range_is_refused(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert names(environment, **{name: value}) == {name}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(NEEDED))
 def test_a_missing_setting_is_named_and_the_process_ends(name: str) -> None:
