@@ -2,7 +2,8 @@
 
 - The slope of the resident memory per kernel with 50 turns, as more kernels become resident. Their turns end in random
   order, one after the other, as in a process that serves many people: freed segments leave gaps of every size.
-- The time and the CPU time to bring a kernel back from the store, with 50 turns, on SQLite and on PostgreSQL.
+- The time and the CPU time to bring a kernel back from the store, with 50 turns or some more, on SQLite and on
+  PostgreSQL. People write one to nine turns before they are brought back. Then the same without packed turns.
 - The CPU time of a turn for its history at 10, 50 and 200 turns: reading it, the request's items, appending the turn.
 """
 
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +32,7 @@ from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn, TurnStatus
 from kernel_service.process_memory import resident_bytes
+from kernel_service.storage.keys import packed_copies
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
 from kernel_service.turns.context.context_window import ContextWindow
@@ -45,8 +48,10 @@ MANY = 10_000
 DISTINCT = 100
 """Conversations. Each kernel packs one of them."""
 LONG = (10, 50, 200)
-PEOPLE = 200
+PEOPLE = 60
 ROUNDS = 10
+SESSION = 9
+"""The most turns before a kernel is brought back again."""
 NEXT = 20
 """Turns whose mean is measured: the cost of an append depends on the segments before it."""
 
@@ -77,6 +82,9 @@ class Back(NamedTuple):
     wall: Spread
     cpu: Spread
 
+    def __str__(self) -> str:
+        return f"{self.wall}; CPU {self.cpu}"
+
 
 def main() -> None:
     slope = resident_slope(int(sys.argv[1]) if sys.argv[1:] else MANY)
@@ -85,8 +93,9 @@ def main() -> None:
         print(f"history of {length} turns: {turn_cost(length):.3f} ms of CPU for a turn")
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         for name, kind in (("SQLite", databases.sqlite), ("PostgreSQL", databases.postgres)):
-            back = asyncio.run(brought_back(stack.enter_context(kind(Path(folder)))()))
-            print(f"bringing back on {name}: {back.wall}; CPU {back.cpu}")
+            packed, items = asyncio.run(brought_back(stack.enter_context(kind(Path(folder)))()))
+            print(f"bringing back on {name}: {packed}")
+            print(f"bringing back from the items alone on {name}: {items}")
 
 
 def resident_slope(many: int) -> Slope:
@@ -138,36 +147,76 @@ def _turn(kernel: Kernel, items: list[HistoryItem]) -> None:
     history.keep(transcript.ended.followed_by(transcript.stored), [])
 
 
-async def brought_back(database_url: str) -> Back:
+async def brought_back(database_url: str) -> tuple[Back, Back]:
+    """As in operation, and without the packed turns."""
     store = await open_store(database_url, _KEYS)
     try:
-        people = [await _person(store, number) for number in range(PEOPLE)]
-        wall, cpu = [], []
+        people = [await _Person.of(store, number) for number in range(PEOPLE)]
+        packed, items = _Times(), _Times()
         for _ in range(3):
-            for person_id in people:
-                began, cpu_began = time.perf_counter(), time.process_time()
-                Kernel(await store.kernels.activate(person_id, owner="bench", model=ORIGIN), 0.0)
-                wall.append((time.perf_counter() - began) * 1000)
-                cpu.append((time.process_time() - cpu_began) * 1000)
-        return Back(_spread(wall), _spread(cpu))
+            for person in people:
+                await packed.add(store, person.id)
+                await person.session()
+        for _ in range(3):
+            for person in people:
+                await store.engine.write(partial(packed_copies.drop, person_id=person.id))
+                await items.add(store, person.id)
+        return packed.back, items.back
     finally:
         await store.close()
+
+
+class _Times:
+    """Of bringing kernels back, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._wall: list[float] = []
+        self._cpu: list[float] = []
+
+    async def add(self, store: Store, person_id: str) -> None:
+        began, cpu_began = time.perf_counter(), time.process_time()
+        Kernel(await store.kernels.activate(person_id, owner="bench", model=ORIGIN), 0.0)
+        self._wall.append((time.perf_counter() - began) * 1000)
+        self._cpu.append((time.process_time() - cpu_began) * 1000)
+
+    @property
+    def back(self) -> Back:
+        return Back(_spread(self._wall), _spread(self._cpu))
 
 
 def _spread(took: list[float]) -> Spread:
     return Spread(percentile(took, 50), percentile(took, 99))
 
 
-async def _person(store: Store, number: int) -> str:
-    """A person with `TURNS` turns in the journal."""
-    message = Message(f"bench:{number}", f"m{number}", Payload(Text("hello")))
-    person_id = (await store.inbox.accept(message, now=0.0, max_pending=100)).person_id
-    epoch = (await store.kernels.activate(person_id, owner="bench")).epoch
-    turn = await store.turns.next_turn(person_id, epoch, now=1.0, debounce=0.0)
-    assert isinstance(turn, Turn)  # noqa: S101
-    items = [item for turn_items in turns(TURNS, number) for item in turn_items]
-    await store.turns.end(turn, epoch, items, [], status=TurnStatus.COMPLETED, usage=Usage(), now=1.0)
-    return person_id
+class _Person:
+    """A person who writes in sessions. Their kernel is brought back at the begin of each."""
+
+    def __init__(self, store: Store, number: int) -> None:
+        self._store, self._number = store, number
+        self._random = Random(number)
+        self._turns = turns(sys.maxsize, number)
+        self._said = 0
+        self.id = ""
+
+    @classmethod
+    async def of(cls, store: Store, number: int) -> _Person:
+        """A person with `TURNS` turns, or up to eight more."""
+        person = cls(store, number)
+        while person._said < TURNS:
+            await person.session()
+        return person
+
+    async def session(self) -> None:
+        store, epoch = self._store, 0
+        for _ in range(self._random.randint(1, SESSION)):
+            message = Message(f"bench:{self._number}", f"{self._number}-{self._said}", Payload(Text("hello")))
+            self.id = (await store.inbox.accept(message, now=0.0, max_pending=100)).person_id
+            epoch = epoch or (await store.kernels.activate(self.id, owner="bench", model=ORIGIN)).epoch
+            turn = await store.turns.next_turn(self.id, epoch, now=1.0, debounce=0.0)
+            assert isinstance(turn, Turn)  # noqa: S101
+            items, status = next(self._turns), TurnStatus.COMPLETED
+            await store.turns.end(turn, epoch, items, [], status=status, usage=Usage(), now=1.0)
+            self._said += 1
 
 
 def _conversation(length: int, seed: int) -> EndedTurns:

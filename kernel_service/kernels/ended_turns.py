@@ -26,6 +26,7 @@ from kernel_service.kernels.outline import (
     letter_of,
     turns_in,
 )
+from kernel_service.ports.kernels import PackedTurns
 from kernel_service.ports.turns import COMPACTION, REASONING, SUMMARY, HistoryItem
 from kernel_service.token_counts import utf8_tokens
 
@@ -55,6 +56,11 @@ class EndedTurns:
         start = compaction.newest(items, self.origin)
         before = self if start is None else self.emptied()
         return _joined(before, *_as_sent(items[start:] if start else items, self.origin))
+
+    @property
+    def packed(self) -> PackedTurns:
+        """The form in which the store keeps them."""
+        return PackedTurns(self.outline, self.tokens, self.segments)
 
     def emptied(self) -> EndedTurns:
         """No turns, for the same model."""

@@ -8,10 +8,13 @@ import orjson
 
 from kernel_service.kernels import packing
 from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.ports.kernels import NO_TURNS
 from kernel_service.ports.turns import HistoryItem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kernel_service.ports.kernels import PackedTurns
 
 CONTEXT_TOKENS: Final = 120_000
 """The most tokens of a conversation that the model is shown. A refusal of the vendor lowers it for a person."""
@@ -27,10 +30,20 @@ class History:
 
     __slots__ = ("_open", "ended", "open_count")
 
-    def __init__(self, items: Sequence[HistoryItem], *, open_items: int = 0, model: str = "") -> None:
-        """`open_items` of them, the last ones, belong to the open turn. `model` is the origin of the model."""
+    def __init__(
+        self,
+        items: Sequence[HistoryItem],
+        *,
+        open_items: int = 0,
+        model: str = "",
+        packed: PackedTurns = NO_TURNS,
+    ) -> None:
+        """The items follow the packed turns, and `open_items` of them, the last ones, belong to the open turn.
+
+        `model` is the origin of the model.
+        """
         ended = len(items) - open_items
-        self.keep(EndedTurns(model).followed_by(items[:ended]), items[ended:])
+        self.keep(EndedTurns(model, *packed).followed_by(items[:ended]), items[ended:])
 
     def keep(self, ended: EndedTurns, open_items: Sequence[HistoryItem]) -> None:
         self.ended = ended

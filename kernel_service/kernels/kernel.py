@@ -50,7 +50,9 @@ class Kernel:
     def __init__(self, activation: Activation, now: float) -> None:
         self.person_id = activation.person_id
         self.epoch = activation.epoch
-        self.history = History(activation.history, open_items=activation.open_items, model=activation.model)
+        self.history = History(
+            activation.history, open_items=activation.open_items, model=activation.model, packed=activation.packed
+        )
         self.context_tokens = activation.context_tokens or CONTEXT_TOKENS
         self.activated_at = self.last_used_at = now
         self.wakeup: asyncio.Future[None] | None = None

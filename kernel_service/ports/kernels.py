@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,13 +11,24 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import HistoryItem
 
 
+class PackedTurns(NamedTuple):
+    """Ended turns in the form in which a kernel keeps them: see `kernels.ended_turns`."""
+
+    outline: bytes = b""
+    tokens: int = 0
+    segments: tuple[bytes, ...] = ()
+
+
+NO_TURNS: Final = PackedTurns()
+
+
 @dataclass(frozen=True, slots=True)
 class Activation:
     """The initial state of a kernel. `epoch` is one higher than any earlier epoch of this person.
 
-    The last `open_items` of the history belong to a turn that is open. `context_tokens` limits the history that the
-    model is shown; 0: the default limit. `model` is the origin of the model that reads the
-    history. `owner_before`: the node that owned the kernel until now, for operators; it is
+    The history begins with the `packed` turns, which `history` follows. Its last `open_items` belong to a turn that is
+    open. `context_tokens` limits the history that the model is shown; 0: the default limit. `model` is the origin of
+    the model that reads the history. `owner_before`: the node that owned the kernel until now, for operators; it is
     this node, dead or draining; empty: none.
     """
 
@@ -28,6 +39,7 @@ class Activation:
     open_items: int = 0
     owner_before: str = ""
     model: str = ""
+    packed: PackedTurns = NO_TURNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from kernel_service.ports.kernels import Activation
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.people import leases
 from kernel_service.storage.schema.kernels import kernel
-from kernel_service.storage.turns.recent_items import readable_items
+from kernel_service.storage.turns import packed_turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,15 +29,16 @@ class SqlKernels(SqlPort):
     @writes(in_order_of="person_id")
     def activate(self, tx: Tx, person_id: str, *, owner: str, model: str = "") -> Activation:
         taken = leases.take(tx, person_id, owner)
-        recent = readable_items(tx, person_id, model)
+        recalled = packed_turns.recall(tx, person_id, model)
         return Activation(
             person_id,
             taken.epoch,
-            recent.items,
+            recalled.items,
             taken.context_tokens,
-            recent.open_items,
+            recalled.open_items,
             taken.owner_before,
             model,
+            recalled.packed,
         )
 
     @writes(in_order_of="person_id")

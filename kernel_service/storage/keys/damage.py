@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, bindparam, exists, not_, or_, update
 
 from kernel_service.errors import Unreadable
+from kernel_service.storage.keys import packed_copies
 from kernel_service.storage.schema.payloads import from_stored
 from kernel_service.storage.schema.turns import TURN_OPEN, item, tool_call, turn
 
@@ -68,5 +69,6 @@ def leave_out(tx: Tx, person_id: str, turn_ids: Iterable[str]) -> None:
     """
     turns = list(turn_ids)
     tx.execute(_SUPERSEDE, {"person": person_id, "turns": turns})
+    packed_copies.drop(tx, person_id)
     tx.execute(_GIVE_UP, {"turns": turns})
     tx.execute(_BEGIN_ANEW, {"turns": turns})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, and_, bindparam, case, literal, or_, select, update
 
+from kernel_service.storage.keys import packed_copies
 from kernel_service.storage.keys.resealing import PAGE, Theirs, resealed
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.turns import item
@@ -53,6 +54,8 @@ _MOVE = (
 
 
 def append(tx: Tx, people: Merging, open_turn: str) -> None:
+    for person_id in (people.gone, people.stays):
+        packed_copies.drop(tx, person_id)
     following = next_seq(tx, people.stays)
     numbers = count(following)
     own = {"person": people.stays, "open": open_turn, "before": following}

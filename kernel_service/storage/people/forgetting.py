@@ -15,9 +15,10 @@ from sqlalchemy import Integer, bindparam, delete, exists, func, literal, or_, s
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.turns import COMPACTION, SUMMARY
+from kernel_service.storage.keys import packed_copies
 from kernel_service.storage.people import leases
 from kernel_service.storage.schema.inbox import message
-from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.kernels import kernel, packed_history
 from kernel_service.storage.schema.memory import fact
 from kernel_service.storage.schema.outbox import invitation
 from kernel_service.storage.schema.people import alias, person
@@ -40,7 +41,7 @@ PEOPLE: Final = 200
 STEP: Final = 500
 """Items of one person that are deleted at once; the rest follows in the next round, an hour later."""
 
-_THEIRS: Final = (item, tool_usage, usage, invitation, schedule, fact, alias, kernel)
+_THEIRS: Final = (item, packed_history, tool_usage, usage, invitation, schedule, fact, alias, kernel)
 """Tables whose rows are deleted with a person, in this order."""
 
 
@@ -195,4 +196,5 @@ def _cut(tx: Tx, person_id: str, rows: Sequence[Row[Any]], count: int) -> int:
     else:
         return 0
     tx.execute(_BEGINS, {"person": person_id, "last": last})
+    packed_copies.drop(tx, person_id)
     return tx.execute(_CUT, {"person": person_id, "last": last}).rowcount

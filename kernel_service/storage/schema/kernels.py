@@ -1,4 +1,4 @@
-"""One row per person's kernel: its lease, and the context that its model sees."""
+"""One row per person's kernel: its lease, and the context that its model sees. Its ended turns in packed form."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Float,
+    ForeignKey,
     Integer,
     Table,
     text,
@@ -13,6 +14,7 @@ from sqlalchemy import (
 
 from kernel_service.storage.schema.columns import (
     Sealed,
+    Text,
     empty,
     metadata,
     person_id,
@@ -35,4 +37,18 @@ kernel = Table(
     Column("stopped_at", Float),
     # The context limit in tokens; 0: the default limit.
     Column("context_tokens", Integer, nullable=False, server_default=text("0")),
+)
+
+# A copy of the items from `context_start` to `last_item` as this model is shown them: see turns/packed_turns.py.
+packed_history = Table(
+    "packed_history",
+    metadata,
+    # A program of schema 34 deletes people without knowing this table.
+    Column("person_id", Text, ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
+    Column("model", Text, nullable=False),
+    # The version of the data.
+    Column("form", Integer, nullable=False),
+    Column("context_start", BigInteger, nullable=False),
+    Column("last_item", BigInteger, nullable=False),
+    Column("data", Sealed, nullable=False),
 )

@@ -15,7 +15,7 @@ from kernel_service.storage.schema.connections import (
     stray_session,
 )
 from kernel_service.storage.schema.inbox import message
-from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.kernels import kernel, packed_history
 from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.schema.memory import fact
 from kernel_service.storage.schema.outbox import invitation, reply, reply_part
@@ -46,6 +46,7 @@ __all__ = [
     "message",
     "metadata",
     "node",
+    "packed_history",
     "parked_request",
     "person",
     "puller",

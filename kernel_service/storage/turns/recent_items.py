@@ -36,6 +36,7 @@ _NEWEST = (
     .where(
         item.c.person_id == bindparam("person"),
         item.c.seq < bindparam("before"),
+        item.c.seq > bindparam("after"),
         item.c.seq >= CONTEXT_START,
         ~item.c.superseded,
     )
@@ -52,7 +53,7 @@ _PAST_ALL: Final = 2**63 - 1
 
 
 class Recent(NamedTuple):
-    """Oldest first. The last `open_items` are of the open turn.
+    """Oldest first. The last `open_items` are of the open turn. `last_ended` is the number of the item before those.
 
     `damaged` are the numbers of items that do not open, at most a page of them. If there are any, the rest is not read.
     """
@@ -60,30 +61,33 @@ class Recent(NamedTuple):
     items: list[HistoryItem]
     open_items: int
     damaged: list[int]
+    last_ended: int
 
 
 def readable_items(tx: Tx, person_id: str, model: str) -> Recent:
     """The recent items, without the turns of which an item is damaged. An operator is alerted."""
-    recent = _recent_items(tx, person_id, model)
+    recent = recent_items(tx, person_id, model)
     while recent.damaged:
         turns = _turns_of(tx, person_id, recent.damaged)
         log.error("alert: history damaged, left out turns=%s person=%s", ",".join(turns), person_id)
         damage.leave_out(tx, person_id, turns)
-        recent = _recent_items(tx, person_id, model)
+        recent = recent_items(tx, person_id, model)
     return recent
 
 
-def _recent_items(tx: Tx, person_id: str, model: str) -> Recent:
+def recent_items(tx: Tx, person_id: str, model: str, *, after: int = 0) -> Recent:
     """Back to the newest item that the model is shown instead of those before it, unless it is of the open turn.
+
+    `after`: only items of a higher number.
 
     Reasoning of ended turns that no model is shown again comes without its data: that of another model, and that before
     the last answer of a turn (see `EndedTurns`).
     """
-    before, size, open_items = _PAST_ALL, 0, 0
+    before, size, open_items, last_ended = _PAST_ALL, 0, 0, 0
     items: list[HistoryItem] = []
     damaged: list[int] = []
     begins = leads = False
-    while rows := _page(tx, person_id, before, model):
+    while rows := _page(tx, person_id, before, after, model):
         opened = tx.cipher_of(person_id).opener(items_place(person_id))
         for seq, is_open, kind, origin, sealed in rows:
             data: dict[str, Any] = {}
@@ -96,7 +100,9 @@ def _recent_items(tx: Tx, person_id: str, model: str) -> Recent:
             items.append(HistoryItem(kind, data, origin))
             if is_open:
                 open_items += 1
-            elif kind in {"input", "result"}:
+                continue
+            last_ended = last_ended or seq
+            if kind in {"input", "result"}:
                 leads = kind == "result"
             elif begins := replaces_earlier(kind, origin, model):
                 break
@@ -104,12 +110,13 @@ def _recent_items(tx: Tx, person_id: str, model: str) -> Recent:
             break
         before = rows[-1].seq
     items.reverse()
-    return Recent(items, open_items, damaged)
+    return Recent(items, open_items, damaged, last_ended)
 
 
-def _page(tx: Tx, person_id: str, before: int, model: str) -> Sequence[Any]:
-    """The newest items before the one of that number."""
-    return tx.execute(_NEWEST, {"person": person_id, "limit": PAGE, "before": before, "model": model}).all()
+def _page(tx: Tx, person_id: str, before: int, after: int, model: str) -> Sequence[Any]:
+    """The newest items between those two numbers."""
+    these = {"person": person_id, "limit": PAGE, "before": before, "after": after, "model": model}
+    return tx.execute(_NEWEST, these).all()
 
 
 def _turns_of(tx: Tx, person_id: str, items: Sequence[int]) -> list[str]:

@@ -9,6 +9,7 @@ from sqlalchemy import Integer, and_, bindparam, func, literal, select, update
 from kernel_service.errors import Unreadable
 from kernel_service.ports.turns import OUTSIDE, SEALED, TAINTED
 from kernel_service.storage.engine.units import SqlPort, writes
+from kernel_service.storage.keys import packed_copies
 from kernel_service.storage.people import leases
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
@@ -93,6 +94,7 @@ class SqlContext(SqlPort):
     def disown_reasoning(self, tx: Tx, person_id: str, epoch: int, origin: str) -> None:
         leases.fence(tx, person_id, epoch)
         tx.execute(_DISOWN, {"person": person_id, "of": origin})
+        packed_copies.drop(tx, person_id)
 
     @writes(in_order_of="person_id")
     def keep_summary(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from kernel_service.ports.approvals import Approval, ApprovalPrompt
 from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.kernels import PackedTurns
 from kernel_service.ports.messages import Alias, Message, Reply, Usage
 from kernel_service.ports.payloads import Image, Payload
 from kernel_service.ports.resuming import ParkedRequest
@@ -16,6 +17,7 @@ from kernel_service.ports.schedules import NewSchedule, ScheduleKind
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.keys.resealing import place_of, sealed_columns
 from kernel_service.storage.schema import schema
+from kernel_service.storage.turns import packed_turns
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, move, own
 from tests.contract.store.people import connect
 from tests.contract.store.watching import event, receive, watching
@@ -44,6 +46,8 @@ async def live(store: Store, name: str) -> str:
         await store.memory.move_to(person_id, "Asia/Tokyo")
         await _answer(store, name, person_id, number)
         await _say(store, name, number + 1)
+    packed = PackedTurns(b"io", 10, (b"packed",))
+    await store.engine.write(lambda tx: packed_turns.keep(tx, person_id, "test:model", packed, last=1))
     for number in (1, 2):
         account = await connect(store, person_id)
         await watching(store, account, f"ti_{name}{number}")

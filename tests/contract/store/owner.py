@@ -9,6 +9,7 @@ from kernel_service.ports.messages import Message, Reply, Usage
 from kernel_service.ports.payloads import Text
 from kernel_service.ports.turns import HistoryItem, Turn, TurnPlacement, TurnStatus
 from kernel_service.storage.people import time_zones
+from kernel_service.storage.turns.recent_items import readable_items
 from tests.payloads import sent
 
 if TYPE_CHECKING:
@@ -60,4 +61,6 @@ async def own(store: Store, person_id: str, owner: str = "one") -> Owner:
 
 
 async def history(store: Store, person_id: str) -> list[HistoryItem]:
-    return (await store.kernels.activate(person_id, owner="reader")).history
+    """The items that a kernel is activated from."""
+    await store.kernels.activate(person_id, owner="reader")
+    return (await store.engine.write(lambda tx: readable_items(tx, person_id, ""))).items

@@ -12,6 +12,7 @@ from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usag
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import HistoryItem, Turn, TurnStatus
 from tests.contract.store.outbox import pull
+from tests.contract.store.owner import history as items_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ def unfollowed(connection_id: str, toolkit: str, person_id: str) -> ConnectAttem
 
 async def history(store: Store, person_id: str) -> list[Any]:
     """The messages of both sides, oldest first."""
-    return [item.data["said"] for item in (await store.kernels.activate(person_id, owner="reader")).history]
+    return [item.data["said"] for item in await items_of(store, person_id)]
 
 
 async def recipients(store: Store, *, now: float = NOW) -> list[tuple[str, str]]:

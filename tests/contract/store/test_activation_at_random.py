@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from kernel_service.errors import Unreadable
 from kernel_service.kernels.ended_turns import EndedTurns
 from kernel_service.kernels.history import WINDOW_BYTES
+from kernel_service.kernels.kernel import Kernel
 from kernel_service.ports.turns import COMPACTION, OUTSIDE, OWN, REASONING, HistoryItem
 from kernel_service.storage.schema import schema
 from kernel_service.storage.turns.items import item_place
@@ -20,6 +21,7 @@ from tests.contract.store.owner import NOW, own, say
 from tests.contract.store.test_places import unbind
 
 if TYPE_CHECKING:
+    from kernel_service.ports.kernels import Activation
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.store import Store
 
@@ -42,15 +44,19 @@ async def test_a_kernel_starts_with_what_a_plain_reading_finds(store: Store, see
     if unbound:
         await store.engine.write(lambda tx: unbind(tx, person))
     await store.engine.write(lambda tx: _damage(tx, person, Random(seed), damaged))
-    expected, whole = await store.engine.read(lambda tx: _plainly(tx, person, open_turn))
+    items, open_items = await store.engine.read(lambda tx: _plainly(tx, person, open_turn))
+    ended = len(items) - open_items
+    expected = EndedTurns(MODEL).followed_by(items[:ended]), items[ended:]
     activation = await store.kernels.activate(person, owner="two", model=MODEL)
-    assert (activation.history, activation.open_items) == expected
-    ended = len(whole) - activation.open_items
-    shown, shown_of_whole = (EndedTurns(MODEL).followed_by(each[:ended]) for each in (activation.history, whole))
-    assert shown == shown_of_whole
+    assert _kernel(activation) == expected
     again = await store.kernels.activate(person, owner="three", model=MODEL)
-    assert (again.history, again.open_items) == expected
+    assert _kernel(again) == expected, "packed or not"
     assert (activation.context_tokens, again.epoch) == (5000, activation.epoch + 1)
+
+
+def _kernel(activation: Activation) -> tuple[EndedTurns, list[HistoryItem]]:
+    history = Kernel(activation, NOW).history
+    return history.ended, history.open_items()
 
 
 def _fill(tx: Tx, person: str, open_turn: str, random: Random, count: int, *, size: int) -> None:
@@ -102,10 +108,10 @@ def _damage(tx: Tx, person: str, random: Random, part: float) -> None:
             tx.execute(update(schema.item).where(schema.item.c.seq == seq).values(data=value))
 
 
-def _plainly(tx: Tx, person: str, open_turn: str) -> tuple[tuple[list[HistoryItem], int], list[HistoryItem]]:
-    """Each turn whose read part has a damaged item is left out, until no such turn is read.
+def _plainly(tx: Tx, person: str, open_turn: str) -> tuple[list[HistoryItem], int]:
+    """The items with all data that opens, shown or not, and how many are of the open turn.
 
-    Also the items with all data that opens, shown or not.
+    Each turn whose read part has a damaged item is left out, until no such turn is read.
     """
     start = tx.execute(select(schema.kernel.c.context_start)).scalar_one()
     rows = [
@@ -119,9 +125,8 @@ def _plainly(tx: Tx, person: str, open_turn: str) -> tuple[tuple[list[HistoryIte
         read = [(row.turn_id, _without_data(row) if row in hidden else _read(tx, person, row)) for row in within]
         damaged = {turn_id for turn_id, one in read if one is None}
         if not damaged:
-            items = [one for _, one in reversed(read) if one is not None]
             whole = [_read(tx, person, row) or _without_data(row) for row in reversed(within)]
-            return (items, sum(turn_id == open_turn for turn_id, _ in read)), whole
+            return whole, sum(turn_id == open_turn for turn_id, _ in read)
         rows = [row for row in rows if row.turn_id not in damaged]
 
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 ANNA, OTHER = strong("anna"), strong("other")
 LATER = NOW + 60
 # These stay: the session, for their accounts; their key, for files that last as long as their message waits.
-HIS_OWN = ("kernel.person_id", "media.person_id")
+HIS_OWN = ("kernel.person_id", "media.person_id", "packed_history.person_id")
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 PLAIN = HistoryItem("input", {"said": "hi"})
 
