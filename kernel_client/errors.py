@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from kernel.v1 import channel_pb2, errors_pb2
@@ -58,8 +60,9 @@ def is_cancelled() -> bool:
 def error_of(error: grpc.aio.AioRpcError) -> KernelError:
     """The error of a failed call."""
     info, delay = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-    for detail in _details(error):
-        _ = detail.Unpack(info) or detail.Unpack(delay)
+    with suppress(DecodeError):  # a proxy's, or damaged: the status alone counts
+        for detail in _details(error):
+            _ = detail.Unpack(info) or detail.Unpack(delay)
     reason = str(info.reason) if info.domain == "kernel.v1" else ""
     return KernelError(
         reason or error.code().name, delay.retry_delay.ToNanoseconds() / 1e9, (error.details() or "").rstrip(".")

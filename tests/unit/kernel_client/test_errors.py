@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc.aio import AioRpcError, Metadata
@@ -43,6 +44,26 @@ def test_an_error_has_the_services_reason_and_retry_delay() -> None:
 def test_a_reason_of_another_domain_is_ignored() -> None:
     refusal = error_of(failed(error_details_pb2.ErrorInfo(reason="FIELD_INVALID", domain="proxy.example")))
     assert (refusal.reason, refusal.retry_after, refusal.retryable) == ("RESOURCE_EXHAUSTED", 0, True)
+
+
+DAMAGED = b"\xff\xff\xff"
+
+
+@pytest.mark.parametrize("of", ["ErrorInfo", "RetryInfo", "Nothing"])
+def test_a_damaged_detail_leaves_the_status(of: str) -> None:
+    detail = Any(type_url=f"type.googleapis.com/google.rpc.{of}", value=DAMAGED)
+    status = status_pb2.Status(code=grpc.StatusCode.UNAVAILABLE.value[0], details=[detail])
+    assert error_with(status.SerializeToString()).reason == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("details", [DAMAGED, b""])
+def test_damaged_details_leave_the_status(details: bytes) -> None:
+    assert error_with(details).reason == "UNAVAILABLE"
+
+
+def error_with(details: bytes) -> KernelError:
+    trailing = Metadata(("grpc-status-details-bin", details))
+    return error_of(AioRpcError(grpc.StatusCode.UNAVAILABLE, Metadata(), trailing, details=""))
 
 
 @pytest.mark.parametrize("reason", errors_pb2.ErrorReason.keys()[1:])
