@@ -23,6 +23,8 @@ MOST_GATHERED: Final = 25
 """A quarter of the leases that this process may hold (MOST_IN_FLIGHT): those of gathered parts are not free yet."""
 RETRY_SECONDS_AFTER_LEASE: Final = 600
 """How long after its lease an acknowledgement is still retried that reports a part as sent or possibly sent."""
+LONGEST_PAUSE: Final = 30.0
+"""Half a lease. The acknowledgements of all people wait meanwhile, whatever time the service names."""
 _BACKOFF: Final = wait_random_exponential(multiplier=0.1, max=5)
 
 
@@ -66,16 +68,20 @@ class AckQueue:
                 gathered += 1
             try:
                 await self._settle(batch)
-                for ack in batch:
-                    self.unsettled[ack.reply_id] -= 1
-                    if not self.unsettled[ack.reply_id]:
-                        del self.unsettled[ack.reply_id]
             except Exception as fault:  # noqa: BLE001 - the next ones must continue; receipts settle these
                 logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
                 for ack in batch:
                     self._observer.acknowledged(ack, "fault")
+            self._forget(batch)
             for _ in range(gathered):
                 self._ready.task_done()
+
+    def _forget(self, batch: Sequence[Ack]) -> None:
+        """They are settled, or never will be: a reply that stayed in hand would not be leased again."""
+        for ack in batch:
+            self.unsettled[ack.reply_id] -= 1
+            if not self.unsettled[ack.reply_id]:
+                del self.unsettled[ack.reply_id]
 
     async def flush(self) -> None:
         """Return once every queued acknowledgement is accepted or given up."""
@@ -134,7 +140,7 @@ def _is_retryable(error: BaseException) -> bool:
 
 
 def pause(retry: RetryCallState) -> float:
-    """Seconds until the next try, never less than the service requested."""
+    """Seconds until the next try, not less than the service requested, within LONGEST_PAUSE."""
     error = retry.outcome.exception() if retry.outcome else None
     asked = error.retry_after if isinstance(error, KernelError) else 0.0
-    return max(_BACKOFF(retry), asked)
+    return max(_BACKOFF(retry), min(asked, LONGEST_PAUSE))

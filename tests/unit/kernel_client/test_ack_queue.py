@@ -11,7 +11,7 @@ from kernel.v1 import outbox_pb2
 from tenacity import Future, RetryCallState
 
 from kernel_client import gathering
-from kernel_client.ack_queue import MOST_GATHERED, AckQueue, pause
+from kernel_client.ack_queue import LONGEST_PAUSE, MOST_GATHERED, AckQueue, pause
 from kernel_client.acks import Ack
 from kernel_client.errors import KernelError
 from kernel_client.observer import Observer
@@ -86,9 +86,30 @@ async def test_held_acknowledgements_keep_few_leases(scene: Scene) -> None:
     assert 4 * MOST_GATHERED <= MOST_IN_FLIGHT
 
 
-@pytest.mark.parametrize(("error", "least"), [(KernelError("CHANNEL_BUSY", 30), 30), (KernelError("X"), 0)])
+async def test_after_a_fault_the_reply_may_be_leased_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: Any) -> list[int]:
+        raise RuntimeError
+
+    monkeypatch.setattr(scene.kernel, "acknowledge", fails)
+    scene.put(1, is_urgent=True)
+    async with asyncio.timeout(5):
+        await scene.acks.flush()
+    assert not scene.acks.unsettled
+
+
+@pytest.mark.parametrize(
+    ("error", "least"), [(KernelError("CHANNEL_BUSY", 20), 20), (KernelError("X"), 0), (KernelError("X", -5), 0)]
+)
 def test_an_acknowledgement_waits_as_long_as_the_service_requests(error: Exception, least: float) -> None:
+    assert least <= pause(failed(error)) <= max(least, 5)
+
+
+def test_a_wait_of_a_day_does_not_keep_the_acknowledgements_of_all_people() -> None:
+    assert pause(failed(KernelError("CHANNEL_BUSY", 86_400))) == LONGEST_PAUSE
+
+
+def failed(error: Exception) -> RetryCallState:
     unused: Any = SimpleNamespace()
     state = RetryCallState(unused, fn=None, args=(), kwargs={})
     state.outcome = Future.construct(1, error, has_exception=True)
-    assert least <= pause(state) <= max(least, 5)
+    return state
