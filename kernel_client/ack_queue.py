@@ -77,7 +77,7 @@ class AckQueue:
                 self._ready.task_done()
 
     def _forget(self, batch: Sequence[Ack]) -> None:
-        """They are settled, or never will be: a reply that stayed in hand would not be leased again."""
+        """They are settled, or never will be: a reply that stayed unsettled would not be leased again."""
         for ack in batch:
             self.unsettled[ack.reply_id] -= 1
             if not self.unsettled[ack.reply_id]:

@@ -121,13 +121,12 @@ class KernelClient(PersonCalls):
                         yield event
                         if event.HasField("completed"):
                             return
+                raise KernelError("UNAVAILABLE", message="the answer ended before it was complete")  # noqa: TRY301
             except KernelError as error:
                 if has_text:
                     yield messages_pb2.StreamMessageResponse(text_reset=messages_pb2.TextReset())
                     has_text = False
                 await self._pause_after(error, repeats)
-            else:
-                return
 
     async def submit(
         self,
@@ -185,7 +184,8 @@ class KernelClient(PersonCalls):
 
         `media`: also `MediaWanted`, for files that messages named by `media_ref`.
 
-        `typing_interval`: also `Typing`, so often while a person's answer is made, in seconds from 1 to 60. 0: none.
+        `typing_interval`: also `Typing`, so often while a person's answer is made, in seconds from 1 to 60. 0: none. Of
+        each person's, only the latest waits here.
         """
         attach = outbox_pb2.PullOutboxRequest(
             channel=channel,

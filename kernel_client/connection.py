@@ -28,7 +28,7 @@ larger message would end the stream that carries it, for everybody.
 OTHER_NODE: Final = "OTHER_NODE"
 """The reason of a `KernelError`: an address leads to another node than the one that has it."""
 OPENING_SECONDS: Final = 5.0
-"""How long a connected node may take to serve a stream."""
+"""How long a node, or what answers at the service's address, may take to serve a stream."""
 
 _Metadata = tuple[tuple[str, str], ...]
 _Answer = TypeVar("_Answer")
@@ -204,7 +204,7 @@ class KernelConnection:
         self._streams.add(stream)
         if route is not self.door:
             self._to_nodes = [route, *(each for each in self._to_nodes if each is not route and not each.is_closed)]
-            asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
+        opening = asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
         try:
             await stream.read(take)
         except KernelError as refusal:
@@ -215,6 +215,7 @@ class KernelConnection:
                 async for item in items:
                     take(item, "")
         finally:
+            opening.cancel()
             stream.close()
             self._streams.discard(stream)
             self.nodes.ended(stream)

@@ -1,5 +1,6 @@
 """Items of the outbox, each with the acknowledgements that a channel may give."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
@@ -12,6 +13,8 @@ from kernel_client.outbox_stream import OutboxStream
 
 CHUNK_BYTES: Final = 64 * 1024
 CALL_SECONDS: Final = 30.0
+UPLOAD_SECONDS: Final = 90.0
+"""The kernel service waits this long for a file."""
 _PART_RESULTS: Final = {"recorded": True, "stale": False, "unknown": False, "expired": False}
 _Settle = Callable[["Delivery", Ack, bool], Awaitable[str]]
 
@@ -119,8 +122,8 @@ class MediaWanted:
     """A file that a person sent: the service asks for its bytes. Call one of `upload`, `retry` and `failed`."""
 
     def __init__(self, wanted: media_pb2.MediaWanted, kernel: KernelConnection) -> None:
-        self._wanted = wanted
         self._kernel = kernel
+        self.lease(wanted)
         self.media_ref: str = wanted.media_ref
         """The channel's own reference, as the message gave it."""
         self.address: str = wanted.address
@@ -128,8 +131,22 @@ class MediaWanted:
         self.max_bytes: int = wanted.max_bytes
         """The maximum size."""
 
-    async def upload(self, content: bytes | AsyncIterable[bytes], mime_type: str = "") -> None:
-        """Pass the bytes on, whole or in pieces of at most 1 MiB. An exception of the pieces is raised here."""
+    @property
+    def media_id(self) -> str:
+        """Opaque, unique."""
+        return self._wanted.media_id
+
+    def lease(self, wanted: media_pb2.MediaWanted) -> None:
+        """A further lease of the same file replaces the one before."""
+        self._wanted = wanted
+
+    async def upload(
+        self, content: bytes | AsyncIterable[bytes], mime_type: str = "", *, timeout: float = UPLOAD_SECONDS
+    ) -> None:
+        """Pass the bytes on, whole or in pieces of at most 1 MiB. An exception of the pieces is raised here.
+
+        `KernelError` DEADLINE_EXCEEDED: not within `timeout` seconds, the time of the pieces included.
+        """
         size = len(content) if isinstance(content, bytes) else 0
         header = media_pb2.UploadMediaHeader(
             media_id=self._wanted.media_id,
@@ -137,7 +154,13 @@ class MediaWanted:
             mime_type=mime_type,
             size_bytes=size,
         )
-        await self._kernel.upload(header, _pieces(content) if isinstance(content, bytes) else content)
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                await self._kernel.upload(header, _pieces(content) if isinstance(content, bytes) else content)
+        except TimeoutError:
+            if not limit.expired():
+                raise  # of the pieces
+            raise KernelError("DEADLINE_EXCEEDED") from None
 
     async def retry(self, error_code: str = "", *, after: float = 0) -> None:
         """The file cannot be fetched at present: the service asks again, no earlier than `after` seconds from now."""

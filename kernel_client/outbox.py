@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from kernel.v1 import outbox_pb2
+from kernel.v1 import media_pb2, outbox_pb2
 
 from kernel_client.ack_queue import AckQueue
 from kernel_client.acks import Ack
@@ -45,6 +45,8 @@ class Outbox(Observer):
         self._acks = AckQueue(kernel, self, now, gather_seconds=0)
         self._pullers = OutboxPullers(kernel, self, self._acks, self, attach=attach, now=now)
         self._waiting: deque[Item] = deque()
+        self._typing: dict[str, outbox_pb2.Typing] = {}
+        """Those that wait, by person."""
         self._arrived = asyncio.Event()
         self._held: dict[str, tuple[Delivery, float]] = {}
         self._again: dict[str, Delivery] = {}
@@ -66,6 +68,8 @@ class Outbox(Observer):
                 if not item.is_live or item.lease_ends <= self._now():
                     continue  # it comes again under another lease
                 self._held[item.id] = (item, self._now())
+            elif isinstance(item, outbox_pb2.Typing):
+                del self._typing[item.user_id]
             yield item
 
     def start(self) -> None:
@@ -95,9 +99,9 @@ class Outbox(Observer):
             case "reply":
                 self._take_reply(item.reply, stream)
             case "media_wanted":
-                self._append(MediaWanted(item.media_wanted, self._kernel))
+                self._take_media(item.media_wanted)
             case "typing":
-                self._append(item.typing)
+                self._take_typing(item.typing)
 
     def _take_reply(self, leased: outbox_pb2.ReplyDelivery, stream: OutboxStream) -> None:
         waiting = (each for each in self._waiting if isinstance(each, Delivery) and each.id == leased.reply.id)
@@ -109,6 +113,22 @@ class Outbox(Observer):
             self._again[leased.reply.id] = Delivery(leased, stream, self._settle)
         else:
             self._append(Delivery(leased, stream, self._settle))
+
+    def _take_media(self, wanted: media_pb2.MediaWanted) -> None:
+        """The service asks again once a lease has ended."""
+        waiting = (each for each in self._waiting if isinstance(each, MediaWanted) and each.media_id == wanted.media_id)
+        if (media := next(waiting, None)) is not None:
+            media.lease(wanted)
+        else:
+            self._append(MediaWanted(wanted, self._kernel))
+
+    def _take_typing(self, typing: outbox_pb2.Typing) -> None:
+        """One waits for each person: a slow consumer needs only the latest."""
+        if typing.user_id in self._typing:
+            self._typing[typing.user_id].CopyFrom(typing)
+        else:
+            self._typing[typing.user_id] = typing
+            self._append(typing)
 
     def _append(self, item: Item) -> None:
         self._waiting.append(item)

@@ -97,9 +97,10 @@ class OutboxPuller:
                 await self._route.connect()
             self._has_pulled = True
             self._attach.max_in_flight = self._most()
-            await self._kernel.pull(self._route, self._attach, partial(self._take, stream))
-        except _SuspendedError:
-            # The item may have been buffered since before its lease expired, and the next ones too.
+            async with self._stall_detector.interrupts():
+                await self._kernel.pull(self._route, self._attach, partial(self._take, stream))
+        except (_SuspendedError, TimeoutError):
+            # An item may have been buffered since before its lease expired. The waiting ones come again at once.
             logger.warning("this process was suspended for a while: pulling again")
         except KernelError as refusal:
             self._observer.failed(refusal)

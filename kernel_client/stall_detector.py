@@ -1,7 +1,8 @@
 """Detects that this process was suspended: by SIGSTOP, with its machine, or by a blocked event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 BEAT_SECONDS: Final = 1.0
@@ -16,6 +17,7 @@ class StallDetector:
         self._now = now
         self._beat_at = now()
         self._resumed_at = self._beat_at
+        self._interrupted: set[asyncio.Timeout] = set()
 
     async def run(self) -> None:
         """Beat for ever."""
@@ -31,5 +33,18 @@ class StallDetector:
         now = self._now()
         if now - self._beat_at > STOPPED_SECONDS:
             self._resumed_at = now
+            for each in self._interrupted:
+                if not each.expired():
+                    each.reschedule(asyncio.get_running_loop().time())
         self._beat_at = now
         return self._resumed_at
+
+    @asynccontextmanager
+    async def interrupts(self) -> AsyncIterator[None]:
+        """Cancel what runs inside, and raise `TimeoutError`, once this process resumed after a suspension."""
+        async with asyncio.timeout(None) as interrupted:
+            self._interrupted.add(interrupted)
+            try:
+                yield
+            finally:
+                self._interrupted.discard(interrupted)

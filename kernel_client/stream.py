@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 import grpc
@@ -59,6 +59,7 @@ class ChannelStream:
         self._deadlines: list[tuple[float, int]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._is_late = False
         self.is_open = False
         """Whether the service serves it, so that it takes calls."""
         self.is_avoided = False
@@ -81,7 +82,7 @@ class ChannelStream:
         self._pending[call_id] = _Pending(kind, request, result)
         self._unsent.append(call_id)
         self._sendable.set()
-        heappush(self._deadlines, (deadline, call_id))
+        self._remember_deadline(deadline, call_id)
         if self._timer is None or deadline < self._timer.when():
             self._set_timer(deadline)
         try:
@@ -110,7 +111,8 @@ class ChannelStream:
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
-            raise KernelError("CANCELLED") from None  # by the library, after a fault while it wrote
+            # By the library, after a fault while it wrote.
+            raise KernelError("UNREACHABLE" if self._is_late else "CANCELLED") from None
         finally:
             self.close()
 
@@ -124,8 +126,9 @@ class ChannelStream:
         self._fail(list(self._pending), Unanswered)
 
     def close_unless_open(self) -> None:
-        """End the stream if the service does not serve it yet."""
-        if not self.is_open:
+        """End the stream if the service does not serve it yet: `read` raises UNREACHABLE."""
+        if not (self.is_open or self._closed):
+            self._is_late = True
             self.close()
 
     def close(self) -> None:
@@ -185,6 +188,13 @@ class ChannelStream:
         self._timer = None
         if self._deadlines:
             self._set_timer(self._deadlines[0][0])
+
+    def _remember_deadline(self, deadline: float, call_id: int) -> None:
+        """Those of settled calls are dropped in between: some lie a day ahead."""
+        if len(self._deadlines) > MOST_CALLS + 2 * len(self._pending):
+            self._deadlines = [each for each in self._deadlines if each[1] in self._pending]
+            heapify(self._deadlines)
+        heappush(self._deadlines, (deadline, call_id))
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:

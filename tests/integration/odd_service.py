@@ -7,18 +7,24 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from kernel.v1 import channel_pb2, kernel_pb2_grpc, messages_pb2, outbox_pb2
+from kernel.v1 import channel_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
 class OddService(kernel_pb2_grpc.KernelServiceServicer):
-    """`breaks`: a turn's stream breaks after the answer, or else stays. `settled`: the results of acknowledgements."""
+    """`breaks`: a turn's stream breaks after the answer, or else stays. `settled`: the results of acknowledgements.
+
+    `halves`: the number of streams of turns that end in order before the answer. `unserved`: the number of streams of
+    the outbox that get no word. No upload gets any.
+    """
 
     def __init__(self) -> None:
         self.address = ""
         self.breaks = True
+        self.halves = 0
+        self.unserved = 0
         self.streams = 0
         self.calls = 0
         self.settled = [outbox_pb2.ACK_RESULT_RECORDED]
@@ -30,6 +36,8 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
     async def StreamMessage(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         self.calls += 1
         yield messages_pb2.StreamMessageResponse(text_delta=messages_pb2.TextDelta(text="Hel"))
+        if self.calls <= self.halves:
+            return
         completed = messages_pb2.HandleMessageResponse(replies=[messages_pb2.Reply(text="Hello.")])
         yield messages_pb2.StreamMessageResponse(completed=completed)
         if self.breaks:
@@ -39,8 +47,19 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
     async def ReleaseLeases(self, request: Any, context: Any) -> Any:  # noqa: N802
         return outbox_pb2.ReleaseLeasesResponse()
 
+    async def UploadMedia(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        await asyncio.Event().wait()
+
     async def ServeChannel(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         self.streams += 1
+        if self.streams <= self.unserved:
+            await asyncio.Event().wait()
+        first = await anext(requests)
+        if outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED in first.attach.kinds:
+            wanted = media_pb2.MediaWanted(media_id="m_1", media_ref="file-1", max_bytes=2**30)
+            yield channel_pb2.ServeChannelResponse(
+                node_id="k_1", items=[outbox_pb2.PullOutboxResponse(media_wanted=wanted)]
+            )
         leased = outbox_pb2.ReplyDelivery(
             reply=messages_pb2.Reply(id="rp_1"), user_id="telegram:ada", lease_token="lease"
         )

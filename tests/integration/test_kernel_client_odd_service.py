@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_client import KernelClient, KernelError
+from kernel_client import KernelClient, KernelError, MediaWanted
 from tests.integration.odd_service import OddService, odd_service
 from tests.ports import free_port
 
@@ -38,6 +39,55 @@ async def test_a_turn_is_completed_once(service: OddService, kernel: KernelClien
         service.breaks = False
     events = [event.WhichOneof("event") async for event in kernel.stream(ADA, "hello")]
     assert (events, service.calls) == (["text_delta", "completed"], 1)
+
+
+async def test_a_turn_that_ends_in_order_without_its_answer_is_repeated(
+    service: OddService, kernel: KernelClient
+) -> None:
+    service.halves = 1
+    events = [event.WhichOneof("event") async for event in kernel.stream(ADA, "hello")]
+    assert events == ["text_delta", "text_reset", "text_delta", "completed"]
+
+
+async def test_an_outbox_that_is_not_served_is_opened_again(
+    service: OddService, kernel: KernelClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kernel_client.connection.OPENING_SECONDS", 0.1)
+    service.unserved = 2
+    async with aclosing(kernel.replies("telegram")) as replies:
+        assert (await anext(replies)).id == "rp_1"
+    assert service.streams == 3
+
+
+async def test_after_a_suspension_the_replies_that_waited_come_again_at_once(
+    service: OddService, kernel: KernelClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service leases nothing further, and would keep the lease for a minute."""
+    monkeypatch.setattr("kernel_client.stall_detector.STOPPED_SECONDS", 0.2)
+    monkeypatch.setattr("kernel_client.stall_detector.BEAT_SECONDS", 0.05)
+    async with aclosing(kernel.replies("telegram")) as replies:
+        begun = asyncio.create_task(anext(replies))
+        while not kernel._connection.open_streams:
+            await asyncio.sleep(0)
+        time.sleep(0.3)  # noqa: ASYNC251 - as a consumer that blocks its loop
+        async with asyncio.timeout(5):
+            reply = await begun
+            while not reply.is_live:
+                await asyncio.sleep(0.01)
+    assert service.streams == 2
+
+
+@pytest.mark.parametrize("stalls", ["service", "pieces"])
+async def test_an_upload_that_stalls_ends_at_its_limit(service: OddService, kernel: KernelClient, stalls: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"a"
+        await asyncio.Event().wait()
+
+    async with aclosing(kernel.outbox("telegram", media=True)) as items:
+        wanted = await anext(items)
+        assert isinstance(wanted, MediaWanted)
+        with pytest.raises(KernelError, match="DEADLINE_EXCEEDED"):
+            await wanted.upload(bytes(2**24) if stalls == "service" else pieces(), timeout=0.2)
 
 
 async def test_an_acknowledgement_without_a_result_does_not_wait_for_ever(

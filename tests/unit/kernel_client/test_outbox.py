@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from kernel.v1 import messages_pb2, outbox_pb2
+from kernel.v1 import media_pb2, messages_pb2, outbox_pb2
 
 from kernel_client import outbox as outbox_module
 from kernel_client.address import KernelAddress
@@ -49,6 +49,9 @@ class Scene:
             reply=messages_pb2.Reply(id=reply_id), user_id="telegram:1", lease_token=lease_token, lease_for=LEASE
         )
         self.outbox.take(outbox_pb2.PullOutboxResponse(reply=leased), self.stream)
+
+    def take(self, **item: Any) -> None:
+        self.outbox.take(outbox_pb2.PullOutboxResponse(**item), self.stream)
 
     async def next(self) -> Delivery:
         return cast("Delivery", await anext(self.items))
@@ -132,3 +135,24 @@ async def test_an_acknowledgement_that_the_end_cuts_off_does_not_count(
     async with asyncio.timeout(5):
         assert await acknowledging is False
         assert await reply.delivered() is False
+
+
+async def test_of_a_persons_typing_the_latest_waits(scene: Scene) -> None:
+    for message_id in ("1", "2"):
+        for person in ("telegram:1", "telegram:2"):
+            scene.take(typing=outbox_pb2.Typing(user_id=person, message_id=message_id))
+    scene.lease("rp_1")
+    shown: list[Any] = [await anext(scene.items) for _ in range(3)]
+    assert [(each.user_id, each.message_id) for each in shown[:2]] == [("telegram:1", "2"), ("telegram:2", "2")]
+    assert shown[2].id == "rp_1"
+    scene.take(typing=outbox_pb2.Typing(user_id="telegram:1", message_id="3"))
+    assert await anext(scene.items) == outbox_pb2.Typing(user_id="telegram:1", message_id="3")
+
+
+async def test_a_file_that_is_asked_for_again_waits_once_under_the_newer_lease(scene: Scene) -> None:
+    for token in ("lease-1", "lease-2"):
+        scene.take(media_wanted=media_pb2.MediaWanted(media_id="m_1", lease_token=token))
+    scene.lease("rp_1")
+    wanted: Any = await anext(scene.items)
+    assert wanted._wanted.lease_token == "lease-2"
+    assert (await scene.next()).id == "rp_1"

@@ -245,3 +245,21 @@ async def test_a_call_whose_caller_left_is_not_sent(opened: Opened) -> None:
     assert call.handle_message.message_id == "stays"
     opened.wire.send(durable(call))
     await stays
+
+
+async def test_the_deadlines_of_settled_calls_are_forgotten(opened: Opened) -> None:
+    for number in range(stream.MOST_CALLS * 2):
+        said = opened.say(str(number), seconds=86_400)
+        await asyncio.sleep(0)
+        said.cancel()
+        await asyncio.sleep(0)
+    assert len(opened.stream._deadlines) <= stream.MOST_CALLS + 2
+
+
+async def test_a_stream_that_is_not_served_in_time_ends_as_unreachable() -> None:
+    opened = Opened()
+    await opened.wire.read()
+    opened.stream.close_unless_open()
+    opened.wire.break_off()
+    with pytest.raises(KernelError, match="UNREACHABLE"):
+        await opened.reading
