@@ -29,7 +29,7 @@ PEOPLE_PER_SWEEP = 10_000
 LAPSE_SECONDS = 1.0
 """The interval for leases, in-doubt replies, schedules, memory and callers. It adds to people's wait after a crash."""
 ROUND_SECONDS = 5.0
-"""The interval for files and attempts to connect, which last far longer."""
+"""The interval for files, attempts to connect and deletions, which last far longer."""
 RETENTION_SECONDS = 3600.0
 LOOK_SECONDS = 2.0
 """How often a node among others looks for due people: a notice from another node may be lost."""
@@ -75,6 +75,8 @@ class Sweeper:
         watching: Sweep,
         events: DueWork,
         callers: WaitingCallers,
+        deletion: Sweep,
+        revoker: Sweep,
         seconds: float,
         clock: Callable[[], float],
     ) -> None:
@@ -90,6 +92,8 @@ class Sweeper:
         self._watching = watching
         self._events = events
         self._callers = callers
+        self._deletion = deletion
+        self._revoker = revoker
         self._evictor = evictor
         self._seconds = seconds
         self._clock = clock
@@ -148,6 +152,8 @@ class Sweeper:
             (min(ROUND_SECONDS, self._seconds), self._led(self._transfers.sweep)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._connect.sweep)),
             (min(ROUND_SECONDS, self._seconds), self._led(self._watching.sweep)),
+            (min(ROUND_SECONDS, self._seconds), self._led(self._deletion.sweep)),
+            (min(ROUND_SECONDS, self._seconds), self._led(self._revoker.sweep)),
             (min(LAPSE_SECONDS, self._seconds), self._led(self._events.tick)),
             (self._seconds, self._led(self._outbox.retry_held)),
             (self._seconds, self._led(self.seal_clear_ids)),

@@ -20,7 +20,7 @@ from google.protobuf.json_format import MessageToJson
 from google.type import date_pb2
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
-from kernelctl import tables, terminal
+from kernelctl import deletion, tables, terminal
 from kernelctl.doctor import doctor
 from kernelctl.init.command import init
 from serving.exposure import OTHERWISE
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 SECONDS = 10.0
+DELETION_SECONDS = 600.0
+"""A deletion continues without its caller, but an operator wants to know its end."""
 _TOKEN = "KERNEL_ADMIN_TOKEN"  # noqa: S105 - the setting's name
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is meant for the vendors
@@ -58,10 +60,10 @@ class Admin:
         told = MessageToJson(answer, preserving_proto_field_name=True) if answer.DESCRIPTOR.fields else "done"
         click.echo(told)
 
-    def ask(self, rpc: str, request: Message) -> Any:
+    def ask(self, rpc: str, request: Message, seconds: float = SECONDS) -> Any:
         """The answer. The text of an error goes to stderr, with exit code 1."""
         try:
-            return getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=SECONDS)
+            return getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=seconds)
         except grpc.RpcError as error:
             _refused(error)
 
@@ -263,6 +265,25 @@ def reset(admin: Admin, who: str) -> None:
 def merge(admin: Admin, who: str, other: str) -> None:
     """Merge two people permanently: the newer one into the older one, with all connections."""
     admin.show("MergePersons", admin_pb2.MergePersonsRequest(first=_person(who), second=_person(other)))
+
+
+@main.command()
+@click.argument("who")
+@click.option("--yes", is_flag=True, help="Do not ask for the person's id.")
+@pass_admin
+def delete(admin: Admin, who: str, *, yes: bool) -> None:
+    """Delete a person permanently: all that is stored of them, and their accounts at the tools' vendor."""
+    person = _person(who)
+    if not yes:
+        kernel = admin.ask("GetKernel", admin_pb2.GetKernelRequest(person=person)).kernel
+        click.echo(deletion.warning(kernel))
+        if click.prompt(f"Type {kernel.person_id} to delete this person").strip() != kernel.person_id:
+            click.echo("kernelctl: that is another id, so nothing was deleted", err=True)
+            sys.exit(1)
+        person = admin_pb2.PersonRef(person_id=kernel.person_id)
+    click.echo(
+        deletion.deleted(admin.ask("DeletePerson", admin_pb2.DeletePersonRequest(person=person), DELETION_SECONDS))
+    )
 
 
 @main.command()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kernel_service.cluster.placement import Placement
     from kernel_service.connections.accounts import Connections
     from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.people.deletion import Deleted, Deletion
     from kernel_service.people.people import People
     from kernel_service.ports.admin import AdminStores, DeadLetter, PartView, ReplyView, TurnSummary
     from kernel_service.ports.cluster import Cluster
@@ -43,6 +44,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         placement: Placement,
         store: AdminStores,
         people: People,
+        deletion: Deletion,
         connections_: Connections,
         key_rotation: KeyRotation,
         cluster: Cluster,
@@ -56,6 +58,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self._placement = placement
         self._store = store
         self._people = people
+        self._deletion = deletion
         self._connections = connections_
         self._key_rotation = key_rotation
         self._clock = clock
@@ -154,6 +157,14 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         second = await self._person(request.second, "second")
         return admin_pb2.MergePersonsResponse(person_id=await self._people.merge(first, second))
 
+    async def DeletePerson(
+        self, request: admin_pb2.DeletePersonRequest, context: Context
+    ) -> admin_pb2.DeletePersonResponse:
+        # Another call may have begun, whose rest this one deletes: then only the person id finds the person.
+        person = request.person
+        person_id = person.person_id if person.WhichOneof("ref") == "person_id" else await self._person(person)
+        return _deleted(await self._deletion.delete(person_id))
+
     # --- why was this message not answered? ---------------------------------------------------------------------
 
     async def ListTurns(self, request: admin_pb2.ListTurnsRequest, context: Context) -> admin_pb2.ListTurnsResponse:
@@ -240,6 +251,22 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         if person_id is None:
             raise NotFound("PERSON_NOT_FOUND", "no person has written under this user id")
         return person_id
+
+
+def _deleted(deleted: Deleted) -> admin_pb2.DeletePersonResponse:
+    rows = deleted.rows
+    return admin_pb2.DeletePersonResponse(
+        person_id=deleted.person_id,
+        messages=rows["message"],
+        replies=rows["reply"],
+        history_items=rows["item"],
+        files=rows["media"],
+        facts=rows["fact"],
+        schedules=rows["schedule"],
+        connections=rows["connection"],
+        rows=rows.total(),
+        revocations=deleted.revocations,
+    )
 
 
 def _key(use: KeyUse) -> admin_pb2.MasterKey:

@@ -149,6 +149,8 @@ class Connections:
         if barred is not None:
             return barred
         known = {each.id: each for each in await self._store.of_person(connection.person_id)}
+        if connection.id not in known:
+            raise NotFound("CONNECTION_NOT_FOUND", "the person was deleted, with the connection")
         return await self._bar(known[connection.id])
 
     async def remove_at_vendor(self, connection: Connection) -> Removal:

@@ -165,6 +165,8 @@ class Inbox:
 
     async def _wait(self, accepted: Accepted) -> Answer:
         """The wait may be cancelled at any time (a deadline, a lost caller). The turn continues anyway."""
+        if not accepted.person_id:
+            return Answer("", accepted.status, accepted.duplicate)
         while True:
             with self._waiters.waiting(accepted.seq) as ended:
                 answer = await self._store.answer_of(accepted.person_id, accepted.seq)

@@ -144,10 +144,7 @@ class KernelMap:
         except StoreUnavailable:
             self._retry_later(person_id)
         except KernelError as error:
-            # An operator must act (an unknown key, a damaged value). Until then `look_at` retries from time to time.
-            log.error("person deferred reason=%s person=%s", error.reason, person_id)  # noqa: TRY400
-            self._kernels.pop(person_id, None)
-            self._deferred[person_id] = self._clock() + self._defer_seconds
+            self._defer(person_id, error.reason)
         except Exception:
             log.exception("turn runner failed person=%s", person_id)
             self._retry_later(person_id)
@@ -186,6 +183,15 @@ class KernelMap:
         if self._forget(person_id, EvictionReason.LEASE_LOST) and self._placement.is_home(person_id):
             self._tasks.wake(person_id)  # the next activation tells who has the lease, if anybody
         self._placement.send_home(person_id)
+
+    def _defer(self, person_id: str, reason: str) -> None:
+        if reason == "PERSON_NOT_FOUND":  # they were deleted
+            self.gone(person_id)
+            return
+        # An operator must act (an unknown key, a damaged value). Until then `look_at` retries from time to time.
+        log.error("person deferred reason=%s person=%s", reason, person_id)
+        self._kernels.pop(person_id, None)
+        self._deferred[person_id] = self._clock() + self._defer_seconds
 
     def _retry_later(self, person_id: str) -> None:
         """Retry from the journal, which has all completed work. The history in memory may be behind it."""
@@ -311,6 +317,14 @@ class KernelMap:
         for taken in (person_id, into):
             self._wake_turn(taken)
             self._forget(taken, EvictionReason.LEASE_LOST)
+
+    def gone(self, person_id: str) -> None:
+        """The person was deleted, here or elsewhere: their running turn must stop, and no other begins."""
+        self._timers.drop(person_id)
+        self._deferred.pop(person_id, None)
+        self._tasks.forget_wake(person_id)
+        self._wake_turn(person_id)
+        self._forget(person_id, EvictionReason.OPERATOR)
 
     def _forget(self, person_id: str, reason: EvictionReason) -> bool:
         """Returns whether the kernel was in memory."""

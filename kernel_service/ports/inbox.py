@@ -24,6 +24,8 @@ class Accepted:
     time zone than the person's earlier messages, which is stored with it. `plain` is the message as a turn answers it,
     unless it is a repeat, a command or a file. `owner` is the node that owned their kernel; empty: none, or not looked
     up.
+
+    A repeat of a message whose person was deleted is STOPPED, has the number 0 and no person.
     """
 
     person_id: str
@@ -49,11 +51,14 @@ class InboxStore(Protocol):
         ...
 
     async def answer_of(self, person_id: str, seq: int) -> Answer:
-        """The current HandleMessage answer for the message. `duplicate` is False; replies only if INLINE and ended."""
+        """The current HandleMessage answer for the message. `duplicate` is False; replies only if INLINE and ended.
+
+        NotFound PERSON_NOT_FOUND: the person was deleted, with the message.
+        """
         ...
 
     async def ended_among(self, seqs: Sequence[int]) -> Sequence[int]:
-        """The messages of these that have ended."""
+        """The messages of these that have ended, or were deleted with their person."""
         ...
 
     async def needs_of(self, person_id: str, turn_id: str) -> Sequence[Need]:

@@ -23,6 +23,8 @@ class NoticeKind(StrEnum):
     """A channel, and in `numbers` a message (`seq`) that is being answered."""
     MERGED = "merged"
     """A person's id, and in `detail` the person into whom they were merged."""
+    DELETED = "deleted"
+    """A person's id: they were deleted, and their key destroyed."""
     RESET = "reset"
     """A person's id: their context in memory is outdated."""
     KEYS = "keys"

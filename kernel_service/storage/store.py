@@ -14,6 +14,8 @@ from kernel_service.storage.connections.sql_connect_attempts import SqlConnectAt
 from kernel_service.storage.connections.sql_connections import SqlConnections
 from kernel_service.storage.connections.sql_sessions import SqlSessions
 from kernel_service.storage.connections.sql_stray_sessions import SqlStraySessions
+from kernel_service.storage.deleting.revocations import SqlRevocations
+from kernel_service.storage.deleting.sql_deletion import SqlDeletion
 from kernel_service.storage.engine import clock_floor
 from kernel_service.storage.inbox.sql_inbox import SqlInbox
 from kernel_service.storage.inbox.sql_quotes import SqlQuotes
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.connect_attempts import ConnectAttemptStore, StraySessionStore
     from kernel_service.ports.connections import ConnectionStore, SessionStore
     from kernel_service.ports.context import ContextStore
+    from kernel_service.ports.deletion import DeletionStore, RevocationStore
     from kernel_service.ports.inbox import InboxStore
     from kernel_service.ports.invitations import InvitationStore
     from kernel_service.ports.kernels import KernelStore
@@ -72,6 +75,8 @@ class Store:
     inbox: InboxStore
     people: PeopleStore
     merging: MergingStore
+    deletion: DeletionStore
+    revocations: RevocationStore
     chats: ChatStore
     memory: MemoryStore
     kernels: KernelStore
@@ -111,6 +116,8 @@ class Store:
             inbox=SqlInbox(engine, quota, weak_ids),
             people=SqlPeople(engine, weak_ids),
             merging=SqlMerging(engine, weak_ids),
+            deletion=SqlDeletion(engine),
+            revocations=SqlRevocations(engine),
             chats=SqlChats(engine),
             memory=SqlMemory(engine),
             kernels=SqlKernels(engine),

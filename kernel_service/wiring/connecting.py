@@ -11,6 +11,7 @@ from kernel_service.connections.attempt_closer import AttemptCloser
 from kernel_service.connections.confirmation import CodeConfirmation
 from kernel_service.connections.consent import Consent
 from kernel_service.connections.links import ConnectLinks
+from kernel_service.connections.revoker import Revoker
 from kernel_service.connections.stray_sessions import StraySessions
 from kernel_service.connections.tokens import Nonces
 from kernel_service.connections.vendor_events import ComposioEvents
@@ -37,6 +38,7 @@ class ConnectParts:
     attempt_closer: AttemptCloser
     pages: ConnectPages
     watching: WatchingParts
+    revoker: Revoker
 
 
 async def build_connecting(base: Foundation, composio: Composio, outbox: Outbox) -> ConnectParts:
@@ -77,4 +79,5 @@ async def build_connecting(base: Foundation, composio: Composio, outbox: Outbox)
         attempt_closer,
         ConnectPages(consent, events, store.chats, store.people, url, TrustedProxies(settings.connect_trusted_proxies)),
         watching,
+        Revoker(composio, composio.triggers, store.revocations, clock),
     )

@@ -9,6 +9,7 @@ from kernel_service.cluster.placement import Placement
 from kernel_service.inbox.inbox import Inbox
 from kernel_service.kernels.kernel_map import KernelMap
 from kernel_service.media.transfers import MediaTransfers
+from kernel_service.people.deletion import Deletion
 from kernel_service.people.people import People
 from kernel_service.turns.runner import TurnRunner
 
@@ -27,6 +28,7 @@ class ReceivingParts:
     placement: Placement
     kernels: KernelMap
     people: People
+    deletion: Deletion
     transfers: MediaTransfers
     inbox: Inbox
 
@@ -62,4 +64,5 @@ def build_receiving(base: Foundation, turns: TurnDependencies, delivery: Deliver
         typing=delivery.outbox.typing,
     )
     people = People(store.people, store.merging, kernels, placement, base.notices, clock)
-    return ReceivingParts(turns, placement, kernels, people, transfers, inbox)
+    deletion = Deletion(store.deletion, kernels, delivery.waiters, base.notices, clock)
+    return ReceivingParts(turns, placement, kernels, people, deletion, transfers, inbox)

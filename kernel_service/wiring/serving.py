@@ -117,6 +117,7 @@ def _admin_servicer(base: Foundation, connect: ConnectParts, received: Receiving
         received.placement,
         base.store,
         received.people,
+        received.deletion,
         connect.connections,
         KeyRotation(base.store.keys, base.notices),
         base.membership,

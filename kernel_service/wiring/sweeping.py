@@ -50,6 +50,8 @@ def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, co
             store.triggers, received.placement.arrived, outbox.ready, base.clock, connect.watching.limits, most_waiting
         ),
         callers=received.inbox,
+        deletion=received.deletion,
+        revoker=connect.revoker,
         seconds=settings.kernel_sweep_seconds,
         clock=base.clock,
     )

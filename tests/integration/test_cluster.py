@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -282,12 +283,43 @@ async def test_an_inline_caller_waits_at_any_node(running: Cluster) -> None:
     assert all(f"hello {node}" in told for node in range(3))
 
 
-async def tell(running: Cluster, node: int, user: str, text: str) -> Any:
+@pytest.mark.usefixtures("people")
+async def test_a_person_is_deleted_at_any_node_while_another_one_runs_their_turn(running: Cluster) -> None:
+    await tell(running, 0, "eve", "hello")
+    eve = admin_pb2.PersonRef(user_id="telegram:eve")
+    kernel = await running.admins[0].GetKernel(admin_pb2.GetKernelRequest(person=eve), metadata=OPERATOR)
+    person_id, owner = kernel.kernel.person_id, await number_of(running, kernel.kernel.node_id)
+    await running.system.control("openai", "slow", seconds=3)
+    waiting = [asyncio.ensure_future(tell(running, node, "eve", f"wait {node}")) for node in (1, 2)]
+    async with asyncio.timeout(SECONDS):
+        while not await running.rows("SELECT id FROM turn WHERE person_id = $1 AND ended_at IS NULL", person_id):
+            await asyncio.sleep(0.02)
+    request = admin_pb2.DeletePersonRequest(person=eve)
+    await running.admins[(owner + 1) % NODES].DeletePerson(request, metadata=OPERATOR, timeout=SECONDS)
+    told = await asyncio.gather(*waiting, return_exceptions=True)
+    codes = [each.code() for each in told if isinstance(each, grpc.aio.AioRpcError)]
+    assert codes == [grpc.StatusCode.NOT_FOUND] * 2
+    await running.system.control("openai", "slow", seconds=0.5)
+    assert await running.rows("SELECT id FROM person WHERE id = $1", person_id) == []
+    assert (await tell(running, 1, "eve", "wait 1")).duplicate
+    again = await tell(running, 3, "eve", "hello", stub=owner)
+    assert "message 1 of our chat" in again.replies[0].text
+    for node in range(NODES):
+        kernels_ = await kernels(running, node)
+        assert person_id not in {each.person_id for each in kernels_.kernels}
+
+
+async def number_of(running: Cluster, node_id: str) -> int:
+    [address] = [node.address for node in await listed_nodes(running, 0) if node.id == node_id]
+    return [address_of(node) for node in running.nodes].index(address)
+
+
+async def tell(running: Cluster, node: int, user: str, text: str, *, stub: int | None = None) -> Any:
     request = messages_pb2.HandleMessageRequest(
         user_id=f"telegram:{user}", message_id=f"{node}", payload=messages_pb2.Payload(text=text)
     )
-    stub = running.stubs[node]
-    return await stub.HandleMessage(request, metadata=bearer(INLINE_TOKEN), timeout=SECONDS, wait_for_ready=True)
+    at = running.stubs[node if stub is None else stub]
+    return await at.HandleMessage(request, metadata=bearer(INLINE_TOKEN), timeout=SECONDS, wait_for_ready=True)
 
 
 async def test_nodes_that_no_gateway_sees_and_clocks_far_apart(postgres: Postgres, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Scene:
         parts: Any = (
             self.inbox, self.rounds, self.rounds, self.view, self.kernels, Outbox(), self.rounds, Evictor()
         )  # fmt: skip
-        led: Any = dict.fromkeys(("connect", "schedules", "watching", "events"), self.rounds)
+        led: Any = dict.fromkeys(("connect", "schedules", "watching", "events", "deletion", "revoker"), self.rounds)
         self.sweeper = Sweeper(*parts, **led, callers=Callers(), seconds=3600, clock=Clock())
 
     async def looked(self, times: int) -> None:
@@ -123,7 +123,7 @@ async def test_a_node_alone_looks_once_and_when_the_nodes_have_changed(monkeypat
     assert scene.inbox.looks == 1
 
 
-@pytest.mark.parametrize(("is_leader", "rounds"), [(True, 7), (False, 0)])
+@pytest.mark.parametrize(("is_leader", "rounds"), [(True, 9), (False, 0)])
 async def test_the_leader_alone_makes_the_rounds_of_the_database(is_leader: bool, rounds: int) -> None:
     scene = Scene(OTHER)
     scene.view.is_leader = is_leader

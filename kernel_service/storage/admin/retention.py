@@ -17,6 +17,7 @@ from kernel_service.ports.states.message import OPEN
 from kernel_service.ports.states.reply import ON_ITS_WAY
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.approvals import standing_permissions
+from kernel_service.storage.deleting import forgotten_messages
 from kernel_service.storage.people import forgetting
 from kernel_service.storage.schema.approvals import approval
 from kernel_service.storage.schema.connections import (
@@ -103,7 +104,7 @@ async def forget_old(engine: Engine, policy: RetentionPolicy, *, now: float) -> 
     """Delete all rows past their retention period; return how many."""
     while await engine.write(lambda tx: reservations.write_off(tx, now)) == reservations.STEP:
         pass
-    forgotten = await engine.write(lambda tx: _forget_small(tx, now))
+    forgotten = await engine.write(lambda tx: _forget_small(tx, now) + forgotten_messages.forget_old(tx, now))
     for rule in RULES:
         after: Any = rule.first
         while after is not None:

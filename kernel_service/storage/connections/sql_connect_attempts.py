@@ -9,12 +9,14 @@ from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, select, u
 
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, ConnectAttempt, ConnectAttemptKey, ConnectAttemptState
+from kernel_service.ports.deletion import RevocationKind
 from kernel_service.ports.states.connect_attempt import CONNECT_ATTEMPT
 from kernel_service.storage.connections import connections, parked_requests, resumed_requests, wrong_codes
 from kernel_service.storage.connections.wrong_codes import AWAITS_CODE
+from kernel_service.storage.deleting import revocations
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
-from kernel_service.storage.people.people import SURVIVOR, surviving
+from kernel_service.storage.people.people import SURVIVOR, staying, surviving
 from kernel_service.storage.schema.connections import ATTEMPT_LIVE, ATTEMPT_OPEN, connect_attempt, connection
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.transitions import is_one_of
@@ -162,7 +164,9 @@ class SqlConnectAttempts(SqlPort):
 def _advance(tx: Tx, attempt: ConnectAttempt, was: ConnectAttemptState) -> str | None:
     """The person who owns it now, locked against merging until the transaction ends. None: the state is not `was`."""
     CONNECT_ATTEMPT.check(was, attempt.state)
-    surviving(tx, attempt.person_id, stays=True)
+    if staying(tx, attempt.person_id) is None:  # the vendor may have made the account since the person was deleted
+        revocations.note(tx, RevocationKind.ACCOUNT, attempt.connection.account_id)
+        return None
     person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
     if person_id is None:
         return None

@@ -11,7 +11,7 @@ from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.storage.connections import connections, ended_triggers
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
-from kernel_service.storage.people.people import surviving
+from kernel_service.storage.people.people import staying
 from kernel_service.storage.schema.connections import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class SqlConnections(SqlPort):
     def bar(
         self, tx: Tx, connection: Connection, to: ConnectionStatus, *, remove: bool, notice: Notice | None = None
     ) -> Connection | None:
-        surviving(tx, connection.person_id, stays=True)
+        if staying(tx, connection.person_id) is None:
+            return None
         row = tx.execute(_AS_IT_WAS, {"of": connection.id, "was": connection.status.value}).one_or_none()
         if row is None:
             return None

@@ -87,6 +87,11 @@ class Keyring:
         with self._lock:
             self._ciphers.clear()
 
+    def drop(self, person_id: str) -> None:
+        """Forget a person's key, which is destroyed."""
+        with self._lock:
+            self._ciphers.pop(person_id, None)
+
     def _remember(self, person_id: str, cipher: PersonCipher) -> PersonCipher:
         with self._lock:
             self._ciphers[person_id] = cipher

@@ -9,12 +9,13 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from kernel_service.errors import AlreadyExists
 from kernel_service.people.identity import given_ids, resolve
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.messages import MessageStatus
+from kernel_service.storage.deleting import forgotten_messages
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people import time_zones
@@ -68,7 +69,7 @@ _PLAINLY = (
         *time_zones.COLUMNS,
         _next_seq,
         _pending(kernel.c.person_id),
-        _repeats.label("repeats"),
+        or_(_repeats > 0, forgotten_messages.some_of_id()).label("repeats"),
         replies.holds(kernel.c.person_id).label("holds"),
     )
     .select_from(alias.join(kernel, kernel.c.person_id == alias.c.person_id))
@@ -167,6 +168,8 @@ def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sende
 
 
 def _thoroughly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
+    if forgotten_messages.is_repeat(tx, came.key, came.named, [digest for _, digest in came.asked]):
+        return Accepted("", 0, duplicate=True, status=MessageStatus.STOPPED)
     known = tx.execute(_KNOWN, came.key | came.named).one_or_none()
     if known is not None:
         if whose(tx, came.received, now, weak_ids).person_id != known.person_id:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Float, Integer, bindparam, case, func, insert, not_, or_, select, true, union_all, update
 from sqlalchemy.sql import exists
 
-from kernel_service.errors import Exhausted
+from kernel_service.errors import Exhausted, NotFound
 from kernel_service.media.incoming import parted
 from kernel_service.ports.commands import NOT_STOPPED, Command
 from kernel_service.ports.inbox import Accepted
@@ -63,8 +63,8 @@ _ANSWER = (
     .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
     .where(message.c.seq == bindparam("seq"), message.c.person_id == SURVIVOR)
 )
-_ENDED_AMONG = select(message.c.seq).where(
-    message.c.seq.in_(bindparam("seqs", expanding=True)), is_one_of(message.c.status, ENDED)
+_OPEN_AMONG = select(message.c.seq).where(
+    message.c.seq.in_(bindparam("seqs", expanding=True)), not_(is_one_of(message.c.status, ENDED))
 )
 _TAKE_BACK = (
     update(message)
@@ -203,7 +203,7 @@ class SqlInbox(SqlPort):
     def answer_of(self, tx: Tx, person_id: str, seq: int) -> Answer:
         row = tx.execute(_ANSWER, {"person": person_id, "seq": seq}).one_or_none()
         if row is None:
-            raise LookupError("no such message of this person")
+            raise NotFound("PERSON_NOT_FOUND", "the person was deleted before the message was answered")
         status, mode, turn_id = MessageStatus(row.status), ReplyMode(row.reply_mode), row.turn_id
         if turn_id is None:
             return Answer("", status, duplicate=False)
@@ -215,7 +215,8 @@ class SqlInbox(SqlPort):
 
     @reads
     def ended_among(self, tx: Tx, seqs: Sequence[int]) -> list[int]:
-        return list(tx.execute(_ENDED_AMONG, {"seqs": list(seqs)}).scalars())
+        going_on = set(tx.execute(_OPEN_AMONG, {"seqs": list(seqs)}).scalars())
+        return [seq for seq in seqs if seq not in going_on]
 
     @reads
     def needs_of(self, tx: Tx, person_id: str, turn_id: str) -> list[Need]:

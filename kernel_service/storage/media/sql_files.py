@@ -60,9 +60,12 @@ class SqlFiles(SqlPort):
         row = tx.execute(_ONE, {"of": media_id}).one_or_none()
         if row is None:
             raise not_found()
+        owner = tx.execute(_OWNER, {"of": row.message_seq}).scalar_one_or_none()
+        if owner is None:  # deleted, with their person
+            raise not_found()
         words = tx.cipher_of(row.person_id).seal_text(text, place(media.c.transcript, media_id))
         tx.execute(_HEARD, {"of": media_id, "words": words})
-        pay(tx, tx.execute(_OWNER, {"of": row.message_seq}).scalar_one(), usage, settles, now)
+        pay(tx, owner, usage, settles, now)
 
     @writes()
     def spoil(self, tx: Tx, media_id: str, problem: FileProblem) -> None:

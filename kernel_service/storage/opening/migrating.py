@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import MasterKeys
 
 # The number of the newest migration that this program contains.
-SCHEMA_NUMBER = 35
+SCHEMA_NUMBER = 36
 # The oldest program that can use the schema of that migration.
 OLDEST_READER = 32
 # Waiting for another process that migrates may take as long as it needs. A frozen one loses its transaction.

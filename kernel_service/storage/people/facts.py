@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 HAS_FACTS = exists().where(fact.c.person_id == bindparam("person"))
 _LOCK = (
-    select(person.c.id, person.c.merged_into).where(person.c.id == bindparam("person")).with_for_update(key_share=True)
+    select(person.c.id, person.c.merged_into)
+    .where(person.c.id == bindparam("person"), person.c.deleted_at.is_(None))
+    .with_for_update(key_share=True)
 )
 _ROWS = select(fact).order_by(fact.c.number)
 _OF_PERSON = _ROWS.where(fact.c.person_id == SURVIVOR)

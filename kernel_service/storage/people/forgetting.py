@@ -63,7 +63,7 @@ _oldest = (
 )
 _LOOK = (
     select(person.c.id, person.c.created_at, _last_day.label("last_day"), _oldest.label("oldest"))
-    .where(person.c.id > bindparam("after"), person.c.merged_into.is_(None))
+    .where(person.c.id > bindparam("after"), person.c.merged_into.is_(None), person.c.deleted_at.is_(None))
     .order_by(person.c.id)
     .limit(bindparam("limit", type_=Integer))
 )

@@ -77,7 +77,9 @@ _MOVE = (
         replaced_at=None,
     )
 )
-_SURVIVING = select(func.coalesce(person.c.merged_into, person.c.id)).where(person.c.id == bindparam("person"))
+_SURVIVING = select(func.coalesce(person.c.merged_into, person.c.id)).where(
+    person.c.id == bindparam("person"), person.c.deleted_at.is_(None)
+)
 _SURVIVING_STAYS = _SURVIVING.with_for_update(read=True)
 _asked_for = bindparam("person", type_=String)
 SURVIVOR = func.coalesce(
@@ -147,10 +149,15 @@ def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
 
     `stays`: lock them against a merge until the transaction ends.
     """
-    found = tx.execute(_SURVIVING_STAYS if stays else _SURVIVING, {"person": person_id}).scalar_one_or_none()
+    found = staying(tx, person_id) if stays else tx.execute(_SURVIVING, {"person": person_id}).scalar_one_or_none()
     if found is None:
         raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
     return str(found)
+
+
+def staying(tx: Tx, person_id: str) -> str | None:
+    """The person, or the one into whom they were merged, locked until the transaction ends. None: they were deleted."""
+    return tx.execute(_SURVIVING_STAYS, {"person": person_id}).scalar_one_or_none()
 
 
 def alias_value(tx: Tx, row: Row[Any]) -> str:

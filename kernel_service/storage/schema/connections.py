@@ -145,3 +145,11 @@ parked_request = Table(
     Column("withdrawn_at", Float),
     Index("ix_parked_request_person_id_id", "person_id", "id"),
 )
+
+# The vendor must still remove these. They were of people who were deleted; a row has the vendor's id alone.
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("vendor_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+)

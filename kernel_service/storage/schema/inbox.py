@@ -74,3 +74,15 @@ partial_index(
     message.c.seq,
     where=one_of("status", OPEN),
 )
+
+# Messages of people who were deleted, for as long as a channel may deliver them again: a repeat is not answered. No row
+# tells whose message it was, and no two tell that they were one person's.
+forgotten_message = Table(
+    "forgotten_message",
+    metadata,
+    # As in `message`.
+    Column("message_id", Text, primary_key=True),
+    # Digest of the chat, the sender's digest and the message's id.
+    Column("sender", Digest, primary_key=True),
+    Column("until", Float, nullable=False, index=True),
+)

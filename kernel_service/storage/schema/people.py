@@ -38,9 +38,15 @@ person = Table(
     Column("merged_into", Text),
     # The number of the newest fact that was ever stored about them.
     zero("last_fact"),
+    # When an operator deleted them. The row stays until all that refers to it is gone; see storage/deleting.
+    Column("deleted_at", Float),
 )
 
 partial_index("ix_person_merged_into", person.c.merged_into, where="merged_into IS NOT NULL")
+
+PERSON_DELETED = text("person.deleted_at IS NOT NULL")
+
+partial_index("ix_person_deleted", person.c.id, where="deleted_at IS NOT NULL")
 
 PERSON_UNBOUND = text("NOT person.bound")
 

@@ -11,10 +11,11 @@ from kernel_service.storage.schema.connections import (
     connect_attempt,
     connection,
     parked_request,
+    revocation,
     stray_batch,
     stray_session,
 )
-from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.inbox import forgotten_message, message
 from kernel_service.storage.schema.kernels import kernel, packed_history
 from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.schema.memory import fact
@@ -36,6 +37,7 @@ __all__ = [
     "connection",
     "dead_letter",
     "fact",
+    "forgotten_message",
     "identity_link",
     "invitation",
     "item",
@@ -52,6 +54,7 @@ __all__ = [
     "puller",
     "reply",
     "reply_part",
+    "revocation",
     "schedule",
     "schema_version",
     "secret",

@@ -17,7 +17,7 @@ from kernel_service.storable import to_json
 from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.keys import damage
 from kernel_service.storage.outbox import replies
-from kernel_service.storage.people.people import surviving
+from kernel_service.storage.people.people import staying
 from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.outbox import reply
@@ -121,7 +121,8 @@ def watched(tx: Tx, event: TriggerEvent) -> Row[Any] | None:
     person_id = tx.execute(_WHOSE, {"vendor": event.vendor_id}).scalar_one_or_none()
     if person_id is None:
         return None
-    surviving(tx, person_id, stays=True)
+    if staying(tx, person_id) is None:
+        return None
     named = {"vendor": event.vendor_id, "account": event.account_id, "holder": event.holder}
     return tx.execute(_WATCHED, named).one_or_none()
 
@@ -152,7 +153,8 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
     person_id = tx.execute(_PERSON, {"of": trigger_id}).scalar_one_or_none()
     if person_id is None:
         return None
-    surviving(tx, person_id, stays=True)
+    if staying(tx, person_id) is None:
+        return None
     row = tx.execute(_DUE, {"of": trigger_id, "now": now}).one_or_none()
     if row is None:
         return None

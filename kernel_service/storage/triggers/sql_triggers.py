@@ -8,13 +8,15 @@ from sqlalchemy import Float, Integer, bindparam, delete, func, insert, null, se
 
 from kernel_service.errors import Exhausted, NotFound
 from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.deletion import RevocationKind
 from kernel_service.ports.messages import Notice
 from kernel_service.ports.triggers import EndedTrigger, Trigger, TriggerStatus
 from kernel_service.storable import to_json
+from kernel_service.storage.deleting import revocations
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.outbox import replies
-from kernel_service.storage.people.people import SURVIVOR, surviving
+from kernel_service.storage.people.people import SURVIVOR, staying, surviving
 from kernel_service.storage.schema.connections import connection as connection_table
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.triggers import TRIGGER_DUE, TRIGGER_UNSETTLED, trigger, trigger_event
@@ -125,7 +127,8 @@ class SqlTriggers(SqlPort):
     @writes(in_order_of="trigger_id")
     def activate(self, tx: Tx, trigger_id: str, vendor_id: str) -> Trigger | None:
         row = tx.execute(_LOCKED, {"of": trigger_id}).one_or_none()
-        if row is None:
+        if row is None or _is_deleted(tx, row.person_id):
+            revocations.note(tx, RevocationKind.TRIGGER, vendor_id)
             return None
         other = tx.execute(_OF_VENDOR, {"vendor": vendor_id}).one_or_none()
         if other is not None and other.id != trigger_id:
@@ -204,3 +207,7 @@ class SqlTriggers(SqlPort):
     def removed(self, tx: Tx, trigger_id: str) -> None:
         tx.execute(_DELETE_EVENTS, {"of": trigger_id})
         tx.execute(_DELETE, {"of": trigger_id})
+
+
+def _is_deleted(tx: Tx, person_id: str) -> bool:
+    return staying(tx, person_id) is None

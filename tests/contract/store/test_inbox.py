@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.errors import AlreadyExists, Conflict, Exhausted
+from kernel_service.errors import AlreadyExists, Conflict, Exhausted, NotFound
 from kernel_service.ports.messages import Alias, Message, MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn, TurnStatus
@@ -187,7 +187,7 @@ async def test_a_message_shows_its_outcome(store: Store) -> None:
 
 async def test_another_persons_message_is_not_found(store: Store) -> None:
     ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
-    with pytest.raises(LookupError):
+    with pytest.raises(NotFound):
         await store.inbox.answer_of(bob.person_id, ann.seq)
 
 

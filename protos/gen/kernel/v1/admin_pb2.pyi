@@ -1397,6 +1397,88 @@ class MergePersonsResponse(_message.Message):
 Global___MergePersonsResponse: _TypeAlias = MergePersonsResponse  # noqa: Y015
 
 @_typing.final
+class DeletePersonRequest(_message.Message):
+    """DeletePersonRequest names a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def person(self) -> Global___PersonRef:
+        """Required. By `user_id`: the last person who had it, even if it no longer identifies them."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___PersonRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePersonRequest: _TypeAlias = DeletePersonRequest  # noqa: Y015
+
+@_typing.final
+class DeletePersonResponse(_message.Message):
+    """DeletePersonResponse counts what this call deleted. A call that continues a deletion counts its own part."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    REPLIES_FIELD_NUMBER: _builtins.int
+    HISTORY_ITEMS_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    SCHEDULES_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    REVOCATIONS_FIELD_NUMBER: _builtins.int
+    person_id: _builtins.str
+    """The person."""
+    messages: _builtins.int
+    """Messages of theirs, and runs of their schedules and events that the service put into their inbox."""
+    replies: _builtins.int
+    """Replies to them."""
+    history_items: _builtins.int
+    """Items of their history: messages, model outputs, tool results."""
+    files: _builtins.int
+    """Files."""
+    facts: _builtins.int
+    """Facts that were remembered."""
+    schedules: _builtins.int
+    """Schedules."""
+    connections: _builtins.int
+    """Accounts, and attempts to connect one."""
+    rows: _builtins.int
+    """All rows of all tables."""
+    revocations: _builtins.int
+    """Accounts, triggers and sessions that the tools' vendor must still remove. The service retries until it has."""
+    def __init__(
+        self,
+        *,
+        person_id: _builtins.str = ...,
+        messages: _builtins.int = ...,
+        replies: _builtins.int = ...,
+        history_items: _builtins.int = ...,
+        files: _builtins.int = ...,
+        facts: _builtins.int = ...,
+        schedules: _builtins.int = ...,
+        connections: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        revocations: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "facts", b"facts", "files", b"files", "history_items", b"history_items", "messages", b"messages", "person_id", b"person_id", "replies", b"replies", "revocations", b"revocations", "rows", b"rows", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePersonResponse: _TypeAlias = DeletePersonResponse  # noqa: Y015
+
+@_typing.final
 class MasterKey(_message.Message):
     """MasterKey is one of the keys that seal people's data keys, by its id. The key itself is never sent."""
 

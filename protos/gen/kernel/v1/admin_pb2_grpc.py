@@ -105,6 +105,11 @@ class KernelAdminServiceStub:
                 request_serializer=kernel_dot_v1_dot_admin__pb2.MergePersonsRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_admin__pb2.MergePersonsResponse.FromString,
                 _registered_method=True)
+        self.DeletePerson = channel.unary_unary(
+                '/kernel.v1.KernelAdminService/DeletePerson',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.DeletePersonRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.DeletePersonResponse.FromString,
+                _registered_method=True)
         self.ListKeys = channel.unary_unary(
                 '/kernel.v1.KernelAdminService/ListKeys',
                 request_serializer=kernel_dot_v1_dot_admin__pb2.ListKeysRequest.SerializeToString,
@@ -225,6 +230,22 @@ class KernelAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeletePerson(self, request, context):
+        """DeletePerson deletes a person permanently, and all who were merged into them: everything that is stored of them, what
+        waits for them, and their key. A running turn ends, and neither stores nor sends anything; a call of a tool that is
+        being made is not undone. Connect links end, and what the person connected is removed at the tools' vendor
+        afterwards, for as long as that takes. The next message of the same id is a new person's, who inherits nothing. A
+        repeat of a message that was accepted in the 8 days before is answered as a duplicate that was STOPPED, and nothing
+        starts. INLINE callers that wait get NOT_FOUND (PERSON_NOT_FOUND). Sums over all people stay.
+
+        It returns when nothing is left. The deletion of a person with a long history takes several transactions. It
+        continues if the caller gives up or the process dies, and a repeat by the person id continues it, too.
+        NOT_FOUND: PERSON_NOT_FOUND, also for a person who is deleted already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListKeys(self, request, context):
         """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs.
         """
@@ -310,6 +331,11 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
                     servicer.MergePersons,
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.MergePersonsRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_admin__pb2.MergePersonsResponse.SerializeToString,
+            ),
+            'DeletePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePerson,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.DeletePersonRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.DeletePersonResponse.SerializeToString,
             ),
             'ListKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListKeys,
@@ -679,6 +705,33 @@ class KernelAdminService:
             '/kernel.v1.KernelAdminService/MergePersons',
             kernel_dot_v1_dot_admin__pb2.MergePersonsRequest.SerializeToString,
             kernel_dot_v1_dot_admin__pb2.MergePersonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/DeletePerson',
+            kernel_dot_v1_dot_admin__pb2.DeletePersonRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.DeletePersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,18 @@ class KernelAdminServiceStub:
     """MergePersons merges the newer of two persons into the older: aliases, history and connections. It is permanent.
     Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
     """
+    DeletePerson: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeletePersonRequest, _admin_pb2.DeletePersonResponse]
+    """DeletePerson deletes a person permanently, and all who were merged into them: everything that is stored of them, what
+    waits for them, and their key. A running turn ends, and neither stores nor sends anything; a call of a tool that is
+    being made is not undone. Connect links end, and what the person connected is removed at the tools' vendor
+    afterwards, for as long as that takes. The next message of the same id is a new person's, who inherits nothing. A
+    repeat of a message that was accepted in the 8 days before is answered as a duplicate that was STOPPED, and nothing
+    starts. INLINE callers that wait get NOT_FOUND (PERSON_NOT_FOUND). Sums over all people stay.
+
+    It returns when nothing is left. The deletion of a person with a long history takes several transactions. It
+    continues if the caller gives up or the process dies, and a repeat by the person id continues it, too.
+    NOT_FOUND: PERSON_NOT_FOUND, also for a person who is deleted already.
+    """
     ListKeys: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]
     """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
     RotateKeys: _grpc.UnaryStreamMultiCallable[_admin_pb2.RotateKeysRequest, _admin_pb2.RotateKeysResponse]
@@ -135,6 +147,18 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     MergePersons: _aio.UnaryUnaryMultiCallable[_admin_pb2.MergePersonsRequest, _admin_pb2.MergePersonsResponse]  # type: ignore[assignment]
     """MergePersons merges the newer of two persons into the older: aliases, history and connections. It is permanent.
     Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+    """
+    DeletePerson: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeletePersonRequest, _admin_pb2.DeletePersonResponse]  # type: ignore[assignment]
+    """DeletePerson deletes a person permanently, and all who were merged into them: everything that is stored of them, what
+    waits for them, and their key. A running turn ends, and neither stores nor sends anything; a call of a tool that is
+    being made is not undone. Connect links end, and what the person connected is removed at the tools' vendor
+    afterwards, for as long as that takes. The next message of the same id is a new person's, who inherits nothing. A
+    repeat of a message that was accepted in the 8 days before is answered as a duplicate that was STOPPED, and nothing
+    starts. INLINE callers that wait get NOT_FOUND (PERSON_NOT_FOUND). Sums over all people stay.
+
+    It returns when nothing is left. The deletion of a person with a long history takes several transactions. It
+    continues if the caller gives up or the process dies, and a repeat by the person id continues it, too.
+    NOT_FOUND: PERSON_NOT_FOUND, also for a person who is deleted already.
     """
     ListKeys: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]  # type: ignore[assignment]
     """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
@@ -269,6 +293,24 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.MergePersonsResponse, _abc.Awaitable[_admin_pb2.MergePersonsResponse]]:
         """MergePersons merges the newer of two persons into the older: aliases, history and connections. It is permanent.
         Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def DeletePerson(
+        self,
+        request: _admin_pb2.DeletePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.DeletePersonResponse, _abc.Awaitable[_admin_pb2.DeletePersonResponse]]:
+        """DeletePerson deletes a person permanently, and all who were merged into them: everything that is stored of them, what
+        waits for them, and their key. A running turn ends, and neither stores nor sends anything; a call of a tool that is
+        being made is not undone. Connect links end, and what the person connected is removed at the tools' vendor
+        afterwards, for as long as that takes. The next message of the same id is a new person's, who inherits nothing. A
+        repeat of a message that was accepted in the 8 days before is answered as a duplicate that was STOPPED, and nothing
+        starts. INLINE callers that wait get NOT_FOUND (PERSON_NOT_FOUND). Sums over all people stay.
+
+        It returns when nothing is left. The deletion of a person with a long history takes several transactions. It
+        continues if the caller gives up or the process dies, and a repeat by the person id continues it, too.
+        NOT_FOUND: PERSON_NOT_FOUND, also for a person who is deleted already.
         """
 
     @_abc_1.abstractmethod

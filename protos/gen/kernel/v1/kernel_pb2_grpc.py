@@ -194,8 +194,9 @@ class KernelServiceServicer:
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
         PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
         person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
-        FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-        INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
+        FAILED_PRECONDITION: IDENTITY_CONFLICT. NOT_FOUND: PERSON_NOT_FOUND (an operator deleted the person while an INLINE
+        caller waited). After any error nothing is stored. A deadline that passes while an INLINE caller waits ends only the
+        waiting: the message stays accepted, and a repeat waits again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -70,8 +70,9 @@ class KernelServiceStub:
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
     PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
     person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
-    FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-    INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
+    FAILED_PRECONDITION: IDENTITY_CONFLICT. NOT_FOUND: PERSON_NOT_FOUND (an operator deleted the person while an INLINE
+    caller waited). After any error nothing is stored. A deadline that passes while an INLINE caller waits ends only the
+    waiting: the message stays accepted, and a repeat waits again.
     """
     StreamMessage: _grpc.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]
     """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A node that does
@@ -223,8 +224,9 @@ class KernelServiceAsyncStub(KernelServiceStub):
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
     PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
     person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
-    FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-    INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
+    FAILED_PRECONDITION: IDENTITY_CONFLICT. NOT_FOUND: PERSON_NOT_FOUND (an operator deleted the person while an INLINE
+    caller waited). After any error nothing is stored. A deadline that passes while an INLINE caller waits ends only the
+    waiting: the message stays accepted, and a repeat waits again.
     """
     StreamMessage: _aio.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]  # type: ignore[assignment]
     """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A node that does
@@ -379,8 +381,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
         PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
         person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
-        FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-        INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
+        FAILED_PRECONDITION: IDENTITY_CONFLICT. NOT_FOUND: PERSON_NOT_FOUND (an operator deleted the person while an INLINE
+        caller waited). After any error nothing is stored. A deadline that passes while an INLINE caller waits ends only the
+        waiting: the message stays accepted, and a repeat waits again.
         """
 
     @_abc_1.abstractmethod

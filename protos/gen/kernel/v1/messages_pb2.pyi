@@ -69,7 +69,7 @@ class _MessageStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Message
     MESSAGE_STATUS_DEAD_LETTERED: _MessageStatus.ValueType  # 5
     """Given up after repeated failures; the person was told, and an operator can requeue it."""
     MESSAGE_STATUS_STOPPED: _MessageStatus.ValueType  # 6
-    """Cancelled by the person before or during its turn ("stop")."""
+    """Cancelled by the person before or during its turn ("stop"). Also of a repeat whose person was deleted since."""
 
 class MessageStatus(_MessageStatus, metaclass=_MessageStatusEnumTypeWrapper):
     """MessageStatus is the state of a message."""
@@ -87,7 +87,7 @@ MESSAGE_STATUS_HELD: MessageStatus.ValueType  # 4
 MESSAGE_STATUS_DEAD_LETTERED: MessageStatus.ValueType  # 5
 """Given up after repeated failures; the person was told, and an operator can requeue it."""
 MESSAGE_STATUS_STOPPED: MessageStatus.ValueType  # 6
-"""Cancelled by the person before or during its turn ("stop")."""
+"""Cancelled by the person before or during its turn ("stop"). Also of a repeat whose person was deleted since."""
 Global___MessageStatus: _TypeAlias = MessageStatus  # noqa: Y015
 
 @_typing.final

@@ -1294,7 +1294,7 @@ export enum MessageStatus {
   DEAD_LETTERED = 5,
 
   /**
-   * Cancelled by the person before or during its turn ("stop").
+   * Cancelled by the person before or during its turn ("stop"). Also of a repeat whose person was deleted since.
    *
    * @generated from enum value: MESSAGE_STATUS_STOPPED = 6;
    */

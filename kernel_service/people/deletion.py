@@ -1,0 +1,101 @@
+"""Deletes people permanently, at an operator's request, and finishes deletions that a crash interrupted."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.uncancelled import Uncancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kernel_service.ports.deletion import DeletionStep, DeletionStore
+    from kernel_service.ports.notices import Notices
+
+log = logging.getLogger(__name__)
+
+UNFINISHED_SECONDS: Final = 60.0
+"""A deletion that began earlier was perhaps interrupted. Two that continue at the same time do no harm."""
+
+
+class Kernels(Protocol):
+    """The kernels of this node. The kernel map implements it."""
+
+    def gone(self, person_id: str) -> None: ...
+
+
+class Callers(Protocol):
+    """The callers that wait for answers."""
+
+    def taken_back(self, seqs: Sequence[int]) -> None: ...
+
+
+@dataclass(slots=True)
+class Deleted:
+    """The result for a person: the deleted rows by table, and how much the tools' vendor must still remove."""
+
+    person_id: str
+    rows: Counter[str] = field(default_factory=Counter)
+    revocations: int = 0
+
+
+class Deletion:
+    """A deletion continues if its caller gives up."""
+
+    def __init__(
+        self,
+        store: DeletionStore,
+        kernels: Kernels,
+        callers: Callers,
+        notices: Notices,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._kernels = kernels
+        self._callers = callers
+        self._notices = notices
+        self._clock = clock
+        self._uncancelled = Uncancelled()
+        notices.on(NoticeKind.DELETED, lambda told: self._forget(told.subject))
+
+    async def delete(self, person_id: str) -> Deleted:
+        """Delete the person, and all who were merged into them.
+
+        A deletion that has begun is continued. NotFound PERSON_NOT_FOUND.
+        """
+        return await self._uncancelled.run(self._delete(person_id))
+
+    async def sweep(self) -> None:
+        """Finish what was interrupted."""
+        for person_id in await self._store.unfinished(before=self._clock() - UNFINISHED_SECONDS):
+            log.warning("deletion is continued person=%s", person_id)
+            await self.delete(person_id)
+
+    async def _delete(self, person_id: str) -> Deleted:
+        step = await self._store.begin(person_id, now=self._clock())
+        self._make_known(step)
+        deleted = Deleted(step.people[0], revocations=step.revocations)
+        deleted.rows += step.rows
+        while not step.is_last:
+            step = await self._store.go_on(step.people, now=self._clock())
+            deleted.rows += step.rows
+        log.info(
+            "deleted person=%s rows=%d revocations=%d", deleted.person_id, deleted.rows.total(), deleted.revocations
+        )
+        return deleted
+
+    def _make_known(self, step: DeletionStep) -> None:
+        """Nothing rests on it: the store refuses whatever is still done for the person."""
+        for each in step.people:
+            self._forget(each)
+            self._notices.tell_all(Notice(NoticeKind.DELETED, each))
+        if step.unanswered:
+            self._callers.taken_back(step.unanswered)
+
+    def _forget(self, person_id: str) -> None:
+        self._store.forget_key(person_id)
+        self._kernels.gone(person_id)
