@@ -66,9 +66,11 @@ class TableOfPeople:
         self.table = table
         self.most = _FEW.get(table, PAGE)
         theirs = or_(*(column.in_(bindparam("people", expanding=True)) for column in columns_of_people(table)))
-        self._page = select(*_shown(table)).where(theirs).limit(bindparam("limit", type_=Integer))
         self._delete = _delete_one(table)
         self._parts = [(each, *_of_page(each)) for each in parts_of(table)]
+        page = select(*_shown(table)).where(theirs).limit(bindparam("limit", type_=Integer))
+        # A report on a reply adds a part of it, and locks the reply before.
+        self._page = page.with_for_update() if self._parts else page
 
     def delete_some(self, tx: Tx, people: Sequence[str], limit: int, now: float, deleted: Counter[str]) -> bool:
         """At most `limit` rows. Whether more may be left."""

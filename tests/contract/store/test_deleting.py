@@ -16,7 +16,7 @@ from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.deletion import REDELIVERY_DAYS, Revocation, RevocationKind
 from kernel_service.ports.kernels import NO_TURNS
 from kernel_service.ports.messages import Alias, Message, MessageStatus, ReplyMode
-from kernel_service.ports.outbox import AckResult
+from kernel_service.ports.outbox import AckResult, Outcome
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.people import LinkOutcome
 from kernel_service.ports.spending import Budgets, Estimate
@@ -452,6 +452,25 @@ async def test_a_deletion_beside_everything_else_leaves_nothing_of_the_person(
     assert ann not in left
     assert (bob in left) == (not merges or isinstance(results[-1], NotFound))
     await say(one, "afterwards", "test:ann new")
+
+
+async def test_receipts_of_settled_replies_come_while_these_are_deleted(
+    two_nodes: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each adds a part to a reply, whose row the deletion takes."""
+    one, other = two_nodes
+    sent: list[str] = []
+    for number in range(20):
+        ann = await say(one, f"m{number}", "test:ann", address="desk", reply_mode=ReplyMode.OUTBOX)
+        await answer(one, ann, "an answer")
+        [lease] = await pull(one, limit=9, seconds=30)
+        await ack(one, lease, Outcome.FAILED)
+        sent.append(lease.reply.id)
+    monkeypatch.setattr(stored_of_people, "PAGE", 2)
+    reports = [receipt(other, each, "delivered", part=part, parts=3) for part in (1, 2, 3) for each in sent]
+    await settled(delete(one, ann), *reports)
+    assert (await contents(one))["reply_part"] == []
+    assert (await contents(one))["person"] == []
 
 
 async def test_two_deletions_at_once_count_each_row_once(two_nodes: tuple[Store, Store]) -> None:
