@@ -34,6 +34,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "CHANNEL_BUSY": "Repeat the call later, with fewer at a time.",
     "KERNEL_BUSY": "Repeat the call when the turn has ended.",
     "LEASE_LOST": "Repeat the call.",
+    "PERSON_CHANGED": "Export the person again.",
     "CALL_STALLED": "Repeat the call; send and read without a pause.",
     "DRAINING": "Repeat the call, at another node if there is one.",
     "STORE_UNAVAILABLE": "Repeat the call later; an operator looks at the database.",

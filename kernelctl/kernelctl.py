@@ -1,6 +1,7 @@
 """`kernelctl`: set-up and checks; what is running, why a message was not answered, identities, usage.
 
-It never shows message content. Answers of the service are JSON, except tables for nodes, usage and keys.
+It never shows message content; `export` writes it to files. Answers of the service are JSON, except tables for nodes,
+usage and keys.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from google.protobuf.json_format import MessageToJson
 from google.type import date_pb2
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
-from kernelctl import deletion, tables, terminal
+from kernelctl import deletion, exporting, tables, terminal
 from kernelctl.doctor import doctor
 from kernelctl.init.command import init
 from serving.exposure import OTHERWISE
@@ -39,7 +40,8 @@ DELETION_SECONDS = 600.0
 """A deletion continues without its caller, but an operator wants to know its end."""
 _TOKEN = "KERNEL_ADMIN_TOKEN"  # noqa: S105 - the setting's name
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
-_OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is meant for the vendors
+# http_proxy is meant for the vendors. A record of an export may be large.
+_OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1))
 
 
 class Admin:
@@ -370,6 +372,21 @@ def usage(admin: Admin, who: str | None, from_day: datetime, to_day: datetime) -
     if tools := tables.tools(spent):
         click.echo(f"\n{tools}")
     return None
+
+
+@main.command()
+@click.argument("who")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="FOLDER",
+    help="A folder that does not exist yet, or is empty.",
+)
+@pass_admin
+def export(admin: Admin, who: str, into: Path) -> None:
+    """Write everything that is stored of a person to a folder: person.jsonl with a record a line, and files."""
+    exporting.export(admin.follow("ExportPerson", admin_pb2.ExportPersonRequest(person=_person(who))), into)
 
 
 @main.command()

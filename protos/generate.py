@@ -14,6 +14,8 @@ from google.rpc import status_pb2
 
 PROTOS = Path(__file__).parent
 BIN = Path(sys.executable).parent
+OPERATORS = frozenset({"admin", "export"})
+"""Protos that no channel needs."""
 TYPESCRIPT = PROTOS.parent / "clients" / "typescript"
 
 
@@ -29,7 +31,7 @@ def generate_typescript(out: Path, client: Path = TYPESCRIPT) -> int:
     """As `generate`, with the plugin that is installed in the client's folder."""
     out.mkdir(exist_ok=True)
     shared = Path(status_pb2.__file__).parents[2]
-    sources = [path for path in sorted(PROTOS.glob("kernel/*/*.proto")) if path.stem != "admin"]
+    sources = [path for path in sorted(PROTOS.glob("kernel/*/*.proto")) if path.stem not in OPERATORS]
     sources += [shared / "google/rpc/status.proto", shared / "google/rpc/error_details.proto"]
     command = [
         *(sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{shared}"),

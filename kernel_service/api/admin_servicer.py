@@ -1,4 +1,7 @@
-"""KernelAdminService: what is running, and why a message was not answered. It never shows the content of messages."""
+"""KernelAdminService: what is running, and why a message was not answered.
+
+Of its calls the export of a person alone shows the content of messages.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
-from kernel_service.api import connections, converters, nodes, schedules, usage
+from kernel_service.api import connections, converters, exporting, nodes, schedules, usage, views
 from kernel_service.api.pages import Page
 from kernel_service.api.peers import is_forwarded
 from kernel_service.api.resident_kernels import ResidentKernels
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
     from kernel_service.connections.accounts import Connections
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.people.deletion import Deleted, Deletion
+    from kernel_service.people.exporting import PersonExport
     from kernel_service.people.people import People
-    from kernel_service.ports.admin import AdminStores, DeadLetter, PartView, ReplyView, TurnSummary
+    from kernel_service.ports.admin import AdminStores
     from kernel_service.ports.cluster import Cluster
     from kernel_service.ports.kernels import KernelLease
     from kernel_service.ports.keys import KeyUse
@@ -45,6 +49,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         store: AdminStores,
         people: People,
         deletion: Deletion,
+        export: PersonExport,
         connections_: Connections,
         key_rotation: KeyRotation,
         cluster: Cluster,
@@ -59,6 +64,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self._store = store
         self._people = people
         self._deletion = deletion
+        self._export = export
         self._connections = connections_
         self._key_rotation = key_rotation
         self._clock = clock
@@ -173,7 +179,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         turns, pending, last = await self._store.admin.turns(person_id, limit=page.size, before=page.after)
         waiting = [] if page.after else pending
         return admin_pb2.ListTurnsResponse(
-            turns=[_turn(each) for each in turns],
+            turns=[views.turn(each) for each in turns],
             pending=[
                 admin_pb2.PendingMessage(message_id=str(seq), accepted_at=converters.timestamp(at))
                 for seq, at in waiting
@@ -188,7 +194,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         page = Page(request.page_size, request.page_token, "replies", person_id)
         replies, last = await self._store.admin.replies(person_id, limit=page.size, before=page.after)
         return admin_pb2.ListRepliesResponse(
-            replies=[_reply(each) for each in replies], next_page_token=page.next_token(last)
+            replies=[views.reply(each) for each in replies], next_page_token=page.next_token(last)
         )
 
     # --- dead letters -------------------------------------------------------------------------------------------
@@ -200,7 +206,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         page = Page(request.page_size, request.page_token, "dead_letters", person_id or "")
         found, last = await self._store.admin.dead_letters(person_id, limit=page.size, before=page.after)
         return admin_pb2.ListDeadLettersResponse(
-            dead_letters=[_dead_letter(each) for each in found], next_page_token=page.next_token(last)
+            dead_letters=[views.dead_letter(each) for each in found], next_page_token=page.next_token(last)
         )
 
     async def RequeueDeadLetter(
@@ -217,6 +223,17 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         person_id = await self._person(request.person) if request.HasField("person") else None
         spent = await self._store.spending.by_day(person_id, first=first, last=last)
         return admin_pb2.GetUsageResponse(days=[usage.daily(each) for each in spent])
+
+    # --- personal data ------------------------------------------------------------------------------------------
+
+    async def ExportPerson(
+        self, request: admin_pb2.ExportPersonRequest, context: Context
+    ) -> AsyncIterator[admin_pb2.ExportPersonResponse]:
+        person_id = await self._person(request.person)
+        async with aclosing(self._export.of(person_id)) as records:
+            async for each in records:
+                for response in exporting.responses(each, now=self._clock()):
+                    yield response
 
     # --- keys ---------------------------------------------------------------------------------------------------
 
@@ -279,47 +296,3 @@ def _key(use: KeyUse) -> admin_pb2.MasterKey:
         awaiting_ids=use.awaiting,
         removable=use.removable,
     )
-
-
-def _turn(turn: TurnSummary) -> admin_pb2.Turn:
-    return admin_pb2.Turn(
-        id=turn.id,
-        status=admin_pb2.TurnStatus.Value(f"TURN_STATUS_{turn.status.name}"),
-        message_ids=map(str, turn.messages),
-        started_at=converters.timestamp(turn.started_at),
-        ended_at=converters.timestamp(turn.ended_at),
-        not_before=converters.timestamp(turn.not_before),
-        attempts=turn.attempts,
-        usage=converters.usage(turn.usage),
-        problem=turn.problem,
-    )
-
-
-def _dead_letter(letter: DeadLetter) -> admin_pb2.DeadLetter:
-    return admin_pb2.DeadLetter(
-        id=letter.id,
-        person_id=letter.person_id,
-        message_id=str(letter.seq),
-        problem=letter.problem,
-        dead_at=converters.timestamp(letter.dead_at),
-    )
-
-
-def _reply(reply: ReplyView) -> admin_pb2.ReplyRecord:
-    return admin_pb2.ReplyRecord(
-        id=reply.id,
-        turn_id=reply.turn_id,
-        answers_message_id="" if reply.answers is None else str(reply.answers),
-        channel=reply.channel,
-        state=admin_pb2.ReplyState.Value(f"REPLY_STATE_{reply.state.name}"),
-        parts=[_part(each) for each in reply.parts],
-        created_at=converters.timestamp(reply.created_at),
-        settled_at=converters.timestamp(reply.settled_at),
-        attempts=reply.attempts,
-        error_code=reply.error_code,
-    )
-
-
-def _part(part: PartView) -> admin_pb2.PartState:
-    receipt = admin_pb2.ReceiptState.Value(f"RECEIPT_STATE_{part.receipt.upper() or 'UNSPECIFIED'}")
-    return admin_pb2.PartState(part=part.part, sent=part.sent, receipt=receipt, error_code=part.error_code)

@@ -23,7 +23,7 @@ _KINDS: Final = {
     schedules_pb2.SCHEDULE_KIND_REMIND: ScheduleKind.REMIND,
     schedules_pb2.SCHEDULE_KIND_DO: ScheduleKind.DO,
 }
-_SHOWN_KINDS: Final = {kind: shown for shown, kind in _KINDS.items()}
+SHOWN_KINDS: Final = {kind: shown for shown, kind in _KINDS.items()}
 
 
 def new_schedule(request: schedules_pb2.CreateScheduleRequest, channel: str) -> NewSchedule:
@@ -51,7 +51,7 @@ def schedule(given: Schedule, *, now: float, with_request: bool = True) -> sched
     asked = given.asked
     shown = schedules_pb2.Schedule(
         id=given.id,
-        kind=_SHOWN_KINDS[asked.kind],
+        kind=SHOWN_KINDS[asked.kind],
         request=asked.request if with_request else "",
         time_zone=asked.time_zone,
         next_due_at=converters.timestamp(given.next_due_at),

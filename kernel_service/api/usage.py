@@ -37,15 +37,18 @@ def _day(given: date_pb2.Date, today: date, field: str) -> int:
 
 
 def daily(spent: DayUsage) -> admin_pb2.DailyUsage:
-    day = date.fromordinal(_FIRST_DAY + spent.day)
     return admin_pb2.DailyUsage(
-        day=date_pb2.Date(year=day.year, month=day.month, day=day.day),
-        usage=converters.usage(spent.usage),
-        tools=map(_tool, spent.tools),
+        day=date_of(spent.day), usage=converters.usage(spent.usage), tools=map(tool, spent.tools)
     )
 
 
-def _tool(given: ToolUsage) -> admin_pb2.ToolUsage:
+def date_of(day: int) -> date_pb2.Date:
+    """Of a day that is counted from 1970-01-01."""
+    shown = date.fromordinal(_FIRST_DAY + day)
+    return date_pb2.Date(year=shown.year, month=shown.month, day=shown.day)
+
+
+def tool(given: ToolUsage) -> admin_pb2.ToolUsage:
     return admin_pb2.ToolUsage(
         tool=given.tool, calls=given.calls, failures=given.failures, time=converters.duration(given.seconds)
     )

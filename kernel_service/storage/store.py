@@ -17,6 +17,7 @@ from kernel_service.storage.connections.sql_stray_sessions import SqlStraySessio
 from kernel_service.storage.deleting.revocations import SqlRevocations
 from kernel_service.storage.deleting.sql_deletion import SqlDeletion
 from kernel_service.storage.engine import clock_floor
+from kernel_service.storage.exporting.sql_exports import SqlExports
 from kernel_service.storage.inbox.sql_inbox import SqlInbox
 from kernel_service.storage.inbox.sql_quotes import SqlQuotes
 from kernel_service.storage.kernels.sql_kernels import SqlKernels
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.connections import ConnectionStore, SessionStore
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.deletion import DeletionStore, RevocationStore
+    from kernel_service.ports.exporting import ExportStore
     from kernel_service.ports.inbox import InboxStore
     from kernel_service.ports.invitations import InvitationStore
     from kernel_service.ports.kernels import KernelStore
@@ -97,6 +99,7 @@ class Store:
     triggers: TriggerStore
     spending: SpendingStore
     admin: AdminStore
+    exports: ExportStore
     keys: KeyStore
     nodes: NodeStore
     retention: RetentionStore
@@ -138,6 +141,7 @@ class Store:
             triggers=SqlTriggers(engine),
             spending=SqlSpending(engine),
             admin=SqlAdmin(engine),
+            exports=SqlExports(engine),
             keys=SqlKeys(engine),
             nodes=SqlNodes(engine),
             retention=SqlRetention(engine, retention),

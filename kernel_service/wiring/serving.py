@@ -17,6 +17,7 @@ from kernel_service.metrics.cluster import ClusterMetrics
 from kernel_service.metrics.endpoint import Metrics
 from kernel_service.metrics.work import WorkMetrics
 from kernel_service.outbox.invitations import Invitations
+from kernel_service.people.exporting import PersonExport
 from serving.listening import Address
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def _admin_servicer(base: Foundation, connect: ConnectParts, received: Receiving
         base.store,
         received.people,
         received.deletion,
+        PersonExport(base.store.exports),
         connect.connections,
         KeyRotation(base.store.keys, base.notices),
         base.membership,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, func, or_, select, update
 
@@ -24,21 +24,24 @@ from kernel_service.storage.schema.transitions import may_take
 from kernel_service.storage.schema.turns import TURN_USAGE, dead_letter, turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Row, Select
 
     from kernel_service.storage.engine.engine import Tx
 
+TURN_COLUMNS: Final = (
+    turn.c.id,
+    turn.c.status,
+    turn.c.started_at,
+    turn.c.ended_at,
+    turn.c.not_before,
+    (turn.c.attempts + turn.c.crash_count).label("attempts"),
+    turn.c.problem,
+    *TURN_USAGE,
+)
 _NEWEST_TURNS = (
-    select(
-        turn.c.id,
-        turn.c.status,
-        turn.c.started_at,
-        turn.c.ended_at,
-        turn.c.not_before,
-        (turn.c.attempts + turn.c.crash_count).label("attempts"),
-        turn.c.problem,
-        *TURN_USAGE,
-    )
+    select(*TURN_COLUMNS)
     .where(turn.c.person_id == bindparam("person"), turn.c.id < bindparam("before"))
     .order_by(turn.c.id.desc())
     .limit(bindparam("limit", type_=Integer))
@@ -99,25 +102,8 @@ class SqlAdmin(SqlPort):
         page = {"person": person_id, "before": before or _PAST_ALL_TURNS, "limit": limit + 1}
         rows = tx.execute(_NEWEST_TURNS, page).all()
         shown = rows[:limit]
-        members: defaultdict[str, list[int]] = defaultdict(list)
-        for row in tx.execute(_MEMBERS, {"turns": [row.id for row in shown]}):
-            members[row.turn_id].append(row.seq)
-        summaries = [
-            TurnSummary(
-                id=row.id,
-                status=TurnStatus(row.status),
-                messages=members[row.id],
-                started_at=row.started_at,
-                ended_at=row.ended_at,
-                not_before=row.not_before,
-                attempts=row.attempts,
-                usage=Usage(*row[-len(TURN_USAGE) :]),
-                problem=row.problem,
-            )
-            for row in shown
-        ]
         waiting = [(row.seq, row.accepted_at) for row in tx.execute(_WAITING, {"person": person_id})]
-        return summaries, waiting, shown[-1].id if len(rows) > limit else ""
+        return summaries(tx, shown), waiting, shown[-1].id if len(rows) > limit else ""
 
     @reads
     def backlog(self, tx: Tx, *, now: float) -> Backlog:
@@ -130,10 +116,7 @@ class SqlAdmin(SqlPort):
         page = {"person": person_id, "before": _seq_before(before), "limit": limit + 1}
         rows = tx.execute(_NEWEST_REPLIES, page).all()
         shown = rows[:limit]
-        parts = {
-            (part.reply_id, part.part): part for part in tx.execute(_PARTS_OF, {"replies": [row.id for row in shown]})
-        }
-        return [_view(row, parts) for row in shown], str(shown[-1].seq) if len(rows) > limit else ""
+        return views(tx, shown), str(shown[-1].seq) if len(rows) > limit else ""
 
     @reads
     def dead_letters(self, tx: Tx, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
@@ -161,6 +144,34 @@ def _seq_before(token: str) -> int:
     if not 0 <= seq <= _PAST_ALL_REPLIES:
         raise CallerError("FIELD_INVALID", "page_token was not issued by this service", field="page_token")
     return seq
+
+
+def summaries(tx: Tx, rows: Sequence[Row[Any]]) -> list[TurnSummary]:
+    """Of rows with `TURN_COLUMNS`."""
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for row in tx.execute(_MEMBERS, {"turns": [row.id for row in rows]}):
+        members[row.turn_id].append(row.seq)
+    return [_summary(row, members[row.id]) for row in rows]
+
+
+def _summary(row: Row[Any], messages: list[int]) -> TurnSummary:
+    return TurnSummary(
+        id=row.id,
+        status=TurnStatus(row.status),
+        messages=messages,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        not_before=row.not_before,
+        attempts=row.attempts,
+        usage=Usage(*row[-len(TURN_USAGE) :]),
+        problem=row.problem,
+    )
+
+
+def views(tx: Tx, rows: Sequence[Row[Any]]) -> list[ReplyView]:
+    """Of rows of `reply`."""
+    parts = {(part.reply_id, part.part): part for part in tx.execute(_PARTS_OF, {"replies": [row.id for row in rows]})}
+    return [_view(row, parts) for row in rows]
 
 
 def _view(row: Row[Any], parts: dict[tuple[str, int], Row[Any]]) -> ReplyView:

@@ -107,7 +107,17 @@ class Nodes:
         store: Any = self.store
         placement: Any = None
         return AdminServicer(
-            kernels, placement, store, store, store, store, store, cluster, Peers(cluster, TOKEN, None), lambda: 0.0
+            kernels,
+            placement,
+            store,
+            store,
+            store,
+            store,
+            store,
+            store,
+            cluster,
+            Peers(cluster, TOKEN, None),
+            lambda: 0.0,
         )
 
     async def call(self, number: int, rpc: str, **request: Any) -> Any:

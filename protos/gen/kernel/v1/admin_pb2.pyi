@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from kernel.v1 import connections_pb2 as _connections_pb2
+from kernel.v1 import export_pb2 as _export_pb2
 from kernel.v1 import messages_pb2 as _messages_pb2
 from kernel.v1 import schedules_pb2 as _schedules_pb2
 import builtins as _builtins
@@ -1216,6 +1217,7 @@ class DeadLetter(_message.Message):
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     DEAD_AT_FIELD_NUMBER: _builtins.int
+    REQUEUED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, unique."""
     person_id: _builtins.str
@@ -1228,6 +1230,10 @@ class DeadLetter(_message.Message):
     def dead_at(self) -> _timestamp_pb2.Timestamp:
         """When."""
 
+    @_builtins.property
+    def requeued_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was requeued; absent: it was not."""
+
     def __init__(
         self,
         *,
@@ -1236,10 +1242,11 @@ class DeadLetter(_message.Message):
         message_id: _builtins.str = ...,
         problem: _builtins.str = ...,
         dead_at: _timestamp_pb2.Timestamp | None = ...,
+        requeued_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dead_at", b"dead_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dead_at", b"dead_at", "requeued_at", b"requeued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_at", b"dead_at", "id", b"id", "message_id", b"message_id", "person_id", b"person_id", "problem", b"problem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_at", b"dead_at", "id", b"id", "message_id", b"message_id", "person_id", b"person_id", "problem", b"problem", "requeued_at", b"requeued_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1477,6 +1484,272 @@ class DeletePersonResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeletePersonResponse: _TypeAlias = DeletePersonResponse  # noqa: Y015
+
+@_typing.final
+class ExportPersonRequest(_message.Message):
+    """ExportPersonRequest names a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def person(self) -> Global___PersonRef:
+        """Required. The person."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___PersonRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPersonRequest: _TypeAlias = ExportPersonRequest  # noqa: Y015
+
+@_typing.final
+class ExportPersonResponse(_message.Message):
+    """ExportPersonResponse is one record, or a chunk of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    TURN_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    REPLY_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    TRIGGER_EVENT_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
+    PARKED_REQUEST_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    PERMISSION_FIELD_NUMBER: _builtins.int
+    INVITATION_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    TOOL_USAGE_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    FILE_CHUNK_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    file_chunk: _builtins.bytes
+    """The next bytes of the last file, at most 64 KiB."""
+    @_builtins.property
+    def person(self) -> _export_pb2.ExportedPerson:
+        """The person; the first record."""
+
+    @_builtins.property
+    def alias(self) -> _export_pb2.ExportedAlias:
+        """An id of the person."""
+
+    @_builtins.property
+    def message(self) -> _export_pb2.ExportedMessage:
+        """A message to the assistant."""
+
+    @_builtins.property
+    def turn(self) -> Global___Turn:
+        """A turn."""
+
+    @_builtins.property
+    def item(self) -> _export_pb2.ExportedItem:
+        """An item of the history."""
+
+    @_builtins.property
+    def reply(self) -> Global___ExportedReply:
+        """A reply to the person."""
+
+    @_builtins.property
+    def dead_letter(self) -> Global___DeadLetter:
+        """A message that was given up."""
+
+    @_builtins.property
+    def fact(self) -> _export_pb2.ExportedFact:
+        """A remembered fact."""
+
+    @_builtins.property
+    def schedule(self) -> _export_pb2.ExportedSchedule:
+        """A schedule."""
+
+    @_builtins.property
+    def trigger(self) -> _export_pb2.ExportedTrigger:
+        """A trigger."""
+
+    @_builtins.property
+    def trigger_event(self) -> _export_pb2.ExportedTriggerEvent:
+        """An event of a trigger."""
+
+    @_builtins.property
+    def connection(self) -> _export_pb2.ExportedConnection:
+        """A connection."""
+
+    @_builtins.property
+    def parked_request(self) -> _export_pb2.ExportedParkedRequest:
+        """A request that waits for connections."""
+
+    @_builtins.property
+    def approval(self) -> _export_pb2.ExportedApproval:
+        """A tool call that the person was asked about."""
+
+    @_builtins.property
+    def permission(self) -> _export_pb2.ExportedPermission:
+        """A standing permission."""
+
+    @_builtins.property
+    def invitation(self) -> _export_pb2.ExportedInvitation:
+        """When the person was last asked to write."""
+
+    @_builtins.property
+    def usage(self) -> Global___ExportedUsage:
+        """The usage of a day."""
+
+    @_builtins.property
+    def tool_usage(self) -> Global___ExportedToolUsage:
+        """The usage of a tool on a day."""
+
+    @_builtins.property
+    def file(self) -> _export_pb2.ExportedFile:
+        """A file."""
+
+    @_builtins.property
+    def unreadable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields of the record whose stored values do not open; they are empty. `file_chunk`: the rest of the last file
+        does not open, or was deleted meanwhile.
+        """
+
+    def __init__(
+        self,
+        *,
+        person: _export_pb2.ExportedPerson | None = ...,
+        alias: _export_pb2.ExportedAlias | None = ...,
+        message: _export_pb2.ExportedMessage | None = ...,
+        turn: Global___Turn | None = ...,
+        item: _export_pb2.ExportedItem | None = ...,
+        reply: Global___ExportedReply | None = ...,
+        dead_letter: Global___DeadLetter | None = ...,
+        fact: _export_pb2.ExportedFact | None = ...,
+        schedule: _export_pb2.ExportedSchedule | None = ...,
+        trigger: _export_pb2.ExportedTrigger | None = ...,
+        trigger_event: _export_pb2.ExportedTriggerEvent | None = ...,
+        connection: _export_pb2.ExportedConnection | None = ...,
+        parked_request: _export_pb2.ExportedParkedRequest | None = ...,
+        approval: _export_pb2.ExportedApproval | None = ...,
+        permission: _export_pb2.ExportedPermission | None = ...,
+        invitation: _export_pb2.ExportedInvitation | None = ...,
+        usage: Global___ExportedUsage | None = ...,
+        tool_usage: Global___ExportedToolUsage | None = ...,
+        file: _export_pb2.ExportedFile | None = ...,
+        file_chunk: _builtins.bytes = ...,
+        unreadable: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "approval", b"approval", "connection", b"connection", "dead_letter", b"dead_letter", "fact", b"fact", "file", b"file", "file_chunk", b"file_chunk", "invitation", b"invitation", "item", b"item", "message", b"message", "parked_request", b"parked_request", "permission", b"permission", "person", b"person", "record", b"record", "reply", b"reply", "schedule", b"schedule", "tool_usage", b"tool_usage", "trigger", b"trigger", "trigger_event", b"trigger_event", "turn", b"turn", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "approval", b"approval", "connection", b"connection", "dead_letter", b"dead_letter", "fact", b"fact", "file", b"file", "file_chunk", b"file_chunk", "invitation", b"invitation", "item", b"item", "message", b"message", "parked_request", b"parked_request", "permission", b"permission", "person", b"person", "record", b"record", "reply", b"reply", "schedule", b"schedule", "tool_usage", b"tool_usage", "trigger", b"trigger", "trigger_event", b"trigger_event", "turn", b"turn", "unreadable", b"unreadable", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["person", "alias", "message", "turn", "item", "reply", "dead_letter", "fact", "schedule", "trigger", "trigger_event", "connection", "parked_request", "approval", "permission", "invitation", "usage", "tool_usage", "file", "file_chunk"]  # noqa: Y015
+    _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
+
+Global___ExportPersonResponse: _TypeAlias = ExportPersonResponse  # noqa: Y015
+
+@_typing.final
+class ExportedReply(_message.Message):
+    """ExportedReply is a reply with its content and its states."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLY_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LATE_TEXT_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """The address that sends it."""
+    late_text: _builtins.str
+    """The text instead, if it is sent late; empty: the same."""
+    @_builtins.property
+    def reply(self) -> _messages_pb2.Reply:
+        """The content, without the address of its link. `answers_message_id` is empty: see `record`."""
+
+    @_builtins.property
+    def record(self) -> Global___ReplyRecord:
+        """Its states."""
+
+    def __init__(
+        self,
+        *,
+        reply: _messages_pb2.Reply | None = ...,
+        record: Global___ReplyRecord | None = ...,
+        address: _builtins.str = ...,
+        late_text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "reply", b"reply"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "late_text", b"late_text", "record", b"record", "reply", b"reply"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportedReply: _TypeAlias = ExportedReply  # noqa: Y015
+
+@_typing.final
+class ExportedUsage(_message.Message):
+    """ExportedUsage is the usage of one day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USAGE_FIELD_NUMBER: _builtins.int
+    REPLIES_FIELD_NUMBER: _builtins.int
+    replies: _builtins.int
+    """How many replies were made."""
+    @_builtins.property
+    def usage(self) -> Global___DailyUsage:
+        """The usage of the model."""
+
+    def __init__(
+        self,
+        *,
+        usage: Global___DailyUsage | None = ...,
+        replies: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replies", b"replies", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportedUsage: _TypeAlias = ExportedUsage  # noqa: Y015
+
+@_typing.final
+class ExportedToolUsage(_message.Message):
+    """ExportedToolUsage is the usage of a tool on one day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def day(self) -> _date_pb2.Date:
+        """The day, UTC."""
+
+    @_builtins.property
+    def usage(self) -> Global___ToolUsage:
+        """The calls."""
+
+    def __init__(
+        self,
+        *,
+        day: _date_pb2.Date | None = ...,
+        usage: Global___ToolUsage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportedToolUsage: _TypeAlias = ExportedToolUsage  # noqa: Y015
 
 @_typing.final
 class MasterKey(_message.Message):

@@ -27,9 +27,9 @@ if _version_not_supported:
 
 class KernelAdminServiceStub:
     """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
-    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
-    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
-    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. Of its calls ExportPerson
+    alone returns people's messages. Lists are paged: a page token of another list, or of another person's, is refused.
+    Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
 
     Every node of the service answers every call for all of them.
     """
@@ -110,6 +110,11 @@ class KernelAdminServiceStub:
                 request_serializer=kernel_dot_v1_dot_admin__pb2.DeletePersonRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_admin__pb2.DeletePersonResponse.FromString,
                 _registered_method=True)
+        self.ExportPerson = channel.unary_stream(
+                '/kernel.v1.KernelAdminService/ExportPerson',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.ExportPersonRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.ExportPersonResponse.FromString,
+                _registered_method=True)
         self.ListKeys = channel.unary_unary(
                 '/kernel.v1.KernelAdminService/ListKeys',
                 request_serializer=kernel_dot_v1_dot_admin__pb2.ListKeysRequest.SerializeToString,
@@ -124,9 +129,9 @@ class KernelAdminServiceStub:
 
 class KernelAdminServiceServicer:
     """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
-    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
-    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
-    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. Of its calls ExportPerson
+    alone returns people's messages. Lists are paged: a page token of another list, or of another person's, is refused.
+    Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
 
     Every node of the service answers every call for all of them.
     """
@@ -246,6 +251,19 @@ class KernelAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportPerson(self, request, context):
+        """ExportPerson returns a copy of everything that is stored of a person and is theirs, also of the persons who were
+        merged into them, and from before a reset. No secret, link or code is in it. Records of one kind follow each other,
+        each once and oldest first; files are last. Data that is stored meanwhile may be missing. A value that does not open
+        is named in its record, and the rest follows. The export is complete if the stream ends with OK. It does not wake the
+        person's kernel, and reads short pages with pauses, as fast as the caller reads. NOT_FOUND: PERSON_NOT_FOUND, also
+        for a person who is deleted meanwhile. ABORTED: PERSON_CHANGED. If the person's own key does not open, as
+        ResetContext.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListKeys(self, request, context):
         """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs.
         """
@@ -337,6 +355,11 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.DeletePersonRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_admin__pb2.DeletePersonResponse.SerializeToString,
             ),
+            'ExportPerson': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportPerson,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.ExportPersonRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.ExportPersonResponse.SerializeToString,
+            ),
             'ListKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListKeys,
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.ListKeysRequest.FromString,
@@ -357,9 +380,9 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class KernelAdminService:
     """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
-    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
-    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
-    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. Of its calls ExportPerson
+    alone returns people's messages. Lists are paged: a page token of another list, or of another person's, is refused.
+    Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
 
     Every node of the service answers every call for all of them.
     """
@@ -732,6 +755,33 @@ class KernelAdminService:
             '/kernel.v1.KernelAdminService/DeletePerson',
             kernel_dot_v1_dot_admin__pb2.DeletePersonRequest.SerializeToString,
             kernel_dot_v1_dot_admin__pb2.DeletePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/ExportPerson',
+            kernel_dot_v1_dot_admin__pb2.ExportPersonRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.ExportPersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,9 +28,9 @@ GRPC_VERSION: str
 
 class KernelAdminServiceStub:
     """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
-    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
-    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
-    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. Of its calls ExportPerson
+    alone returns people's messages. Lists are paged: a page token of another list, or of another person's, is refused.
+    Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
 
     Every node of the service answers every call for all of them.
     """
@@ -89,6 +89,15 @@ class KernelAdminServiceStub:
     continues if the caller gives up or the process dies, and a repeat by the person id continues it, too.
     NOT_FOUND: PERSON_NOT_FOUND, also for a person who is deleted already.
     """
+    ExportPerson: _grpc.UnaryStreamMultiCallable[_admin_pb2.ExportPersonRequest, _admin_pb2.ExportPersonResponse]
+    """ExportPerson returns a copy of everything that is stored of a person and is theirs, also of the persons who were
+    merged into them, and from before a reset. No secret, link or code is in it. Records of one kind follow each other,
+    each once and oldest first; files are last. Data that is stored meanwhile may be missing. A value that does not open
+    is named in its record, and the rest follows. The export is complete if the stream ends with OK. It does not wake the
+    person's kernel, and reads short pages with pauses, as fast as the caller reads. NOT_FOUND: PERSON_NOT_FOUND, also
+    for a person who is deleted meanwhile. ABORTED: PERSON_CHANGED. If the person's own key does not open, as
+    ResetContext.
+    """
     ListKeys: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]
     """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
     RotateKeys: _grpc.UnaryStreamMultiCallable[_admin_pb2.RotateKeysRequest, _admin_pb2.RotateKeysResponse]
@@ -102,9 +111,9 @@ class KernelAdminServiceStub:
 @_typing.type_check_only
 class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
-    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
-    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
-    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. Of its calls ExportPerson
+    alone returns people's messages. Lists are paged: a page token of another list, or of another person's, is refused.
+    Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
 
     Every node of the service answers every call for all of them.
     """
@@ -160,6 +169,15 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     continues if the caller gives up or the process dies, and a repeat by the person id continues it, too.
     NOT_FOUND: PERSON_NOT_FOUND, also for a person who is deleted already.
     """
+    ExportPerson: _aio.UnaryStreamMultiCallable[_admin_pb2.ExportPersonRequest, _admin_pb2.ExportPersonResponse]  # type: ignore[assignment]
+    """ExportPerson returns a copy of everything that is stored of a person and is theirs, also of the persons who were
+    merged into them, and from before a reset. No secret, link or code is in it. Records of one kind follow each other,
+    each once and oldest first; files are last. Data that is stored meanwhile may be missing. A value that does not open
+    is named in its record, and the rest follows. The export is complete if the stream ends with OK. It does not wake the
+    person's kernel, and reads short pages with pauses, as fast as the caller reads. NOT_FOUND: PERSON_NOT_FOUND, also
+    for a person who is deleted meanwhile. ABORTED: PERSON_CHANGED. If the person's own key does not open, as
+    ResetContext.
+    """
     ListKeys: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]  # type: ignore[assignment]
     """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
     RotateKeys: _aio.UnaryStreamMultiCallable[_admin_pb2.RotateKeysRequest, _admin_pb2.RotateKeysResponse]  # type: ignore[assignment]
@@ -172,9 +190,9 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
 
 class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
-    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
-    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
-    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. Of its calls ExportPerson
+    alone returns people's messages. Lists are paged: a page token of another list, or of another person's, is refused.
+    Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
 
     Every node of the service answers every call for all of them.
     """
@@ -311,6 +329,21 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         It returns when nothing is left. The deletion of a person with a long history takes several transactions. It
         continues if the caller gives up or the process dies, and a repeat by the person id continues it, too.
         NOT_FOUND: PERSON_NOT_FOUND, also for a person who is deleted already.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportPerson(
+        self,
+        request: _admin_pb2.ExportPersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_admin_pb2.ExportPersonResponse], _abc.AsyncIterator[_admin_pb2.ExportPersonResponse]]:
+        """ExportPerson returns a copy of everything that is stored of a person and is theirs, also of the persons who were
+        merged into them, and from before a reset. No secret, link or code is in it. Records of one kind follow each other,
+        each once and oldest first; files are last. Data that is stored meanwhile may be missing. A value that does not open
+        is named in its record, and the rest follows. The export is complete if the stream ends with OK. It does not wake the
+        person's kernel, and reads short pages with pauses, as fast as the caller reads. NOT_FOUND: PERSON_NOT_FOUND, also
+        for a person who is deleted meanwhile. ABORTED: PERSON_CHANGED. If the person's own key does not open, as
+        ResetContext.
         """
 
     @_abc_1.abstractmethod

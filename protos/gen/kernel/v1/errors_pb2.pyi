@@ -120,6 +120,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the account was disconnected while its trigger was created."""
     ERROR_REASON_TRIGGER_UNSETTLED: _ErrorReason.ValueType  # 39
     """ABORTED: an event came while its trigger was being created. The vendor delivers it again."""
+    ERROR_REASON_PERSON_CHANGED: _ErrorReason.ValueType  # 40
+    """ABORTED: the person was merged with another one while they were exported. The records so far are not complete."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
@@ -222,6 +224,8 @@ ERROR_REASON_TRIGGER_ENDED: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION: the account was disconnected while its trigger was created."""
 ERROR_REASON_TRIGGER_UNSETTLED: ErrorReason.ValueType  # 39
 """ABORTED: an event came while its trigger was being created. The vendor delivers it again."""
+ERROR_REASON_PERSON_CHANGED: ErrorReason.ValueType  # 40
+"""ABORTED: the person was merged with another one while they were exported. The records so far are not complete."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 RETRYABLE_FIELD_NUMBER: _builtins.int
