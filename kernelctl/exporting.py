@@ -49,4 +49,4 @@ def _write(records: Iterable[admin_pb2.ExportPersonResponse], into: Path) -> Exp
 
 
 def _told(folder: ExportFolder) -> str:
-    return f"{folder.counts.total():,} records, {folder.counts['file']:,} files ({folder.bytes / _MB:,.1f} MB)"
+    return f"{folder.counts.total():,} records, files: {folder.counts['file']:,} ({folder.bytes / _MB:,.1f} MB)"
