@@ -12,6 +12,7 @@ import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
+from whatsapp_gateway.graph.answers import read_json
 from whatsapp_gateway.graph.errors import RATE_LIMIT_CODES, Remedy, remedy_for
 from whatsapp_gateway.graph.file_kinds import shown_name, upload_type
 from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
@@ -93,9 +94,12 @@ class GraphApi:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError):
             return Refused("unreachable", Remedy.RETRY)
         except TimeoutError:
+            self._circuit_breaker.record_silence(number)
             return Ambiguous("timeout")
         except (aiohttp.ClientError, OSError):
             return Ambiguous("connection_lost")
+        if self._circuit_breaker.silences:
+            self._circuit_breaker.record_answer(number)
         sent = _sent(answer) if status < HTTPStatus.MULTIPLE_CHOICES else None
         if sent is not None and self._circuit_breaker.circuits:
             self._circuit_breaker.record_success(number)
@@ -151,7 +155,7 @@ class GraphApi:
         return self._post(self._messages(number), data, self._bearer_and_json, timeout)
 
     async def _post(self, url: URL, data: Any, headers: CIMultiDict[str], timeout: float) -> tuple[int, Any]:
-        """The status of the answer, and what it says; None: it is not JSON."""
+        """The status of the answer, and what it says; None: it cannot be read."""
         request = self._session.post(
             url,
             data=data,
@@ -161,11 +165,7 @@ class GraphApi:
             proxy=self._proxy,
         )
         async with request as response:
-            raw = await response.read()
-        try:
-            return response.status, orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return response.status, None
+            return response.status, await read_json(response)
 
 
 @lru_cache
@@ -208,4 +208,4 @@ def _sent(answer: Any) -> Sent | None:
 def _number_in_error(answer: Any, key: str) -> int | None:
     error = answer.get("error") if isinstance(answer, dict) else None
     number = error.get(key) if isinstance(error, dict) else None
-    return number if isinstance(number, int) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None

@@ -10,9 +10,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
-import orjson
 from yarl import URL
 
+from whatsapp_gateway.graph.answers import read_json
 from whatsapp_gateway.graph.media_hosts import MediaHosts
 from whatsapp_gateway.graph.proxies import DIRECT, Proxies
 from whatsapp_gateway.model.digests import read_sha256
@@ -22,6 +22,7 @@ PIECE_BYTES: Final = 64 * 1024
 _MOST_HOPS: Final = 3
 _CONNECT_SECONDS: Final = 5
 _SILENT_SECONDS: Final = 15
+_FIND_SECONDS: Final = 20
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _NO_SUCH_OBJECT: Final = 100
@@ -70,8 +71,8 @@ class GraphMedia:
         if not is_media_id(media_id):
             raise MediaError("reference_refused")
         try:
-            async with self._get(URL(f"{self._root}/{media_id}")) as response:
-                status, answer = response.status, _json(await response.read())
+            async with self._get(URL(f"{self._root}/{media_id}"), total=_FIND_SECONDS) as response:
+                status, answer = response.status, await read_json(response)
         except (aiohttp.ClientError, OSError):
             raise MediaError("unreachable", retryable=True) from None
         if status != HTTPStatus.OK:
@@ -114,11 +115,11 @@ class GraphMedia:
                 url = url.join(_url(target))
         raise MediaError("too_many_redirects")
 
-    def _get(self, url: URL) -> Any:
+    def _get(self, url: URL, total: float | None = None) -> Any:
         return self._session.get(
             url,
             headers=self._bearer | {"Accept-Encoding": "identity"},
-            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=total, connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS),
             allow_redirects=False,
             proxy=self._proxies.of(url),
         )
@@ -129,13 +130,6 @@ def _url(text: str) -> URL:
         return URL(text)
     except ValueError:
         raise MediaError("address_unreadable", retryable=True) from None
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _refusal(status: int, answer: Any) -> MediaError:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from kernel_client.errors import KernelError
@@ -13,8 +14,10 @@ from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.outbox import File
 from whatsapp_gateway.outbound.rendering import Body, in_words
 
-AT_ONCE: Final = 2
+AT_ONCE: Final = 4
 """Each file is completely in memory meanwhile: 16 MiB at most."""
+OF_A_NUMBER: Final = 2
+"""Uploads of one number that stall leave room for the others."""
 _OF_THE_FILE: Final = frozenset({Remedy.REUPLOAD, Remedy.GIVE_UP})
 
 
@@ -26,6 +29,7 @@ class FileSender:
         self._kernel = kernel
         self._metrics = metrics
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots_of = cache(lambda _: asyncio.Semaphore(OF_A_NUMBER))
 
     async def send(self, number: str, body: Body, file: File, left: Callable[[], float]) -> Sent | Refused | Ambiguous:
         """Send a message with a file while left() seconds remain; as text if WhatsApp does not accept the file."""
@@ -47,7 +51,7 @@ class FileSender:
 
     async def _upload(self, number: str, file: File, seconds: float) -> Uploaded | Refused:
         try:
-            async with asyncio.timeout(seconds), self._slots:
+            async with asyncio.timeout(seconds), self._slots_of(number), self._slots:
                 uploaded = await self._pass_on(number, file, seconds)
         except TimeoutError:
             uploaded = Refused("upload_late", Remedy.RETRY)

@@ -4,12 +4,48 @@ from aiohttp.test_utils import TestServer
 
 from emulators.app import Emulators
 from emulators.config import Config
+from emulators.faults import matching
+from tests.integration.files import png
 from tests.integration.gateway.conftest import settings
 from tests.integration.gateway.fake_kernel import FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER
 from whatsapp_gateway.app import build_app
+from whatsapp_gateway.outbound.file_sender import AT_ONCE
 
 SECOND = "106540352242923"
+
+
+async def test_stalled_uploads_of_one_number_leave_room_for_another(
+    running_kernel: Running, kernel: FakeKernel
+) -> None:
+    config = Config(emulators_listen="127.0.0.1:0", whatsapp_phone_number_id=f"{NUMBER},{SECOND}")
+    async with Emulators.start(config) as emulators:
+        given = settings(
+            running_kernel.address, f"{emulators.url}/graph", whatsapp_phone_number_id=f"{NUMBER},{SECOND}"
+        )
+        async with TestServer(await build_app(given)) as server:
+            emulators.whatsapp.webhooks.url = str(server.make_url("/webhook"))
+            hold = emulators.whatsapp.media.faults.hold(matching(path=f"/{NUMBER}/media"))
+            picture = kernel.file(png(), "image/png")
+            phones = [emulators.whatsapp.add_phone(f"Phone {each}") for each in range(AT_ONCE + 1)]
+            for phone in phones[:-1]:
+                await phone.send("hello", number=NUMBER)
+                kernel.lease(
+                    "stalls", user_id=f"whatsapp:{phone.user_id}", id=f"rp_{phone.name}", seconds=60, media=[picture]
+                )
+            await hold.reached.wait()
+            await phones[-1].send("hello", number=SECOND)
+            kernel.lease(
+                "passes",
+                user_id=f"whatsapp:{phones[-1].user_id}",
+                id="rp_other",
+                seconds=60,
+                media=[picture],
+                address=SECOND,
+            )
+            assert (await phones[-1].wait_for_message()).text == "passes"
+            hold.release()
+            assert [(await phone.wait_for_message()).text for phone in phones[:-1]] == ["stalls"] * AT_ONCE
 
 
 async def test_each_number_is_pulled_for_and_answers_for_itself(running_kernel: Running, kernel: FakeKernel) -> None:

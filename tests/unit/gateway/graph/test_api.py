@@ -12,9 +12,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from whatsapp_gateway.graph import errors
+from whatsapp_gateway.graph.answers import MOST_BYTES
 from whatsapp_gateway.graph.api import Ambiguous, GraphApi, Refused, Sent, Uploaded
 from whatsapp_gateway.graph.errors import Remedy
-from whatsapp_gateway.graph.number_circuit_breaker import TRIAL_SECONDS, NumberCircuitBreaker
+from whatsapp_gateway.graph.number_circuit_breaker import (
+    SILENCES_TO_OPEN,
+    SILENT_SECONDS,
+    TRIAL_SECONDS,
+    NumberCircuitBreaker,
+)
 from whatsapp_gateway.graph.pacing import Pacing
 from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
 from whatsapp_gateway.metrics import Metrics
@@ -73,6 +79,7 @@ def answering(status: int, body: Any) -> Answer:
         (302, "", Refused("http_302", Remedy.OPEN_CIRCUIT)),
         (400, "<html>", Refused("http_400", Remedy.OPEN_CIRCUIT)),
         (400, {"error": "odd"}, Refused("http_400", Remedy.OPEN_CIRCUIT)),
+        (400, {"error": {"code": True}}, Refused("http_400", Remedy.OPEN_CIRCUIT)),
         (400, {"error": {"code": 1}}, Refused("1", Remedy.RETRY)),
         (404, "Not Found", Refused("http_404", Remedy.OPEN_CIRCUIT)),
         (408, "", Refused("http_408", Remedy.RETRY)),
@@ -174,6 +181,45 @@ async def test_a_connection_cut_in_mid_answer_is_ambiguous(serve: Serve) -> None
 
     graph = await serve(answer)
     assert await graph.send("42", {}, 5) == Ambiguous("connection_lost")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+async def test_an_endless_answer_is_given_up_once_it_is_too_large(serve: Serve, *, packed: bool) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if packed:
+            response.enable_compression(web.ContentCoding.gzip)
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(MOST_BYTES))
+
+    graph = await serve(answer)
+    async with asyncio.timeout(10):
+        assert await graph.send("42", {}, 60) == Ambiguous("answer_unreadable")
+
+
+async def test_a_number_that_stays_silent_pauses_until_it_answers(serve: Serve) -> None:
+    now, silent, asked = 1000.0, True, 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if silent:
+            await asyncio.sleep(60)
+        return web.json_response({"messages": [{"id": "wamid.1"}]})
+
+    graph = await serve(answer, now=lambda: now)
+    stalled = [graph.send("42", {}, 0.1) for _ in range(SILENCES_TO_OPEN)]
+    assert set(await asyncio.gather(*stalled)) == {Ambiguous("timeout")}
+    paused = Refused("circuit_open", Remedy.RETRY, SILENT_SECONDS)
+    assert await graph.send("42", {}, 0.1) == paused
+    now += SILENT_SECONDS
+    assert await graph.send("42", {}, 0.1) == Ambiguous("timeout"), "the trial"
+    assert await graph.send("42", {}, 0.1) == paused
+    assert asked == SILENCES_TO_OPEN + 1
+    now += SILENT_SECONDS
+    silent = False
+    assert [await graph.send("42", {}, 5) for _ in range(3)] == [Sent("wamid.1")] * 3
 
 
 async def test_a_refused_connection_is_retried() -> None:

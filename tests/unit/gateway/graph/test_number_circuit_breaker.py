@@ -3,7 +3,12 @@
 import pytest
 
 from whatsapp_gateway.graph.errors import Remedy
-from whatsapp_gateway.graph.number_circuit_breaker import TRIAL_SECONDS, NumberCircuitBreaker
+from whatsapp_gateway.graph.number_circuit_breaker import (
+    SILENCES_TO_OPEN,
+    SILENT_SECONDS,
+    TRIAL_SECONDS,
+    NumberCircuitBreaker,
+)
 from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
 from whatsapp_gateway.metrics import Metrics
 
@@ -66,6 +71,28 @@ def test_a_trial_without_a_result_is_followed_by_another(number: Halting) -> Non
     for _ in range(3):
         assert [number.admit(), number.admit()] == [0, TRIAL_SECONDS]
         number.now += TRIAL_SECONDS
+
+
+def test_one_answer_ends_a_silence_and_each_silence_is_one_alert(number: Halting) -> None:
+    for _ in range(SILENCES_TO_OPEN - 1):
+        number.circuit_breaker.record_silence("42")
+    assert number.admit() == 0
+    number.circuit_breaker.record_answer("42")
+    for _ in range(SILENCES_TO_OPEN * 2):
+        number.circuit_breaker.record_silence("42")
+    assert (number.admit(), number.circuit_breaker.admit("43"), number.alerts()) == (SILENT_SECONDS, 0, 1)
+    number.now += SILENT_SECONDS
+    assert [number.admit() for _ in range(2)] == [0, SILENT_SECONDS]
+    number.circuit_breaker.record_answer("42")
+    assert [number.admit() for _ in range(2)] == [0, 0]
+
+
+def test_a_silence_shortens_no_pause_of_a_refused_number(number: Halting) -> None:
+    number.refuse()
+    for _ in range(SILENCES_TO_OPEN):
+        number.circuit_breaker.record_silence("42")
+    number.circuit_breaker.record_answer("42")
+    assert number.admit() == CIRCUIT_OPEN_SECONDS
 
 
 def test_a_message_from_before_the_circuit_opened_proves_nothing(number: Halting) -> None:
