@@ -68,20 +68,24 @@ class AckQueue:
                 gathered += 1
             try:
                 await self._settle(batch)
+                self._forget(batch)
             except Exception as fault:  # noqa: BLE001 - the next ones must continue; receipts settle these
                 logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
                 for ack in batch:
                     self._observer.acknowledged(ack, "fault")
-            self._forget(batch)
+                    self._forget_after_its_lease(ack)
             for _ in range(gathered):
                 self._ready.task_done()
 
     def _forget(self, batch: Sequence[Ack]) -> None:
-        """They are settled, or never will be: a reply that stayed unsettled would not be leased again."""
         for ack in batch:
             self.unsettled[ack.reply_id] -= 1
             if not self.unsettled[ack.reply_id]:
                 del self.unsettled[ack.reply_id]
+
+    def _forget_after_its_lease(self, ack: Ack) -> None:
+        """Until then a release would send it twice; a reply that stayed unsettled would not be sent again at all."""
+        asyncio.get_running_loop().call_later(max(0.0, ack.lease_ends - self._now()), self._forget, [ack])
 
     async def flush(self) -> None:
         """Return once every queued acknowledgement is accepted or given up."""

@@ -34,12 +34,12 @@ class Scene:
         self.kernel = FakeKernel()
         self.acks = AckQueue(cast("Any", self.kernel), Observer(), time.monotonic, gathering.GATHER_SECONDS)
 
-    def put(self, part: int, *, is_urgent: bool = False) -> None:
+    def put(self, part: int, *, is_urgent: bool = False, seconds: float = 60) -> None:
         settled = outbox_pb2.PartAcknowledgement(
             part=outbox_pb2.ReplyPart(reply_id="rp_1", part=part, parts=100), sent=outbox_pb2.DeliverySent()
         )
         message = outbox_pb2.Acknowledgement(lease_token="lease", part=settled)
-        self.acks.put(Ack(message, "rp_1", time.monotonic() + 60, may_be_sent=True, is_urgent=is_urgent))
+        self.acks.put(Ack(message, "rp_1", time.monotonic() + seconds, may_be_sent=True, is_urgent=is_urgent))
 
     async def steps(self) -> None:
         for _ in range(10):
@@ -86,15 +86,19 @@ async def test_held_acknowledgements_keep_few_leases(scene: Scene) -> None:
     assert 4 * MOST_GATHERED <= MOST_IN_FLIGHT
 
 
-async def test_after_a_fault_the_reply_may_be_leased_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_fault_the_reply_may_be_leased_again_once_its_lease_has_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fails(*_: Any) -> list[int]:
         raise RuntimeError
 
     monkeypatch.setattr(scene.kernel, "acknowledge", fails)
-    scene.put(1, is_urgent=True)
+    scene.put(1, is_urgent=True, seconds=0.1)
     async with asyncio.timeout(5):
         await scene.acks.flush()
-    assert not scene.acks.unsettled
+        assert scene.acks.unsettled
+        while scene.acks.unsettled:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
