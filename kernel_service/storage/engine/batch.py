@@ -45,11 +45,6 @@ class Work:
     error: Exception | None = None
 
 
-def wanted(works: Iterable[Work]) -> list[Work]:
-    """Without those whose callers have given up."""
-    return [work for work in works if work.future is None or not work.future.cancelled()]
-
-
 class Refusable(Protocol):
     """A caller that waits for a result."""
 
@@ -85,11 +80,15 @@ class Database(Protocol):
 
 
 def commit(works: Sequence[Work], database: Database) -> list[Work]:
-    """Run the units and commit. A unit's error affects only that unit, unless it broke the transaction.
+    """Run the units and commit, without those whose callers have given up.
 
-    A unit that lost a race for a unique key runs once more, and then sees the winner's row. Returns the units that are
-    not done because of a contended lock, in the order in which to repeat them.
+    A unit's error affects only that unit, unless it broke the transaction. A unit that lost a race for a unique key
+    runs once more, and then sees the winner's row. Returns the units that are not done because of a contended lock, in
+    the order in which to repeat them.
     """
+    works = [work for work in works if work.future is None or not work.future.cancelled()]
+    if not works:
+        return []
     if len(works) == 1:
         work = works[0]
         _ = _commit_alone(work, database) or _commit_alone(work, database)

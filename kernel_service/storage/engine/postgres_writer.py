@@ -71,7 +71,7 @@ class Writer:
                     self._works.put_nowait(None)
                     break
                 works += more
-            again = await self._commit(batch.wanted(works))
+            again = await self._commit(works)
 
     async def _commit(self, works: list[Work]) -> list[Work]:
         """Retry until the batch is committed, or is certainly not committed and has expired.

@@ -214,8 +214,7 @@ class SqliteEngine:
 
     def _write_all(self) -> None:
         while (works := self._next()) is not None:
-            if works := batch.wanted(works):
-                self._commit(works)
+            self._commit(works)
             if self._apart:  # one at a time, so that a group waits for one unit at most
                 self._do_apart(self._apart.popleft())
         self._writer.disconnect()

@@ -10,17 +10,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Insert, TupleType
-from sqlalchemy.exc import DBAPIError, InvalidRequestError, StatementError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from kernel_service.storage.engine.form import Form
+from kernel_service.storage.engine.compiling import compiled_form
 from kernel_service.storage.engine.results import Result, row_of
+from kernel_service.storage.schema.columns import stored_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Dialect, Executable
-    from sqlalchemy.sql.compiler import SQLCompiler
+
+    from kernel_service.storage.engine.compiling import Convert, Form
 
     Values = Mapping[str, Any]
     Observer = Callable[[Connection, str, Any, bool], None]
@@ -59,7 +60,7 @@ class Statements:
         if form is None:
             return _by_sqlalchemy(connection, statement, values)
         try:
-            arguments = form.arguments(values)
+            arguments = _arguments(form, values)
             for observe in self.observers:
                 observe(connection, form.sql, arguments, False)
             cursor.execute(form.sql, arguments)
@@ -69,17 +70,17 @@ class Statements:
         except asyncio.CancelledError as error:
             connection.invalidate(error)  # the driver may have stopped in the middle of an answer
             raise
-        result = Result(map(form.read or form.reader(cursor.description), rows) if rows else ())
+        result = Result(map(form.read or self._reader(form, cursor.description), rows) if rows else ())
         result.rowcount = cursor.rowcount
         return result
 
     def _execute_many(self, connection: Connection, statement: Executable, values: Sequence[Values]) -> Result:
         form = self._form(statement, values[0])
-        if form is None or form.returns_rows:
+        if form is None or form.types:
             return _by_sqlalchemy(connection, statement, values)
         cursor = connection.connection.cursor()  # a driver may leave the count of the statement before
         try:
-            arguments = list(map(form.arguments, values))
+            arguments = [_arguments(form, each) for each in values]
             for observe in self.observers:
                 observe(connection, form.sql, arguments, True)
             cursor.executemany(form.sql, arguments)
@@ -101,6 +102,11 @@ class Statements:
             return forms.known[forms.shape(values) if forms.lists else tuple(values)]
         except KeyError:  # asked in one step, because another thread may clear them
             return forms.add(statement, values, self._dialect)
+
+    def _reader(self, form: Form, description: Sequence[Sequence[Any]]) -> Convert:
+        """`form.read`, now that the driver has described the columns."""
+        form.read = _row_reader(form, description, self._dialect)
+        return form.read
 
     def failure(self, connection: Connection, sql: str, error: Exception) -> Exception:
         """The exception that SQLAlchemy raises for an error of the driver, or for a value that it cannot take."""
@@ -125,13 +131,8 @@ class _Forms:
         self.known: dict[Any, Form | None] = {}
 
     def add(self, statement: Executable, values: Values, dialect: Dialect) -> Form | None:
-        """Compile it for these values."""
-        try:
-            compiled = _compiled(statement, values, dialect)
-            form = Form(statement, compiled, values, dialect) if _is_complete(compiled) else None
-        except InvalidRequestError as error:  # a value is missing
-            raise StatementError(str(error), None, None, error, hide_parameters=True) from error
-        self.lists = tuple(name for name, bind in compiled.binds.items() if bind.expanding and bind.required)
+        """Compile it for these values. Raises `StatementError` if one is missing."""
+        form, self.lists = compiled_form(statement, values, dialect)
         if len(self.known) >= MOST:
             self.known.clear()
         self.known[self.shape(values) if self.lists else tuple(values)] = form
@@ -141,17 +142,44 @@ class _Forms:
         return (*values, *map(len, map(values.__getitem__, self.lists)))
 
 
-def _compiled(statement: Any, values: Values, dialect: Dialect) -> SQLCompiler:
-    if isinstance(statement, Insert):
-        statement = statement.inline()  # no caller asks for the keys that the database makes
-    compiled: SQLCompiler = statement.compile(dialect=dialect, column_keys=sorted(values))
-    return compiled
+def _arguments(form: Form, values: Values) -> list[Any]:
+    """The driver's. Raises `InvalidRequestError` if one is missing."""
+    if form.constants or form.lists:
+        given = {**form.constants, **values}
+        for name, elements in form.lists:
+            given.update(zip(elements, values[name], strict=True))
+        values = given
+    try:
+        bound = [*map(values.__getitem__, form.names)]
+    except KeyError as missing:
+        raise InvalidRequestError(f"A value is required for bind parameter {missing}") from None
+    for place in form.texts:
+        text = bound[place]  # nearly all are ids of ours: the test here spares a call for each
+        if text is not None and not (isinstance(text, str) and text.isascii() and "\0" not in text):
+            bound[place] = stored_text(text)
+    for place, bind in form.binds:
+        bound[place] = bind(bound[place])
+    return bound
 
 
-def _is_complete(compiled: SQLCompiler) -> bool:
-    """Whether nothing but the given values is needed: no value that Python makes, and none within the SQL's text."""
-    made = any(bind.callable or isinstance(bind.type, TupleType) for bind in compiled.binds.values())
-    return not (made or compiled.literal_execute_params or compiled.insert_prefetch or compiled.update_prefetch)
+def _row_reader(form: Form, description: Sequence[Sequence[Any]], dialect: Dialect) -> Convert:
+    """Makes a row of the driver's. Without types, as for text, the driver's values are taken as they are."""
+    make = row_of(tuple(column[0] for column in description))
+    if not form.types:
+        return make
+    codes = [column[1] for column in description]
+    converts = [kind.result_processor(dialect, code) for kind, code in zip(form.types, codes, strict=True)]
+    changed = [(place, convert) for place, convert in enumerate(converts) if convert is not None]
+    if not changed:
+        return make
+
+    def read(row: Sequence[Any]) -> Any:
+        values = list(row)
+        for place, convert in changed:
+            values[place] = convert(values[place])
+        return make(values)
+
+    return read
 
 
 def _by_sqlalchemy(connection: Connection, statement: Executable, values: Any) -> Result:
