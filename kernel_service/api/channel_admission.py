@@ -33,6 +33,7 @@ OPEN_AT_ONCE: Final = 100
 """Calls without a token from one address: reflection, and health, by which gateways detect that the service is up."""
 _KINDS: Final = {"PullOutbox": "pull", "ServeChannel": "pull", "UploadMedia": "upload", "DownloadMedia": "download"}
 """RPCs of the same kind share a limit; all others are of the kind `call`."""
+_TOO_MANY_BYTES: Final = "too many bytes of requests are being processed already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ class ChannelAdmission:
                 found["" if is_stranger(holder) else holder, kind] += calls
         return found
 
-    def call(self, holder: str, rpc: str) -> AdmittedCall:
-        """Like `taken`, and the duration of the call is noted."""
-        return AdmittedCall(self, holder, rpc, self.seconds, time.monotonic())
+    def call(self, holder: str, rpc: str, size: int = 0) -> AdmittedCall:
+        """Like `taken`, and the duration of the call is noted. `size`: the bytes of its request, if it is known."""
+        return AdmittedCall(self, holder, rpc, self.seconds, time.monotonic(), size if size > SMALL_BYTES else 0)
 
     def taken(self, holder: str, rpc: str) -> AdmittedCall:
         """Reserve a call for the duration of the block. Raises `Exhausted` CHANNEL_BUSY."""
@@ -93,7 +94,7 @@ class ChannelAdmission:
     def _counting(self, holder: str, size: int) -> Iterator[None]:
         held = self.use_of(holder)
         if held.bytes + size > BODY_BYTES:
-            raise self.full(holder, "too many bytes of requests are being processed already")
+            raise self.full(holder, _TOO_MANY_BYTES)
         held.bytes += size
         try:
             yield
@@ -106,20 +107,25 @@ class ChannelAdmission:
 
 
 class AdmittedCall(NamedTuple):
-    """One call inside the block. `seconds` gets its duration, from `began` on; None: it is a stream."""
+    """One call inside the block. `seconds` gets its duration, from `began` on; None: it is a stream.
+
+    `size`: the bytes of its request that are counted meanwhile.
+    """
 
     room: ChannelAdmission
     holder: str
     rpc: str
     seconds: Latencies | None = None
     began: float = 0.0
+    size: int = 0
 
     def __enter__(self) -> None:
         use, kind = self.room.use_of(self.holder), _KINDS.get(self.rpc, "call")
         if use.calls[kind] >= use.most[kind]:
-            full = self.room.full(self.holder, f"{use.most[kind]} calls of this kind are open already")
-            self._note(full)
-            raise full
+            raise self._refused(f"{use.most[kind]} calls of this kind are open already")
+        if self.size and use.bytes + self.size > BODY_BYTES:
+            raise self._refused(_TOO_MANY_BYTES)
+        use.bytes += self.size
         use.calls[kind] += 1
         use.open += 1
 
@@ -127,9 +133,15 @@ class AdmittedCall(NamedTuple):
         use = self.room.held[self.holder]
         use.calls[_KINDS.get(self.rpc, "call")] -= 1
         use.open -= 1
+        use.bytes -= self.size
         if not use.open:
             del self.room.held[self.holder]
         self._note(error)
+
+    def _refused(self, why: str) -> Exhausted:
+        full = self.room.full(self.holder, why)
+        self._note(full)
+        return full
 
     def _note(self, error: BaseException | None) -> None:
         if self.seconds is not None:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from kernel.v1 import channel_pb2
 
-    from kernel_service.api.channel_calls import ChannelCalls
-    from kernel_service.api.channel_stream import Pull
+    from kernel_service.api.channel_stream import ChannelCalls, Pull
     from kernel_service.ports.cluster import Cluster
 
 

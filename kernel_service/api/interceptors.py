@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 
 from kernel_service.api import bounds
 from kernel_service.api.channel_admission import is_stranger, stranger
-from kernel_service.api.time_limits import TimeLimit
+from kernel_service.api.time_limits import InTime, TimeLimit
 from kernel_service.errors import CallerError, KernelError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from kernel_service.api.channel_admission import ChannelAdmission
-    from kernel_service.api.time_limits import Wait
     from kernel_service.api.tokens import RefusedTokens, Tokens
 
     Handler = Any  # grpc.RpcMethodHandler: its stubs do not support async behaviors
@@ -155,7 +154,7 @@ class Guard:
         first, later = (self._body, None) if rpc == _CONVERSATION else (self._idle, self._idle)
 
         async def answer(context: Context) -> Any:
-            requests = InTime(context.read, first, later=later)
+            requests = InTime(context.read, first, later=later, end=grpc.aio.EOF)
             if handler.response_streaming:
                 await self._write(handler.stream_stream(requests, context), context)
                 return None
@@ -182,11 +181,8 @@ class Guard:
         if not isinstance(responses, AsyncGenerator):
             await responses  # type: ignore[misc]
             return
-        in_time = self._writing.wait()
         async with aclosing(responses):
-            async for response in responses:
-                with in_time:
-                    await context.write(response)
+            await self._writing.each(responses, context.write)
 
 
 def _arrival(seconds: float) -> TimeLimit:
@@ -202,30 +198,6 @@ class Sized(NamedTuple):
 
 def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
     return lambda raw: Sized(len(raw), deserializer(raw))
-
-
-class InTime:
-    """The requests of a stream, each with a time limit. Raises `Stalled`."""
-
-    def __init__(self, read: Callable[[], Awaitable[Any]], first: TimeLimit, *, later: TimeLimit | None) -> None:
-        """The limits of the first request and of each `later` one; None: unlimited. `read` as of gRPC's context."""
-        self._read = read
-        self._in_time: Wait | None = first.wait()
-        self._later = later.wait() if later else None
-
-    def __aiter__(self) -> InTime:
-        return self
-
-    async def __anext__(self) -> Any:
-        if self._in_time is None:
-            request = await self._read()
-        else:
-            with self._in_time:
-                request = await self._read()
-            self._in_time = self._later
-        if request is grpc.aio.EOF:
-            raise StopAsyncIteration
-        return request
 
 
 async def _abort(status: status_pb2.Status, context: Context) -> None:

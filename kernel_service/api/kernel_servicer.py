@@ -20,7 +20,7 @@ from kernel.v1 import (
 )
 
 from kernel_service.api import connections, converters, events, media, memory, outbox, schedules
-from kernel_service.api.channel_calls import ChannelCalls
+from kernel_service.api.channel_stream import ChannelCalls
 from kernel_service.api.channel_streams import ChannelStreams
 from kernel_service.api.interceptors import caller
 from kernel_service.api.pages import Page

@@ -1,10 +1,14 @@
-"""Limits the time of the waits for a caller. One timer serves all waits of a limit."""
+"""Limits the time of the waits for a caller, who sends and reads. One timer serves all waits of a limit."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 from kernel_service.errors import Stalled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 class TimeLimit:
@@ -20,6 +24,13 @@ class TimeLimit:
     def wait(self) -> Wait:
         """Inside the block the task may wait this long. Raises `Stalled`. The block may be entered again later."""
         return Wait(self)
+
+    async def each(self, responses: AsyncIterator[Any], write: Callable[[Any], Awaitable[object]]) -> None:
+        """Write each response, which may take this long. To make one may take any time. Raises `Stalled`."""
+        in_time = self.wait()
+        async for response in responses:
+            with in_time:
+                await write(response)
 
     def ring(self, loop: asyncio.AbstractEventLoop) -> None:
         """End the waits that are over. Set the timer for the next one."""
@@ -61,3 +72,30 @@ class Wait:
         self._limit.waits.pop(self, None)
         if self._expired and self._task.uncancel() <= self._cancellations and kind is asyncio.CancelledError:
             raise Stalled(self._limit.sentence) from None
+
+
+class InTime:
+    """The requests of a stream, each with a time limit. Raises `Stalled`."""
+
+    def __init__(
+        self, read: Callable[[], Awaitable[Any]], first: TimeLimit, *, later: TimeLimit | None, end: object
+    ) -> None:
+        """The limits of the first request and of each `later` one; None: unlimited. `read` returns `end` at the end."""
+        self._read = read
+        self._end = end
+        self._in_time: Wait | None = first.wait()
+        self._later = later.wait() if later else None
+
+    def __aiter__(self) -> InTime:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._in_time is None:
+            request = await self._read()
+        else:
+            with self._in_time:
+                request = await self._read()
+            self._in_time = self._later
+        if request is self._end:
+            raise StopAsyncIteration
+        return request

@@ -11,8 +11,7 @@ from kernel.v1 import channel_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.api import channel_stream
 from kernel_service.api.channel_admission import ChannelAdmission, ChannelLimits
-from kernel_service.api.channel_calls import ChannelCalls
-from kernel_service.api.channel_stream import MOST_UNREAD
+from kernel_service.api.channel_stream import MOST_UNREAD, ChannelCalls
 from kernel_service.api.channel_streams import ChannelStreams
 from kernel_service.api.interceptors import caller
 from kernel_service.errors import CallerError, StoreUnavailable
