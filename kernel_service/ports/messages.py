@@ -53,10 +53,10 @@ class Message:
     chat_link: str = ""
     time_zone: str = ""
     locked_file: bool = False
+    channel: str = field(init=False)
 
-    @property
-    def channel(self) -> str:
-        return self.user_id.partition(":")[0]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channel", self.user_id.partition(":")[0])
 
 
 @dataclass(frozen=True, slots=True)

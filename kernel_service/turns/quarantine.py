@@ -45,7 +45,8 @@ class Quarantine:
         self._running = 0
         self._quiet = _set()
         self._open = _set()
-        self._beside = _Beside(self)
+        self.beside: AbstractAsyncContextManager[None] = _Beside(self)
+        """Runs a turn beside others. Waits while a turn is isolated."""
         self._in_ward = 0
         self._isolation: Isolation | None = None
         self._rest_until = 0.0
@@ -66,10 +67,6 @@ class Quarantine:
         since = now if self._since is None else self._since
         return max(since + PROBATION_SECONDS * 2.0**turn.crashes_alone, self._rest_until)
 
-    def beside(self) -> AbstractAsyncContextManager[None]:
-        """Runs a turn beside others. Waits while a turn is isolated."""
-        return self._beside
-
     async def begin_beside(self) -> None:
         while not self._open.is_set():
             await self._open.wait()
@@ -81,7 +78,7 @@ class Quarantine:
         """Runs a quarantined turn. Check `free_at` first."""
         self._in_ward += 1
         try:
-            async with self.beside():
+            async with self.beside:
                 yield
         finally:
             self._in_ward -= 1

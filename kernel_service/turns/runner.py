@@ -43,7 +43,7 @@ class TurnRunner:
 
     async def run_next(self, kernel: Kernel) -> float | None:
         """Run the turn that is due. Returns when to call again (epoch seconds), or None if nothing waits."""
-        async with self._quarantine.beside():
+        async with self._quarantine.beside:
             if (turn := self._begun(kernel)) is not None:
                 return await self._execute_begun(kernel, turn)
             due = await self._run(kernel, TurnPlacement.BESIDE)

@@ -80,7 +80,7 @@ def forget_old(tx: Tx, now: float) -> int:
 
 def _digests(tx: Tx, row: Row[Any]) -> tuple[str, bytes]:
     stored = str(row.message_id)
-    named = message_ids.digest_of(tx, stored) if message_ids.in_clear(stored) else stored
+    named = tx.digests.message_id(stored) if message_ids.in_clear(stored) else stored
     return named, _sender(tx, row.channel, row.address, row.user_digest, named)
 
 

@@ -6,6 +6,7 @@ is committed at most once, so it keeps no state outside the database.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from functools import partial
@@ -16,7 +17,7 @@ from sqlalchemy import bindparam, select
 from kernel_service.errors import NotFound
 from kernel_service.storage.schema.people import person
 from kernel_service.storage.sealing import earlier_seals
-from kernel_service.storage.sealing.ciphers import PersonCipher, WrappedKey, place
+from kernel_service.storage.sealing.ciphers import KEY_BYTES, PersonCipher, WrappedKey, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +77,13 @@ class Keyring:
         return self._remember(
             person_id, PersonCipher(key, None if stored.bound else earlier_seals.of_person(person_id))
         )
+
+    def new_key(self, person_id: str) -> dict[str, Any]:
+        """The columns of a new person's row that hold their data key."""
+        key = os.urandom(KEY_BYTES)
+        # If the transaction is not committed, no row has this id, and nothing asks for it.
+        self._remember(person_id, PersonCipher(key))
+        return wrap_data_key(self.master_keys, person_id, key)
 
     @property
     def size(self) -> int:

@@ -13,7 +13,6 @@ from kernel_service.ports.commands import UNPROMPTED
 from kernel_service.ports.messages import MessageStatus, ReplyMode
 from kernel_service.ports.payloads import Payload
 from kernel_service.storable import to_json
-from kernel_service.storage.keys import message_ids
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, NOBODY, message
 from kernel_service.storage.schema.payloads import to_stored
 from kernel_service.storage.schema.serials import NextMessageSeq
@@ -73,7 +72,7 @@ def put(
     The caller holds a lock that keeps others from putting the same id, as that on the row of the schedule. Channels are
     told no message id with the replies, since it is none of theirs.
     """
-    key = {"channel": channel, "address": address, "id_digest": message_ids.digest_of(tx, message_id)}
+    key = {"channel": channel, "address": address, "id_digest": tx.digests.message_id(message_id)}
     row = tx.execute(_KNOWN_OR_NEXT, key).one()
     if row.is_known:
         return None

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import and_, bindparam, func, or_, select
 
 from kernel_service.errors import AlreadyExists
-from kernel_service.people.identity import given_ids, resolve
+from kernel_service.people.identity import resolve
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.messages import MessageStatus
 from kernel_service.storage.deleting import forgotten_messages
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people import time_zones
-from kernel_service.storage.people.people import FOUND_COLUMNS, digested, found_among, person_of_message, whose
+from kernel_service.storage.people.people import FOUND_COLUMNS, found_among, given_in, person_of, whose
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.people import alias
@@ -28,9 +28,10 @@ from kernel_service.storage.schema.serials import NextMessageSeq
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
-    from kernel_service.ports.messages import Alias, Message
+    from kernel_service.ports.messages import Message
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.people.people import GivenIds
 
 MOST_IDS: Final = 3
 """How many ids one statement looks up. WhatsApp names a person by at most three."""
@@ -102,14 +103,9 @@ _SO_FAR = (
 
 
 class Arrival(NamedTuple):
-    """A message with its digests. `key` and `named` are the values of the columns by which it is found.
+    """A message with its digests. `key` and `named` are the values of the columns by which it is found."""
 
-    `given` are the sender's ids, `asked` is their digested form (`people.digested`).
-    """
-
-    received: Message
-    given: list[Alias]
-    asked: dict[tuple[str, bytes], str]
+    given: GivenIds
     key: dict[str, Any]
     named: dict[str, str]
     payload_digest: bytes
@@ -132,14 +128,13 @@ class Sender(NamedTuple):
 
 def arrival(tx: Tx, received: Message, payload: bytes) -> Arrival:
     """`payload` is the payload's JSON with sorted keys."""
-    given = given_ids(received.user_id, received.aliases)
-    asked = digested(tx, given)
+    given = given_in(tx, received)
     key: dict[str, Any] = {"channel": received.channel, "address": received.address}
-    for (_, digest), user_id in asked.items():
+    for (_, digest), user_id in given.asked.items():
         if user_id == received.user_id:
             key["user_digest"] = digest
     named = message_ids.named(tx, received.message_id)
-    return Arrival(received, given, asked, key, named, tx.digests.payload(payload))
+    return Arrival(given, key, named, tx.digests.payload(payload))
 
 
 def find(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
@@ -152,7 +147,7 @@ def find(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | 
 
 def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | None:
     """The sender, if all given ids are theirs and stay as they are, and the message is new; otherwise None."""
-    _, digests = zip(*came.asked, strict=True)
+    _, digests = zip(*came.given.asked, strict=True)
     if len(digests) > MOST_IDS:
         return None
     digests += digests[:1] * (MOST_IDS - len(digests))
@@ -161,21 +156,21 @@ def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sende
     if len(set(map(_person_of, rows))) != 1:
         return None
     row = rows[0]
-    found = resolve(found_among(came.asked, rows, now, weak_ids), came.given)
+    found = resolve(found_among(came.given.asked, rows, now, weak_ids), came.given.ids)
     if row.repeats or found.person_id is None or found.attach or found.move or found.heard:
         return None
     return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, row, holds=row.holds, owner=row.owner)
 
 
 def _thoroughly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
-    if forgotten_messages.is_repeat(tx, came.key, came.named, [digest for _, digest in came.asked]):
+    if forgotten_messages.is_repeat(tx, came.key, came.named, [digest for _, digest in came.given.asked]):
         return Accepted("", 0, duplicate=True, status=MessageStatus.STOPPED)
     known = tx.execute(_KNOWN, came.key | came.named).one_or_none()
     if known is not None:
-        if whose(tx, came.received, now, weak_ids).person_id != known.person_id:
+        if whose(tx, came.given, now, weak_ids).person_id != known.person_id:
             raise _reused("this message id was used before by another person with the same user id")
         return _duplicate(known, came.payload_digest)
-    person_id = person_of_message(tx, came.received, now, weak_ids)
+    person_id = person_of(tx, came.given, now, weak_ids)
     so_far = tx.execute(_SO_FAR, came.key | came.named | {"person": person_id}).all()
     same = (person_id, came.payload_digest)
     known = next((row for row in so_far if (row.person_id, row.payload_digest) == same), None)

@@ -141,7 +141,7 @@ def _seal_messages(tx: Tx, after: int) -> Sequence[Row[Any]]:
 
 
 def _sealed(tx: Tx, row: Row[Any], key: DataKey) -> dict[str, Any]:
-    digest = message_ids.digest_of(tx, row.message_id)
+    digest = tx.digests.message_id(row.message_id)
     try:
         cipher = tx.keyring.cipher(row.person_id, lambda: key)
     except Unreadable:
@@ -158,7 +158,7 @@ def _digest_parts_and_number(tx: Tx, after: int) -> Sequence[Row[Any]]:
     if answering:
         turns = tx.execute(_IN_TURNS, {"turns": list({row.turn_id for row in answering})})
         seqs = {(row.turn_id, _digested(tx, row.message_id)): row.seq for row in turns}
-        named = [(row.turn_id, message_ids.digest_of(tx, row.answers_message_id)) for row in answering]
+        named = [(row.turn_id, tx.digests.message_id(row.answers_message_id)) for row in answering]
         tx.execute(_NUMBER, [{"of": row.seq, "is": seqs.get(name)} for row, name in zip(answering, named, strict=True)])
     parts = tx.execute(_PARTS, {"replies": [row.id for row in rows]}).all()
     clear = [part for part in parts if message_ids.in_clear(part.channel_message_id)]
@@ -168,11 +168,11 @@ def _digest_parts_and_number(tx: Tx, after: int) -> Sequence[Row[Any]]:
 
 
 def _digested(tx: Tx, stored: str) -> str:
-    return message_ids.digest_of(tx, stored) if message_ids.in_clear(stored) else stored
+    return tx.digests.message_id(stored) if message_ids.in_clear(stored) else stored
 
 
 def _digested_part(tx: Tx, part: Row[Any]) -> dict[str, Any]:
-    digest = message_ids.digest_of(tx, part.channel_message_id)
+    digest = tx.digests.message_id(part.channel_message_id)
     return {"of": part.reply_id, "number": part.part, "id_digest": digest}
 
 

@@ -7,31 +7,23 @@ earlier release hold ids in clear until `clear_ids` has sealed them; until then 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam
 
 from kernel_service.errors import Unreadable
 from kernel_service.storage.schema.inbox import message
-from kernel_service.storage.sealing.ciphers import place
+from kernel_service.storage.sealing.ciphers import DIGEST_MARK, place
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
     from kernel_service.storage.engine.engine import Tx
 
-MARK: Final = "hmac:"
-"""The prefix of a digest in a column that may also hold an id in clear."""
-
-
-def digest_of(tx: Tx, message_id: str) -> str:
-    """An empty id has an empty digest."""
-    return MARK + tx.digests.message_id(message_id) if message_id else ""
-
 
 def in_clear(stored: str) -> bool:
     """Whether a row holds an id in clear."""
-    return bool(stored) and not stored.startswith(MARK)
+    return bool(stored) and not stored.startswith(DIGEST_MARK)
 
 
 def is_named(column: ColumnElement[str]) -> ColumnElement[bool]:
@@ -41,7 +33,7 @@ def is_named(column: ColumnElement[str]) -> ColumnElement[bool]:
 
 def named(tx: Tx, message_id: str) -> dict[str, str]:
     """The id in all forms that rows may hold. No form is in clear once no row is."""
-    digest = digest_of(tx, message_id)
+    digest = tx.digests.message_id(message_id)
     return {"id_digest": digest, "id_in_clear": message_id if tx.digests.some_in_clear else digest}
 
 

@@ -17,7 +17,7 @@ from kernel_service.storage.media.media import mark_failed, not_found
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.sealing.ciphers import place
-from kernel_service.storage.usage.paying import pay
+from kernel_service.storage.usage.reservations import pay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

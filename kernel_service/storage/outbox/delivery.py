@@ -78,7 +78,7 @@ def _settle(tx: Tx, row: ReportedReply | None, ack: PartAck, now: float) -> AckR
     if ack.outcome is Outcome.SENT:
         row.split(ack.parts, ack.split_version)
         resent = not ack.channel_message_id and row.state is ReplyState.LEASED and ack.token == row.token
-        sent_as = message_ids.digest_of(tx, ack.channel_message_id)
+        sent_as = tx.digests.message_id(ack.channel_message_id)
         _mark(row, Mark(ack.part, ack.parts, sent_as, resent=resent), now)
         return AckResult.RECORDED
     if ack.token != row.token or (row.state is ReplyState.LEASED and _leased_until(row) < now):
@@ -112,7 +112,7 @@ def _receive(tx: Tx, row: ReportedReply, receipt: PartReceipt, now: float) -> No
     mark = Mark(
         receipt.part,
         receipt.parts,
-        message_ids.digest_of(tx, receipt.channel_message_id),
+        tx.digests.message_id(receipt.channel_message_id),
         receipt.state,
         outcome=receipt.outcome,
         retry_after=receipt.retry_after,

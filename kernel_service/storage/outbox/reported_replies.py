@@ -248,7 +248,7 @@ def _part(tx: Tx, row: Row[Any]) -> ReportedPart:
     return ReportedPart(
         row.part,
         row.sent_at,
-        message_ids.digest_of(tx, sent_as) if in_clear else sent_as,
+        tx.digests.message_id(sent_as) if in_clear else sent_as,
         PartState(row.receipt),
         row.error_code,
         is_stored=True,

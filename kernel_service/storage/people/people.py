@@ -4,19 +4,17 @@ key.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import String, and_, bindparam, exists, func, insert, not_, or_, select, update
 
 from kernel_service.errors import NotFound
 from kernel_service.people.identity import FoundAlias, given_ids, resolve
 from kernel_service.ports.messages import Alias
-from kernel_service.storage.engine.engine import wrap_data_key
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.people import alias, person
-from kernel_service.storage.sealing.ciphers import KEY_BYTES, place
+from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,9 +87,22 @@ SURVIVOR = func.coalesce(
 """In a statement: the person, or the one into whom they were merged."""
 
 
-def person_of_message(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpiry) -> str:
+class GivenIds(NamedTuple):
+    """The sender's ids in a message, and the user ids by the scope and the digest under which `alias` has them."""
+
+    channel: str
+    ids: list[Alias]
+    asked: dict[tuple[str, bytes], str]
+
+
+def given_in(tx: Tx, message: Message) -> GivenIds:
+    ids = given_ids(message.user_id, message.aliases)
+    return GivenIds(message.channel, ids, _digested(tx, ids))
+
+
+def person_of(tx: Tx, given: GivenIds, now: float, weak_ids: WeakIdExpiry) -> str:
     """The message's person, created if they are new; its ids are stored. Raises `Conflict` IDENTITY_CONFLICT."""
-    resolution = whose(tx, message, now, weak_ids)
+    resolution = whose(tx, given, now, weak_ids)
     person_id = resolution.person_id or _new_person(tx, now)
     attach(tx, person_id, resolution.attach, now)
     move(tx, person_id, resolution.move, now)
@@ -100,23 +111,26 @@ def person_of_message(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpi
     return person_id
 
 
-def whose(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpiry) -> Resolution:
+def whose(tx: Tx, given: GivenIds, now: float, weak_ids: WeakIdExpiry) -> Resolution:
     """The message's person by the stored ids, without any change. Raises `Conflict` IDENTITY_CONFLICT."""
-    given = given_ids(message.user_id, message.aliases)
-    return resolve(find(tx, message.channel, given, now, weak_ids), given)
+    return resolve(_find(tx, given.channel, given.asked, now, weak_ids), given.ids)
 
 
-def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, weak_ids: WeakIdExpiry) -> list[FoundAlias]:
-    """The stored form of those of the given ids that identify a person."""
-    asked = digested(tx, given)
+def find(tx: Tx, channel: str, ids: Iterable[Alias], now: float, weak_ids: WeakIdExpiry) -> list[FoundAlias]:
+    """The stored form of those of the ids that identify a person."""
+    return _find(tx, channel, _digested(tx, ids), now, weak_ids)
+
+
+def _find(
+    tx: Tx, channel: str, asked: Mapping[tuple[str, bytes], str], now: float, weak_ids: WeakIdExpiry
+) -> list[FoundAlias]:
     rows = tx.execute(FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
     return found_among(asked, rows, now, weak_ids)
 
 
-def digested(tx: Tx, given: Iterable[Alias]) -> dict[tuple[str, bytes], str]:
-    """User ids by the scope and the digest under which a row of `alias` has them."""
+def _digested(tx: Tx, ids: Iterable[Alias]) -> dict[tuple[str, bytes], str]:
     digest, asked = tx.digests.user, {}
-    for one in given:
+    for one in ids:
         asked[one.scope, digest(one.user_id)] = one.user_id
     return asked
 
@@ -168,37 +182,35 @@ def alias_value(tx: Tx, row: Row[Any]) -> str:
 
 def _new_person(tx: Tx, now: float) -> str:
     person_id = new_id("p", now)
-    wrapped = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
-    tx.execute(_NEW_PERSON, {"id": person_id, "created_at": now, **wrapped})
+    tx.execute(_NEW_PERSON, {"id": person_id, "created_at": now, **tx.keyring.new_key(person_id)})
     tx.execute(_NEW_KERNEL, {"person_id": person_id})
     return person_id
 
 
 def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
     """Store ids that identify no person yet."""
-    for one in ids:
-        row = {
+    rows = [
+        {
             "channel": one.user_id.partition(":")[0],
             "scope": one.scope,
-            "digest": tx.digests.user(one.user_id),
+            "digest": (digest := tx.digests.user(one.user_id)),
             "person_id": person_id,
             "strong": one.strong,
-            "value": _sealed(tx, person_id, one),
+            "value": _sealed(tx, person_id, one, digest),
             "created_at": now,
         }
-        tx.execute(_ATTACH, row)
+        for one in ids
+    ]
+    if rows:
+        tx.execute(_ATTACH, rows)
 
 
 def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
     """Take ids from the people whom they identified until now."""
     for one in ids:
-        row = _row(tx, one) | {
-            "person_id": person_id,
-            "strong": one.strong,
-            "value": _sealed(tx, person_id, one),
-            "created_at": now,
-        }
-        tx.execute(_MOVE, row)
+        key = _row(tx, one)
+        value = _sealed(tx, person_id, one, key["of_digest"])
+        tx.execute(_MOVE, key | {"person_id": person_id, "strong": one.strong, "value": value, "created_at": now})
 
 
 def _row(tx: Tx, one: Alias) -> dict[str, Any]:
@@ -209,6 +221,6 @@ def _row(tx: Tx, one: Alias) -> dict[str, Any]:
     }
 
 
-def _sealed(tx: Tx, person_id: str, one: Alias) -> bytes:
-    named = place(alias.c.value, one.user_id.partition(":")[0], one.scope, tx.digests.user(one.user_id))
+def _sealed(tx: Tx, person_id: str, one: Alias, digest: bytes) -> bytes:
+    named = place(alias.c.value, one.user_id.partition(":")[0], one.scope, digest)
     return tx.cipher_of(person_id).seal_text(one.user_id, named)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Column
 
 KEY_BYTES = 32
+DIGEST_MARK: Final = "hmac:"
+"""The prefix of a digest in a column that may also hold the value in clear."""
 _NONCE_BYTES = 12
 
 
@@ -259,6 +261,8 @@ class Digests:
         return hmac.digest(self._key, b"key\0" + purpose.encode(), hashlib.sha256)
 
     def message_id(self, message_id: str) -> str:
-        """Digest of a channel's id of a message, in 43 characters of base64."""
+        """Digest of a channel's id of a message: `DIGEST_MARK` and 43 characters of base64. Empty for an empty id."""
+        if not message_id:
+            return ""
         digest = hmac.digest(self._key, b"message_id\0" + storable_text(message_id).encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        return DIGEST_MARK + base64.urlsafe_b64encode(digest).decode().rstrip("=")

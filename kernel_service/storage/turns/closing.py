@@ -19,7 +19,7 @@ from kernel_service.storage.outbox.replies import add_reply
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.turns import dead_letter, tool_call
 from kernel_service.storage.turns.items import OPEN_TURN, SPENT, of_open_turn
-from kernel_service.storage.usage.paying import pay
+from kernel_service.storage.usage.reservations import pay
 from kernel_service.storage.usage.spending import counts_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from kernel_service.storage.turns import context
 from kernel_service.storage.turns.context import CONTEXT_START
 from kernel_service.storage.turns.items import add_items
 from kernel_service.storage.turns.recent_items import readable_items
-from kernel_service.storage.usage.paying import pay
+from kernel_service.storage.usage.reservations import pay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

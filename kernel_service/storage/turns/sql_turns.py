@@ -33,7 +33,7 @@ from kernel_service.storage.turns.items import OPEN_TURN, SPENT, add_items, of_o
 from kernel_service.storage.turns.opening import supersede
 from kernel_service.storage.turns.standing import standing
 from kernel_service.storage.usage import spending
-from kernel_service.storage.usage.paying import pay
+from kernel_service.storage.usage.reservations import pay
 from kernel_service.storage.usage.spending import add_to_day, counts_of
 
 if TYPE_CHECKING:

@@ -40,7 +40,14 @@ _LOST = (
 )
 
 
-def settle(tx: Tx, reservations: Sequence[str]) -> None:
+def pay(tx: Tx, person_id: str, spent: Usage, settles: Sequence[str], now: float, **told: int) -> None:
+    """Count the actual usage instead of its reservations, and the replies that were `told` (see `add_to_day`)."""
+    add_to_day(tx, person_id, spent, now, **told)
+    if settles:
+        _settle(tx, settles)
+
+
+def _settle(tx: Tx, reservations: Sequence[str]) -> None:
     tx.execute(_SETTLE, {"settled": list(reservations)})
 
 
@@ -55,5 +62,5 @@ def write_off(tx: Tx, now: float) -> int:
         cost = Usage(input_tokens=row.input_tokens, output_tokens=row.output_tokens, model_calls=1)
         add_to_day(tx, row.person_id, cost, row.day * DAY_SECONDS)
     if rows:
-        settle(tx, [row.id for row in rows])
+        _settle(tx, [row.id for row in rows])
     return len(rows)

@@ -31,6 +31,6 @@ def age(tx: Tx, sent: Iterable[str] = ()) -> None:
     for row in tx.execute(select(message)).all():
         tx.execute(_IDS.values(message_id=message_ids.opened(tx, row)), {"of": row.seq})
     for message_id in sent:
-        tx.execute(_PARTS.values(channel_message_id=message_id), {"digest": message_ids.digest_of(tx, message_id)})
+        tx.execute(_PARTS.values(channel_message_id=message_id), {"digest": tx.digests.message_id(message_id)})
     for statement in _STATEMENTS:
         tx.execute(text(statement))

@@ -201,7 +201,7 @@ async def test_other_turns_get_equal_time_between_isolations(scene: Scene) -> No
     clock = Clock()
     rooms = Quarantine(clock)
     ill = Quarantined(ISOLATED_FROM, 0)
-    async with rooms.beside():
+    async with rooms.beside:
         pass
     clock.now += 60
     assert rooms.free_at(ill) <= clock()
@@ -222,7 +222,7 @@ async def test_cancelled_isolated_turn_ends_the_isolation() -> None:
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    async with asyncio.timeout(1), rooms.beside():
+    async with asyncio.timeout(1), rooms.beside:
         pass
 
 
