@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, delete, exists, func, literal, or_, select, update
+from sqlalchemy import BigInteger, Integer, bindparam, case, delete, exists, func, literal, or_, select, update
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.turns import COMPACTION, SUMMARY
@@ -79,10 +79,12 @@ _END_OF_TURN = select(func.max(item.c.seq)).where(
 )
 _IN_A_TURN = select(exists().where(turn.c.person_id == bindparam("person"), TURN_OPEN))
 _CUT = delete(item).where(item.c.person_id == bindparam("person"), item.c.seq <= bindparam("last"))
+_first: Final = bindparam("last", type_=BigInteger) + 1
+# It always locks the lease: a kernel that is brought back meanwhile would pack what is deleted.
 _BEGINS = (
     update(kernel)
-    .where(kernel.c.person_id == bindparam("person"), kernel.c.context_start <= bindparam("last"))
-    .values(context_start=bindparam("last", type_=Integer) + 1)
+    .where(kernel.c.person_id == bindparam("person"))
+    .values(context_start=case((kernel.c.context_start < _first, _first), else_=kernel.c.context_start))
 )
 _FORGET_SUMMARIES = delete(item).where(
     item.c.person_id == bindparam("person"), item.c.kind.in_((literal(COMPACTION), literal(SUMMARY)))

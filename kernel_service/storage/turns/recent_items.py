@@ -78,7 +78,7 @@ def readable_items(tx: Tx, person_id: str, model: str) -> Recent:
 def recent_items(tx: Tx, person_id: str, model: str, *, after: int = 0) -> Recent:
     """Back to the newest item that the model is shown instead of those before it, unless it is of the open turn.
 
-    `after`: only items of a higher number.
+    `after`: only items of a higher number. All of them are read, so that they join what is packed.
 
     Reasoning of ended turns that no model is shown again comes without its data: that of another model, and that before
     the last answer of a turn (see `EndedTurns`).
@@ -106,7 +106,7 @@ def recent_items(tx: Tx, person_id: str, model: str, *, after: int = 0) -> Recen
                 leads = kind == "result"
             elif begins := replaces_earlier(kind, origin, model):
                 break
-        if begins or damaged or len(rows) < PAGE or size > WINDOW_BYTES:
+        if begins or damaged or len(rows) < PAGE or (size > WINDOW_BYTES and not after):
             break
         before = rows[-1].seq
     items.reverse()

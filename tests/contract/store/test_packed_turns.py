@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.util import await_only
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.kernels.outline import begins
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.turns import COMPACTION, FACTS, OUTSIDE, OWN, REASONING, SUMMARY, HistoryItem
+from kernel_service.storage.engine.database_url import is_sqlite
+from kernel_service.storage.people import leases
 from kernel_service.storage.people.forgetting import forget_people
 from kernel_service.storage.schema import schema
 from kernel_service.storage.turns import packed_turns
+from kernel_service.storage.turns.recent_items import PAGE
 from tests.contract.store.owner import NOW, Owner, say
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 MODEL = "openai:m"
 SAID = HistoryItem("input", {"role": "user", "content": "hello " * 20}, OWN)
 ANSWERED = HistoryItem("output", {"id": "msg_1", "type": "message", "content": "done"}, MODEL)
+SUMMARISED = ord("m")
 MANY = [SAID, ANSWERED] * packed_turns.FEWEST
 """Items of a turn that are packed."""
 
@@ -179,6 +186,17 @@ async def test_few_items_are_not_packed_and_many_since_are_packed_again(store: S
     assert await person.packed() == 2 + len(MANY) + 2 + len(MANY)
 
 
+async def test_much_since_the_copy_leaves_no_gap_behind_it(store: Store) -> None:
+    """A model is shown little of what these turns hold, so nothing of them is left out of its context."""
+    person = await Person.of(store)
+    await person.turn(*MANY)
+    await person.check()
+    sealed = {"type": REASONING, "summary": [], "encrypted_content": "x" * (4 * WINDOW_BYTES // PAGE)}
+    for _ in range(2):
+        await person.turn(*[SAID, HistoryItem(REASONING, sealed, MODEL), ANSWERED] * PAGE)
+    await person.check()
+
+
 async def test_items_of_the_open_turn_are_not_packed(store: Store) -> None:
     person = await Person.of(store)
     await say(store, "m2")
@@ -251,6 +269,35 @@ async def test_retention_deletes_the_copy_with_the_items(store: Store) -> None:
     await forget_people(store.engine, RetentionPolicy(history_days=1), now=NOW + 9 * DAY_SECONDS)
     assert await _copies(store) == 0
     assert (await person.brought_back()).history.count == 0
+
+
+async def test_a_kernel_brought_back_meanwhile_packs_no_summary_that_retention_deletes(
+    two_nodes: tuple[Store, Store], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_sqlite(database_url):
+        pytest.skip("one transaction after the other")
+    leader, owner = two_nodes
+    person = await Person.of(owner)
+    await owner.engine.write(lambda tx: _make_older(tx, person.id))
+    await owner.context.reset(person.id)
+    await _summarise(person, await person.turn(SAID, ANSWERED))
+    await person.turn(*MANY)
+    outdate, back = leases.outdate, set[asyncio.Task[Kernel]]()
+
+    def meanwhile(tx: Tx, person_id: str) -> bool:
+        back.add(asyncio.ensure_future(person.brought_back()))
+        await_only(asyncio.wait(back, timeout=0.3))  # it may wait for the end of this transaction
+        return outdate(tx, person_id)
+
+    monkeypatch.setattr(leases, "outdate", meanwhile)
+    await forget_people(leader.engine, RetentionPolicy(history_days=1), now=NOW)
+    await asyncio.gather(*back)
+    assert back
+    assert SUMMARISED not in (await person.brought_back()).history.ended.outline
+
+
+def _make_older(tx: Tx, person_id: str) -> None:
+    tx.execute(update(schema.item).where(schema.item.c.person_id == person_id).values(created_at=NOW - 9 * DAY_SECONDS))
 
 
 async def test_merging_deletes_both_copies(store: Store) -> None:
