@@ -1,5 +1,6 @@
 """The gateway between a fake kernel service (real gRPC) and the emulated WhatsApp (real HTTP)."""
 
+import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -69,6 +70,12 @@ class Gateway:
         _, page = await self.get("/metrics")
         lines = [line for line in page.splitlines() if line.startswith(f"gateway_{sample} ")]
         return float(lines[0].split()[-1]) if lines else 0
+
+    async def has_streams(self, count: int) -> None:
+        """Return once it knows that `count` nodes serve its streams. Earlier messages may be separate calls."""
+        async with asyncio.timeout(30):
+            while await self.count("kernel_streams") != count:
+                pass
 
     async def stop(self) -> None:
         await self._server.close()

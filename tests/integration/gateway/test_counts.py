@@ -65,6 +65,7 @@ async def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 async def test_an_answered_message_costs_two_tasks_two_timers_and_one_call(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, phones: list[Phone], work: Work
 ) -> None:
+    await gateway.has_streams(1)
     before = len(kernel.calls)
     asked = await asyncio.gather(*(phone.send("hello") for phone in phones))
     for phone, question in zip(phones, asked, strict=True):

@@ -55,8 +55,7 @@ async def test_a_service_that_is_replaced_by_an_older_one(gateway: Gateway, kern
 async def test_a_message_without_a_result_is_sent_again_when_the_stream_ends(
     gateway: Gateway, kernel: FakeKernel
 ) -> None:
-    while not await gateway.count("kernel_streams"):
-        pass  # until the gateway knows that its stream is served, the message would be a separate call
+    await gateway.has_streams(1)
     kernel.gates["HandleMessage"] = asyncio.Event()
     posting = asyncio.create_task(gateway.post(webhook(text("US.A", "hi", "wamid.1"))))
     await kernel.until(lambda: "HandleMessage" in kernel.calls)

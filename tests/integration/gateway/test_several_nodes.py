@@ -34,14 +34,8 @@ async def nodes() -> AsyncIterator[list[FakeNode]]:
 async def before(nodes: list[FakeNode], start_gateway: Start) -> Gateway:
     """A gateway that knows `a` alone from its settings, once it has a stream to each node."""
     gateway: Gateway = await start_gateway(kernel_address=nodes[0].address)
-    await has_streams(gateway, 3)
+    await gateway.has_streams(3)
     return gateway
-
-
-async def has_streams(gateway: Gateway, count: int) -> None:
-    async with asyncio.timeout(30):
-        while await gateway.count("kernel_streams") != count:
-            pass
 
 
 def texts(*nodes: FakeNode) -> list[str]:
@@ -119,7 +113,7 @@ async def test_messages_to_a_silent_node_are_accepted_by_others(
     nodes: list[FakeNode], start_gateway: Start, which: int
 ) -> None:
     gateway: Gateway = await start_gateway(kernel_address=nodes[0].address)
-    await has_streams(gateway, 3)
+    await gateway.has_streams(3)
     for node in nodes:
         node.fake.home = lambda _: "abc"[which]
     assert await write(gateway, PEOPLE, "first") == [200] * 12
@@ -184,7 +178,7 @@ async def test_a_node_that_comes_and_one_that_goes(before: Gateway, nodes: list[
     async with several_nodes("d") as (new,):
         new.fake.gates["HandleMessage"] = asyncio.Event()
         tell(*nodes, new)
-        await has_streams(before, 4)
+        await before.has_streams(4)
         posting = asyncio.create_task(write(before, PEOPLE, "hi"))
         await new.fake.until(lambda: "HandleMessage" in new.fake.calls)
         for node in (*nodes, new):  # while a call of `d` has no result
@@ -295,8 +289,8 @@ async def test_two_gateways_that_see_different_nodes(nodes: list[FakeNode], star
     for node in nodes[1:]:
         node.fake.name(nodes[1].named(), nodes[2].named())
     one, other = [await start_gateway(kernel_address=node.address) for node in nodes[:2]]
-    await has_streams(one, 1)
-    await has_streams(other, 2)
+    await one.has_streams(1)
+    await other.has_streams(2)
     assert await write(one, PEOPLE, "one") == [200] * 12
     assert await write(other, PEOPLE, "other") == [200] * 12
     assert texts(nodes[0]) == ["one"] * 12

@@ -60,9 +60,9 @@ def built(root: Path) -> tuple[Path, str]:
     return site, re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue())
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("repository")
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "repository"
     for path, text in {
         "docs/conf.py": CONF,
         "docs/index.md": INDEX,
