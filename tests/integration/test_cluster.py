@@ -309,6 +309,65 @@ async def test_a_person_is_deleted_at_any_node_while_another_one_runs_their_turn
         assert person_id not in {each.person_id for each in kernels_.kernels}
 
 
+async def test_a_person_is_deleted_while_their_node_is_frozen(running: Cluster, people: list[Person]) -> None:
+    await tell(running, 0, "ivy", "hello")
+    ivy = admin_pb2.PersonRef(user_id="telegram:ivy")
+    kernel = await running.admins[0].GetKernel(admin_pb2.GetKernelRequest(person=ivy), metadata=OPERATOR)
+    person_id, owner = kernel.kernel.person_id, await number_of(running, kernel.kernel.node_id)
+    await running.system.control("openai", "slow", seconds=1)
+    waiting = asyncio.ensure_future(tell(running, 1, "ivy", "wait", stub=owner))
+    async with asyncio.timeout(SECONDS):
+        while not await running.rows("SELECT id FROM turn WHERE person_id = $1 AND ended_at IS NULL", person_id):
+            await asyncio.sleep(0.02)
+    await running.freeze(owner)
+    began = time.monotonic()
+    request = admin_pb2.DeletePersonRequest(person=ivy)
+    await running.admins[(owner + 1) % NODES].DeletePerson(request, metadata=OPERATOR, timeout=SECONDS)
+    assert time.monotonic() - began < 2
+    await running.thaw(owner)
+    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], grpc.aio.AioRpcError)
+    await running.system.control("openai", "slow", seconds=0.5)
+    await running.ask(people, timeout=SECONDS)
+    await judged(running, people)
+    assert await traces_of(running, person_id) == []
+
+
+async def test_another_node_ends_a_deletion_whose_node_is_killed(running: Cluster, people: list[Person]) -> None:
+    await tell(running, 0, "max", "hello")
+    person = admin_pb2.PersonRef(user_id="telegram:max")
+    kernel = await running.admins[0].GetKernel(admin_pb2.GetKernelRequest(person=person), metadata=OPERATOR)
+    person_id = kernel.kernel.person_id
+    await running.rows(
+        """
+        INSERT INTO item (person_id, seq, turn_id, kind, origin, version, data, created_at)
+        SELECT person_id, seq + number, turn_id, kind, origin, version, data, created_at
+        FROM item, generate_series(100, 40000) AS number WHERE person_id = $1 AND seq = 1
+        """,
+        person_id,
+    )
+    request = admin_pb2.DeletePersonRequest(person=person)
+    deleting = asyncio.ensure_future(running.admins[1].DeletePerson(request, metadata=OPERATOR))
+    async with asyncio.timeout(SECONDS):
+        while not await running.rows("SELECT id FROM person WHERE id = $1 AND deleted_at IS NOT NULL", person_id):
+            await asyncio.sleep(0.01)
+    await running.kill(1)
+    assert isinstance((await asyncio.gather(deleting, return_exceptions=True))[0], grpc.aio.AioRpcError)
+    assert await traces_of(running, person_id) != []
+    assert "message 1 of our chat" in (await tell(running, 2, "max", "hello again", stub=2)).replies[0].text
+    again = admin_pb2.DeletePersonRequest(person=admin_pb2.PersonRef(person_id=person_id))
+    await running.admins[2].DeletePerson(again, metadata=OPERATOR, timeout=SECONDS)
+    assert await traces_of(running, person_id) == []
+    await running.ask(people, timeout=SECONDS)
+
+
+async def traces_of(running: Cluster, person_id: str) -> list[str]:
+    """The tables that hold something of the person."""
+    named = "SELECT table_name AS name FROM information_schema.columns WHERE column_name = 'person_id'"
+    tables = [row["name"] for row in await running.rows(named)]
+    held = [f"SELECT '{name}' AS name FROM {name} WHERE person_id = $1" for name in tables]  # noqa: S608 - of the schema
+    return [row["name"] for row in await running.rows(" UNION ".join(held), person_id)]
+
+
 async def number_of(running: Cluster, node_id: str) -> int:
     [address] = [node.address for node in await listed_nodes(running, 0) if node.id == node_id]
     return [address_of(node) for node in running.nodes].index(address)
