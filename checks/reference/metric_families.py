@@ -108,7 +108,7 @@ def _work_metrics() -> WorkMetrics:
 
     turns, calls, model = TurnCounters(), ChannelAdmission(ChannelLimits()), Latencies()
     metrics = WorkMetrics(turns, PersonTasks(serve, max_running=1), calls, model, [OutageLog("read")], max_turns=1)
-    metrics.backlog = Backlog(0, 0.0, 0, 0.0)
+    metrics.backlog = Backlog(0, 0.0, 0, 0.0, 0)
     return metrics
 
 

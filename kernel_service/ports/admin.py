@@ -39,12 +39,16 @@ class DayUsage:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Messages that wait for their answer, and replies that wait for a channel: how many, and the age of the oldest."""
+    """Messages that wait for their answer, and replies that wait for a channel: how many, and the age of the oldest.
+
+    `revocations`: how much of deleted people the tools' vendor must still remove.
+    """
 
     messages: int
     oldest_message_seconds: float
     replies: int
     oldest_reply_seconds: float
+    revocations: int
 
 
 @dataclass(frozen=True, slots=True)

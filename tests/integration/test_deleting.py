@@ -239,11 +239,13 @@ async def test_accounts_are_removed_when_the_vendor_is_back(tmp_path: Path) -> N
         failed = len(world.emulators.composio.requests)
         await until(lambda: len(world.emulators.composio.requests) > failed)
         assert stored(tmp_path, person) == []
+        assert (await world.kernel.store.admin.backlog(now=world.now())).revocations == 2
         await world.stop_kernel()
         world.emulators.composio.faults.clear()
         await world.start_kernel()
         await until(lambda: not world.emulators.composio.accounts_of(person))
         await until(lambda: stored(tmp_path, "ca_") == [])
+        assert (await world.kernel.store.admin.backlog(now=world.now())).revocations == 0
 
 
 async def test_a_deletion_that_a_crash_interrupted_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

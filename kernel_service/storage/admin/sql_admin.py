@@ -18,6 +18,7 @@ from kernel_service.ports.states.reply import ReplyState
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
+from kernel_service.storage.schema.connections import revocation
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, reply, reply_part
 from kernel_service.storage.schema.transitions import may_take
@@ -56,6 +57,7 @@ _WAITING = (
     .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
     .order_by(*SENT_ORDER)
 )
+_REVOCATIONS = select(func.count()).select_from(revocation)
 # Sorts after every turn's id, in any collation.
 _PAST_ALL_TURNS = "u"
 _NEWEST_REPLIES = (
@@ -109,7 +111,13 @@ class SqlAdmin(SqlPort):
     def backlog(self, tx: Tx, *, now: float) -> Backlog:
         messages = tx.execute(_OPEN_MESSAGES).one()
         replies = tx.execute(_PENDING_REPLIES, {"now": now}).one()
-        return Backlog(messages.number, _age(messages.oldest, now), replies.number, _age(replies.oldest, now))
+        return Backlog(
+            messages.number,
+            _age(messages.oldest, now),
+            replies.number,
+            _age(replies.oldest, now),
+            tx.execute(_REVOCATIONS).scalar_one(),
+        )
 
     @reads
     def replies(self, tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
