@@ -1,8 +1,11 @@
 """Clients that know the contract only from the server's reflection call HandleMessage."""
 
 import asyncio
+import fcntl
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -58,16 +61,23 @@ async def test_bufs_client_reads_the_reason_of_an_error(world: World, tmp_path: 
     assert json.loads(problem)["code"] == "unauthenticated"
 
 
-@pytest.fixture
-async def node_client(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def node_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the client with its packages. The first worker of a run installs them, for all."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("node and npm are not installed")
-    client = tmp_path / "node"
-    shutil.copytree(NODE, client)
-    install = ("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
-    code, problem = await run(*install, cwd=client)
-    if code:
-        pytest.skip(f"npm cannot install grpc-js: {problem[-200:]}")
+    base = tmp_path_factory.getbasetemp()
+    run_folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    client, problem = run_folder / "node", run_folder / "node.problem"
+    with (run_folder / "node.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not problem.exists():
+            shutil.copytree(NODE, client)
+            install = ("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+            installed = subprocess.run(install, cwd=client, capture_output=True, text=True, check=False)
+            problem.write_text(installed.stderr[-200:] if installed.returncode else "")
+    if problem.read_text():
+        pytest.skip(f"npm cannot install grpc-js: {problem.read_text()}")
     return client
 
 
