@@ -248,8 +248,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def ReportReceipts(
         self, request: outbox_pb2.ReportReceiptsRequest, context: Context
     ) -> outbox_pb2.ReportReceiptsResponse:
-        outbox.check_count(len(request.receipts), "receipts")
-        receipts = [receipt for each in request.receipts if (receipt := outbox.part_receipt(each)) is not None]
+        receipts = outbox.part_receipts(request.receipts)
         recorded = sum(await self._slices.each(caller.get(), receipts, self._outbox.receive))
         return outbox_pb2.ReportReceiptsResponse(recorded=recorded, unknown=len(request.receipts) - recorded)
 

@@ -158,6 +158,12 @@ def lease_state(*, is_held: bool) -> outbox_pb2.LeaseState.ValueType:
     return outbox_pb2.LEASE_STATE_HELD if is_held else outbox_pb2.LEASE_STATE_LOST
 
 
+def part_receipts(given: Sequence[outbox_pb2.Receipt]) -> list[PartReceipt]:
+    """Those that can concern a reply of this service. Raises `CallerError` if none is given."""
+    check_count(len(given), "receipts")
+    return [receipt for each in given if (receipt := part_receipt(each)) is not None]
+
+
 def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
     """None: it identifies no reply of this service, or reports no known state."""
     kind = given.WhichOneof("result") or ""

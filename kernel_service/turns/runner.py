@@ -84,9 +84,10 @@ class TurnRunner:
 
     async def _execute(self, kernel: Kernel, turn: Turn) -> float | None:
         try:
-            execution = turn_execution(self._dependencies, kernel, turn)
-            with yielding(yields=self._yields(turn)):
-                due = await self._recorded(turn, execution)
+            now = self._clock()
+            execution = turn_execution(self._dependencies, kernel, turn, now)
+            with yielding(yields=_yields(turn, now)):
+                due = await self._recorded(turn, execution, now)
         except BaseException:
             kernel.foresight = None
             raise
@@ -96,9 +97,9 @@ class TurnRunner:
                 await execution.summariser().run()
         return due
 
-    async def _recorded(self, turn: Turn, execution: TurnExecution) -> float | None:
-        """Run an attempt, with a span of the trace, the ids of log lines, and one line at its end."""
-        waits = Waits.of(turn, self._clock(), queued=queued.get(), debounce=self._debounce)
+    async def _recorded(self, turn: Turn, execution: TurnExecution, now: float) -> float | None:
+        """Run an attempt that begins now, with a span of the trace, the ids of log lines, and one line at its end."""
+        waits = Waits.of(turn, now, queued=queued.get(), debounce=self._debounce)
         with about(turn=turn.id, person=turn.person_id), self._dependencies.traces.turn(turn):
             try:
                 return await execution.run()
@@ -111,10 +112,6 @@ class TurnRunner:
         counters.seconds[record.outcome,].note(seconds)
         if record.outcome in ANSWERED and not turn.unprompted:
             counters.answers.note(waits.waited + seconds)
-
-    def _yields(self, turn: Turn) -> bool:
-        """The person does not wait for a turn that the service itself began, unless they have written since."""
-        return turn.unprompted and not turn.person_waits and self._clock() - turn.started_at < YIELD_SECONDS
 
     async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
         if turn.crashes_alone >= self._most_crashes_alone:
@@ -149,6 +146,11 @@ class TurnRunner:
                 return None  # the turn ends by itself
             else:
                 return isolation.end()
+
+
+def _yields(turn: Turn, now: float) -> bool:
+    """The person does not wait for a turn that the service itself began, unless they have written since."""
+    return turn.unprompted and not turn.person_waits and now - turn.started_at < YIELD_SECONDS
 
 
 def _time(due: float | Quarantined | None) -> float | None:

@@ -11,6 +11,13 @@ def text_in(owner: Any, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def texts_in(owner: Any, *keys: str) -> list[str]:
+    """The string under each key; empty if there is none."""
+    if not isinstance(owner, dict):
+        return [""] * len(keys)
+    return [value if isinstance(value := owner.get(key), str) else "" for key in keys]
+
+
 def object_in(owner: Any, key: str) -> Object:
     """The object under a key; empty if there is none."""
     value = owner.get(key) if isinstance(owner, dict) else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from whatsapp_gateway.inbound.account_events import read_account_event
 from whatsapp_gateway.inbound.contents import read_content
-from whatsapp_gateway.inbound.fields import Object, error_code_in, object_in, text_in
+from whatsapp_gateway.inbound.fields import Object, error_code_in, object_in, text_in, texts_in
 from whatsapp_gateway.inbound.identity_changes import read_identity_change
 from whatsapp_gateway.inbound.referrals import is_forwarded, read_referral
 from whatsapp_gateway.inbound.senders import Ids, read_contacts, read_recipient, read_sender
@@ -58,12 +58,11 @@ def _objects(owner: Any, key: str) -> list[Object | Malformed]:
 
 def _messages_field(value: Object, numbers: Collection[str]) -> list[Update]:
     """The updates of one change of the field `messages`, which brings statuses as well."""
-    metadata = value.get("metadata")
-    number = text_in(metadata, "phone_number_id")
+    number, display = texts_in(value.get("metadata"), "phone_number_id", "display_phone_number")
     owned = number in numbers
     updates: list[Update] = []
     if "messages" in value:
-        phone = _NOT_DIGITS.sub("", text_in(metadata, "display_phone_number"))[:_LONGEST_PHONE]
+        phone = _NOT_DIGITS.sub("", display)[:_LONGEST_PHONE]
         contacts = read_contacts(value.get("contacts"))
         updates += _items(value, "messages", _message, number, phone, contacts, owned=owned)
     if "statuses" in value:
@@ -121,19 +120,19 @@ def _message(item: Object, number: str, phone: str, contacts: list[Ids]) -> Upda
 
 
 def _status(item: Object, number: str) -> Update:
-    state = text_in(item, "status")
+    state, wamid, callback_id = texts_in(item, "status", "id", "biz_opaque_callback_data")
     if state not in _STATES:
         return Ignored("status") if state else Malformed("status_missing")
     status = Status(
-        text_in(item, "id"),
-        text_in(item, "biz_opaque_callback_data"),
+        wamid,
+        callback_id,
         state,
         error_code_in(item) if state == "failed" else "",
         _seconds(item.get("timestamp")),
         number,
         read_recipient(item),
     )
-    return status if status.wamid or status.callback_id else Malformed("status_unnamed")
+    return status if wamid or callback_id else Malformed("status_unnamed")
 
 
 def _seconds(value: Any) -> int | None:

@@ -17,7 +17,7 @@ from kernel_service.storage.schema.people import alias, person
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Row
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Message
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.sealing.ciphers import PersonCipher
 
 _other = alias.alias("other")
 _HAS_STRONG = exists().where(
@@ -187,8 +188,11 @@ def _new_person(tx: Tx, now: float) -> str:
     return person_id
 
 
-def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
+def attach(tx: Tx, person_id: str, ids: Sequence[Alias], now: float) -> None:
     """Store ids that identify no person yet."""
+    if not ids:
+        return
+    cipher = tx.cipher_of(person_id)
     rows = [
         {
             "channel": one.user_id.partition(":")[0],
@@ -196,20 +200,19 @@ def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
             "digest": (digest := tx.digests.user(one.user_id)),
             "person_id": person_id,
             "strong": one.strong,
-            "value": _sealed(tx, person_id, one, digest),
+            "value": _sealed(cipher, one, digest),
             "created_at": now,
         }
         for one in ids
     ]
-    if rows:
-        tx.execute(_ATTACH, rows)
+    tx.execute(_ATTACH, rows)
 
 
 def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
     """Take ids from the people whom they identified until now."""
     for one in ids:
         key = _row(tx, one)
-        value = _sealed(tx, person_id, one, key["of_digest"])
+        value = _sealed(tx.cipher_of(person_id), one, key["of_digest"])
         tx.execute(_MOVE, key | {"person_id": person_id, "strong": one.strong, "value": value, "created_at": now})
 
 
@@ -221,6 +224,6 @@ def _row(tx: Tx, one: Alias) -> dict[str, Any]:
     }
 
 
-def _sealed(tx: Tx, person_id: str, one: Alias, digest: bytes) -> bytes:
+def _sealed(cipher: PersonCipher, one: Alias, digest: bytes) -> bytes:
     named = place(alias.c.value, one.user_id.partition(":")[0], one.scope, digest)
-    return tx.cipher_of(person_id).seal_text(one.user_id, named)
+    return cipher.seal_text(one.user_id, named)

@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.dependencies import TurnDependencies
 
 
-def turn_execution(process: TurnDependencies, kernel: Kernel, turn: Turn) -> TurnExecution:
-    """The execution of one turn. It runs once."""
+def turn_execution(process: TurnDependencies, kernel: Kernel, turn: Turn, now: float) -> TurnExecution:
+    """The execution of one turn, whose time begins `now`. It runs once."""
     kernel.history.drop(turn.dropped)
-    return _Assembly(process, kernel, turn).execution()
+    return _Assembly(process, kernel, turn).execution(now + process.limits.seconds)
 
 
 class _Assembly:
@@ -95,9 +95,8 @@ class _Assembly:
         self._closer = TurnCloser(turn, journal, self._cap, self._live, reports)
         self._inputs = TurnInputs(turn, transcript, files, store.quotes, self._interrupts, clock)
 
-    def execution(self) -> TurnExecution:
+    def execution(self, deadline: float) -> TurnExecution:
         turn, limits, clock, live = self._turn, self._process.limits, self._process.clock, self._live
-        deadline = clock() + limits.seconds
         return TurnExecution(
             files=self._files,
             opening=TurnOpening(
