@@ -112,7 +112,7 @@ class AdmittedCall(NamedTuple):
     `size`: the bytes of its request that are counted meanwhile.
     """
 
-    room: ChannelAdmission
+    admission: ChannelAdmission
     holder: str
     rpc: str
     seconds: Latencies | None = None
@@ -120,7 +120,7 @@ class AdmittedCall(NamedTuple):
     size: int = 0
 
     def __enter__(self) -> None:
-        use, kind = self.room.use_of(self.holder), _KINDS.get(self.rpc, "call")
+        use, kind = self.admission.use_of(self.holder), _KINDS.get(self.rpc, "call")
         if use.calls[kind] >= use.most[kind]:
             raise self._refused(f"{use.most[kind]} calls of this kind are open already")
         if self.size and use.bytes + self.size > BODY_BYTES:
@@ -130,16 +130,16 @@ class AdmittedCall(NamedTuple):
         use.open += 1
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        use = self.room.held[self.holder]
+        use = self.admission.held[self.holder]
         use.calls[_KINDS.get(self.rpc, "call")] -= 1
         use.open -= 1
         use.bytes -= self.size
         if not use.open:
-            del self.room.held[self.holder]
+            del self.admission.held[self.holder]
         self._note(error)
 
     def _refused(self, why: str) -> Exhausted:
-        full = self.room.full(self.holder, why)
+        full = self.admission.full(self.holder, why)
         self._note(full)
         return full
 

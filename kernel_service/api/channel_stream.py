@@ -14,7 +14,7 @@ import grpc
 from kernel.v1 import channel_pb2, messages_pb2
 
 from kernel_service.api import bounds, converters, nodes
-from kernel_service.api.interceptors import caller, told
+from kernel_service.api.interceptors import caller, error_for_caller
 from kernel_service.errors import CallerError
 from serving.cancellation import cancel_and_wait
 
@@ -162,10 +162,10 @@ def _set() -> asyncio.Event:
 class ChannelCalls:
     """Answers the calls of all streams. One per process. `handlers` by the fields of `ChannelCall.request`."""
 
-    def __init__(self, handlers: Mapping[str, Handler], room: ChannelAdmission) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], admission: ChannelAdmission) -> None:
         self._handlers = handlers
         self._rpcs = {kind: kind.title().replace("_", "") for kind in handlers}
-        self._room = room
+        self._admission = admission
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(self, call: channel_pb2.ChannelCall, context: Any, done: Done) -> None:
@@ -182,7 +182,7 @@ class ChannelCalls:
         try:
             answer = await self._answer(kind, call, context)
         except Exception as error:  # noqa: BLE001 - any error ends as a status
-            done(call.id, "error", call_error(told(error, f"ServeChannel/{kind}")))
+            done(call.id, "error", call_error(error_for_caller(error, f"ServeChannel/{kind}")))
         else:
             done(call.id, str(kind), answer)
 
@@ -190,7 +190,7 @@ class ChannelCalls:
         if kind is None:
             raise CallerError("FIELD_REQUIRED", "the call holds no request that is known here", field="request")
         request, channel = getattr(call, kind), caller.get()
-        with self._room.call(channel, self._rpcs[kind], request.ByteSize()):
+        with self._admission.call(channel, self._rpcs[kind], request.ByteSize()):
             bounds.check(request)
             if kind == "handle_message" and request.reply_mode != messages_pb2.REPLY_MODE_OUTBOX:
                 raise CallerError("FIELD_INVALID", "a stream takes only REPLY_MODE_OUTBOX", field="reply_mode")

@@ -58,10 +58,12 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
     `idle_seconds`: how long a stream of requests may be idle.
     """
 
-    def __init__(self, tokens: Tokens, room: ChannelAdmission, refused: RefusedTokens, *, idle_seconds: float) -> None:
+    def __init__(
+        self, tokens: Tokens, admission: ChannelAdmission, refused: RefusedTokens, *, idle_seconds: float
+    ) -> None:
         self._tokens = tokens
         self._refused = refused
-        self._guard = Guard(room, idle_seconds)
+        self._guard = Guard(admission, idle_seconds)
         self._guarded: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -102,8 +104,8 @@ class Guard:
     in a reference cycle.
     """
 
-    def __init__(self, room: ChannelAdmission, idle_seconds: float) -> None:
-        self._room = room
+    def __init__(self, admission: ChannelAdmission, idle_seconds: float) -> None:
+        self._admission = admission
         self._body, self._idle = _arrival(BODY_SECONDS), _arrival(idle_seconds)
         self._writing = TimeLimit(WRITE_SECONDS, "the caller does not read what it asked for")
 
@@ -117,7 +119,7 @@ class Guard:
         )
 
         is_stream = handler.request_streaming or handler.response_streaming
-        taken = self._room.taken if is_stream else self._room.call
+        taken = self._admission.taken if is_stream else self._admission.call
 
         async def call(_: object, context: Context) -> Any:
             if caller.get() == NOBODY:
@@ -141,7 +143,7 @@ class Guard:
 
         async def answer(context: Context) -> Any:
             size, request = await self._received(context)
-            with self._room.holding(caller.get(), size):
+            with self._admission.holding(caller.get(), size):
                 if handler.response_streaming:
                     await self._write(handler.unary_stream(request, context), context)
                     return None
@@ -164,7 +166,7 @@ class Guard:
 
     async def _received(self, context: Context) -> Sized:
         """The request of a unary call, within its bounds. Raises `Stalled`, `CallerError`."""
-        async with self._room.reading(caller.get()):
+        async with self._admission.reading(caller.get()):
             with self._body.wait():
                 found = await context.read()
         if not isinstance(found, Sized):  # the end of the stream
@@ -205,10 +207,10 @@ async def _abort(status: status_pb2.Status, context: Context) -> None:
 
 
 def _status(error: Exception, method: str) -> status_pb2.Status:
-    return rich_status(told(error, method))
+    return rich_status(error_for_caller(error, method))
 
 
-def told(error: Exception, method: str) -> KernelError:
+def error_for_caller(error: Exception, method: str) -> KernelError:
     """The error for the caller. An error that is not a domain error is logged."""
     if isinstance(error, KernelError):
         return error

@@ -74,7 +74,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         connect_links: ConnectLinks,
         schedules_: ScheduleStore,
         memory_: MemoryStore,
-        room: ChannelAdmission,
+        admission: ChannelAdmission,
         cluster: Cluster,
         traces: Traces,
         clock: Callable[[], float],
@@ -99,7 +99,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
                 "ack_outbox": self.AckOutbox,
                 "report_receipts": self.ReportReceipts,
             },
-            room,
+            admission,
         )
         self._streams = ChannelStreams(cluster, calls, self.PullOutbox)
 

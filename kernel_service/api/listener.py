@@ -60,7 +60,7 @@ class Listener:
     tokens: Tokens
     kernel: KernelServicer
     admin: AdminServicer
-    room: ChannelAdmission
+    admission: ChannelAdmission
     refused: RefusedTokens
     idle_seconds: float
     tls: tuple[bytes, bytes] | None = None
@@ -73,7 +73,7 @@ class Listener:
         Raises `CannotListenError`.
         """
         health = self.health
-        interceptor = AuthInterceptor(self.tokens, self.room, self.refused, idle_seconds=self.idle_seconds)
+        interceptor = AuthInterceptor(self.tokens, self.admission, self.refused, idle_seconds=self.idle_seconds)
         server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
         served = cast("grpc.aio.Server", _ByName(server))
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(self.kernel, served)

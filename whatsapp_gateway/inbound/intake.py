@@ -115,7 +115,7 @@ class Intake:
     async def _pass_on_of_person(self, items: Sequence[InboundItem], deadline: float) -> bool:
         """The items of one person in one webhook, after those of earlier webhooks."""
         try:
-            async with self._people.turn(ids_of(items), deadline - time.monotonic()):
+            async with self._people.place(ids_of(items), deadline - time.monotonic()):
                 for item in items:
                     # A later item must not overtake one that will be redelivered.
                     if not await self._pass_on(item, deadline):

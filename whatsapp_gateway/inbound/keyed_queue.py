@@ -11,31 +11,32 @@ if TYPE_CHECKING:
 
 
 class KeyedQueue:
-    """A queue of turns for each key that is held or waited for.
+    """A queue of places for each key that is held or waited for.
 
-    A turn is in the queues of all its keys at once, and waits only for earlier turns, so there is no deadlock.
+    A task takes its place in the queues of all its keys at once and waits only for earlier ones, so there is no
+    deadlock.
     """
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[_Turn]] = {}
+        self._queues: dict[str, deque[_Place]] = {}
 
     def __len__(self) -> int:
         return len(self._queues)
 
-    def turn(self, keys: Iterable[str], timeout: float) -> _Turn:
+    def place(self, keys: Iterable[str], timeout: float) -> _Place:
         """Inside its block no other task holds one of the keys. Raises `TimeoutError` if it did not come in time.
 
         It is in the queues from the entry of the block, before the first await.
         """
-        return _Turn(self._queues, frozenset(keys), timeout)
+        return _Place(self._queues, frozenset(keys), timeout)
 
 
-class _Turn:
-    """The block of one task."""
+class _Place:
+    """One task's, from the entry of its block to the end."""
 
     __slots__ = ("_comes", "_keys", "_queues", "_timeout")
 
-    def __init__(self, queues: dict[str, deque[_Turn]], keys: frozenset[str], timeout: float) -> None:
+    def __init__(self, queues: dict[str, deque[_Place]], keys: frozenset[str], timeout: float) -> None:
         self._queues = queues
         self._keys = keys
         self._timeout = timeout
@@ -75,14 +76,14 @@ class _Turn:
                 next_ones.append(queue[0])
             else:
                 del self._queues[key]
-        for turn in next_ones:
-            turn.admit()
+        for place in next_ones:
+            place.admit()
 
     def admit(self) -> None:
-        """Called when a turn before it has left."""
+        """Called when one before it has left."""
         if self._comes is not None and not self._comes.done() and self._is_first():
             self._comes.set_result(None)
 
     def _is_first(self) -> bool:
-        """Whether no earlier turn has one of its keys."""
+        """Whether none before it has one of its keys."""
         return all(self._queues[key][0] is self for key in self._keys)

@@ -17,7 +17,7 @@ LATE_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
-class _Part:
+class _Webhook:
     """The statuses of one webhook, their deadline (the loop's time), and their result."""
 
     statuses: Sequence[Status]
@@ -39,44 +39,44 @@ class Receipts:
         Failures are urgent, since a part may have to be sent again, or the number to pause.
         """
         loop = asyncio.get_running_loop()
-        part = _Part(statuses, loop.time() + timeout, loop.create_future())
+        webhook = _Webhook(statuses, loop.time() + timeout, loop.create_future())
         if timeout < LATE_SECONDS:
-            self._begin([part])
+            self._begin([webhook])
         else:
             urgent = any(status.state == "failed" for status in statuses)
-            self._gathering.add(part, len(statuses), urgent=urgent)
-        await part.reported
+            self._gathering.add(webhook, len(statuses), urgent=urgent)
+        await webhook.reported
 
-    def _begin(self, parts: Sequence[_Part]) -> None:
-        task = asyncio.create_task(self._hand_over(parts))
+    def _begin(self, webhooks: Sequence[_Webhook]) -> None:
+        task = asyncio.create_task(self._hand_over(webhooks))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _hand_over(self, parts: Sequence[_Part]) -> None:
+    async def _hand_over(self, webhooks: Sequence[_Webhook]) -> None:
         deadline, statuses = math.inf, list[Status]()
-        for part in parts:
-            deadline = min(deadline, part.deadline)
-            statuses += part.statuses
+        for webhook in webhooks:
+            deadline = min(deadline, webhook.deadline)
+            statuses += webhook.statuses
         try:
             await self._kernel.report(statuses, max(deadline - asyncio.get_running_loop().time(), 0))
         except KernelError as refusal:
-            if refusal.retryable or len(parts) == 1:
-                return _tell(parts, refusal)
+            if refusal.retryable or len(webhooks) == 1:
+                return _tell(webhooks, refusal)
             # A receipt that the service never accepts must not fail the others.
-            for part in parts:
-                await self._hand_over([part])
+            for webhook in webhooks:
+                await self._hand_over([webhook])
         except Exception as fault:  # noqa: BLE001 - the webhooks wait for an answer, whatever it was
-            _tell(parts, fault)
+            _tell(webhooks, fault)
         else:
-            _tell(parts, None)
+            _tell(webhooks, None)
         return None
 
 
-def _tell(parts: Sequence[_Part], problem: Exception | None) -> None:
-    for part in parts:
-        if part.reported.done():
+def _tell(webhooks: Sequence[_Webhook], problem: Exception | None) -> None:
+    for webhook in webhooks:
+        if webhook.reported.done():
             continue
         if problem is None:
-            part.reported.set_result(None)
+            webhook.reported.set_result(None)
         else:
-            part.reported.set_exception(problem)
+            webhook.reported.set_exception(problem)

@@ -34,11 +34,11 @@ def _fill(payload: messages_pb2.Payload, message: say.Message) -> None:
     if message.sent_at is not None:
         payload.sent_at.seconds = message.sent_at
     if (referral := message.referral) is not None:
-        came_by = messages_pb2.Referral(
+        source = messages_pb2.Referral(
             kind=referral.kind, headline=referral.headline, body=referral.body, url=referral.url
         )
-        cut(came_by)
-        payload.referral.CopyFrom(came_by)
+        cut(source)
+        payload.referral.CopyFrom(source)
 
 
 def _set_content(payload: messages_pb2.Payload, content: say.Content) -> None:

@@ -2,7 +2,7 @@
 
 Nearly all units succeed, so a group runs without savepoints. If a unit fails, the group is rolled back and runs once
 more, with a savepoint for each unit. A unit that meets a lock of another process is repeated in the next group: see
-`Database.contended`.
+`WritingConnection.contended`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Refusable(Protocol):
     def future(self) -> asyncio.Future[Any] | None: ...
 
 
-class Database(Protocol):
+class WritingConnection(Protocol):
     """A connection that writes."""
 
     def __enter__(self) -> Tx | None:
@@ -79,7 +79,7 @@ class Database(Protocol):
         ...
 
 
-def commit(works: Sequence[Work], database: Database) -> list[Work]:
+def commit(works: Sequence[Work], connection: WritingConnection) -> list[Work]:
     """Run the units and commit, without those whose callers have given up.
 
     A unit's error affects only that unit, unless it broke the transaction. A unit that lost a race for a unique key
@@ -91,10 +91,10 @@ def commit(works: Sequence[Work], database: Database) -> list[Work]:
         return []
     if len(works) == 1:
         work = works[0]
-        _ = _commit_alone(work, database) or _commit_alone(work, database)
+        _ = _commit_alone(work, connection) or _commit_alone(work, connection)
         return [work] if work.again else []
-    if (failed := _commit_all(works, database)) is not None:
-        _commit_others(works, failed, database)
+    if (failed := _commit_all(works, connection)) is not None:
+        _commit_others(works, failed, connection)
     return _to_repeat([work for work in works if work.again])
 
 
@@ -103,49 +103,49 @@ def _to_repeat(left: list[Work]) -> list[Work]:
     return sorted(left, key=lambda work: work is left[0] or (work.key == left[0].key != ""))
 
 
-def _commit_alone(work: Work, database: Database) -> bool:
+def _commit_alone(work: Work, connection: WritingConnection) -> bool:
     """False: the unit lost a race for a unique key."""
     try:
-        with database as tx:
+        with connection as tx:
             if tx is not None:
                 work.error, work.again = None, False
                 work.result = work.unit(tx)
     except Exception as error:
-        if database.breaks_batch(error):
+        if connection.breaks_batch(error):
             raise
-        _note(work, error, database)
+        _note(work, error, connection)
     return not isinstance(work.error, IntegrityError)
 
 
-def _commit_all(works: Sequence[Work], database: Database) -> Work | None:
+def _commit_all(works: Sequence[Work], connection: WritingConnection) -> Work | None:
     """Returns the unit that failed. Nothing is committed then."""
     running = works[0]
     try:
-        with database as tx:
+        with connection as tx:
             if tx is not None:
                 for running in works:
                     running.error, running.again = None, False
                     running.result = running.unit(tx)
     except Exception as error:
-        if database.breaks_batch(error):
+        if connection.breaks_batch(error):
             raise
-        _note(running, error, database)
+        _note(running, error, connection)
         return running
     return None
 
 
-def _commit_others(works: Sequence[Work], failed: Work, database: Database) -> None:
+def _commit_others(works: Sequence[Work], failed: Work, connection: WritingConnection) -> None:
     """If the unit met a contended lock, it waits for it in the next group, and those before it commit now."""
     those = works[: works.index(failed)] if failed.again else works
     for work in works[len(those) :]:
         work.again = True
     if those:
-        with database as tx:
+        with connection as tx:
             if tx is not None:
-                _run_each(tx, those, database)
+                _run_each(tx, those, connection)
 
 
-def _run_each(tx: Tx, works: Sequence[Work], database: Database) -> None:
+def _run_each(tx: Tx, works: Sequence[Work], connection: WritingConnection) -> None:
     """Up to the first contended lock. Committing at once releases the locks for which another process may wait."""
     # One name for all savepoints keeps the statements prepared. SQLAlchemy's own savepoints each have a new name.
     for work in works:
@@ -153,29 +153,29 @@ def _run_each(tx: Tx, works: Sequence[Work], database: Database) -> None:
     ended: tuple[str, ...] = ()
     for work in works:
         for _ in range(2):
-            database.control(*ended, "SAVEPOINT unit")
-            ended = (_RELEASE,) if _attempt(tx, work, database) else (_UNDO, _RELEASE)
+            connection.control(*ended, "SAVEPOINT unit")
+            ended = (_RELEASE,) if _attempt(tx, work, connection) else (_UNDO, _RELEASE)
             if not isinstance(work.error, IntegrityError):
                 break
         if work.again:
             break
-    database.control(*ended)
+    connection.control(*ended)
 
 
-def _attempt(tx: Tx, work: Work, database: Database) -> bool:
+def _attempt(tx: Tx, work: Work, connection: WritingConnection) -> bool:
     work.result = work.error = None
     work.again = False
     try:
         work.result = work.unit(tx)
     except Exception as error:
-        if database.breaks_batch(error):
+        if connection.breaks_batch(error):
             raise
-        _note(work, error, database)
+        _note(work, error, connection)
     return work.error is None
 
 
-def _note(work: Work, error: Exception, database: Database) -> None:
-    work.error, work.again = error, database.contended(error)
+def _note(work: Work, error: Exception, connection: WritingConnection) -> None:
+    work.error, work.again = error, connection.contended(error)
     work.met += work.again
 
 

@@ -15,14 +15,14 @@ _CONTENDED = ("40001", "40P01", "55P03")
 
 
 def breaks_batch(error: Exception) -> bool:
-    """See `batch.Database`."""
+    """See `batch.WritingConnection`."""
     if isinstance(error, DBAPIError):
         return not _sqlstate(error).startswith((*_UNIT_FAILED, *_CONTENDED))
     return isinstance(error, AWAY)
 
 
 def contended(error: Exception) -> bool:
-    """See `batch.Database`."""
+    """See `batch.WritingConnection`."""
     return isinstance(error, DBAPIError) and _sqlstate(error) in _CONTENDED
 
 

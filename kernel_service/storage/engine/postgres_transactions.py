@@ -39,7 +39,7 @@ class Mark:
 
 
 class Transactions:
-    """Fills `batch.Database` on a writer's connection."""
+    """Fills `batch.WritingConnection` on a writer's connection."""
 
     def __init__(self, connection: Connection, mark: Mark, tx: Callable[[Connection], Tx], settings: str) -> None:
         self._connection = connection

@@ -28,7 +28,7 @@ def name_of(error: Exception) -> str:
 
 
 def breaks_batch(error: Exception) -> bool:
-    """See `batch.Database`."""
+    """See `batch.WritingConnection`."""
     return isinstance(error, FAILED) and _code_of(error) not in _UNIT_FAILED
 
 

@@ -77,7 +77,7 @@ def _roll_back(tx: Tx) -> None:
 
 
 class Writer(Transactions):
-    """Fills `batch.Database`."""
+    """Fills `batch.WritingConnection`."""
 
     _BEGIN = "BEGIN IMMEDIATE"
     # For the pages that a savepoint restores: by default, a group of many pages makes a file for them.

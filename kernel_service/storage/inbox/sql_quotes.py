@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 # By person first: SQLite would use the unique key by channel, and scan the messages of all people.
-_HIS = select(message.c.seq, message.c.payload, message.c.channel, message.c.address, message.c.accepted_at).where(
+_RECEIVED = select(message.c.seq, message.c.payload, message.c.channel, message.c.address, message.c.accepted_at).where(
     message.c.person_id == bindparam("person"), message_ids.is_named(message.c.message_id)
 )
 # Two statements: for a join both databases scan all replies of the person.
@@ -38,7 +38,7 @@ class SqlQuotes(SqlPort):
     @reads
     def find(self, tx: Tx, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
         named = message_ids.named(tx, message_id)
-        for row in tx.execute(_HIS, {"person": person_id, **named}).all():
+        for row in tx.execute(_RECEIVED, {"person": person_id, **named}).all():
             if (row.channel, row.address) == (channel, address):
                 payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
                 return Quoted(payload, ours=False, at=row.accepted_at) if payload else None

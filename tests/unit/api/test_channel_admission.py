@@ -102,8 +102,15 @@ def test_large_requests_of_a_channel_share_a_limit_of_bytes() -> None:
             held.enter_context(room.holding(holder, size))
         with pytest.raises(Exhausted), room.holding("chat", large):
             pass
+        with pytest.raises(Exhausted), room.call("chat", "HandleMessage", large):
+            pass
         for _ in range(5):
             held.enter_context(room.holding("chat", SMALL_BYTES))
+    with room.call("chat", "HandleMessage", BODY_BYTES):
+        with pytest.raises(Exhausted), room.holding("chat", large):
+            pass
+        with room.call("chat", "AckOutbox", SMALL_BYTES):
+            pass
     with room.holding("chat", BODY_BYTES):
         pass
 

@@ -35,7 +35,7 @@ class Crowd:
         await settle()
 
     async def _turn(self, name: str, keys: tuple[str, ...], timeout: float) -> None:
-        async with self.queue.turn(keys, timeout):
+        async with self.queue.place(keys, timeout):
             self.inside.append(name)
             await self.gates[name].wait()
             self.inside.remove(name)
@@ -89,7 +89,7 @@ async def test_a_waiter_that_gives_up_does_not_admit_others_early(crowd: Crowd) 
 async def test_a_turn_that_does_not_come_in_time_raises(crowd: Crowd) -> None:
     await crowd.come("one", "a")
     with pytest.raises(TimeoutError):
-        async with crowd.queue.turn(["a"], 0.01):
+        async with crowd.queue.place(["a"], 0.01):
             pass
     assert crowd.inside == ["one"]
     await crowd.go("one")
@@ -103,7 +103,7 @@ async def test_at_random_every_ticket_gets_a_turn_and_no_key_is_held_twice(seed:
     by_key: dict[str, list[int]] = {}
 
     async def turn(number: int, keys: set[str]) -> None:
-        async with queue.turn(keys, 30):
+        async with queue.place(keys, 30):
             assert not held & keys
             held.update(keys)
             for key in keys:
