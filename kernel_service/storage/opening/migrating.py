@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # The number of the newest migration that this program contains.
 SCHEMA_NUMBER = 36
 # The oldest program that can use the schema of that migration.
-OLDEST_READER = 32
+OLDEST_READER = 36
 # Waiting for another process that migrates may take as long as it needs. A frozen one loses its transaction.
 _UNHURRIED = text(
     "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),"

@@ -43,7 +43,6 @@ kernel = Table(
 packed_history = Table(
     "packed_history",
     metadata,
-    # A program of schema 34 deletes people without knowing this table.
     Column("person_id", Text, ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
     Column("model", Text, nullable=False),
     # The version of the data.

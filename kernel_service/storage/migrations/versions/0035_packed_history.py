@@ -20,11 +20,9 @@ def upgrade() -> None:
         sa.Column("context_start", sa.BigInteger(), nullable=False),
         sa.Column("last_item", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        # A program of schema 34 deletes people without knowing this table. It moves the start of the context, which
-        # ends the packed form, or adds items after it.
         sa.ForeignKeyConstraint(
             ["person_id"], ["person.id"], name=op.f("fk_packed_history_person_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("person_id", name=op.f("pk_packed_history")),
     )
-    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (35, 32)")
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (35, 35)")

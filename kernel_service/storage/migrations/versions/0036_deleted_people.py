@@ -29,4 +29,4 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("vendor_id", name=op.f("pk_revocation")),
     )
-    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (36, 32)")
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (36, 36)")
