@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from kernel_service.config import Settings, problems
 from kernel_service.errors import KernelError
 from kernel_service.loading import load_server
+from kernel_service.process_memory import return_freed
 from serving.logs import refuse, set_up
 from serving.one_line import one_line
 from serving.version import VERSION
@@ -62,6 +63,7 @@ async def _run(settings: Settings) -> None:
             raise CannotStart(str(error)) from error
         # Objects loaded by now live until the end: garbage collections need not visit them and pause the process.
         gc.freeze()
+        return_freed()
         await stop.wait()
 
 

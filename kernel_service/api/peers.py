@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from cryptography import x509
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from kernel.v1 import admin_pb2_grpc
@@ -43,6 +42,8 @@ class PeerTls:
 
 
 def _first_name(certificate: bytes) -> str:
+    from cryptography import x509  # noqa: PLC0415 - 3 MB, and only services with a certificate need it
+
     own = x509.load_pem_x509_certificate(certificate)
     try:
         names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiohttp
 import httpx2
-import openai
 
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure, retry_after
@@ -27,6 +26,7 @@ from kernel_service.models.openai_transport import (
     whole,
 )
 from kernel_service.models.outages import Outages
+from kernel_service.models.package import openai
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
 from kernel_service.rate_limits.wait_histogram import Latencies
@@ -49,6 +49,8 @@ _GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
 """Statuses of a proxy, or of the vendor's own front, behind which the request may have been worked on."""
 _OF_THE_TEXT: Final = (400, 413, 422)
 _NO_SUCH_PATH: Final = (404, 405, 501)
+_FORM: Final = {"Content-Type": "multipart/form-data"}
+"""Tells the vendor's client to send a form and not JSON. It adds the boundary."""
 REST_SECONDS: Final = 1.0
 """For what follows the last event of a stream; a connection is of use again once its response was read to the end."""
 
@@ -146,12 +148,17 @@ class OpenAIClient:
 
         VendorUnavailable, ModelRejectedError, TranscriptionMissingError.
         """
-        transcriptions = self._openai.audio.transcriptions.with_raw_response
         await self.queue.acquire()
         with self.latencies.timed("transcription", "answered", _outcome_of):
             try:
                 async with asyncio.timeout(self._timeout):
-                    raw = await transcriptions.create(file=recording, model=model, response_format="json")
+                    raw = await self._openai.post(
+                        "/audio/transcriptions",
+                        cast_to=httpx2.Response,
+                        body={"model": model, "response_format": "json"},
+                        files={"file": recording},
+                        options={"headers": _FORM},
+                    )
                 self.outages.over()
             except (openai.APIConnectionError, TimeoutError) as lost:
                 self.outages.met("model_unavailable")

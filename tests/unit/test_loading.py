@@ -38,9 +38,14 @@ def kernel_modules() -> set[str]:
         "composio_client._generated.pydantic_gen",  # 4 s, 100 MB
         "composio_client.types",
         "composio",
+        "openai.types.responses.response",  # with the other generated types 0.3 s, 9 MB
+        "openai.types.graders",
+        "openai.resources",
         "alembic",  # 0.2 s, 10 MB: for a database of an older program only
         "asyncpg",  # with SQLAlchemy's asyncio 10 MB: for PostgreSQL only
         "sqlalchemy.ext.asyncio",
+        "cryptography.x509",  # 3 MB: for a certificate only
+        "limits",  # 1.5 MB: for browsers on the connect pages only
         "pypdf",
         "rich",
         "trio",

@@ -17,6 +17,7 @@ import asyncio
 import logging
 import re
 from contextlib import asynccontextmanager
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,7 @@ from kernel_service.connections.tokens import new_nonce
 from kernel_service.connections.web import pages
 from kernel_service.connections.web.browser_cookie import BrowserCookie
 from kernel_service.connections.web.masking import channel_name, masked
-from kernel_service.connections.web.throttle import NotFoundLimiter, RequestThrottle
+from kernel_service.connections.web.not_found_limiter import NotFoundLimiter
 from kernel_service.errors import KernelError
 from serving.listening import http_served
 from serving.public_http import public_app
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from kernel_service.connections.consent import Consent
     from kernel_service.connections.vendor_events import ComposioEvents
     from kernel_service.connections.web.proxies import TrustedProxies
+    from kernel_service.connections.web.throttle import RequestThrottle
     from kernel_service.ports.chats import ChatStore
     from kernel_service.ports.connect_attempts import ConnectAttempt
     from kernel_service.ports.people import PeopleStore
@@ -84,13 +86,19 @@ class ConnectPages:
         self._chats = chats
         self._people = people
         self._proxies = proxies
-        self._throttle = RequestThrottle()
         self._not_found = NotFoundLimiter()
         self._cookie = BrowserCookie(public_url)
         # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
         policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
         self._headers = {**_HEADERS, "Content-Security-Policy": policy}
         self._busy = _in_bytes(_plain(PageKind.RATE_LIMITED), self._headers)
+
+    @cached_property
+    def _throttle(self) -> RequestThrottle:
+        """Its package takes 1.5 MB and 15 ms, which a service pays with the first page that it shows."""
+        from kernel_service.connections.web.throttle import RequestThrottle  # noqa: PLC0415
+
+        return RequestThrottle()
 
     @asynccontextmanager
     async def serving(self, listen: Address) -> AsyncIterator[int]:

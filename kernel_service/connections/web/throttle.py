@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from kernel_service.connections.tokens import digest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
 """A connection takes about six, and people behind one carrier's NAT share an address: a hundred of them may connect an
@@ -23,30 +19,6 @@ MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of 
 MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
 """Each is a row for a day, so that their table has 172,800 rows (about 20 MB) of each node at most; more are still
 rejected."""
-
-
-NOT_FOUND_PER_SECOND: Final = 5
-"""Requests of all clients for pages that do not exist: a mistyped link, one of an earlier release. Those beyond are
-refused by their first line, since a flood would slow down the process in which the turns run."""
-BURST: Final = 20
-
-
-class NotFoundLimiter:
-    """A token bucket for requests that end in 404. Requests for pages that exist cost nothing."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._at = clock()
-        self._left = float(BURST)
-
-    def admits(self) -> bool:
-        now = self._clock()
-        self._left = min(BURST, self._left + (now - self._at) * NOT_FOUND_PER_SECOND)
-        self._at = now
-        return self._left >= 1
-
-    def count(self) -> None:
-        self._left -= 1
 
 
 class RequestThrottle:

@@ -15,14 +15,13 @@ from kernel_service.connections.tokens import new_nonce
 from kernel_service.connections.vendor_events import TOLERANCE_SECONDS
 from kernel_service.connections.web import connect_pages
 from kernel_service.connections.web.connect_pages import ConnectPages
+from kernel_service.connections.web.not_found_limiter import BURST, NotFoundLimiter
 from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.connections.web.throttle import (
-    BURST,
     MOST_OF_ADDRESS,
     MOST_OF_PAGE,
     MOST_STRAYS,
     MOST_STRAYS_OF_ADDRESS,
-    NotFoundLimiter,
 )
 from kernel_service.ports.tools import Person
 from kernel_service.storage.schema import schema
