@@ -1,7 +1,8 @@
 """`python -m benchmarks.memory [kernels]`: the cost of a resident kernel, and of its history for a turn.
 
 - The slope of the resident memory per kernel with 50 turns, as more kernels become resident. Their turns end in random
-  order, one after the other, as in a process that serves many people: freed segments leave gaps of every size.
+  order, one after the other, as in a process that serves many people: freed segments leave gaps of every size. Then
+  the same for kernels of which a tenth is in use at a time, and the others rest.
 - The time and the CPU time to bring a kernel back from the store, with 50 turns or some more, on SQLite and on
   PostgreSQL. People write one to nine turns before they are brought back. Then the same without packed turns.
 - The CPU time of a turn for its history at 10, 50 and 200 turns: reading it, the request's items, appending the turn.
@@ -26,6 +27,7 @@ from benchmarks import databases
 from benchmarks.conversations import ORIGIN, turns
 from benchmarks.figures import percentile
 from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.kernels.foresight import Foresight
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.ports.kernels import Activation
 from kernel_service.ports.messages import Message, Usage
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 TURNS = 50
 MANY = 10_000
 """The slope is measured from a tenth of these kernels to all of them. 100,000 of them take five minutes."""
+WAVES = 10
 DISTINCT = 100
 """Conversations. Each kernel packs one of them."""
 LONG = (10, 50, 200)
@@ -87,8 +90,11 @@ class Back(NamedTuple):
 
 
 def main() -> None:
-    slope = resident_slope(int(sys.argv[1]) if sys.argv[1:] else MANY)
-    print(f"a resident kernel with {TURNS} turns: {slope.resident:,.0f} bytes, counted as {slope.counted:,.0f}")
+    many = int(sys.argv[1]) if sys.argv[1:] else MANY
+    slope = resident_slope(many)
+    print(f"a kernel in use with {TURNS} turns: {slope.resident:,.0f} bytes, counted as {slope.counted:,.0f}")
+    slope = resting_slope(many)
+    print(f"a kernel at rest with {TURNS} turns: {slope.resident:,.0f} bytes, counted as {slope.counted:,.0f}")
     for length in LONG:
         print(f"history of {length} turns: {turn_cost(length):.3f} ms of CPU for a turn")
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
@@ -109,6 +115,21 @@ def resident_slope(many: int) -> Slope:
     return Slope(resident, sum(kernel.bytes for kernel in kernels.values()) / many)
 
 
+def resting_slope(many: int) -> Slope:
+    """Of kernels that rest before the next tenth is used."""
+    conversations = [list(turns(TURNS, seed)) for seed in range(DISTINCT)]
+    kernels: OrderedDict[str, Kernel] = OrderedDict()
+    few = many // WAVES
+    before = 0
+    for wave in range(WAVES):
+        _add_kernels(kernels, few, conversations)
+        for kernel in kernels.values():
+            kernel.rest()
+        before = before if wave else resident_bytes()
+    resident = (resident_bytes() - before) / (few * (WAVES - 1))
+    return Slope(resident, sum(kernel.bytes for kernel in kernels.values()) / len(kernels))
+
+
 def _add_kernels(kernels: dict[str, Kernel], count: int, conversations: list[list[list[HistoryItem]]]) -> None:
     added = [Kernel(Activation(f"p_{number:026}", 1, [], model=ORIGIN), time.time()) for number in range(count)]
     numbers = list(range(count))
@@ -117,6 +138,8 @@ def _add_kernels(kernels: dict[str, Kernel], count: int, conversations: list[lis
         for number in numbers:
             history = added[number].history
             history.keep(history.ended.followed_by(conversations[number % DISTINCT][turn]), [])
+    for kernel in added:
+        kernel.foresight = Foresight("", 0, 1, 0, has_connections=False, has_facts=False)
     kernels |= {f"{kernel.person_id}{len(kernels)}": kernel for kernel in added}
 
 

@@ -79,8 +79,8 @@ class ResidentKernels:
             epoch=kernel.epoch,
             activated_at=converters.timestamp(kernel.activated_at),
             last_used_at=converters.timestamp(kernel.last_used_at),
-            history_bytes=kernel.history.bytes,
-            history_items=kernel.history.count,
+            history_bytes=kernel.history_bytes,
+            history_items=kernel.history_items,
             node_id=self._me,
         )
 

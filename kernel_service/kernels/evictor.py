@@ -1,4 +1,4 @@
-"""The evictor: releases idle kernels, and the least recently used ones when the process exceeds its memory."""
+"""The evictor: lets idle kernels rest, releases them later, and frees memory if the process exceeds it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from kernel_service import process_memory
 from kernel_service.kernels.kernel import EvictionReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
 
 log = logging.getLogger(__name__)
 
+REST_SECONDS: Final = 600.0
+"""A kernel rests after this time. Until then a vendor has the beginning of its next request in a cache, typically.
+
+Source: the guide "Prompt caching" of OpenAI (5 to 10 minutes without a request, at most an hour).
+"""
 FILLED: Final = 0.9
 """The part of the memory that may be in use when kernels are evicted: the rest is for growth until the next check."""
 
@@ -41,24 +46,48 @@ class Evictor:
         self._too_full = False
 
     async def sweep(self) -> None:
-        """Evict the kernels that have been idle for too long. A busy kernel is skipped until the next pass."""
-        before = self._clock() - self._idle_seconds
-        old = takewhile(lambda kernel: kernel.last_used_at <= before, self._kernels.resident())
+        """Let idle kernels rest, and evict those that have been idle for too long.
+
+        A busy kernel is skipped until the next pass.
+        """
+        for kernel in self._unused_for(REST_SECONDS):
+            if not kernel.rests and self._is_idle(kernel):
+                kernel.rest()
+        old = self._unused_for(self._idle_seconds)
         await self._kernels.evict_all([*filter(self._is_idle, old)], EvictionReason.IDLE)
 
+    def _unused_for(self, seconds: float) -> Iterator[Kernel]:
+        before = self._clock() - seconds
+        return takewhile(lambda kernel: kernel.last_used_at <= before, self._kernels.resident())
+
     async def bound_memory(self) -> None:
-        """Evict kernels, least recently used first, until the process is back in its memory."""
+        """Let kernels rest, least recently used first, until the process is back in its memory.
+
+        If that is not enough, resting kernels are evicted.
+        """
         if not self._memory_bytes:
             return
         surplus = self._resident_bytes() - int(self._memory_bytes * FILLED)
         if surplus <= 0:
             self._too_full = False
             return
-        freed = await self._evict(surplus)
+        freed = self._rest(surplus)
+        if freed < surplus:
+            freed += await self._evict(surplus - freed)
         process_memory.return_freed()
         if freed < surplus and not self._too_full:
             self._too_full = True
             log.warning("memory exceeds KERNEL_MEMORY_MB without idle kernels: raise it, or lower KERNEL_MAX_TURNS")
+
+    def _rest(self, surplus: int) -> int:
+        """Let kernels rest until their bytes reach the surplus. Returns the bytes that this frees."""
+        freed = 0
+        for kernel in self._kernels.resident():
+            if freed >= surplus:
+                break
+            if not kernel.rests and self._is_idle(kernel):
+                freed += kernel.rest()
+        return freed
 
     async def _evict(self, surplus: int) -> int:
         """Evict idle kernels until their bytes reach the surplus. Returns the bytes of those that were evicted."""

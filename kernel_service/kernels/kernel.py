@@ -1,4 +1,7 @@
-"""One person's kernel: their id, the epoch and the history. All kernels share the clients of the process."""
+"""One person's kernel: their id, the epoch and the history. All kernels share the clients of the process.
+
+A kernel that rests has left its history to the store, and keeps the lease.
+"""
 
 from __future__ import annotations
 
@@ -34,26 +37,23 @@ class Kernel:
     """
 
     __slots__ = (
+        "_history",
+        "_rested_items",
         "activated_at",
         "context_tokens",
         "epoch",
         "foresight",
-        "history",
         "last_used_at",
         "leaving",
         "outdated",
         "person_id",
         "summary_from",
-        "wakeup"
+        "wakeup",
     )  # fmt: skip
 
     def __init__(self, activation: Activation, now: float) -> None:
         self.person_id = activation.person_id
-        self.epoch = activation.epoch
-        self.history = History(
-            activation.history, open_items=activation.open_items, model=activation.model, packed=activation.packed
-        )
-        self.context_tokens = activation.context_tokens or CONTEXT_TOKENS
+        self._take(activation)
         self.activated_at = self.last_used_at = now
         self.wakeup: asyncio.Future[None] | None = None
         self.foresight: Foresight | None = None
@@ -66,13 +66,55 @@ class Kernel:
         if self.wakeup is not None and not self.wakeup.done():
             self.wakeup.set_result(None)
 
+    def _take(self, activation: Activation) -> None:
+        self.epoch = activation.epoch
+        self._history: History | None = History(
+            activation.history, open_items=activation.open_items, model=activation.model, packed=activation.packed
+        )
+        self._rested_items = 0
+        self.context_tokens = activation.context_tokens or CONTEXT_TOKENS
+
+    @property
+    def history(self) -> History:
+        """Raises `RuntimeError` while the kernel rests."""
+        if self._history is None:
+            raise RuntimeError("the history rests in the store")
+        return self._history
+
+    @property
+    def rests(self) -> bool:
+        """The history is not in memory."""
+        return self._history is None
+
+    def rest(self) -> int:
+        """Leave the history to the store, which has all of it. Returns how many bytes that frees."""
+        before, self._rested_items = self.bytes, self.history_items
+        self._history = None
+        return before - self.bytes
+
+    def recall(self, activation: Activation) -> None:
+        """Take the history again, under the next epoch."""
+        if activation.epoch != self.epoch + 1:  # another owner, or an operator, has changed something meanwhile
+            self.foresight = None
+        self._take(activation)
+
+    @property
+    def history_items(self) -> int:
+        """The number of items in the history, in memory or not."""
+        return self._history.count if self._history is not None else self._rested_items
+
+    @property
+    def history_bytes(self) -> int:
+        """The size of the history in memory, in bytes."""
+        return self._history.bytes if self._history is not None else 0
+
     @property
     def bytes(self) -> int:
         """The resident memory of this kernel in bytes, including its entry in the map."""
-        return int(self.history.bytes * _WITH_GAPS) + sys.getsizeof(self.person_id) + _FIXED_BYTES
+        return int(self.history_bytes * _WITH_GAPS) + sys.getsizeof(self.person_id) + _FIXED_BYTES
 
 
 _WITH_GAPS = 1.2
 """Measured (`benchmarks.memory`): segments of changing sizes leave gaps between them."""
-# The sum of sys.getsizeof for the object, its History, the floats, the int and the map's entry.
-_FIXED_BYTES = 600
+# The sum of sys.getsizeof for the object, its History, its Foresight, the floats, the int and the map's entry.
+_FIXED_BYTES = 700

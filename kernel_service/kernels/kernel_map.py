@@ -1,4 +1,5 @@
 """The kernel map: person → kernel. The first message activates a kernel, later ones reuse it, eviction releases it.
+A kernel that rests is activated again under its own lease.
 
 Each person with work has one task, and only that task activates their kernel and runs their turns. So concurrent
 messages cause one activation, and one turn runs at a time.
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from kernel_service.cluster.placement import Placement
     from kernel_service.ports.context import ContextStore
-    from kernel_service.ports.kernels import KernelStore
+    from kernel_service.ports.kernels import Activation, KernelStore
     from kernel_service.ports.turns import TurnMessage
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,7 @@ class KernelMap:
                 self._placement.send_home(person_id)
         except OwnedElsewhere as error:
             self.moves["refused"] += 1
+            self._forget(person_id, EvictionReason.LEASE_LOST)  # of a kernel that rested
             if error.owner:
                 self._placement.leave_to(error.owner, person_id)
             else:  # it was released just now
@@ -207,12 +209,16 @@ class KernelMap:
             self._timers.set(person_id, due)
 
     async def _resident(self, person_id: str) -> Kernel:
-        kernel = self._kernels.get(person_id)
         if self._closing:
             raise HandedBack
+        kernel = self._kernels.get(person_id)
+        if kernel is not None and kernel.rests:
+            activation = await self._activation(person_id)
+            if self._kernels.get(person_id) is kernel:  # otherwise it is outdated
+                kernel.recall(activation)
+        kernel = self._kernels.get(person_id)
         if kernel is None:
             kernel = self._kernels[person_id] = await self._activated(person_id)
-            self.activations += 1
         else:
             self._kernels.move_to_end(person_id)
         return kernel
@@ -220,11 +226,16 @@ class KernelMap:
     async def _activated(self, person_id: str) -> Kernel:
         while True:
             self._reset.discard(person_id)
-            activation = await self._store.activate(person_id, owner=self._placement.me, model=self._model)
-            if activation.owner_before not in {"", self._placement.me}:
-                self.moves["taken"] += 1
+            activation = await self._activation(person_id)
             if person_id not in self._reset:  # otherwise the loaded history is outdated
                 return Kernel(activation, self._clock())
+
+    async def _activation(self, person_id: str) -> Activation:
+        activation = await self._store.activate(person_id, owner=self._placement.me, model=self._model)
+        self.activations += 1
+        if activation.owner_before not in {"", self._placement.me}:
+            self.moves["taken"] += 1
+        return activation
 
     # --- resident kernels ---------------------------------------------------------------------------------------
 

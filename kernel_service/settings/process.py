@@ -19,10 +19,11 @@ class Process(Listening):
     kernel_debounce_seconds: float = Field(0.6, ge=0)
     """How long a burst of messages is gathered into one turn."""
     kernel_memory_mb: float = Field(0, ge=0)
-    """The most resident memory of the process, in MB, on Linux. At 90 % of it, checked each second, idle kernels leave
-    memory, the least recently used first. Only idle ones can leave: turns in progress may take more, so also lower
-    `KERNEL_MAX_TURNS` if the limit is tight. The process needs about 130 MB without any; each further GB holds about
-    80,000 people with 50 turns each, see benchmarks/README.md#memory-of-kernels. 0: no limit."""
+    """The most resident memory of the process, in MB, on Linux. At 90 % of it, checked each second, idle kernels rest
+    or leave memory, the least recently used first. Turns in progress may take more, so also lower `KERNEL_MAX_TURNS`
+    if the limit is tight. The process needs about 130 MB without any. Each further GB holds about 45,000 kernels of
+    50 turns in the ten minutes after a turn, and a million at rest: see benchmarks/README.md#memory-of-kernels. 0: no
+    limit."""
     kernel_idle_seconds: float = Field(86_400, gt=0)
     """How long a kernel is idle before it leaves memory."""
     kernel_sweep_seconds: float = Field(60, gt=0)

@@ -111,6 +111,14 @@ def test_resident_kernel_with_50_turns_takes_24_kilobytes_as_it_is_counted() -> 
     assert counted == pytest.approx(resident, rel=0.15)
 
 
+def test_resting_kernel_takes_a_kilobyte_at_most() -> None:
+    measured = "from benchmarks.memory import resting_slope; print(*resting_slope(1500))"
+    told = subprocess.run([sys.executable, "-c", measured], check=True, capture_output=True, text=True).stdout
+    resident, counted = map(float, told.split())
+    assert resident < 3_000, "of few kernels the slope is not exact"
+    assert counted < 1_000
+
+
 @pytest.mark.slow
 async def test_many_people_stay_within_the_memory_of_the_process(tmp_path: Path) -> None:
     async with vendors() as vendor:
