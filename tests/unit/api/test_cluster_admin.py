@@ -39,9 +39,8 @@ class Kernels:
         self.evictions = Counter({EvictionReason.IDLE: 2})
 
     def hold(self, person_id: str, epoch: int) -> None:
-        history = SimpleNamespace(bytes=10, count=1)
         self.held[person_id] = SimpleNamespace(
-            person_id=person_id, epoch=epoch, activated_at=1.0, last_used_at=2.0, history=history
+            person_id=person_id, epoch=epoch, activated_at=1.0, last_used_at=2.0, history_bytes=10, history_items=1
         )
 
     def get(self, person_id: str) -> Any:
