@@ -10,7 +10,7 @@ from kernel_service import process_memory
 from kernel_service.kernels.kernel import EvictionReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
@@ -50,15 +50,16 @@ class Evictor:
 
         A busy kernel is skipped until the next pass.
         """
-        for kernel in self._unused_for(REST_SECONDS):
-            if not kernel.rests and self._is_idle(kernel):
-                kernel.rest()
-        old = self._unused_for(self._idle_seconds)
-        await self._kernels.evict_all([*filter(self._is_idle, old)], EvictionReason.IDLE)
+        for kernel in self._unused_for(REST_SECONDS, self._kernels.awake()):
+            self._kernels.rest(kernel)
+        await self._kernels.evict_all(
+            self._unused_for(self._idle_seconds, self._kernels.resident()), EvictionReason.IDLE
+        )
 
-    def _unused_for(self, seconds: float) -> Iterator[Kernel]:
+    def _unused_for(self, seconds: float, kernels: Iterable[Kernel]) -> list[Kernel]:
+        """The idle ones among the first of these kernels. The others are not looked at: there may be a million."""
         before = self._clock() - seconds
-        return takewhile(lambda kernel: kernel.last_used_at <= before, self._kernels.resident())
+        return [*filter(self._is_idle, takewhile(lambda kernel: kernel.last_used_at <= before, kernels))]
 
     async def bound_memory(self) -> None:
         """Let kernels rest, least recently used first, until the process is back in its memory.
@@ -82,11 +83,10 @@ class Evictor:
     def _rest(self, surplus: int) -> int:
         """Let kernels rest until their bytes reach the surplus. Returns the bytes that this frees."""
         freed = 0
-        for kernel in self._kernels.resident():
+        for kernel in filter(self._is_idle, list(self._kernels.awake())):
             if freed >= surplus:
                 break
-            if not kernel.rests and self._is_idle(kernel):
-                freed += kernel.rest()
+            freed += self._kernels.rest(kernel)
         return freed
 
     async def _evict(self, surplus: int) -> int:

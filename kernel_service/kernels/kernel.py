@@ -49,7 +49,7 @@ class Kernel:
         "person_id",
         "summary_from",
         "wakeup",
-    )  # fmt: skip
+    )
 
     def __init__(self, activation: Activation, now: float) -> None:
         self.person_id = activation.person_id
@@ -87,7 +87,7 @@ class Kernel:
         return self._history is None
 
     def rest(self) -> int:
-        """Leave the history to the store, which has all of it. Returns how many bytes that frees."""
+        """Leave the history to the store, which has all of it; `KernelMap.rest` calls it. Returns the freed bytes."""
         before, self._rested_items = self.bytes, self.history_items
         self._history = None
         return before - self.bytes

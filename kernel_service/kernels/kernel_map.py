@@ -21,7 +21,7 @@ from kernel_service.ports.interruptions import HandedBack
 from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, ValuesView
 
     from kernel_service.cluster.placement import Placement
     from kernel_service.ports.context import ContextStore
@@ -77,6 +77,7 @@ class KernelMap:
         self._retry_seconds = retry_seconds
         self._defer_seconds = defer_seconds
         self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
+        self._awake: OrderedDict[str, Kernel] = OrderedDict()  # those that do not rest, in the same order
         self._tasks = PersonTasks(self._run_due, max_running=max_turns)
         self._timers = WakeupTimers(self.wake, clock)
         self._reset: set[str] = set()
@@ -192,12 +193,12 @@ class KernelMap:
             return
         # An operator must act (an unknown key, a damaged value). Until then `look_at` retries from time to time.
         log.error("person deferred reason=%s person=%s", reason, person_id)
-        self._kernels.pop(person_id, None)
+        self._drop(person_id)
         self._deferred[person_id] = self._clock() + self._defer_seconds
 
     def _retry_later(self, person_id: str) -> None:
         """Retry from the journal, which has all completed work. The history in memory may be behind it."""
-        self._kernels.pop(person_id, None)
+        self._drop(person_id)
         self.wake_at(person_id, self._clock() + self._retry_seconds)
 
     def _schedule(self, person_id: str, due: float | None) -> None:
@@ -212,23 +213,25 @@ class KernelMap:
         if self._closing:
             raise HandedBack
         kernel = self._kernels.get(person_id)
-        if kernel is not None and kernel.rests:
-            activation = await self._activation(person_id)
-            if self._kernels.get(person_id) is kernel:  # otherwise it is outdated
-                kernel.recall(activation)
-        kernel = self._kernels.get(person_id)
-        if kernel is None:
-            kernel = self._kernels[person_id] = await self._activated(person_id)
-        else:
-            self._kernels.move_to_end(person_id)
+        if kernel is None or kernel.rests:
+            kernel = await self._activated(person_id)
+        for kernels in (self._kernels, self._awake):
+            kernels[person_id] = kernel
+            kernels.move_to_end(person_id)
         return kernel
 
     async def _activated(self, person_id: str) -> Kernel:
+        """A new kernel, or the one that rested."""
         while True:
             self._reset.discard(person_id)
+            resting = self._kernels.get(person_id)
             activation = await self._activation(person_id)
-            if person_id not in self._reset:  # otherwise the loaded history is outdated
+            if person_id in self._reset or self._kernels.get(person_id) is not resting:
+                continue  # the loaded history is outdated
+            if resting is None:
                 return Kernel(activation, self._clock())
+            resting.recall(activation)
+            return resting
 
     async def _activation(self, person_id: str) -> Activation:
         activation = await self._store.activate(person_id, owner=self._placement.me, model=self._model)
@@ -255,9 +258,13 @@ class KernelMap:
     def busy(self, person_id: str) -> bool:
         return person_id in self._tasks
 
-    def resident(self) -> list[Kernel]:
-        """Every kernel in memory, least recently used first."""
-        return list(self._kernels.values())
+    def resident(self) -> ValuesView[Kernel]:
+        """Every kernel in memory, least recently used first. A view: a copy of a million would take too long."""
+        return self._kernels.values()
+
+    def awake(self) -> ValuesView[Kernel]:
+        """Those whose history is in memory."""
+        return self._awake.values()
 
     def __len__(self) -> int:
         return len(self._kernels)
@@ -265,7 +272,12 @@ class KernelMap:
     def __contains__(self, person_id: str) -> bool:
         return person_id in self._kernels or person_id in self._tasks
 
-    # --- eviction, reset, drain ---------------------------------------------------------------------------------
+    # --- rest, eviction, reset, drain ---------------------------------------------------------------------------
+
+    def rest(self, kernel: Kernel) -> int:
+        """Leave the history of an idle kernel to the store. Returns how many bytes that frees."""
+        del self._awake[kernel.person_id]
+        return kernel.rest()
 
     async def evict(self, person_id: str, reason: EvictionReason) -> None:
         """Take an idle kernel out of memory. NotFound KERNEL_NOT_RESIDENT, Aborted KERNEL_BUSY."""
@@ -339,9 +351,14 @@ class KernelMap:
 
     def _forget(self, person_id: str, reason: EvictionReason) -> bool:
         """Returns whether the kernel was in memory."""
-        found = self._kernels.pop(person_id, None) is not None
+        found = self._drop(person_id)
         self.evictions[reason] += found
         return found
+
+    def _drop(self, person_id: str) -> bool:
+        """Returns whether the kernel was in memory."""
+        self._awake.pop(person_id, None)
+        return self._kernels.pop(person_id, None) is not None
 
     async def drain(self, seconds: float) -> None:
         """Let running turns reach their next durable step, cancel the rest, forget all; within `seconds`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from serving.version import VERSION
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 
     from prometheus_client import Metric
 
@@ -164,7 +165,7 @@ def _queues(queues: Sequence[FairQueue]) -> Iterable[Metric]:
     return line, waits
 
 
-def _bytes_of(kernels: Sequence[Kernel]) -> float:
+def _bytes_of(kernels: Collection[Kernel]) -> float:
     """A sample, because reading the metrics must not take longer with more people."""
-    sample = kernels[:: len(kernels) // _SAMPLE + 1]
+    sample = [*islice(kernels, 0, None, len(kernels) // _SAMPLE + 1)]
     return sum(kernel.bytes for kernel in sample) / max(1, len(sample)) * len(kernels)

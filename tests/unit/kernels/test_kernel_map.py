@@ -360,7 +360,7 @@ async def test_memory_pressure_evicts_least_recently_used_until_within_budget(pa
         clock.now += 1
     kernels.wake("p_0")  # used again: p_1 is the oldest now
     await settled(kernels)
-    one = kernels.resident()[0].bytes
+    one = next(iter(kernels.resident())).bytes
     base = 100 * one
 
     def resident_bytes() -> int:

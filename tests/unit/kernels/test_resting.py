@@ -86,6 +86,7 @@ async def test_kernel_rests_after_its_time_and_no_earlier(node: Node) -> None:
     node.clock.now += 1
     await node.evictor().sweep()
     assert kernel.rests
+    assert not node.kernels.awake()
     assert kernel.bytes < before
     assert (kernel.history_items, kernel.history_bytes) == (1, 0)
     assert not node.store.released, "it keeps the lease"
@@ -96,6 +97,7 @@ async def test_kernel_rests_after_its_time_and_no_earlier(node: Node) -> None:
 async def test_resting_kernel_reads_its_history_for_the_next_turn_and_keeps_its_foresight(node: Node) -> None:
     kernel = await node.resting()
     assert await node.serve() is kernel
+    assert [*node.kernels.awake()] == [kernel]
     assert node.turns.items == [1, 1]
     assert (kernel.epoch, kernel.foresight) == (2, FORESIGHT)
     assert node.kernels.activations == 2
@@ -149,7 +151,7 @@ async def test_full_memory_lets_kernels_rest_before_it_evicts(node: Node) -> Non
     for number in range(4):
         kernels.append(await node.serve(f"p_{number}"))
         node.clock.now += 1
-    rested = kernels[0].rest()
+    rested = node.kernels.rest(kernels[0])
     await node.serve("p_0")
 
     async def bound(surplus: int) -> None:
