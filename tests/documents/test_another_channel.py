@@ -196,6 +196,7 @@ console.log(JSON.stringify({
   twice: await Promise.all([1, 2].map(() => fault(right, "terminal:2", "my name is Ada", same))),
   reused: await fault(right, "terminal:2", "other words", same),
   large: await fault(right, "terminal:1", "x".repeat(5_000_000)),
+  damaged: await fault(breaking, "terminal:1", "hello", { timeout: 300 }),
   mistaken: await mistaken,
   events,
   plain,
@@ -224,6 +225,7 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
     await converses(world, await started(world, RUN_TYPESCRIPT, client))
 
     async with odd_service() as odd:
+        odd.halves, odd.damages = 1, True
         addresses = (world.kernel_address, TOKEN, f"127.0.0.1:{free_port()}", odd.address)
         said = await asyncio.create_subprocess_exec(
             *("node", "--input-type=module", "--eval", FAULTS, "--", *addresses),
@@ -243,7 +245,8 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
         "reused": ["MESSAGE_ID_REUSED", False],
         "large": ["PAYLOAD_TOO_LARGE", False],
         "mistaken": True,
-        "events": ["textDelta", "completed"],
+        "damaged": ["UNAVAILABLE", True],
+        "events": ["textDelta", "textReset", "textDelta", "completed"],
     }
 
     assert generate_typescript(tmp_path / "gen", client) == 0

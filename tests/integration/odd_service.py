@@ -17,12 +17,13 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
     """`breaks`: a turn's stream breaks after the answer, or else stays. `settled`: the results of acknowledgements.
 
     `halves`: the number of streams of turns that end in order before the answer. `unserved`: the number of streams of
-    the outbox that get no word. No upload gets any.
+    the outbox that get no word. No upload gets any. `damages`: a message is refused with details that cannot be read.
     """
 
     def __init__(self) -> None:
         self.address = ""
         self.breaks = True
+        self.damages = False
         self.halves = 0
         self.unserved = 0
         self.streams = 0
@@ -31,6 +32,9 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
 
     async def HandleMessage(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.calls += 1
+        if self.damages:
+            context.set_trailing_metadata((("grpc-status-details-bin", b"\xff\xff\xff"),))
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
         await asyncio.Event().wait()
 
     async def StreamMessage(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802

@@ -5,6 +5,7 @@ import { create, type MessageInitShape, type MessageShape } from "@bufbuild/prot
 
 import { Calls, type Methods, type Unary } from "./calls.js";
 import type { Delivery } from "./delivery.js";
+import { KernelError } from "./errors.js";
 import {
   ReplyMode,
   StreamMessageResponseSchema,
@@ -97,7 +98,7 @@ export class KernelClient {
           yield event;
           if (event.event.case === "completed") return;
         }
-        return;
+        throw new KernelError("UNAVAILABLE", "the answer ended before it was complete");
       } catch (error) {
         if (hasText) yield create(StreamMessageResponseSchema, { event: { case: "textReset", value: {} } });
         hasText = false;

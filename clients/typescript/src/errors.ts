@@ -38,11 +38,15 @@ export function errorOf(error: unknown): unknown {
   let reason = codes[code] ?? "UNKNOWN";
   let retryAfter = 0;
   const [given] = metadata.get("grpc-status-details-bin");
-  for (const detail of given instanceof Buffer ? fromBinary(StatusSchema, given).details : []) {
-    const info = anyUnpack(detail, ErrorInfoSchema);
-    if (info?.domain === "kernel.v1") reason = info.reason;
-    const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
-    if (delay) retryAfter = Number(delay.seconds) * 1000 + delay.nanos / 1e6;
+  try {
+    for (const detail of given instanceof Buffer ? fromBinary(StatusSchema, given).details : []) {
+      const info = anyUnpack(detail, ErrorInfoSchema);
+      if (info?.domain === "kernel.v1") reason = info.reason;
+      const delay = anyUnpack(detail, RetryInfoSchema)?.retryDelay;
+      if (delay) retryAfter = Number(delay.seconds) * 1000 + delay.nanos / 1e6;
+    }
+  } catch {
+    // The details are a proxy's, or damaged: the status alone counts.
   }
   return new KernelError(reason, details, retryAfter);
 }
