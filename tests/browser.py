@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -56,8 +57,9 @@ class Browser:
         return await asyncio.to_thread(step, self._driver)
 
     async def see(self, what: str, shown: Callable[[webdriver.Chrome], Any]) -> None:
-        """Wait until the page shows something."""
-        await self.do(lambda driver: WebDriverWait(driver, SEE_SECONDS, 0.05).until(shown, what))
+        """Wait until the page shows something. An element may be absent, or replaced meanwhile."""
+        absent = [IndexError, NoSuchElementException, StaleElementReferenceException]
+        await self.do(lambda driver: WebDriverWait(driver, SEE_SECONDS, 0.05, absent).until(shown, what))
 
     async def press(self, selector: str) -> None:
         """Click the first enabled button that the selector finds."""
