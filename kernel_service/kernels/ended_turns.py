@@ -20,6 +20,7 @@ from kernel_service.kernels.outline import (
     HIDDEN,
     SEALED_ITEMS,
     THOUGHT,
+    begins,
     hidden,
     holds_any,
     kind_of,
@@ -71,6 +72,18 @@ class EndedTurns:
         outline = self.outline[place:]
         lines = self.lines()
         return _joined(self.emptied(), outline, lines[len(lines) - len(_shown(outline)) :])
+
+    def recent(self, least: int) -> EndedTurns:
+        """The last turns, at least this many bytes of JSON, if all have more than twice as many."""
+        sizes = list(map(len, self.lines()))
+        if sum(sizes) <= 2 * least:
+            return self
+        for place in range(len(self.outline) - 1, 0, -1):
+            if self.outline[place] not in HIDDEN:
+                least -= sizes.pop()
+            if least <= 0 and begins(self.outline, place):
+                return self.since(place)
+        return self
 
     def lines(self) -> list[bytes]:
         """The shown items, each as JSON, oldest first."""

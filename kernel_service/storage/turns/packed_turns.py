@@ -1,8 +1,8 @@
 """The ended turns of a history in one sealed value, so that a kernel is brought back without each of its items.
 
 It is a copy, and the items remain the journal. The transaction that activates a kernel writes it, once enough items of
-ended turns have been added since. It is valid for one model and one start of the context. A write that changes or
-deletes one of its items drops it (`packed_copies`).
+ended turns have been added since, without those that are too old to be shown. It is valid for one model and one start
+of the context. A write that changes or deletes one of its items drops it (`packed_copies`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.kernels.ended_turns import EndedTurns
+from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.ports.kernels import NO_TURNS, PackedTurns
 from kernel_service.storage.schema.kernels import packed_history
 from kernel_service.storage.sealing.ciphers import place
@@ -66,7 +67,7 @@ def recall(tx: Tx, person_id: str, model: str) -> Recalled:
     ended = recent.items[: len(recent.items) - recent.open_items]
     if len(ended) < max(FEWEST, len(packed.outline) // _SHARE):
         return Recalled(packed, recent.items, recent.open_items)
-    packed = EndedTurns(model, *packed).followed_by(ended).packed
+    packed = EndedTurns(model, *packed).followed_by(ended).recent(WINDOW_BYTES).packed
     keep(tx, person_id, model, packed, last=recent.last_ended)
     return Recalled(packed, recent.items[len(ended) :], recent.open_items)
 

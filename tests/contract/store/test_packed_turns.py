@@ -197,6 +197,20 @@ async def test_much_since_the_copy_leaves_no_gap_behind_it(store: Store) -> None
     await person.check()
 
 
+async def test_a_copy_keeps_no_more_than_can_be_shown(store: Store) -> None:
+    person = await Person.of(store)
+    said = HistoryItem("input", {"role": "user", "content": "x" * (WINDOW_BYTES // 100)}, OWN)
+    for _ in range(8):
+        await person.turn(*[said, ANSWERED] * 40)
+        back = await person.brought_back()
+        person.kernel.epoch = back.epoch
+        kept = back.history.ended.lines()
+        assert kept == person.kernel.history.ended.lines()[-len(kept) :]
+        assert b'"role":"user"' in kept[0], "it begins with a message of the person"
+        assert min(WINDOW_BYTES, sum(map(len, person.kernel.history.ended.lines()))) <= sum(map(len, kept))
+        assert sum(map(len, kept)) < 2.1 * WINDOW_BYTES
+
+
 async def test_items_of_the_open_turn_are_not_packed(store: Store) -> None:
     person = await Person.of(store)
     await say(store, "m2")
