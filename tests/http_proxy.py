@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 HEAD_BYTES = 64 * 1024
+HTTP2_PREFACE = "PRI"
+"""The start of an HTTP/2 connection, which no client sends to a proxy: it comes from a gRPC client of another test,
+whose server had this port before.
+"""
 
 
 @dataclass
@@ -47,7 +51,8 @@ class HttpProxy:
             line, _, headers = head.partition("\r\n")
             method, target, _ = line.split(" ", 2)
             host = target.rpartition(":")[0] if method == "CONNECT" else urlsplit(target).hostname or ""
-            self.seen.append((method, host))
+            if method != HTTP2_PREFACE:
+                self.seen.append((method, host))
             if not self._allowed(headers):
                 self.refused += 1
                 writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
