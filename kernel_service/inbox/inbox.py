@@ -112,6 +112,10 @@ class Inbox:
         for first in range(0, len(waited), LOOKED_AT_ONCE):
             self._waiters.ended(await self._store.ended_among(waited[first : first + LOOKED_AT_ONCE]))
 
+    def gone(self, _: str) -> None:
+        """A person was deleted, and with them the links to chats that were theirs alone, whichever these are."""
+        self._chat_links.clear()
+
     def close(self) -> None:
         """Accept no further messages."""
         self._closed = True
@@ -119,8 +123,6 @@ class Inbox:
     async def _accept(self, message: Message) -> Accepted:
         channel = message.channel
         self._check(message, channel)
-        if message.chat_link:
-            await self._note_chat(channel, message.address, message.chat_link)
         if message.payload.file is not None and await brings_locked_file(message.payload):
             message = replace(message, locked_file=True)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
@@ -134,6 +136,9 @@ class Inbox:
             self._placement.wake_at(accepted.person_id, self._clock() + pause, owner=accepted.owner)
         if accepted.taken_back:
             self._waiters.taken_back(accepted.taken_back)
+        # Not for a repeat of a message of a deleted person: an address may be theirs alone.
+        if message.chat_link and accepted.person_id:
+            await self._note_chat(channel, message.address, message.chat_link)
         return accepted
 
     async def _note_chat(self, channel: str, address: str, link: str) -> None:

@@ -113,6 +113,10 @@ class Typing(TypingStatus):
         if work.lookup is not None:
             work.lookup.cancel()
 
+    def gone(self, _: str) -> None:
+        """A person was deleted. Their messages that waited get no turn, so that nothing else would drop their id."""
+        self._user_ids.clear()
+
     @contextmanager
     def stream(self, stream: TypingStream | None) -> Iterator[None]:
         """Inside the block the stream gets items; None: it wants no items."""

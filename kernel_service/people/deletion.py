@@ -22,10 +22,12 @@ UNFINISHED_SECONDS: Final = 60.0
 """A deletion that began earlier was perhaps interrupted. Two that continue at the same time do no harm."""
 
 
-class Kernels(Protocol):
-    """The kernels of this node. The kernel map implements it."""
+class Remembers(Protocol):
+    """A part of this node that has something of people in memory."""
 
-    def gone(self, person_id: str) -> None: ...
+    def gone(self, person_id: str) -> None:
+        """The person was deleted, here or elsewhere."""
+        ...
 
 
 class Callers(Protocol):
@@ -49,13 +51,13 @@ class Deletion:
     def __init__(
         self,
         store: DeletionStore,
-        kernels: Kernels,
+        remember: Sequence[Remembers],
         callers: Callers,
         notices: Notices,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._kernels = kernels
+        self._remember = remember
         self._callers = callers
         self._notices = notices
         self._clock = clock
@@ -98,4 +100,5 @@ class Deletion:
 
     def _forget(self, person_id: str) -> None:
         self._store.forget_key(person_id)
-        self._kernels.gone(person_id)
+        for each in self._remember:
+            each.gone(person_id)

@@ -64,5 +64,6 @@ def build_receiving(base: Foundation, turns: TurnDependencies, delivery: Deliver
         typing=delivery.outbox.typing,
     )
     people = People(store.people, store.merging, kernels, placement, base.notices, clock)
-    deletion = Deletion(store.deletion, kernels, delivery.waiters, base.notices, clock)
+    remember = kernels, inbox, delivery.outbox.typing
+    deletion = Deletion(store.deletion, remember, delivery.waiters, base.notices, clock)
     return ReceivingParts(turns, placement, kernels, people, deletion, transfers, inbox)

@@ -12,8 +12,9 @@ import aiohttp
 import grpc
 import pytest
 from click.testing import CliRunner
-from kernel.v1 import admin_pb2
+from kernel.v1 import admin_pb2, messages_pb2
 
+from kernel_service.inbox.inbox import LINK_SECONDS
 from kernel_service.storage.deleting import stored_of_people
 from kernelctl.kernelctl import main
 from tests.integration.test_conversation import connect
@@ -21,7 +22,7 @@ from tests.integration.test_kernelctl import ctl
 from tests.integration.test_redelivery import deliver_again, keep_deliveries
 from tests.integration.test_reset import FIRST
 from tests.integration.test_triggers import BANK, hearing, who_waits
-from tests.integration.world import ADMIN_TOKEN, bearer, whole_world
+from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, bearer, whole_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +210,43 @@ async def test_events_that_come_afterwards_are_ignored(tmp_path: Path) -> None:
         await until(lambda: not world.emulators.composio.triggers)
         assert await is_new(world, alice)
         assert stored(tmp_path, person) == []
+
+
+# --- the chat of an address -------------------------------------------------------------------------------------------
+
+CHAT = "https://chat.example/42?text={text}"
+
+
+async def say_in_chat(world: World, message_id: str) -> messages_pb2.HandleMessageResponse:
+    """In a chat whose address and link are the person's alone."""
+    request = messages_pb2.HandleMessageRequest(
+        user_id="telegram:42",
+        message_id=message_id,
+        payload=messages_pb2.Payload(text="hello"),
+        address="chat of 42",
+        chat_link=CHAT,
+    )
+    return await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=WITHIN)
+
+
+async def delete_42(world: World) -> None:
+    request = admin_pb2.DeletePersonRequest(person=admin_pb2.PersonRef(user_id="telegram:42"))
+    await world.admin.DeletePerson(request, metadata=bearer(ADMIN_TOKEN), timeout=WITHIN)
+
+
+async def test_a_repeated_message_brings_no_address_back(world: World, tmp_path: Path) -> None:
+    await say_in_chat(world, "m1")
+    await delete_42(world)
+    world.pass_time(LINK_SECONDS + 1)
+    assert (await say_in_chat(world, "m1")).duplicate
+    assert stored(tmp_path, "chat of 42") == []
+
+
+async def test_the_next_message_brings_the_link_to_the_chat_again(world: World) -> None:
+    await say_in_chat(world, "m1")
+    await delete_42(world)
+    await say_in_chat(world, "m2")
+    assert await world.kernel.store.chats.link("telegram", "chat of 42") == CHAT
 
 
 # --- afterwards -------------------------------------------------------------------------------------------------------

@@ -96,6 +96,17 @@ async def test_item_is_sent_when_work_begins(scene: Scene) -> None:
     assert (scene.woken, scene.store.asked) == (1, 0)
 
 
+async def test_ids_of_a_deleted_person_are_kept_no_longer(scene: Scene) -> None:
+    """The message waited, and gets no turn."""
+    stream = scene.stream()
+    scene.accept()
+    scene.typing.gone("p")
+    scene.typing.begin(turn())
+    assert taken(stream) == [], "the id is in the store alone"
+    await settled()
+    assert (taken(stream), scene.store.asked) == ([TypingItem("chat:p", "", "m1")], 1)
+
+
 async def test_item_is_repeated_until_the_work_ends(scene: Scene) -> None:
     stream = scene.stream(interval=0.01)
     scene.accept()
