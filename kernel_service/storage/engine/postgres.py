@@ -12,7 +12,7 @@ from kernel_service.storage.engine import outage_log, postgres_connections, stat
 from kernel_service.storage.engine.batch import Work
 from kernel_service.storage.engine.engine import Tx
 from kernel_service.storage.engine.outage_log import OutageLog
-from kernel_service.storage.engine.postgres_faults import AWAY, breaks_batch, contended
+from kernel_service.storage.engine.postgres_faults import AWAY, breaks_batch, contended, lost
 from kernel_service.storage.engine.postgres_server import why
 from kernel_service.storage.engine.postgres_writer import Writer
 from kernel_service.storage.engine.statements import Statements
@@ -34,7 +34,11 @@ WRITERS = 4
 """Connections of the pool for writers. Readers and `write_apart` use the others."""
 APART = 2
 """Concurrent transactions with low priority (`write_apart`)."""
-PATIENCE_SECONDS = 2.0
+TRIES = 3
+"""Of a unit whose connection is lost. After a restart of the server every idle connection is dead.
+
+The first try may hear of the end of one, the second may find another one dead. Then all that are as old are discarded.
+"""
 
 
 class PostgresEngine:
@@ -104,23 +108,25 @@ class PostgresEngine:
             running.exception()  # the caller, if it is still there, has it too
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
-        # After a restart of the server every idle connection is dead. Each reader notices this when it uses one.
-        return await self._run(self._reads, unit, tries=2)
+        return await self._run(self._reads, unit)
 
-    async def _run(self, database: AsyncEngine, unit: Callable[[Tx], T], tries: int = 1) -> T:
-        expires = self._loop.time() + PATIENCE_SECONDS
+    async def _run(self, database: AsyncEngine, unit: Callable[[Tx], T]) -> T:
+        expires = self._loop.time() + postgres_connections.PATIENCE_SECONDS
+        tries = TRIES
         while True:
-            began = outage_log.now()
+            began, repeatable = outage_log.now(), False
             try:
                 async with database.begin() as connection:
+                    repeatable = True
                     result = await _run_on(connection, lambda sync: unit(self._tx(sync)))
+                    repeatable = database is self._reads  # a COMMIT without an answer may have succeeded
             except AWAY as error:
                 if contended(error) and self._loop.time() < expires:
                     continue
                 if not (contended(error) or breaks_batch(error)):
                     raise
-                if tries > 1 and getattr(error, "connection_invalidated", False):
-                    tries -= 1
+                tries -= 1
+                if tries and repeatable and lost(error):
                     continue
                 self._reading.met(why(error), began)
                 raise StoreUnavailable from None
@@ -153,7 +159,7 @@ class PostgresEngine:
         return self._writers[zlib.crc32(person_id.encode()) % len(self._writers)].gathering
 
     def _work(self, unit: Callable[[Tx], Any], future: asyncio.Future[Any] | None, key: str) -> Work:
-        return Work(unit, future, self._loop.time() + PATIENCE_SECONDS, key)
+        return Work(unit, future, self._loop.time() + postgres_connections.PATIENCE_SECONDS, key)
 
     def _tx(self, connection: Connection) -> Tx:
         return Tx(connection, self.statements, self.keyring, self._digests)

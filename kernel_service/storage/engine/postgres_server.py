@@ -64,10 +64,15 @@ class Server:
             raise
 
 
+def of_driver(error: BaseException) -> BaseException:
+    """The error that SQLAlchemy's own wraps, or the error itself."""
+    adapted = getattr(error, "orig", None)
+    return getattr(adapted, "__cause__", None) or adapted or error
+
+
 def why(error: BaseException) -> str:
     """The reason, for an operator: no statement, no value, no password."""
-    adapted = getattr(error, "orig", None)
-    error = getattr(adapted, "__cause__", None) or adapted or error
+    error = of_driver(error)
     if isinstance(error, asyncpg.QueryCanceledError):
         return "a statement took longer than the server's statement_timeout"
     if isinstance(error, asyncpg.PostgresError):

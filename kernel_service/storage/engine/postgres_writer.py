@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.storage.engine import batch, outage_log, postgres_connections
 from kernel_service.storage.engine.batch import BATCH, Work
 from kernel_service.storage.engine.gathering import Gathering
-from kernel_service.storage.engine.postgres_faults import AWAY
+from kernel_service.storage.engine.postgres_faults import AWAY, lost
 from kernel_service.storage.engine.postgres_server import why
 from kernel_service.storage.engine.postgres_transactions import Mark, Transactions
 from kernel_service.storage.schema.ids import new_id
@@ -49,6 +50,9 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._connection: AsyncConnection | None = None
         self._mark = Mark(new_id("w"))
+        self._fails = False
+        self._renewed = -math.inf
+        """Until then no unit is late."""
         self._task = asyncio.create_task(self._run(), name="store-writer")
 
     async def close(self) -> None:
@@ -81,7 +85,7 @@ class Writer:
         self._mark.batch += 1
         self._mark.doubtful = False
         while True:
-            late = [work for work in works if work.expires < self._loop.time()]
+            late = [work for work in works if max(work.expires, self._renewed) < self._loop.time()]
             if late and not self._mark.doubtful:
                 batch.refuse(late, StoreUnavailable)
                 works = [work for work in works if work not in late]
@@ -91,6 +95,7 @@ class Writer:
             try:
                 again = await self._try(works)
             except AWAY as error:
+                self._fails = True
                 self._writing.met(why(error), began)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
@@ -98,6 +103,7 @@ class Writer:
                 batch.refuse(works, StoreUnavailable)
                 return []
             else:
+                self._fails = False
                 self._writing.over()
                 batch.answer(work for work in works if not work.again)
                 return again
@@ -109,7 +115,9 @@ class Writer:
             return await connection.run_sync(
                 lambda sync: batch.commit(works, Transactions(sync, self._mark, self._tx, settings))
             )
-        except AWAY:
+        except AWAY as error:
+            if lost(error) and not self._fails:
+                self._renewed = self._loop.time() + postgres_connections.PATIENCE_SECONDS
             await self._disconnect()
             raise
 

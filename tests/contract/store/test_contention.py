@@ -104,7 +104,7 @@ async def test_a_unit_that_meets_a_held_lock_is_repeated_until_it_is_free(
 async def test_a_lock_that_stays_is_reported_after_the_patience(
     store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.1)
     async with another_process(postgres_url) as holder:
         await holder.fetch(_HOLD, "r1")
         for write in (store.engine.write, store.engine.write_apart):
@@ -137,10 +137,14 @@ async def test_the_victim_of_a_deadlock_is_repeated(store: Store, postgres_url: 
     assert (await link(store, "r1"), await link(store, "r2")) == ("a", "a")
 
 
+@pytest.mark.parametrize("apart", [False, True])
 async def test_a_process_that_is_frozen_in_a_transaction_loses_its_locks(
-    store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, apart: bool
 ) -> None:
-    """Its connection stays open, so only the server can end the transaction. The process then repeats the unit."""
+    """Its connection stays open, so only the server can end the transaction. The process then repeats the unit.
+
+    It was frozen for longer than its units wait for the server, which was there all the time.
+    """
     monkeypatch.setitem(postgres_connections._SETTINGS, "idle_in_transaction_session_timeout", "50ms")
     runs: list[int] = []
 
@@ -149,9 +153,14 @@ async def test_a_process_that_is_frozen_in_a_transaction_loses_its_locks(
         note(f"run {len(runs)}", "r1")(tx)
         if len(runs) == 1:
             time.sleep(0.2)  # freezes the whole loop
+        note("", "r1")(tx)
 
     frozen = await open_store(postgres_url, keys("test"), pool=2)
-    await frozen.engine.write(unit)
+    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.15)
+    write = frozen.engine.write_apart if apart else frozen.engine.write
+    behind = asyncio.ensure_future(frozen.engine.write(lambda tx: None))
+    await write(unit)
+    await behind
     await frozen.close()
     assert await link(store, "r1") == "run 2"
 

@@ -11,7 +11,6 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn
-from kernel_service.storage.engine import postgres as engine
 from kernel_service.storage.engine import postgres_connections
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.opening.postgres import DatabaseUnfitError
@@ -77,7 +76,7 @@ async def test_a_store_closes_while_a_commit_stays_in_doubt(
 async def test_an_outage_is_reported_and_ends(
     store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.1)
     await say(store, "m1")
     line[0].down = True
     line[0].break_all()

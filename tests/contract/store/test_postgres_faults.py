@@ -10,12 +10,17 @@ import pytest
 from sqlalchemy import text
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.storage.engine import postgres as engine
+from kernel_service.storage.engine import postgres_connections
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from tests.contract.store.conftest import command, keys
 from tests.contract.store.owner import say
 from tests.postgres_servers import bouncer
+
+_END_ALL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " ORDER BY pid = pg_backend_pid()"
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -91,7 +96,7 @@ async def test_a_server_that_turns_read_only_recovers_without_a_restart(
     postgres: Callable[[str], str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As at a failover, when connections lead to a server that has become a standby."""
-    monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.2)
     name = postgres_url.partition("?")[0].rpartition("/")[2]
     store = await open_store(postgres_url, keys("test"))
     person_id = await say(store, "m1")
@@ -113,6 +118,22 @@ async def test_reads_do_not_fail_on_idle_connections_that_died(postgres_url: str
     for _ in range(3):
         await cut(postgres_url)
         await store.ping()
+    await store.close()
+
+
+@pytest.mark.parametrize("way", ["read", "write", "write_apart", "write_alone"])
+async def test_a_unit_whose_sessions_are_ended_runs_again(postgres_url: str, way: str) -> None:
+    """The administrator ends every session, that of the unit while it runs."""
+    store = await open_store(postgres_url, keys("test"), pool=4)
+    runs: list[int] = []
+
+    def unit(tx: Tx) -> int:
+        runs.append(1)
+        if len(runs) == 1:
+            tx.execute(text(_END_ALL))
+        return len(runs)
+
+    assert await getattr(store.engine, way)(unit) > 1
     await store.close()
 
 
