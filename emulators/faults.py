@@ -43,8 +43,14 @@ class Fault:
     status: int
     times: int
     match: Match
-    retry_after: float | None = None
+    retry_after: float | str | None = None
+    """Seconds, or the header's own text, as a date."""
     body: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Those of the answer."""
+        told = self.retry_after
+        return {} if told is None else {"Retry-After": told if isinstance(told, str) else f"{told:g}"}
 
 
 class Hold:
@@ -76,7 +82,7 @@ class Faults:
         status: int = 500,
         times: int = 1,
         *,
-        retry_after: float | None = None,
+        retry_after: float | str | None = None,
         body: str | None = None,
         match: Match = every,
     ) -> None:

@@ -68,7 +68,7 @@ class Vendor:
         status: int = 500,
         times: int = 1,
         *,
-        retry_after: float | None = None,
+        retry_after: float | str | None = None,
         body: str | None = None,
         match: Match = every,
     ) -> None:
@@ -150,8 +150,7 @@ class Vendor:
         response = self.refuse(self.refusal(fault.status))
         if fault.body is not None:
             response.body = fault.body.encode()
-        if fault.retry_after is not None:
-            response.headers["Retry-After"] = f"{fault.retry_after:g}"
+        response.headers.update(fault.headers())
         if fault.status in _REDIRECTS:
             response.headers["Location"] = "https://elsewhere.invalid/"
         return response

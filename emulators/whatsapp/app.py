@@ -200,10 +200,13 @@ class WhatsApp:
         challenge = str(secrets.randbelow(10**10))
         return await self.webhooks.verify(self._verify_token, challenge) == (200, challenge)
 
-    def fail_next(self, code: int, times: int = 1, *, match: Match = every) -> None:
-        """Refuse the next matching sends with one of Meta's error codes."""
+    def fail_next(
+        self, code: int, times: int = 1, *, retry_after: float | str | None = None, match: Match = every
+    ) -> None:
+        """Refuse the next matching sends with one of Meta's error codes, and with this `Retry-After`, if any."""
         refusal = GraphError(code, details="Refused on request.")
-        self.graph.before.fail(refusal.status, times, body=json.dumps(refusal.body()), match=match)
+        body = json.dumps(refusal.body())
+        self.graph.before.fail(refusal.status, times, retry_after=retry_after, body=body, match=match)
 
     def now(self) -> float:
         return self._clock()

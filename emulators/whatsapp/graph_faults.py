@@ -11,6 +11,5 @@ from emulators.whatsapp.errors import GraphError
 def failed(request: web.Request, fault: Fault) -> web.Response:
     if fault.status == 0:
         return drop(request)
-    headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
     body = json.dumps(GraphError(131000).body()) if fault.body is None else fault.body
-    return web.Response(status=fault.status, text=body, content_type="application/json", headers=headers)
+    return web.Response(status=fault.status, text=body, content_type="application/json", headers=fault.headers())

@@ -127,4 +127,4 @@ async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None, str
 def _failed(request: web.Request, fault: Fault) -> web.Response:
     if fault.status == 0:
         return drop(request)
-    return web.Response(status=fault.status, text=fault.body or "")
+    return web.Response(status=fault.status, text=fault.body or "", headers=fault.headers())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +26,7 @@ from kernel_service.composio.package import (
 from kernel_service.errors import VendorUnavailable
 from kernel_service.storable import from_json, to_json
 from kernel_service.vendor_tls import vendor_tls
+from serving.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,6 @@ ALERTS: Final = {
     "tools_unpaid": "Composio's project has no credit; pay there. Until then no tool of a toolkit works",
 }
 """The operator's action for each problem. All other problems pass by themselves."""
-LONGEST_WAIT: Final = 300.0
-"""Seconds that the vendor's word puts anything off at most."""
 
 
 class ComposioRefusedError(Exception):
@@ -156,7 +154,7 @@ class Wire:
         return answer
 
     def _refusal(self, error: APIStatusError) -> Exception:
-        seconds = _retry_after(error)
+        seconds = retry_after(error.response.headers)
         if error.status_code == httpx.codes.TOO_MANY_REQUESTS and seconds is not None:
             return self._queue.rejected(seconds)
         refusal = _refusal(error)
@@ -208,7 +206,7 @@ def _refusal(error: APIStatusError) -> Exception:
     if status in _OF_THE_PROJECT and code != _NOT_HIS:
         return VendorUnavailable(_OF_THE_PROJECT[status])
     if status in _PASSING:
-        return VendorUnavailable(_PASSING[status], _retry_after(error))
+        return VendorUnavailable(_PASSING[status], retry_after(error.response.headers))
     # Any other 5xx promises nothing: a tool may have done its work before its answer was lost.
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         return MaybeDoneError()
@@ -230,12 +228,3 @@ def _explanation(details: dict[str, Any]) -> str:
     errors = details.get("errors")
     parts = [details.get("message"), *(errors if isinstance(errors, list) else ()), details.get("suggested_fix")]
     return "\n".join(part for part in parts if isinstance(part, str) and part)
-
-
-def _retry_after(error: APIStatusError) -> float | None:
-    """Seconds; None where absent, no number, or a date."""
-    try:
-        seconds = float(error.response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)

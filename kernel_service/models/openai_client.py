@@ -13,7 +13,7 @@ import aiohttp
 import httpx2
 
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure, retry_after
+from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure
 from kernel_service.models.openai_transcription_answers import read_transcript, transcription_refusal
 from kernel_service.models.openai_transport import (
     CONNECT_SECONDS,
@@ -32,6 +32,7 @@ from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
 from kernel_service.rate_limits.wait_histogram import Latencies
 from kernel_service.storable import from_json
 from kernel_service.vendor_tls import vendor_tls
+from serving.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -6,7 +6,6 @@ or words alone; docs/reference/vendors.md lists what is known of them.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +16,7 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
 PAYMENT_REQUIRED: Final = 402
 TOO_LARGE: Final = 413
@@ -25,8 +24,6 @@ TOO_MANY_REQUESTS: Final = 429
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _FIRST_CLIENT_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
-LONGEST_WAIT: Final = 300.0
-"""The longest delay, in seconds, that a vendor can ask for; then the turn asks again."""
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _PARAM: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")
@@ -339,21 +336,6 @@ def _counts_output(message: str) -> bool:
         return False
     alone = _PROMPT_ALONE.search(message)
     return alone is None or int(alone[2]) < int(alone[1])
-
-
-# --- when to come back ------------------------------------------------------------------------------------------------
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, LONGEST_WAIT at most. None: absent, no number, or given as a date; the turn backs off by itself."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        if not math.isnan(seconds):
-            return min(max(0.0, seconds), LONGEST_WAIT)
-    return None
 
 
 def read_failure(response: dict[str, Any]) -> Refusal | None:

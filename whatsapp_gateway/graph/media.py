@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
+from serving.retry_after import retry_after
 from whatsapp_gateway.graph.answers import read_json
 from whatsapp_gateway.graph.media_hosts import MediaHosts
 from whatsapp_gateway.graph.proxies import DIRECT, Proxies
@@ -30,12 +31,16 @@ _ACCESS_CODES: Final = frozenset({0, 10, 190})
 
 
 class MediaError(Exception):
-    """The file cannot be downloaded. `code` is for operators; `retryable`: it may be downloaded later."""
+    """The file cannot be downloaded. `code` is for operators; `retryable`: it may be downloaded later.
 
-    def __init__(self, code: str, *, retryable: bool = False, alert: bool = False) -> None:
+    `wait`: the least seconds until then; 0: the kernel service decides.
+    """
+
+    def __init__(self, code: str, *, retryable: bool = False, alert: bool = False, wait: float = 0) -> None:
         super().__init__(code)
         self.code = code
         self.retryable = retryable
+        self.wait = wait
         self.alert = alert
         """An operator must act: our token is rejected."""
 
@@ -72,11 +77,11 @@ class GraphMedia:
             raise MediaError("reference_refused")
         try:
             async with self._get(URL(f"{self._root}/{media_id}"), total=_FIND_SECONDS) as response:
-                status, answer = response.status, await read_json(response)
+                status, answer, wait = response.status, await read_json(response), retry_after(response.headers) or 0
         except (aiohttp.ClientError, OSError):
             raise MediaError("unreachable", retryable=True) from None
         if status != HTTPStatus.OK:
-            raise _refusal(status, answer)
+            raise _refusal(status, answer, wait)
         if not isinstance(answer, dict) or not isinstance(answer.get("url"), str):
             raise MediaError("answer_unreadable", retryable=True)
         mime_type, size = answer.get("mime_type"), answer.get("file_size")
@@ -96,7 +101,8 @@ class GraphMedia:
                     raise DownloadUrlExpiredError
                 if response.status != HTTPStatus.OK:
                     retryable = response.status in _TRANSIENT or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-                    raise MediaError(f"http_{response.status}", retryable=retryable)
+                    wait = retry_after(response.headers) or 0
+                    raise MediaError(f"http_{response.status}", retryable=retryable, wait=wait)
                 yield response.content.iter_chunked(PIECE_BYTES)
         except (aiohttp.ClientError, OSError):
             raise MediaError("unreachable", retryable=True) from None
@@ -132,10 +138,11 @@ def _url(text: str) -> URL:
         raise MediaError("address_unreadable", retryable=True) from None
 
 
-def _refusal(status: int, answer: Any) -> MediaError:
+def _refusal(status: int, answer: Any, wait: float) -> MediaError:
     error = answer.get("error") if isinstance(answer, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     if code == _NO_SUCH_OBJECT or (code is None and status == HTTPStatus.NOT_FOUND):
         return MediaError("expired")
     told = f"http_{status}" if code is None else str(code)
-    return MediaError(told, retryable=True, alert=code in _ACCESS_CODES or status == HTTPStatus.UNAUTHORIZED)
+    is_refused = code in _ACCESS_CODES or status == HTTPStatus.UNAUTHORIZED
+    return MediaError(told, retryable=True, alert=is_refused, wait=wait)

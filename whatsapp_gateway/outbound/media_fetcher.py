@@ -123,7 +123,8 @@ class MediaFetcher:
         if error.alert:
             self._metrics.alert("media", f"WhatsApp refuses to serve files: error {error.code}")
         outcome = DeliveryOutcome.RETRY if error.retryable else DeliveryOutcome.FAILED
-        await self._settle(wanted, outcome, error.code, RETRY_AFTER_ACCESS_ERROR if error.alert else 0)
+        wait = max(error.wait, RETRY_AFTER_ACCESS_ERROR if error.alert else 0)
+        await self._settle(wanted, outcome, error.code, wait)
 
     async def _refused(self, wanted: MediaWanted, refusal: KernelError) -> None:
         """A file that the kernel service rejects is final, unless the error is retryable."""

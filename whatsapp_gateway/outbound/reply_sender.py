@@ -128,7 +128,7 @@ class ReplySender:
                 self._metrics.graph_errors.labels(code).inc()
                 if remedy is Remedy.WAIT_FOR_WINDOW and self._templates is not None:
                     self._templates.window_closed(delivery.number, delivery.reply.id, delivery.user_id)
-                wait = wait or self._wait(remedy, _callback_id(delivery, part, parts))
+                wait = max(wait, self._wait(remedy, _callback_id(delivery, part, parts)))
                 outcome = outcome_of(remedy)
                 return Ack(delivery, part, parts, version, outcome, error_code=code, retry_after=wait)
 

@@ -135,6 +135,15 @@ async def test_a_transient_fault_is_retried_by_the_kernels_clock(
     assert await acknowledged(kernel) == ("retry", code, 0)
 
 
+@pytest.mark.parametrize("path", ["/media/", "/attachments/"])
+async def test_a_file_is_fetched_again_at_the_time_that_whatsapp_names(
+    gateway: Gateway, kernel: FakeKernel, emulators: Emulators, *, path: str
+) -> None:
+    emulators.whatsapp.media.faults.fail(503, retry_after=7, match=matching(path=path))
+    kernel.want(keep(emulators).id)
+    assert await acknowledged(kernel) == ("retry", "http_503", 7)
+
+
 async def test_a_refused_token_is_an_alert(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, caplog: pytest.LogCaptureFixture
 ) -> None:

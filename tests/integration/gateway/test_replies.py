@@ -190,6 +190,28 @@ async def test_one_person_is_slowed_down_more_and_more_until_it_works(
     assert [ack.retry_after for ack in kernel.acks] == [4, 16, 64, 64, 0, 4]
 
 
+async def test_a_busy_number_rests_until_the_time_that_whatsapp_names(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    emulators.whatsapp.fail_next(130429, retry_after="Fri, 01 Jan 2100 00:00:00 GMT")
+    for number in range(2):
+        kernel.lease("hi", user_id=key(alice), id=f"rp_{number}")
+        await kernel.until(lambda: len(kernel.acks) > number)  # noqa: B023
+    assert [(ack.outcome, ack.error_code) for ack in kernel.acks] == [("retry", "130429"), ("retry", "paced")]
+    assert all(290 < ack.retry_after <= 300 for ack in kernel.acks)
+    assert sends(emulators) == []
+
+
+async def test_one_person_waits_as_long_as_whatsapp_asks_at_least(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    for number, told in enumerate([1, 90]):
+        emulators.whatsapp.fail_next(131056, retry_after=told)
+        kernel.lease("hi", user_id=key(alice), id="rp_1")
+        await kernel.until(lambda: len(kernel.acks) > number)  # noqa: B023
+    assert [ack.retry_after for ack in kernel.acks] == [4, 90]
+
+
 async def test_a_refused_number_opens_its_circuit_with_one_alert(
     alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from kernel_service.errors import VendorUnavailable
 from kernel_service.models.openai_refusals import (
-    LONGEST_WAIT,
     Refusal,
     meaning_of,
     read_failure,
-    retry_after,
     unsupported,
 )
 from kernel_service.models.openai_requests import OPTIONAL
@@ -259,18 +255,6 @@ def test_a_body_of_any_shape_has_a_meaning(body: object) -> None:
 def test_a_code_that_may_hold_words_is_not_passed_on() -> None:
     refusal = Refusal.read(400, error("x", "what they said: +49 170", "input\nx"))
     assert (refusal.code, refusal.param) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"retry-after": "7"}, 7), ({"retry-after-ms": "500", "retry-after": "9"}, 0.5), ({"retry-after": "-3"}, 0),
-        ({"retry-after": "86400"}, LONGEST_WAIT), ({"retry-after": "inf"}, LONGEST_WAIT), ({}, None),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None), ({"retry-after": str(math.nan)}, None),
-    ],
-)  # fmt: skip
-def test_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
 
 
 @pytest.mark.parametrize(

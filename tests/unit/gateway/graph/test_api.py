@@ -1,6 +1,7 @@
 """The result for each way in which a Graph call can end."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -53,10 +54,11 @@ def graph_at(session: aiohttp.ClientSession, url: str, pacing: Pacing, now: Call
     return GraphApi(session, url, "v26.0", "token", pacing=pacing, circuit_breaker=NumberCircuitBreaker(Metrics(), now))
 
 
-def answering(status: int, body: Any) -> Answer:
+def answering(status: int, body: Any, **headers: str) -> Answer:
     async def answer(_: web.Request) -> web.Response:
-        return (
-            web.Response(status=status, text=body) if isinstance(body, str) else web.json_response(body, status=status)
+        text = body if isinstance(body, str) else json.dumps(body)
+        return web.Response(
+            status=status, text=text, headers={name.replace("_", "-"): each for name, each in headers.items()}
         )
 
     return answer
@@ -94,7 +96,53 @@ async def test_an_answer(serve: Serve, status: int, body: Any, expected: object)
 async def test_a_rate_error_pauses_the_number(serve: Serve, code: int, rests: bool) -> None:
     graph = await serve(answering(400, {"error": {"code": code}}), Pacing(80))
     assert await graph.send("42", {}, 5) == Refused(str(code), errors.remedy_for(code, 400))
-    assert (await graph.send("42", {}, 0.5) == Refused("paced", Remedy.RETRY)) == rests
+    assert (getattr(await graph.send("42", {}, 0.5), "code", "") == "paced") == rests
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told", "wait"),
+    [
+        (429, {"error": {"code": 130429}}, "70", 70),
+        (400, {"error": {"code": 4}}, "Wed, 21 Oct 2026 07:29:10 GMT", 70),
+        (400, {"error": {"code": 80007}}, "1e999", 300),
+        (503, {"error": {"code": 131016}}, "70", 70),
+        (503, "<html>", "70", 70),
+        (429, "", "70", 70),
+    ],
+)
+@pytest.mark.parametrize("per_second", [0, 80])
+async def test_a_number_sends_nothing_until_the_time_that_whatsapp_names(
+    serve: Serve, *, per_second: float, status: int, body: Any, told: str, wait: float
+) -> None:
+    answer = answering(status, body, Retry_After=told, Date="Wed, 21 Oct 2026 07:28:00 GMT")
+    graph = await serve(answer, Pacing(per_second))
+    first, second = [await graph.send("42", {}, 5) for _ in range(2)]
+    file = await graph.upload("42", File("m_1", "text/plain"), b"hello", 5)
+    assert isinstance(first, Refused)
+    assert (first.remedy, first.wait) == (Remedy.RETRY, wait)
+    for later in (second, file):
+        assert isinstance(later, Refused)
+        assert (later.code, later.remedy, round(later.wait)) == ("paced", Remedy.RETRY, wait)
+
+
+@pytest.mark.parametrize("told", ["soon", "nan", "-5", "-inf", "0"])
+async def test_a_time_that_means_nothing_pauses_no_number(serve: Serve, told: str) -> None:
+    graph = await serve(answering(503, "<html>", Retry_After=told), Pacing(80))
+    assert [await graph.send("42", {}, 5) for _ in range(2)] == [Refused("http_503", Remedy.RETRY)] * 2
+
+
+async def test_a_time_for_one_person_pauses_no_number(serve: Serve) -> None:
+    graph = await serve(answering(429, {"error": {"code": 131056}}, Retry_After="70"), Pacing(80))
+    assert [await graph.send("42", {}, 5) for _ in range(2)] == [Refused("131056", Remedy.BACK_OFF, 70)] * 2
+
+
+async def test_a_file_is_sent_again_at_the_time_that_whatsapp_names(serve: Serve) -> None:
+    graph = await serve(answering(503, "", Retry_After="70"))
+    file = File("m_1", "text/plain")
+    assert await graph.upload("42", file, b"hello", 5) == Refused("http_503", Remedy.RETRY, 70)
+    paced = await graph.send("42", {}, 5)
+    assert isinstance(paced, Refused)
+    assert (paced.code, round(paced.wait)) == ("paced", 70)
 
 
 @pytest.mark.parametrize(

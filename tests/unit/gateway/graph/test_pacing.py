@@ -113,6 +113,24 @@ async def test_a_rate_error_pauses_the_number(clock: Clock) -> None:
     assert await paced.wait_turn("42", PAUSE_SECONDS) is None
 
 
+async def test_a_longer_pause_is_not_waited_for(clock: Clock) -> None:
+    paced = pacing(clock)
+    paced.pause("42", 60)
+    paced.pause("42")
+    assert (await paced.wait_turn("42", 1000), paced.seconds_paused("42")) == (None, 60)
+    assert (await paced.wait_turn("43", 1000), paced.seconds_paused("43")) == (1000, 0)
+    clock.now += 60
+    assert (await paced.wait_turn("42", 1000), paced.seconds_paused("42")) == (1000, 0)
+
+
+async def test_without_a_limit_only_a_time_that_is_named_pauses_the_number(clock: Clock) -> None:
+    paced = pacing(clock, 0)
+    paced.pause("42", 60)
+    assert await paced.wait_turn("42", 1000) is None
+    clock.now += 60
+    assert [await paced.wait_turn("42", 1) for _ in range(1000)] == [1] * 1000
+
+
 async def test_without_a_limit(clock: Clock) -> None:
     paced = pacing(clock, 0)
     paced.received("42")
