@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 MOST_BYTES: Final = 64 * 1024
-LARGEST_NUMBER: Final = 10**12
-"""In a setting: derived bytes, microseconds and tokens still fit into their columns and messages."""
 
 
 def file_setting(name: str) -> str:
@@ -117,7 +115,7 @@ def _holds_secret(annotation: Any) -> bool:
 
 
 class SecretSettings(BaseSettings):
-    """Settings from the environment, and from the files that X_FILE names. Each number is finite."""
+    """Settings from the environment, and from the files that X_FILE names."""
 
     @classmethod
     def settings_customise_sources(
@@ -135,11 +133,4 @@ class SecretSettings(BaseSettings):
     def _is_read(cls, value: object) -> object:
         if isinstance(value, _Problem):
             raise ValueError(value)  # noqa: TRY004 - pydantic collects ValueErrors
-        return value
-
-    @field_validator("*")
-    @classmethod
-    def _is_countable(cls, value: object) -> object:
-        if isinstance(value, int | float) and not value <= LARGEST_NUMBER:
-            raise ValueError("must be at most 1,000,000,000,000")
         return value

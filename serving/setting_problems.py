@@ -17,10 +17,6 @@ _SENTENCES: Final = {
     "int_from_float": _WHOLE,
     "int_parsing_size": _WHOLE,
     "float_parsing": "must be a number",
-    "finite_number": "must be a number",
-    "greater_than_equal": "must be {ge:.15g} or more",
-    "greater_than": "must be more than {gt:.15g}",
-    "less_than_equal": "must be {le:.15g} or less",
     "string_pattern_mismatch": "must match {pattern}",
 }
 """Sentences by pydantic's type of error. The values in braces come from the field's declaration."""

@@ -18,6 +18,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from serving.listening import Address
 from serving.log_settings import LogFormat, LogLevel
 from serving.pem_files import check_authority
+from serving.ranges import Range
 from serving.secret_files import SecretSettings
 from serving.setting_problems import what_to_do
 from serving.traces_setting import checked_traces
@@ -100,7 +101,7 @@ class Settings(SecretSettings):
     https proxy in front of it."""
     gateway_metrics_listen: Annotated[Address | None, NoDecode, BeforeValidator(_optional_address)] = None
     """A separate address for `/metrics`, which is then served nowhere else."""
-    gateway_watchdog_seconds: Annotated[float, Field(ge=0)] = 10
+    gateway_watchdog_seconds: Annotated[float, Range(3, 3600, or_zero=True)] = 10
     """An event loop that is blocked for this long ends the process with code 70, with its threads' stacks in the log.
     0: never."""
 
@@ -130,7 +131,7 @@ class Settings(SecretSettings):
     whatsapp_reminder_template: TemplateName | None = None
     """As `WHATSAPP_TEMPLATE`, for a reminder: its one parameter is the reminder's text, and its first button is a quick
     reply. See docs/reference/whatsapp.md#templates."""
-    whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80
+    whatsapp_messages_per_second: Annotated[float, Range(0.1, 10_000, or_zero=True)] = 80
     """Incoming and outgoing messages per second of each number, through this gateway alone. With several gateways
     divide the number's limit by them. 0: no limit."""
     whatsapp_chat_url: Url = "https://wa.me"

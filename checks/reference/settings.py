@@ -19,6 +19,7 @@ from checks.reference.markdown import page as written
 from checks.reference.markdown import paragraphs
 from kernel_service.config import Settings as KernelSettings
 from serving.listening import Address
+from serving.ranges import Range
 from serving.secret_files import file_setting, secret_fields
 from whatsapp_gateway.config import Settings as GatewaySettings
 
@@ -55,7 +56,6 @@ _TYPES = {
     Path: "path of a file",
     Address: "`host:port`",
 }
-_LIMITS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}"}
 
 
 def page() -> str:
@@ -111,13 +111,8 @@ def descriptions(settings: type) -> dict[str, str]:
 
 def _form(name: str, field: FieldInfo) -> str:
     """The type, the limits, and the default, as a phrase."""
-    limits = [
-        phrase.format(f"{getattr(limit, key):,}")
-        for limit in field.metadata
-        for key, phrase in _LIMITS.items()
-        if hasattr(limit, key)
-    ]
-    kind = ", ".join([_address(name) or _type(field.annotation), *limits])
+    ranges = [f" {each}" for each in field.metadata if isinstance(each, Range)]
+    kind = "".join([_address(name) or _type(field.annotation), *ranges])
     return f"{kind[0].upper()}{kind[1:]}, {_default(field)}"
 
 

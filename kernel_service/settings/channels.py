@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from typing import Annotated
+
+from pydantic import SecretStr, ValidationInfo, field_validator
 
 from kernel_service import insecure
 from kernel_service.people.identity import CHANNEL
 from kernel_service.settings.concern import words
 from kernel_service.settings.listening import Listening
+from serving.ranges import Range
 from serving.weak_secrets import SHORTEST
 
 
@@ -19,14 +22,14 @@ class Channels(Listening):
     valid for its own channel only. Name a channel twice while you replace its token."""
     kernel_admin_token: SecretStr = SecretStr("")
     """The operators' token, which enables `KernelAdminService` and so `kernelctl`. Unset: the service is off."""
-    kernel_channel_calls: int = Field(2000, ge=1)
+    kernel_channel_calls: Annotated[int, Range(1, 1_000_000)] = 2000
     """Concurrent calls of one channel at a node. The next one is told to retry (`CHANNEL_BUSY`)."""
-    kernel_channel_pulls: int = Field(64, ge=1)
+    kernel_channel_pulls: Annotated[int, Range(1, 10_000)] = 64
     """Concurrent streams of `PullOutbox` and `ServeChannel` of one channel at a node; each gateway has one per node.
     The next one is told to retry (`CHANNEL_BUSY`)."""
-    kernel_channel_uploads: int = Field(8, ge=1)
+    kernel_channel_uploads: Annotated[int, Range(1, 1000)] = 8
     """Concurrent uploads of one channel at a node. The others wait."""
-    kernel_upload_idle_seconds: float = Field(15, gt=0)
+    kernel_upload_idle_seconds: Annotated[float, Range(0.1, 3600)] = 15
     """An upload that receives nothing for this long ends, and leaves nothing."""
 
     @field_validator("kernel_channel_tokens")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from typing import Annotated
+
+from pydantic import SecretStr, ValidationInfo, field_validator
 
 from kernel_service import insecure
 from kernel_service.settings.listening import Listening
 from kernel_service.storage.engine import database_url, postgres_url
 from kernel_service.storage.sealing.ciphers import parse_keys
+from serving.ranges import Range
 
 
 class Database(Listening):
@@ -22,7 +25,7 @@ class Database(Listening):
     kernel_database_direct_url: SecretStr = SecretStr("")
     """The PostgreSQL server itself, if `KERNEL_DATABASE_URL` is a pooler in transaction mode: for notices and
     migrations. Unset: the same."""
-    kernel_database_pool: int = Field(10, ge=2)
+    kernel_database_pool: Annotated[int, Range(2, 1000)] = 10
     """Connections of each process to PostgreSQL, plus one for notices."""
 
     @field_validator("kernel_encryption_keys")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from kernel_service import insecure
 from kernel_service.settings.concern import checked_base, checked_vendor_key
 from kernel_service.settings.listening import Listening
+from serving.ranges import Range
 
 
 class Model(Listening):
@@ -23,13 +24,13 @@ class Model(Listening):
     docs/how-to/model-server.md."""
     openai_model: str = "gpt-6.2-sol"
     """The name of the model."""
-    openai_max_output_tokens: int = Field(25_000, ge=16)
+    openai_max_output_tokens: Annotated[int, Range(16, 10_000_000)] = 25_000
     """The maximum of one answer in tokens, reasoning included. It is doubled for one retry if reasoning has used all of
     it."""
-    openai_compact_tokens: int = Field(60_000, ge=1000)
+    openai_compact_tokens: Annotated[int, Range(1000, 100_000_000)] = 60_000
     """Above this number of tokens, by the vendor's count, the earlier conversation is compacted: the model keeps the
     essence of it."""
-    openai_compact_turns: int = Field(50, ge=0)
+    openai_compact_turns: Annotated[int, Range(0, 1_000_000)] = 50
     """The conversation is also compacted after this number of turns, so that a message of a long chat costs about as
     much as one of a short chat. 0: by tokens alone."""
     openai_reasoning_effort: str = Field("", pattern=r"^[a-z]*$")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from kernel_service.ports.weak_ids import DEFAULT_DAYS
 from kernel_service.settings.concern import Concern, words
+from serving.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,20 +25,20 @@ class People(Concern):
 
     kernel_allowed_users: str = ""
     """Patterns of the user ids that may write, with commas, as `whatsapp:US.*`. Unset: all."""
-    kernel_weak_id_days: float = Field(DEFAULT_DAYS, gt=0)
+    kernel_weak_id_days: Annotated[float, Range(1, 36_500)] = DEFAULT_DAYS
     """After this many days without a message a phone number alone identifies no known person: its next writer is a new
     person, without the former owner's history or accounts. Carriers reassign numbers after 45 to 90 days."""
-    kernel_history_days: int = Field(0, ge=0)
+    kernel_history_days: Annotated[int, Range(0, 36_500)] = 0
     """How long conversations are kept, in whole UTC days. The oldest turns are deleted first. 0: always."""
-    kernel_history_mb_per_user: float = Field(0, ge=0)
+    kernel_history_mb_per_user: Annotated[float, Range(0.01, 1_000_000, or_zero=True)] = 0
     """How much of a person's conversation is kept, in MiB. The oldest turns are deleted first. 0: all."""
-    kernel_inactive_days: int = Field(0, ge=0)
+    kernel_inactive_days: Annotated[int, Range(30, 36_500, or_zero=True)] = 0
     """After this many days (at least 30) without a message a person is deleted. A person with a connected account or
     unfinished work loses only the conversation. 0: never."""
-    kernel_media_mb: float = Field(1024, gt=0)
+    kernel_media_mb: Annotated[float, Range(1, 10**9)] = 1024
     """The maximum of all people's files that are stored at a time, in MiB. A file is deleted when its message has been
     answered. Without room the newest files of strangers are deleted first."""
-    kernel_media_mb_per_user: float = Field(64, gt=0)
+    kernel_media_mb_per_user: Annotated[float, Range(1, 10**9)] = 64
     """The maximum of one person's files that are stored at a time, in MiB."""
 
     @field_validator("kernel_allowed_users")

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from whatsapp_gateway.config import Settings
+from whatsapp_gateway.graph.api import SEND_SECONDS
 from whatsapp_gateway.graph.pacing import BURST_SECONDS, PAUSE_SECONDS, Pacing
 
 
@@ -70,6 +72,14 @@ async def test_a_long_answer_to_one_person_does_not_delay_the_others(clock: Cloc
     last = max(at for at, who in sent if who == "other")
     assert last <= 2.1
     assert max(at for at, _ in sent) == pytest.approx(10.9)
+
+
+async def test_at_the_lowest_rate_a_slot_comes_within_the_time_of_a_send(clock: Clock) -> None:
+    (allowed,) = Settings.model_fields["whatsapp_messages_per_second"].metadata
+    paced = pacing(clock, allowed.least)
+    sends = [asyncio.create_task(paced.wait_turn("42", SEND_SECONDS)) for _ in range(2)]
+    await clock.run()
+    assert None not in await asyncio.gather(*sends)
 
 
 async def test_numbers_do_not_share_their_rate(clock: Clock) -> None:
