@@ -101,7 +101,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             },
             admission,
         )
-        self._streams = ChannelStreams(cluster, calls, self.PullOutbox)
+        self._streams = ChannelStreams(cluster, calls, self._pulled)
 
     # --- messages and the outbox --------------------------------------------------------------------------------
 
@@ -135,9 +135,20 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     ) -> AsyncGenerator[channel_pb2.ServeChannelResponse]:
         return self._streams.responses(request_iterator, context)
 
-    def PullOutbox(
+    async def PullOutbox(
         self, request: outbox_pb2.PullOutboxRequest, context: Context
     ) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
+        pulled = self._pulled(request, context)
+        # The first item may come much later: until then this says that the stream is served.
+        await context.send_initial_metadata(())
+        async with aclosing(pulled) as items:
+            async for item in items:
+                yield item
+
+    def _pulled(
+        self, request: outbox_pb2.PullOutboxRequest, _: Context
+    ) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
+        """Raises `CallerError` before it leases."""
         instance = _instance(request.instance_id)
         channel = _own_channel(request.channel)
         credit = outbox.max_in_flight(request.max_in_flight)

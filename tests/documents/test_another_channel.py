@@ -172,7 +172,7 @@ async def test_a_channel_whose_token_is_unknown_says_why(world: World, tmp_path:
 RUN_TYPESCRIPT = ["node", "dist/examples/terminal.js"]
 FAULTS = """
 import { KernelClient, KernelError } from "./dist/src/index.js";
-const [address, token, nowhere, odd] = process.argv.slice(1);
+const [address, token, nowhere, odd, silent] = process.argv.slice(1);
 async function fault(kernel, ...given) {
   try { return (await kernel.send(...given)).map((reply) => reply.text); }
   catch (error) { return error instanceof KernelError ? [error.reason, error.retryable] : [error.name]; }
@@ -182,8 +182,8 @@ const wrong = new KernelClient(address, "of-another-service");
 const absent = new KernelClient(nowhere, token);
 let plain = ""; try { new KernelClient("kernel.example:50051", token); } catch (error) { plain = error.message; }
 const same = { messageId: "1" };
-const mistaken = new Promise((told) => process.on("warning", ({ message }) => /CHANNEL_/.test(message) && told(true)));
-void right.replies("telegram").next();
+const unserved = new KernelClient(silent, token);
+const opened = unserved.replies("telegram").next();
 const breaking = new KernelClient(odd, token);
 const events = [];
 for await (const { event } of breaking.stream("terminal:1", "hello")) events.push(event.case);
@@ -197,11 +197,12 @@ console.log(JSON.stringify({
   reused: await fault(right, "terminal:2", "other words", same),
   large: await fault(right, "terminal:1", "x".repeat(5_000_000)),
   damaged: await fault(breaking, "terminal:1", "hello", { timeout: 300 }),
-  mistaken: await mistaken,
+  mistaken: await right.replies("telegram").next().catch((error) => [error.reason, error.retryable]),
+  opened: (await opened).value.reply.id,
   events,
   plain,
 }));
-for (const each of [right, wrong, absent, breaking]) await each.close();
+for (const each of [right, wrong, absent, breaking, unserved]) await each.close();
 """
 
 
@@ -224,15 +225,16 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
     client = await asyncio.to_thread(built, tmp_path)
     await converses(world, await started(world, RUN_TYPESCRIPT, client))
 
-    async with odd_service() as odd:
-        odd.halves, odd.damages = 1, True
-        addresses = (world.kernel_address, TOKEN, f"127.0.0.1:{free_port()}", odd.address)
+    async with odd_service() as odd, odd_service() as silent:
+        odd.halves, odd.damages, silent.unserved = 1, True, 1
+        addresses = (world.kernel_address, TOKEN, f"127.0.0.1:{free_port()}", odd.address, silent.address)
         said = await asyncio.create_subprocess_exec(
             *("node", "--input-type=module", "--eval", FAULTS, "--", *addresses),
             cwd=client,
             stdout=asyncio.subprocess.PIPE,
         )
-        told = json.loads((await said.communicate())[0])
+        async with asyncio.timeout(60):
+            told = json.loads((await said.communicate())[0])
     first, second = told.pop("twice")
     assert first == second
     assert "rootCertificates" in told.pop("plain")
@@ -244,7 +246,8 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
         "aborted": ["AbortError"],
         "reused": ["MESSAGE_ID_REUSED", False],
         "large": ["PAYLOAD_TOO_LARGE", False],
-        "mistaken": True,
+        "mistaken": ["CHANNEL_MISMATCH", False],
+        "opened": "rp_1",
         "damaged": ["UNAVAILABLE", True],
         "events": ["textDelta", "textReset", "textDelta", "completed"],
     }

@@ -54,6 +54,13 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
     async def UploadMedia(self, requests: Any, context: Any) -> Any:  # noqa: N802
         await asyncio.Event().wait()
 
+    async def PullOutbox(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        self.streams += 1
+        if self.streams <= self.unserved:
+            await asyncio.Event().wait()
+        yield outbox_pb2.PullOutboxResponse(reply=_leased())
+        await asyncio.Event().wait()
+
     async def ServeChannel(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         self.streams += 1
         if self.streams <= self.unserved:
@@ -64,17 +71,19 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
             yield channel_pb2.ServeChannelResponse(
                 node_id="k_1", items=[outbox_pb2.PullOutboxResponse(media_wanted=wanted)]
             )
-        leased = outbox_pb2.ReplyDelivery(
-            reply=messages_pb2.Reply(id="rp_1"), user_id="telegram:ada", lease_token="lease"
-        )
-        leased.lease_for.seconds = 60
-        yield channel_pb2.ServeChannelResponse(node_id="k_1", items=[outbox_pb2.PullOutboxResponse(reply=leased)])
+        yield channel_pb2.ServeChannelResponse(node_id="k_1", items=[outbox_pb2.PullOutboxResponse(reply=_leased())])
         async for request in requests:
             for call in request.calls:
                 answer = outbox_pb2.AckOutboxResponse(results=self.settled)
                 yield channel_pb2.ServeChannelResponse(
                     results=[channel_pb2.ChannelResult(id=call.id, ack_outbox=answer)]
                 )
+
+
+def _leased() -> outbox_pb2.ReplyDelivery:
+    leased = outbox_pb2.ReplyDelivery(reply=messages_pb2.Reply(id="rp_1"), user_id="telegram:ada", lease_token="lease")
+    leased.lease_for.seconds = 60
+    return leased
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -53,6 +54,15 @@ async def test_a_lease_is_extended_until_it_is_settled(world: World) -> None:
     assert list(settled.results) == [outbox_pb2.ACK_RESULT_RECORDED]
     extended = await world.stub.ExtendLeases(request, metadata=TOKEN, timeout=20)
     assert set(extended.results) == {outbox_pb2.LEASE_STATE_LOST}
+
+
+async def test_a_stream_without_replies_says_at_once_that_it_is_served(world: World) -> None:
+    pull = outbox_pb2.PullOutboxRequest(channel="telegram", instance_id="one")
+    stream = world.stub.PullOutbox(pull, metadata=TOKEN)
+    async with asyncio.timeout(10):
+        await stream.initial_metadata()
+    assert not stream.done()
+    stream.cancel()
 
 
 def person(user_id: str) -> dict[str, Any]:

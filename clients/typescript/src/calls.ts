@@ -13,6 +13,8 @@ import { KernelService } from "./gen/kernel/v1/kernel_pb.js";
 import { Repeats, type CallOptions } from "./repeats.js";
 
 const CONNECT_MILLISECONDS = 3000;
+/** How long what answers at the address may take to serve a stream. */
+export const OPENING_MILLISECONDS = 5000;
 // Half of what the service reads at once. No repeat would help a request that is larger.
 const MOST_BYTES = 2 * 1024 * 1024;
 

@@ -116,7 +116,11 @@ export class KernelClient {
     return this.#calls.unary(name, request, options);
   }
 
-  /** Replies for the people of a channel, each leased to this process alone. Acknowledge each one. */
+  /**
+   * Replies for the people of a channel, each leased to this process alone. Acknowledge each one.
+   *
+   * It ends with `close`, or throws a `KernelError` if the service permanently refuses it, as for another channel's token.
+   */
   async *replies(channel: string, options: PullOptions = {}): AsyncGenerator<Delivery, void, undefined> {
     const outbox = new Outbox(this.#calls, channel, options);
     this.#outboxes.add(outbox);

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 
 import type { ClientReadableStream } from "@grpc/grpc-js";
 
-import type { Calls } from "./calls.js";
+import { OPENING_MILLISECONDS, type Calls } from "./calls.js";
 import { Delivery } from "./delivery.js";
 import { errorOf, KernelError } from "./errors.js";
 import { LeaseState, OutboxItemKind, type PullOutboxResponse } from "./gen/kernel/v1/outbox_pb.js";
@@ -14,6 +14,9 @@ const LONGEST_PAUSE = 5000;
 const RENEW_MILLISECONDS = 20_000;
 /** A reply that the caller has had for this long is not renewed any more: it comes again. */
 const HELD_MILLISECONDS = 300_000;
+/** Replies whose leases one call names. */
+const MOST_AT_ONCE = 1000;
+const UNAVAILABLE = new Set(["UNAVAILABLE", "UNREACHABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"]);
 
 /** Which replies to pull. */
 export interface PullOptions {
@@ -34,6 +37,7 @@ export class Outbox {
   #wake: () => void = () => undefined;
   #working: Promise<void>[] = [];
   #ended: Promise<void> | undefined;
+  #refusal: KernelError | undefined;
 
   constructor(
     readonly calls: Calls,
@@ -41,13 +45,14 @@ export class Outbox {
     readonly options: PullOptions,
   ) {}
 
-  /** The replies, until `end`. */
+  /** The replies, until `end`. Throws a `KernelError` that no repeat helps against. */
   async *items(): AsyncGenerator<Delivery, void, undefined> {
     this.#working = [this.#pull(), this.#renew()];
     try {
       while (!this.#ending.signal.aborted) {
         const delivery = this.#waiting.shift();
         if (delivery === undefined) {
+          if (this.#refusal) throw this.#refusal;
           await new Promise<void>((resolve) => (this.#wake = resolve));
         } else if (delivery.isLive && delivery.leaseEnds > performance.now()) {
           this.#held.set(delivery.reply.id, { delivery, since: performance.now() });
@@ -76,15 +81,17 @@ export class Outbox {
     for (let longest = FIRST_PAUSE; !this.#ending.signal.aborted; ) {
       const began = performance.now();
       try {
-        await this.#release({ timeout: 30_000, signal: this.#ending.signal }); // those that an earlier stream had leased and did not bring
+        await this.#releaseLost();
         await this.#readStream();
       } catch (error) {
         if (this.#ending.signal.aborted) return this.#lose();
         if (!(error instanceof KernelError)) throw error;
-        if (error.reason !== this.#told) warn(`replies cannot be pulled: ${error.message}; still trying`);
+        if (!error.retryable) this.#refusal = error;
+        else if (error.reason !== this.#told) warn(`replies cannot be pulled: ${error.message}; still trying`);
         this.#told = error.reason;
       }
       this.#lose();
+      if (this.#refusal) return this.#wake();
       longest = performance.now() - began > LONGEST_PAUSE ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, longest * 2);
       await pause(Math.random() * longest, this.#ending.signal).catch(() => undefined);
     }
@@ -99,10 +106,23 @@ export class Outbox {
       kinds: [OutboxItemKind.REPLY],
     });
     this.#stream = stream;
-    return new Promise((resolve, reject) => {
+    return new Promise<void>((resolve, reject) => {
+      const late = (): void => {
+        reject(new KernelError("UNREACHABLE", "what answers at the address serves no stream"));
+        stream.cancel();
+      };
+      const opening = setTimeout(late, OPENING_MILLISECONDS);
+      stream.on("metadata", () => clearTimeout(opening));
       stream.on("data", (response: PullOutboxResponse) => this.#take(response));
-      stream.on("error", (error) => (this.#ending.signal.aborted ? resolve() : reject(errorOf(error))));
-      stream.on("end", resolve);
+      stream.on("error", (error) => {
+        clearTimeout(opening);
+        if (this.#ending.signal.aborted) resolve();
+        else reject(errorOf(error));
+      });
+      stream.on("end", () => {
+        clearTimeout(opening);
+        resolve();
+      });
     });
   }
 
@@ -122,6 +142,16 @@ export class Outbox {
     for (const { delivery } of this.#held.values()) delivery.isLive = false;
   }
 
+  /** Release what an earlier stream had leased and did not bring. After most errors the leases end by themselves. */
+  async #releaseLost(): Promise<void> {
+    if (this.#held.size > MOST_AT_ONCE) return;
+    try {
+      await this.#release({ timeout: 30_000, signal: this.#ending.signal });
+    } catch (error) {
+      if (!(error instanceof KernelError) || UNAVAILABLE.has(error.reason)) throw error;
+    }
+  }
+
   async #release(options: CallOptions): Promise<void> {
     await this.calls.unary("releaseLeases", { instanceId: this.#instanceId, inHand: [...this.#held.keys()] }, options);
   }
@@ -138,6 +168,12 @@ export class Outbox {
     for (const [id, { since }] of this.#held) if (now - since > HELD_MILLISECONDS) this.#held.delete(id);
     const kept = [...[...this.#held.values()].map(({ delivery }) => delivery), ...this.#waiting];
     if (this.#ending.signal.aborted || kept.length === 0) return;
+    for (let start = 0; start < kept.length; start += MOST_AT_ONCE) {
+      await this.#extendThese(kept.slice(start, start + MOST_AT_ONCE), now);
+    }
+  }
+
+  async #extendThese(kept: Delivery[], now: number): Promise<void> {
     const leases = kept.map(({ reply, leaseToken }) => ({ replyId: reply.id, leaseToken }));
     const answer = await this.calls.unary("extendLeases", { leases }, { signal: this.#ending.signal });
     kept.forEach((delivery, place) => {

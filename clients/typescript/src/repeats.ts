@@ -2,6 +2,7 @@ import { errorOf, KernelError } from "./errors.js";
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
+const LONGEST_TIMER = 2 ** 31 - 1; // a longer one would end at once
 
 /** How long a call may take, repeats included, and what ends it before that. */
 export interface CallOptions {
@@ -52,7 +53,7 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", abort);
       resolve();
-    }, milliseconds);
+    }, Math.min(milliseconds, LONGEST_TIMER));
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort, { once: true });
   });

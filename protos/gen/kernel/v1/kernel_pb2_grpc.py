@@ -212,8 +212,8 @@ class KernelServiceServicer:
 
     def PullOutbox(self, request, context):
         """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
-        stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
-        never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+        stays open and ends with OK when the service drains: pull again. Its headers come at once, so that a caller that
+        gets none may open another. The number of leased and unacknowledged items never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
         and nodes.
 
         A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send

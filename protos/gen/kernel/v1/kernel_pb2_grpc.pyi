@@ -80,8 +80,8 @@ class KernelServiceStub:
     """
     PullOutbox: _grpc.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]
     """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
-    stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
-    never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+    stays open and ends with OK when the service drains: pull again. Its headers come at once, so that a caller that
+    gets none may open another. The number of leased and unacknowledged items never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
     and nodes.
 
     A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
@@ -234,8 +234,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """
     PullOutbox: _aio.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]  # type: ignore[assignment]
     """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
-    stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
-    never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+    stays open and ends with OK when the service drains: pull again. Its headers come at once, so that a caller that
+    gets none may open another. The number of leased and unacknowledged items never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
     and nodes.
 
     A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
@@ -403,8 +403,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_outbox_pb2.PullOutboxResponse], _abc.AsyncIterator[_outbox_pb2.PullOutboxResponse]]:
         """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
-        stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
-        never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+        stays open and ends with OK when the service drains: pull again. Its headers come at once, so that a caller that
+        gets none may open another. The number of leased and unacknowledged items never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
         and nodes.
 
         A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
