@@ -75,9 +75,13 @@ async def people(running: Cluster, crowd: list[Person]) -> list[Person]:
 
 
 async def spread(running: Cluster, people: list[Person]) -> None:
-    """Let them write until every node has some of them: people move as they write."""
+    """Let them write until every node has some of them: people move as they write.
+
+    More join them meanwhile, because by chance one node may be the home of none of a few.
+    """
     async with asyncio.timeout(SECONDS):
         while await owners(running) < NODES:
+            people += await running.people(1)
             await running.ask(people)
 
 
