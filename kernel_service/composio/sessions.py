@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kernel_service.composio.client import configuration_of
 from kernel_service.composio.wire import ComposioRefusedError, SessionGoneError
-from kernel_service.errors import NotFound, VendorUnavailable
+from kernel_service.errors import VendorUnavailable
 from kernel_service.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -67,21 +67,7 @@ class Sessions:
             session_id = await self._composio.create_session(person_id, self._offered)
         except ComposioRefusedError as refused:
             session_id = await self._made_without_unknown(person_id, refused)
-        try:
-            kept = await self._store.keep(person_id, session_id, configuration)
-        except NotFound:  # the person was deleted meanwhile
-            await self._delete(session_id)
-            raise
-        if kept != session_id:
-            await self._delete(session_id)
-        return kept
-
-    async def _delete(self, session_id: str) -> None:
-        """No turn will use it. If the vendor is away, this one stays there unused."""
-        try:
-            await self._composio.delete_session(session_id)
-        except (VendorUnavailable, ComposioRefusedError) as problem:
-            log.info("unused session not deleted problem=%s", problem)
+        return await self._store.keep(person_id, session_id, configuration)
 
     async def _made_without_unknown(self, person_id: str, refused: ComposioRefusedError) -> str:
         """A toolkit that Composio no longer has is left out; the others stay."""

@@ -108,6 +108,7 @@ def _backlog(backlog: Backlog) -> Iterable[Metric]:
     told = "Seconds since the oldest reply that waits for a channel was made; the leader alone shows it"
     yield GaugeMetricFamily("kernel_replies_waiting_oldest_seconds", told, backlog.oldest_reply_seconds)
     told = (
-        "Accounts, triggers and sessions of deleted people that Composio must still remove; the leader alone shows it"
+        "Accounts, triggers and sessions that Composio must still remove: of deleted people, and replaced sessions; the"
+        " leader alone shows it"
     )
     yield GaugeMetricFamily("kernel_revocations_waiting", told, backlog.revocations)

@@ -41,7 +41,7 @@ class DayUsage:
 class Backlog:
     """Messages that wait for their answer, and replies that wait for a channel: how many, and the age of the oldest.
 
-    `revocations`: how much of deleted people the tools' vendor must still remove.
+    `revocations`: how much of deleted people, and how many unused sessions, the tools' vendor must still remove.
     """
 
     messages: int

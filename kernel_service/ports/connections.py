@@ -59,7 +59,8 @@ class SessionStore(Protocol):
     async def keep(self, person_id: str, session_id: str, configuration: str) -> str:
         """Replace a session that has another configuration. Returns the session that is kept now.
 
-        The first writer of a configuration wins: an existing session with the same configuration stays.
+        The first writer of a configuration wins: an existing session with the same configuration stays. One that
+        is not kept becomes a `Revocation`. NotFound PERSON_NOT_FOUND: no session is kept.
         """
         ...
 

@@ -63,7 +63,7 @@ class RevocationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Something of a deleted person that the vendor has, by its id there."""
+    """Something of a deleted person, or a session that was replaced, that the vendor still has, by its id there."""
 
     kind: RevocationKind
     vendor_id: str

@@ -1,4 +1,4 @@
-"""The accounts, triggers and sessions of deleted people that the tools' vendor must remove, by its ids."""
+"""Accounts, triggers and sessions that the tools' vendor must remove: of deleted people, and replaced sessions."""
 
 from __future__ import annotations
 

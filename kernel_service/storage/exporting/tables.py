@@ -42,7 +42,7 @@ LEFT_OUT: Final[dict[Table, str]] = {
     schema.kept_apart: "it names another person; only an operator may decide on it",
     schema.identity_link: "digests of ids that changed; the ids that are a person's are in `alias`",
     schema.forgotten_message: "digests of messages of people who were deleted",
-    schema.revocation: "accounts that the vendor must still remove, of people who were deleted",
+    schema.revocation: "accounts and sessions that the vendor must still remove",
     schema.chat: "how a browser opens the chat of an address, the same for everyone",
     schema.stray_session: "digests of sessions of unknown browsers",
     schema.stray_batch: "digests of sessions of unknown browsers",

@@ -146,7 +146,8 @@ parked_request = Table(
     Index("ix_parked_request_person_id_id", "person_id", "id"),
 )
 
-# The vendor must still remove these. They were of people who were deleted; a row has the vendor's id alone.
+# The vendor must still remove these: those of people who were deleted, and replaced sessions. A row has the vendor's
+# id alone.
 revocation = Table(
     "revocation",
     metadata,

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from kernel_service.errors import NotFound
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import Connection, ConnectionStatus
+from kernel_service.ports.deletion import RevocationKind
 from kernel_service.storage.schema import schema
 from tests.contract.store.outbox import NOW, Chat
 from tests.contract.store.people import attempt
@@ -51,9 +52,13 @@ async def test_a_session_is_stored_only_for_its_person(store: Store) -> None:
 
 async def test_the_first_session_of_a_configuration_stays(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    kept = await asyncio.gather(*(store.sessions.keep(anna.person_id, f"s{number}", "c") for number in range(8)))
+    made = [f"s{number}" for number in range(8)]
+    kept = await asyncio.gather(*(store.sessions.keep(anna.person_id, each, "c") for each in made))
     assert len(set(kept)) == 1
     assert await store.sessions.of_person(anna.person_id) == (kept[0], "c")
+    assert await unused(store) == {*made} - {kept[0]}
+    assert await store.sessions.keep(anna.person_id, kept[0], "c") == kept[0]
+    assert kept[0] not in await unused(store)
 
 
 async def test_a_session_of_another_configuration_replaces_it(store: Store) -> None:
@@ -61,6 +66,13 @@ async def test_a_session_of_another_configuration_replaces_it(store: Store) -> N
     await store.sessions.keep(anna.person_id, "s1", "old")
     assert await store.sessions.keep(anna.person_id, "s2", "new") == "s2"
     assert await store.sessions.of_person(anna.person_id) == ("s2", "new")
+    assert await unused(store) == {"s1"}
+
+
+async def unused(store: Store) -> set[str]:
+    """The sessions that the vendor must remove."""
+    due = await store.revocations.due(limit=99)
+    return {each.vendor_id for each in due if each.kind is RevocationKind.SESSION}
 
 
 async def test_a_session_outlives_an_activation(store: Store) -> None:

@@ -390,8 +390,8 @@ async def test_the_vendor_is_asked_to_remove_what_it_has(store: Store) -> None:
     assert [each.status for each in await store.triggers.of_person(bob) if each] == [TriggerStatus.ACTIVE]
 
 
-async def test_an_account_or_trigger_that_the_vendor_makes_after_the_deletion_is_removed(store: Store) -> None:
-    """An account and a trigger that were being created."""
+async def test_anything_that_the_vendor_makes_after_the_deletion_is_removed(store: Store) -> None:
+    """An account, a trigger and a session that were being created."""
     ann = await say(store, "m1", "test:ann")
     link = unfollowed("cn_late", "asana", ann)
     await store.connect_attempts.add(link, now=NOW)
@@ -405,11 +405,14 @@ async def test_an_account_or_trigger_that_the_vendor_makes_after_the_deletion_is
     )
     assert not await store.connect_attempts.advance(started, was=ConnectAttemptState.CLAIMED)
     assert await store.triggers.activate(creating.id, "ti_late") is None
+    with pytest.raises(NotFound, match="no such person"):
+        await store.sessions.keep(ann, "trs_late", "c")
     due = {each.vendor_id: each.kind for each in await store.revocations.due(limit=9)}
     assert due == {
         account.account_id: RevocationKind.ACCOUNT,
         "ca_late": RevocationKind.ACCOUNT,
         "ti_late": RevocationKind.TRIGGER,
+        "trs_late": RevocationKind.SESSION,
     }
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kernel_service.connections.revoker import Revoker
 from kernel_service.errors import VendorUnavailable
 
 if TYPE_CHECKING:
@@ -95,18 +96,26 @@ async def test_two_nodes_at_once_leave_one_session_at_the_vendor(world: World) -
     one, other = await asyncio.gather(*asking)
     assert world.count("session_created") == 2
     assert one == other
+    await revoker(world).sweep()
     assert [session.id for session in world.vendor.sessions] == [one]
 
 
-@pytest.mark.parametrize("status", [404, 429, 500, 503])
-async def test_a_second_session_that_the_vendor_does_not_delete_is_left_alone(world: World, status: int) -> None:
-    hold = world.vendor.hold(lambda call: call.path == "/tool_router/session")
-    mine = asyncio.create_task(world.connections.sessions.of("p_alice"))
-    await hold.reached.wait()
-    await world.store.sessions.keep("p_alice", "trs_theirs000000", world.connections.sessions._configuration)
+def revoker(world: World) -> Revoker:
+    return Revoker(world.composio, world.composio.triggers, world.store.revocations, world.clock)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_replaced_session_is_removed_when_the_vendor_is_back(world: World, status: int) -> None:
+    await world.connections.sessions.of("p_alice")
+    world.restart("asana")
+    kept = await world.connections.sessions.of("p_alice")
     world.vendor.fail(status, match=lambda call: call.method == "DELETE")
-    hold.release()
-    assert await mine == "trs_theirs000000"
+    await revoker(world).sweep()
+    assert len(world.vendor.sessions) == 2
+    world.clock.now += 3600
+    await revoker(world).sweep()
+    assert [session.id for session in world.vendor.sessions] == [kept]
+    assert await world.store.revocations.due(limit=9) == []
 
 
 async def test_two_nodes_replace_a_forgotten_session_by_one(world: World) -> None:
@@ -119,4 +128,5 @@ async def test_two_nodes_replace_a_forgotten_session_by_one(world: World) -> Non
         )
     )
     assert len(links) == 2
+    await revoker(world).sweep()
     assert [session.id for session in world.vendor.sessions] == [await world.connections.sessions.of("p_alice")]
