@@ -202,7 +202,7 @@ class MadeFileStore(Protocol):
     async def keep(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
         """Begin to keep a file of `size` bytes that a tool made in answer to the message. Returns its id.
 
-        Exhausted MEDIA_FULL.
+        Exhausted MEDIA_FULL, NotFound PERSON_NOT_FOUND.
         """
         ...
 

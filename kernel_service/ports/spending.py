@@ -45,7 +45,8 @@ class SpendingStore(Protocol):
     ) -> str:
         """Reserve a model request before it is made. Returns the id of the reservation, which a later write settles.
 
-        BudgetSpentError; Busy while requests of others may spend the rest. `anyway`: none is raised.
+        BudgetSpentError; Busy while requests of others may spend the rest. `anyway`: none of them is raised. NotFound
+        PERSON_NOT_FOUND.
         """
         ...
 

@@ -143,6 +143,7 @@ def make_unreachable(tx: Tx, people: Sequence[str], now: float, deleted: Counter
     _drop_changes(tx, ids, deleted)
     _write_off(tx, of, deleted)
     _drop_replies(tx, of, deleted)
+    tx.execute(_FAIL_FILES, of)  # the end of an upload locks its file before the message, too
     unanswered = _drop_messages(tx, of, now, deleted)
     revoked = _end_access(tx, of, [row.session_id for row in kernels], deleted)
     return unanswered, revoked
@@ -189,7 +190,7 @@ def _drop_messages(tx: Tx, of: dict[str, Any], now: float, deleted: Counter[str]
 
 
 def _end_access(tx: Tx, of: dict[str, Any], sessions: Sequence[str], deleted: Counter[str]) -> int:
-    """Links, schedules, triggers, files on their way, accounts."""
+    """Links, schedules, triggers, accounts."""
     owed: Final = {
         RevocationKind.ACCOUNT: tx.execute(_ACCOUNTS, of).scalars(),
         RevocationKind.TRIGGER: tx.execute(_TRIGGERS, of).scalars(),
@@ -198,6 +199,6 @@ def _end_access(tx: Tx, of: dict[str, Any], sessions: Sequence[str], deleted: Co
     revoked = sum(revocations.note(tx, kind, each) for kind, some in owed.items() for each in list(some))
     deleted["connect_attempt"] += tx.execute(_DROP_ATTEMPTS, of).rowcount
     deleted["schedule"] += tx.execute(_DROP_SCHEDULES, of).rowcount
-    for statement in (_END_TRIGGERS, _BAR, _FAIL_FILES):
+    for statement in (_END_TRIGGERS, _BAR):
         tx.execute(statement, of)
     return revoked

@@ -14,6 +14,7 @@ from kernel_service.ports.media import (
 )
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.media.media import mark_failed, not_found
+from kernel_service.storage.people.people import staying
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.sealing.ciphers import place
@@ -61,7 +62,7 @@ class SqlFiles(SqlPort):
         if row is None:
             raise not_found()
         owner = tx.execute(_OWNER, {"of": row.message_seq}).scalar_one_or_none()
-        if owner is None:  # deleted, with their person
+        if owner is None or staying(tx, owner) is None:  # deleted, with their person
             raise not_found()
         words = tx.cipher_of(row.person_id).seal_text(text, place(media.c.transcript, media_id))
         tx.execute(_HEARD, {"of": media_id, "words": words})

@@ -10,6 +10,7 @@ from kernel_service.ports.media import CHUNK_BYTES, MediaState
 from kernel_service.storage.engine.units import SqlPort, reads, writes, writes_apart
 from kernel_service.storage.media.media import KEEP, keep_chunk, not_found
 from kernel_service.storage.media.room import make_room
+from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.media import media
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 _MADE: Final = ""
 """The `opening` of a file that no turn reads."""
-_WHOSE = select(media.c.person_id).where(media.c.id == bindparam("of"), media.c.opening == _MADE)
+# Locked: a deletion of the person deletes the chunk, too.
+_WHOSE = (
+    select(media.c.person_id).where(media.c.id == bindparam("of"), media.c.opening == _MADE).with_for_update(read=True)
+)
 _SENT_IN = select(media.c.chunks).where(
     media.c.id == bindparam("of"), media.c.channel == bindparam("of_channel"), media.c.reply_id != ""
 )
@@ -36,6 +40,7 @@ class SqlMadeFiles(SqlPort):
     @writes(in_order_of="person_id")
     def keep(self, tx: Tx, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
         # The reply holds its name and type.
+        person_id = surviving(tx, person_id, stays=True)
         make_room(tx, person_id, size, self._quota, now=now)
         row = {
             "id": new_id("m", now),

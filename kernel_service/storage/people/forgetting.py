@@ -90,7 +90,15 @@ _FORGET_SUMMARIES = delete(item).where(
     item.c.person_id == bindparam("person"), item.c.kind.in_((literal(COMPACTION), literal(SUMMARY)))
 )
 """Each may hold the essence of items that are past their retention."""
-_LOCK = select(person.c.id).where(person.c.id == bindparam("person")).with_for_update()
+# In the order of every other transaction: the ids, the lease, the person.
+_LOCKS = [
+    select(column).where(whose == bindparam("person")).with_for_update()
+    for column, whose in (
+        (alias.c.digest, alias.c.person_id),
+        (kernel.c.epoch, kernel.c.person_id),
+        (person.c.id, person.c.id),
+    )
+]
 _NEEDED = select(
     or_(
         *(exists().where(column == bindparam("person")) for column in _referring()),
@@ -140,8 +148,9 @@ def _look_at(tx: Tx, row: Row[Any], policy: RetentionPolicy, now: float) -> int:
 
 
 def _forget(tx: Tx, person_id: str) -> int:
-    """Holds the person's lock: a concurrent message waits for it, and then belongs to a new person."""
-    tx.execute(_LOCK, {"person": person_id})
+    """Holds the person's locks: a concurrent message waits for them, and then belongs to a new person."""
+    for lock in _LOCKS:
+        tx.execute(lock, {"person": person_id})
     if tx.execute(_WROTE, {"person": person_id}).scalar_one():
         return 0
     if tx.execute(_NEEDED, {"person": person_id}).scalar_one():

@@ -43,6 +43,7 @@ _LIKE = select(trigger).where(
 _HOW_MANY = select(func.count()).where(trigger.c.person_id == bindparam("person"), trigger.c.status.in_(_IN_USE))
 _ADD = insert(trigger)
 _BEGUN_AGAIN = update(trigger).where(trigger.c.id == bindparam("of")).values(created_at=bindparam("at", type_=Float))
+_WHOSE = select(trigger.c.person_id).where(trigger.c.id == bindparam("of"))
 _LOCKED = select(trigger).where(trigger.c.id == bindparam("of")).with_for_update()
 _OF_VENDOR = select(trigger).where(trigger.c.vendor_id == bindparam("vendor"))
 _NAMED = (
@@ -126,8 +127,10 @@ class SqlTriggers(SqlPort):
 
     @writes(in_order_of="trigger_id")
     def activate(self, tx: Tx, trigger_id: str, vendor_id: str) -> Trigger | None:
-        row = tx.execute(_LOCKED, {"of": trigger_id}).one_or_none()
-        if row is None or _is_deleted(tx, row.person_id):
+        person_id = tx.execute(_WHOSE, {"of": trigger_id}).scalar_one_or_none()
+        is_theirs = person_id is not None and staying(tx, person_id) is not None
+        row = tx.execute(_LOCKED, {"of": trigger_id}).one_or_none() if is_theirs else None
+        if row is None:
             revocations.note(tx, RevocationKind.TRIGGER, vendor_id)
             return None
         other = tx.execute(_OF_VENDOR, {"vendor": vendor_id}).one_or_none()
@@ -205,9 +208,6 @@ class SqlTriggers(SqlPort):
 
     @writes(in_order_of="trigger_id")
     def removed(self, tx: Tx, trigger_id: str) -> None:
+        tx.execute(_LOCKED, {"of": trigger_id})  # before its events, as in every other transaction
         tx.execute(_DELETE_EVENTS, {"of": trigger_id})
         tx.execute(_DELETE, {"of": trigger_id})
-
-
-def _is_deleted(tx: Tx, person_id: str) -> bool:
-    return staying(tx, person_id) is None

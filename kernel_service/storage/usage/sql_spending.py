@@ -8,8 +8,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from kernel_service.errors import Busy
+from kernel_service.errors import Busy, NotFound
 from kernel_service.ports.admin import DayUsage, ToolUsage
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.spending import BudgetSpentError
@@ -56,7 +57,10 @@ class SqlSpending(SqlPort):
             return _keep(tx, person_id, estimate, now)
 
         # One writer takes the lock of the common budget, so that the others never wait for it.
-        return await self._engine.write(unit, "budget" if budgets.all_people else person_id)
+        try:
+            return await self._engine.write(unit, "budget" if budgets.all_people else person_id)
+        except IntegrityError:
+            raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id) from None
 
     @reads
     def spent_today(self, tx: Tx, person_id: str | None, *, now: float) -> int:

@@ -28,17 +28,28 @@ class FailedTurn:
     async def fail(self, error: Exception) -> float:
         """Returns when the next attempt may start.
 
-        Re-raises an error that is transient or needs an operator, since the turn did not cause it.
+        Re-raises an error that is transient or needs an operator, since the turn did not cause it. LeaseLost: another
+        kernel has the person, or they were deleted, which often is why it failed.
         """
         if isinstance(error, StoreUnavailable | LeaseLost | SealingKeyUnknown):
             raise error
-        turn = self.turn
-        if isinstance(error, UnusableAnswerError):
-            log.warning("model answer unusable turn=%s person=%s", turn.id, turn.person_id)
-            problem = "model_answers_nonsense"
-        else:
-            log.error("turn attempt failed turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
-            problem = "turn_broke"
-        until = await self.journal.fail(problem)
+        nonsense = isinstance(error, UnusableAnswerError)
+        problem = "model_answers_nonsense" if nonsense else "turn_broke"
+        lost = False
+        try:
+            until = await self.journal.fail(problem)
+        except LeaseLost:
+            lost = True
+            raise
+        finally:
+            if not lost:
+                self._log(error, nonsense=nonsense)
         self.reports.count("broke", problem=problem)
         return until
+
+    def _log(self, error: Exception, *, nonsense: bool) -> None:
+        turn = self.turn
+        if nonsense:
+            log.warning("model answer unusable turn=%s person=%s", turn.id, turn.person_id)
+        else:
+            log.error("turn attempt failed turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
