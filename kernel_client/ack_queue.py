@@ -127,8 +127,10 @@ class AckQueue:
         for ack, result in zip(batch, chain(results, repeat(outbox_pb2.ACK_RESULT_INVALID)), strict=False):
             name = _NAMES.get(result, "invalid")
             self._observer.acknowledged(ack, name)
-            if name in {"invalid", "unknown"}:
+            if name == "invalid":
                 logger.error("acknowledgement of reply %s: %s", ack.reply_id, name)
+            elif name == "unknown":  # an operator deletes a person while a reply to them is being sent
+                logger.warning("acknowledgement of reply %s: the reply was deleted", ack.reply_id)
 
     def _still_matters(self, ack: Ack) -> bool:
         grace = RETRY_SECONDS_AFTER_LEASE if ack.may_be_sent else 0

@@ -21,10 +21,11 @@ from whatsapp_gateway.kernel.attach import MOST_IN_FLIGHT
 class FakeKernel:
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
+        self.result = int(outbox_pb2.ACK_RESULT_RECORDED)
 
     async def acknowledge(self, acks: Sequence[Ack], timeout: float) -> list[int]:
         self.calls.append([ack.message.part.part.part for ack in acks])
-        return [outbox_pb2.ACK_RESULT_RECORDED] * len(acks)
+        return [self.result] * len(acks)
 
 
 class Scene:
@@ -69,6 +70,18 @@ async def test_acknowledgements_of_successes_are_held_and_flushed_at_the_end(sce
     await scene.acks.flush()
     assert scene.kernel.calls == [[1, 2]]
     assert set(scene.acks.unsettled) == set()
+
+
+@pytest.mark.parametrize(
+    ("result", "level"), [(outbox_pb2.ACK_RESULT_UNKNOWN, "WARNING"), (outbox_pb2.ACK_RESULT_INVALID, "ERROR")]
+)
+async def test_a_reply_of_a_person_who_was_deleted_is_no_fault(
+    scene: Scene, caplog: pytest.LogCaptureFixture, result: int, level: str
+) -> None:
+    scene.kernel.result = result
+    scene.put(1)
+    await scene.acks.flush()
+    assert [record.levelname for record in caplog.records] == [level]
 
 
 async def test_an_urgent_one_goes_at_once_with_what_is_held(scene: Scene) -> None:
