@@ -46,6 +46,8 @@ class Waiters:
         try:
             yield future
         finally:
+            if future.done() and not future.cancelled():
+                future.exception()  # its caller may have had the answer, or given up, before the end of the service
             self._futures[seq].remove(future)
             if not self._futures[seq]:
                 del self._futures[seq]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass, field, replace
 from itertools import count
 from types import SimpleNamespace
@@ -283,6 +284,16 @@ async def test_nothing_is_left_of_callers_who_gave_up(scene: Scene) -> None:
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     assert not scene.here.waiters.beyond_sight
+
+
+async def test_a_caller_who_gives_up_as_the_service_ends_leaves_no_error(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scene.here.waiters.waiting(1):
+        scene.here.waiters.close()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert caplog.records == []
 
 
 # --- links to the chat ------------------------------------------------------------------------------------------
