@@ -128,7 +128,8 @@ class PostgresEngine:
                 tries -= 1
                 if tries and repeatable and lost(error):
                     continue
-                self._reading.met(why(error), began)
+                if not contended(error):  # the database answers, and another transaction holds the lock for too long
+                    self._reading.met(why(error), began)
                 raise StoreUnavailable from None
             self._reading.over()
             return result

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from sqlalchemy import select
 
-from kernel_service.errors import NotFound
+from kernel_service.errors import NotFound, StoreUnavailable
 from kernel_service.ports.media import FileProblem
 from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.outbox import Puller
@@ -21,6 +21,8 @@ from kernel_service.ports.payloads import Document, Payload
 from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.spending import Budgets, Estimate
 from kernel_service.storage.deleting.stored_of_people import TABLES, columns_of_people
+from kernel_service.storage.engine import postgres_connections
+from kernel_service.storage.engine.one_at_a_time import Units
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.media import media_chunk
 from tests.contract.store.conftest import keys
@@ -91,6 +93,20 @@ async def test_a_message_and_retention(store: Store, postgres_url: str) -> None:
         await retention
     with pytest.raises(NotFound):
         await store.people.surviving(ann)
+
+
+async def test_a_lock_that_is_held_for_too_long_is_no_outage(
+    store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = await say(store, "hello")
+    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.0)
+    async with another(postgres_url) as change:
+        await change.does("SELECT pg_advisory_xact_lock($1, 0)", Units.IDENTITIES.value)
+        with pytest.raises(StoreUnavailable):
+            await store.deletion.begin(ann, now=NOW)
+        await change.commits()
+    assert caplog.records == []
+    assert (await store.deletion.begin(ann, now=NOW)).is_last
 
 
 async def test_the_end_of_an_upload_and_the_deletion(store: Store, postgres_url: str) -> None:
