@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import grpc
 
+from serving.grpc_target import host_and_port
 from serving.listening import Address
 from serving.loopback import keeps_to_loopback
 
@@ -61,7 +62,6 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
 )
-_LARGEST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class KernelAddress:
         """
         target = self._node_target(address)
         options = _config(_HEALTHY_IN_TURN)
-        if self.tls_ca is not None and (name := host_of(self.target)):
+        if self.tls_ca is not None and (name := host_and_port(self.target)[0]):
             options += (("grpc.ssl_target_name_override", name),)
         return self._channel(target, options)
 
@@ -110,16 +110,3 @@ class KernelAddress:
 
 def _config(config: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     return (("grpc.service_config", json.dumps(config)), *_OPTIONS)
-
-
-def host_of(target: str) -> str:
-    """The host of a gRPC target, the first one of several; empty: a socket of this machine."""
-    scheme, _, rest = target.strip().partition(":")
-    if scheme in {"unix", "unix-abstract"}:
-        return ""
-    endpoint = rest.rpartition("/")[2] if scheme in {"dns", "ipv4", "ipv6"} else target.strip()
-    first = endpoint.split(",")[0]
-    if first.startswith("["):
-        return first[1:].partition("]")[0]
-    host, _, port = first.rpartition(":")
-    return host if host and ":" not in host and port.isdigit() and int(port) <= _LARGEST_PORT else first

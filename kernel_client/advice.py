@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from serving.tls_problems import PROBLEMS
+
 
 def advice_on(reason: str) -> str:
     """`reason` is that of a `KernelError`."""
@@ -53,6 +55,7 @@ ADVICE: Final[Mapping[str, str]] = {
     # Statuses without a reason, and those of this client.
     "UNAVAILABLE": "Repeat the call later; check the address, and that both sides use TLS or neither.",
     "UNREACHABLE": "Nothing answers: check the address, and that both sides use TLS or neither.",
+    **{problem.reason: problem.fix for problem in PROBLEMS},
     "DEADLINE_EXCEEDED": "Repeat the call with the same message id: an accepted message is answered once.",
     "CANCELLED": "The client was closed meanwhile: repeat the call with the same message id, in an open one.",
     "UNIMPLEMENTED": "Upgrade the kernel service: it does not know this call.",

@@ -18,6 +18,8 @@ from kernel_client.nodes import Nodes
 from kernel_client.routes import Route
 from kernel_client.stream import ChannelStream, Unanswered
 from kernel_client.streams import Streams
+from kernel_client.tls_diagnosis import TlsDiagnosis
+from serving.tls_problems import SECONDS as TLS_SECONDS
 
 MOST_AT_ONCE: Final = 1000
 """Acknowledgements or receipts per call."""
@@ -51,6 +53,7 @@ class KernelConnection:
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
         self._streams = Streams()
         self._to_nodes: list[Route] = []
+        self._tls = TlsDiagnosis(address)
 
     @property
     def _route(self) -> Route:
@@ -58,9 +61,23 @@ class KernelConnection:
         return next((route for route in (self.door, *self._to_nodes) if route.is_connected), self.door)
 
     async def connect(self, timeout: float) -> None:
-        """Return once any node is connected. `KernelError` UNREACHABLE: none within `timeout` and CONNECT_SECONDS."""
-        if not self._route.is_connected:
+        """Return once any node is connected.
+
+        `KernelError` UNREACHABLE, or what is wrong with TLS: none within `timeout` and CONNECT_SECONDS.
+        """
+        if self._route.is_connected:
+            return
+        ends = asyncio.get_running_loop().time() + timeout
+        try:
             await self.door.connect(timeout)
+        except KernelError as error:
+            raise await self.explained(error, ends - asyncio.get_running_loop().time()) from None
+
+    async def explained(self, error: KernelError, seconds: float = TLS_SECONDS) -> KernelError:
+        """The same error, or what is wrong with TLS if that keeps calls from the service, within `seconds`."""
+        if self._route.is_connected or seconds <= 0:
+            return error
+        return await self._tls.of(error, min(seconds, TLS_SECONDS))
 
     async def close(self) -> None:
         """End all calls."""
@@ -173,12 +190,16 @@ class KernelConnection:
 
     async def ready(self, timeout: float) -> bool:
         """Whether a node reports that it is serving."""
+        return await self.problem(timeout) is None
+
+    async def problem(self, timeout: float) -> KernelError | None:
+        """Why no node reports that it is serving; None: one does."""
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         try:
             answer = await _answer(self._route.health.Check(request, timeout=timeout))
-        except KernelError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        except KernelError as error:
+            return await self.explained(error)
+        return None if answer.status == health_pb2.HealthCheckResponse.SERVING else KernelError("DRAINING")
 
     # --- streams --------------------------------------------------------------------------------------------------
 

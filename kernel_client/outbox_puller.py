@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,7 @@ from kernel_client.outbox_stream import OutboxStream
 from kernel_client.receiver import Receiver
 from kernel_client.routes import Route
 from kernel_client.stall_detector import StallDetector
+from kernel_client.tls_diagnosis import REASONS as TLS_REASONS
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +93,7 @@ class OutboxPuller:
         self._served = False
         stream = OutboxStream(self._stall_detector, self._now)
         try:
+            await self._log_tls()
             # Through any node: this one may be lost to this process alone, and others can bring what it had leased.
             await self._release_leases(RELEASE_RETRY_SECONDS)
             if self._route.node_id:
@@ -102,7 +105,8 @@ class OutboxPuller:
         except (_SuspendedError, TimeoutError):
             # An item may have been buffered since before its lease expired. The waiting ones come again at once.
             logger.warning("this process was suspended for a while: pulling again")
-        except KernelError as refusal:
+        except KernelError as error:
+            refusal = await self._kernel.explained(error)
             self._observer.failed(refusal)
             self._log_once(refusal)
             if not (refusal.retryable or self._route.node_id):
@@ -119,6 +123,14 @@ class OutboxPuller:
         if not stream.is_live():
             raise _SuspendedError
         self._receiver.take(item, stream)
+
+    async def _log_tls(self) -> None:
+        """Say soon what is wrong with TLS: the call that follows waits for the service much longer, and hides it."""
+        try:
+            await self._kernel.connect(math.inf)
+        except KernelError as problem:
+            if problem.reason in TLS_REASONS:
+                self._log_once(problem)
 
     def _log_once(self, refusal: KernelError) -> None:
         """One log line per outage instead of one per second."""

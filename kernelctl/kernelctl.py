@@ -6,6 +6,7 @@ usage and keys.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from contextlib import suppress
@@ -28,6 +29,7 @@ from serving.exposure import OTHERWISE
 from serving.loopback import keeps_to_loopback
 from serving.pem_files import check_authority
 from serving.secret_files import file_setting, secret_from
+from serving.tls_problems import tls_problem
 from serving.version import VERSION
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Admin:
             channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
         self._stub = admin_pb2_grpc.KernelAdminServiceStub(channel)
         self._metadata = (("authorization", f"Bearer {token}"),)
+        self._address = address
+        self._tls_ca = tls_ca
 
     def show(self, rpc: str, request: Message) -> None:
         """Call and print the answer, or `done` if the answer is empty."""
@@ -67,7 +71,7 @@ class Admin:
         try:
             return getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=seconds)
         except grpc.RpcError as error:
-            _refused(error)
+            self._refused(error)
 
     def pages(self, rpc: str, request: Any) -> Iterator[Any]:
         """Every page of a list. Errors as in `ask()`."""
@@ -83,12 +87,15 @@ class Admin:
         try:
             yield from getattr(self._stub, rpc)(request, metadata=self._metadata)
         except grpc.RpcError as error:
-            _refused(error)
+            self._refused(error)
 
-
-def _refused(error: Any) -> NoReturn:
-    click.echo(f"kernelctl: {error.code().name}: {error.details()}", err=True)
-    sys.exit(1)
+    def _refused(self, error: Any) -> NoReturn:
+        code = error.code()
+        is_unheard = code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+        problem = asyncio.run(tls_problem(self._address, self._tls_ca)) if is_unheard else None
+        told = f"{problem.text}. {problem.fix}" if problem else error.details()
+        click.echo(f"kernelctl: {code.name}: {told}", err=True)
+        sys.exit(1)
 
 
 def _person(who: str) -> admin_pb2.PersonRef:

@@ -54,9 +54,10 @@ def _add_probes(app: web.Application, kernel: KernelConnection) -> None:
         return web.Response(text="ok")
 
     async def readyz(_: web.Request) -> web.Response:
-        if await kernel.ready(READY_SECONDS):
+        if (problem := await kernel.problem(READY_SECONDS)) is None:
             return web.Response(text="ok")
-        return web.Response(status=503, text="the kernel service is not serving")
+        told = f"the kernel service is not serving: {problem.reason}. {problem.what_to_do}"
+        return web.Response(status=503, text=told)
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

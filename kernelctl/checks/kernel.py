@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,9 @@ import grpc
 from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2, kernel_pb2_grpc
 
 from kernelctl.checks.results import Result, Skipped, error, note, ok, warning
+from serving.grpc_target import host_and_port
 from serving.loopback import keeps_to_loopback
+from serving.tls_problems import REQUIRED, UNKNOWN_AUTHORITY, TlsProblem, tls_problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,15 +28,15 @@ _OPTIONS: Final = (("grpc.enable_http_proxy", 0),)
 _SILENCE: Final = "The gateway cannot pass on a message, so no person is answered."
 _NO_OPERATOR: Final = "kernelctl shows nothing, and an operator cannot look into an incident."
 _START: Final = "Start it (`make run` or `make up`), or correct KERNEL_ADDRESS."
-_TLS: Final = (
-    "Set KERNEL_TLS_CA to the kernel service's certificate, or to that of its authority. That of `make up` is shown by "
-    "`docker compose exec kernel_service cat /tls/public/kernel_service.pem`."
+_OF_COMPOSE: Final = (
+    "That of `make up` is shown by `docker compose exec kernel_service cat /tls/public/kernel_service.pem`."
 )
+_BY_AUTHORITY: Final = (REQUIRED, UNKNOWN_AUTHORITY)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`host` is "" for an address that is not one host with a port, such as a socket's."""
+    """`host` and `port` are the first of the address; "" and 0: a socket's, or none."""
 
     address: str
     host: str
@@ -47,13 +48,8 @@ class Target:
         address = setup.get("KERNEL_ADDRESS")
         if setup.is_local and "KERNEL_ADDRESS" not in setup.values and (listen := setup.values.get("KERNEL_LISTEN")):
             address = f"dns:///{listen.replace('0.0.0.0', '127.0.0.1')}"  # noqa: S104 - replaced, not bound
-        rest = address.removeprefix("dns:///").removeprefix("ipv4:").removeprefix("dns:")
-        host, _, port = rest.rpartition(":")
         named = setup.get("KERNEL_TLS_CA")
-        is_host = bool(host) and port.isdigit() and "/" not in host and "," not in rest
-        return cls(
-            address, host.strip("[]") if is_host else "", int(port) if is_host else 0, Path(named) if named else None
-        )
+        return cls(address, *host_and_port(address), Path(named) if named else None)
 
     async def call(
         self, stub: Callable[[grpc.aio.Channel], Callable[..., Awaitable[Any]]], request: Any, token: str
@@ -78,7 +74,7 @@ async def channel_token(setup: Setup, _: Http) -> Sequence[Result]:
     target, token = Target.of(setup), setup.channel_token
     if target.authority is None and not keeps_to_loopback(target.address):
         why = "Messages and tokens can be read on their way, so the token is not sent."
-        return [error("KERNEL_ADDRESS leads to another machine without TLS", why=why, fix=_TLS)]
+        return [error("KERNEL_ADDRESS leads to another machine without TLS", why=why, fix=_fix(REQUIRED))]
     if not token:
         raise Skipped("KERNEL_TOKEN is missing")
     request = connections_pb2.ListConnectionsRequest(user_id=_NOBODY)
@@ -107,8 +103,8 @@ async def _refused(target: Target, refusal: grpc.aio.AioRpcError) -> Result:
 
 
 async def _unavailable(target: Target) -> Result:
-    """The reason, by a separate TCP and TLS connection: gRPC's texts do not distinguish it."""
-    if not target.host:
+    """The reason, by a separate TCP and TLS connection."""
+    if not (target.host and target.port):
         return error("the kernel service at KERNEL_ADDRESS is not reached", why=_SILENCE, fix=_START)
     try:
         async with asyncio.timeout(SECONDS):
@@ -116,37 +112,15 @@ async def _unavailable(target: Target) -> Result:
         writer.close()
     except (OSError, TimeoutError):
         return error("the kernel service at KERNEL_ADDRESS is not reached", why=_SILENCE, fix=_START)
-    return _not_spoken(target, await _handshake(target))
-
-
-def _not_spoken(target: Target, problem: Exception | None) -> Result:
-    """Why gRPC does not work at an address that is reached. `problem` is that of the TLS handshake."""
+    if (problem := await tls_problem(target.address, target.authority)) is not None:
+        return error(problem.text, why=_SILENCE, fix=_fix(problem))
     if target.authority is None:
-        if problem is None:
-            return error("the kernel service speaks TLS, and KERNEL_TLS_CA is not set", why=_SILENCE, fix=_TLS)
         return error("another program than the kernel service listens at KERNEL_ADDRESS", why=_SILENCE, fix=_START)
-    if isinstance(problem, ssl.SSLCertVerificationError):
-        text = f"the kernel service's certificate is not accepted ({problem.verify_message})"
-        return error(text, why=_SILENCE, fix=f"{_TLS} The certificate must name the host of KERNEL_ADDRESS.")
-    if problem is not None:
-        fix = "Set KERNEL_TLS_CERT and KERNEL_TLS_KEY of the kernel service, or leave KERNEL_TLS_CA empty."
-        return error("KERNEL_TLS_CA is set, but the kernel service does not speak TLS", why=_SILENCE, fix=fix)
     return error("the kernel service is reached, but does not answer in time", why=_SILENCE, fix="See its log.")
 
 
-async def _handshake(target: Target) -> Exception | None:
-    """The problem of a TLS handshake. Without an authority any certificate is accepted."""
-    context = ssl.create_default_context(cafile=target.authority)
-    context.set_alpn_protocols(["h2"])
-    if target.authority is None:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        async with asyncio.timeout(SECONDS):
-            _, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
-    except (OSError, TimeoutError) as problem:
-        return problem
-    writer.close()
-    return None
+def _fix(problem: TlsProblem) -> str:
+    return f"{problem.fix} {_OF_COMPOSE}" if problem in _BY_AUTHORITY else problem.fix
 
 
 async def admin_token(setup: Setup, _: Http) -> Sequence[Result]:

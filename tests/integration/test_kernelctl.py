@@ -9,8 +9,11 @@ from click.testing import CliRunner, Result
 
 from kernelctl.kernelctl import main
 from tests.integration.world import ADMIN_TOKEN
+from tests.unit.kernelctl.certificates import Authority
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.world import World
 
 
@@ -46,6 +49,15 @@ async def test_the_admin_token_is_not_sent_to_another_machine_in_plain_text() ->
     assert told.exit_code == 2
     assert "KERNEL_TLS_CA" in told.stderr
     assert "KERNEL_ALLOW_INSECURE=true" in told.stderr
+
+
+async def test_a_service_that_speaks_tls_is_named(tmp_path: Path) -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=Authority(tmp_path).context())
+    address = f"localhost:{server.sockets[0].getsockname()[1]}"
+    told = await asyncio.to_thread(CliRunner().invoke, main, ["--address", address, "--token", "t", "kernels"])
+    server.close()
+    assert told.exit_code == 1
+    assert "the kernel service speaks TLS, and KERNEL_TLS_CA is not set. Set KERNEL_TLS_CA to" in told.stderr
 
 
 @pytest.mark.parametrize("size", ["-1", "0", "1001", "many"])

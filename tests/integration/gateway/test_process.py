@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import aiohttp
 import grpc
 import pytest
 from aiohttp.test_utils import TestServer
@@ -92,6 +93,33 @@ async def test_the_kernel_service_is_reached_over_tls(tls_kernel: tuple[Running,
     app = await build_app(plain.model_copy(update={"kernel_tls_ca": authority}))
     async with TestServer(app):
         await running.fake.until(lambda: running.fake.pulls)
+
+
+async def test_a_problem_of_tls_is_logged_and_shown_to_probes(
+    tls_kernel: tuple[Running, Path],
+    emulators: Emulators,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(routes, "CONNECT_SECONDS", 0.2)
+    running, _ = tls_kernel
+    other = tmp_path / "other.pem"
+    other.write_bytes(_self_signed()[1])
+    plain = settings(running.address, f"{emulators.url}/graph")
+    for authority, reason in ((other, "TLS_AUTHORITY_UNKNOWN"), (None, "TLS_REQUIRED")):
+        caplog.clear()
+        app = await build_app(plain.model_copy(update={"kernel_tls_ca": authority}))
+        async with TestServer(app) as server, aiohttp.ClientSession() as session:
+            async with session.get(server.make_url("/readyz")) as response:
+                told = await response.text()
+            async with asyncio.timeout(20):
+                while "no replies come through" not in caplog.text:
+                    await asyncio.sleep(0)
+        assert response.status == 503
+        for text in (told, caplog.text):
+            assert reason in text
+            assert "Set KERNEL_TLS_CA to the kernel service's certificate" in text
 
 
 async def test_a_node_at_an_ip_address_proves_the_name_of_the_service(tls_kernel: tuple[Running, Path]) -> None:

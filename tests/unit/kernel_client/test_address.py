@@ -5,31 +5,11 @@ from pathlib import Path
 import pytest
 
 from kernel_client import address
-from kernel_client.address import KernelAddress, host_of
+from kernel_client.address import KernelAddress
 
 HERE = KernelAddress("dns:///localhost:50051")
 AWAY = KernelAddress("dns:///kernel:50051", tls_ca=Path(__file__))
 PLAIN = KernelAddress("dns:///kernel:50051", allow_insecure=True)
-
-
-@pytest.mark.parametrize(
-    ("target", "host"),
-    [
-        ("dns:///kernel:50051", "kernel"),
-        ("dns:kernel:50051", "kernel"),
-        ("dns://192.0.2.53/kernel:50051", "kernel"),
-        ("dns:///[2001:db8::1]:443", "2001:db8::1"),
-        ("dns:///kernel", "kernel"),
-        ("kernel.svc.cluster.local:50051", "kernel.svc.cluster.local"),
-        ("ipv4:192.0.2.1:50051,192.0.2.2:50051", "192.0.2.1"),
-        ("ipv6:[2001:db8::1]:50051", "2001:db8::1"),
-        ("2001:db8::1", "2001:db8::1"),
-        ("unix:/run/kernel", ""),
-        ("unix-abstract:kernel", ""),
-    ],
-)
-def test_the_host_of_a_target(target: str, host: str) -> None:
-    assert host_of(target) == host
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,12 @@ class Authority:
         certificate = self._signed("authority", self._key, is_ca=True, days=30)
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def context(self, name: str = "localhost", days: float = 90, *, is_self_signed: bool = False) -> ssl.SSLContext:
-        """For a server whose certificate names this host and is valid for that many days."""
+    def context(
+        self, name: str = "localhost", days: float = 90, begins: float = -400, *, is_self_signed: bool = False
+    ) -> ssl.SSLContext:
+        """For a server whose certificate names this host and is valid for that many days; `begins`: in days."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._signed(name, key, is_ca=False, days=days, is_self_signed=is_self_signed)
+        certificate = self._signed(name, key, is_ca=False, days=days, begins=begins, is_self_signed=is_self_signed)
         plain = serialization.NoEncryption()
         pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
         file = self._folder / f"{name}.pem"
@@ -42,7 +44,14 @@ class Authority:
         return context
 
     def _signed(
-        self, name: str, key: ec.EllipticCurvePrivateKey, *, is_ca: bool, days: float, is_self_signed: bool = False
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        is_ca: bool,
+        days: float,
+        begins: float = -400,
+        is_self_signed: bool = False,
     ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         builder = (
@@ -51,7 +60,7 @@ class Authority:
             .issuer_name(_name(name if is_self_signed else "authority"))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=400))
+            .not_valid_before(now + dt.timedelta(days=begins))
             .not_valid_after(now + dt.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)

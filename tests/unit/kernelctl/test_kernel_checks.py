@@ -56,7 +56,7 @@ async def server(files: tuple[Path, Path] | None = None, *schemas: int) -> Async
     [
         (True, "", "speaks TLS, and KERNEL_TLS_CA is not set"),
         (False, "own", "does not speak TLS"),
-        (True, "other", "certificate is not accepted"),
+        (True, "other", "certificate is not of the authority in KERNEL_TLS_CA"),
         (True, "own", "another service answers at KERNEL_ADDRESS"),
     ],
 )
