@@ -85,7 +85,8 @@ def gateway_metrics() -> GatewayMetrics:
 def kernel_metrics() -> Metrics:
     empty, people = Nothing(), SimpleNamespace(links=Counter())
     parts: list[Any] = [empty, people, None]
-    counters: dict[str, Any] = {"connects": Counter(), "refused_tokens": Counter(), "refused_calls": Counter()}
+    counts = ("connects", "refused_events", "refused_tokens", "refused_calls")
+    counters: dict[str, Any] = {name: Counter() for name in counts}
     cluster: Any = SimpleNamespace(nodes=[], is_leader=True, silence=0.0, burials=0)
     queues: Any = [empty]
     metrics = Metrics(

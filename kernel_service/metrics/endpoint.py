@@ -42,9 +42,9 @@ _SAMPLE: Final = 1000
 class Metrics:
     """Reads the counters of other parts on request. `collect` implements the collector protocol of prometheus_client.
 
-    `connects` counts attempts to connect by their end; `queues` are the vendors', `outages` the model's.
-    `refused_tokens` counts calls by reason, `refused_calls` by channel. `backlog` returns None at a node that does not
-    read it.
+    `connects` counts attempts to connect by their end, `refused_events` Composio's events by reason, `refused_tokens`
+    calls by reason, and `refused_calls` calls by channel. `queues` are the vendors', `outages` the model's. `backlog`
+    returns None at a node that does not read it.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Metrics:
         *,
         turns: TurnCounters,
         connects: Counter[str],
+        refused_events: Counter[str],
         queues: Sequence[FairQueue],
         outages: Outages,
         refused_tokens: Counter[str],
@@ -71,6 +72,7 @@ class Metrics:
         self._refused_calls = refused_calls
         self._listen = listen
         self._connects = connects
+        self._refused_events = refused_events
         self._kernels = kernels
         self._turns = turns
         self._queues = queues
@@ -107,6 +109,8 @@ class Metrics:
         yield from _queues(self._queues)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
         yield counter_metric("kernel_connect_attempts", told, "outcome", self._connects)
+        told = "Events of Composio that were not taken: too_large, stalled, wrong_signature"
+        yield counter_metric("kernel_refused_events", told, "reason", self._refused_events)
         yield counter_metric("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
         if self._kept_apart is not None:
             told = "Pairs of people who may be one and both have connections: an operator decides"

@@ -63,6 +63,7 @@ def build_served(
         base.store.ping,
         turns=received.turns.counters,
         connects=connect.attempt_closer.outcomes,
+        refused_events=connect.pages.refused_events.counts,
         queues=vendors.queues,
         outages=vendors.openai.outages,
         refused_tokens=refused_tokens.counts,

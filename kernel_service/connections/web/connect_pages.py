@@ -29,6 +29,7 @@ from kernel_service.connections.web import pages
 from kernel_service.connections.web.browser_cookie import BrowserCookie
 from kernel_service.connections.web.masking import channel_name, masked
 from kernel_service.connections.web.not_found_limiter import NotFoundLimiter
+from kernel_service.connections.web.refused_events import STALLED, TOO_LARGE, WRONG_SIGNATURE, RefusedEvents
 from kernel_service.errors import KernelError
 from serving.listening import http_served
 from serving.public_http import public_app
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_EVENT_BYTES: Final = 1024 * 1024
-"""An event may hold a whole mail, with its source."""
+"""An event may hold a whole mail, with its source. It is in memory as a whole until its signature is checked."""
 EVENT_SECONDS: Final = 10.0
 """The longest that an event's body may take: until it is complete its signature cannot be checked."""
 
@@ -87,6 +88,7 @@ class ConnectPages:
         self._people = people
         self._proxies = proxies
         self._not_found = NotFoundLimiter()
+        self.refused_events = RefusedEvents()
         self._cookie = BrowserCookie(public_url)
         # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
         policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
@@ -182,16 +184,24 @@ class ConnectPages:
         """
         if self._events.may_be_signed(request.headers):
             if (request.content_length or 0) > MOST_EVENT_BYTES:
-                return web.Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                return self._too_large(request)
             try:
                 async with asyncio.timeout(EVENT_SECONDS):
                     body = await request.read()
             except TimeoutError:
+                self.refused_events.note(STALLED, request.content_length)
                 return web.Response(status=HTTPStatus.REQUEST_TIMEOUT)
+            except web.HTTPRequestEntityTooLarge:  # its length was not told
+                return self._too_large(request)
             if await self._events.handle(request.headers, body):
                 return web.Response()
+            self.refused_events.note(WRONG_SIGNATURE, len(body))
         admitted = await self._throttle.admits(self._client(request), request.method)
         return web.Response(status=HTTPStatus.UNAUTHORIZED if admitted else HTTPStatus.TOO_MANY_REQUESTS)
+
+    def _too_large(self, request: web.Request) -> web.Response:
+        self.refused_events.note(TOO_LARGE, request.content_length)
+        return web.Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     # --- answers ---------------------------------------------------------------------------------------
 

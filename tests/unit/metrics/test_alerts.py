@@ -102,6 +102,10 @@ CASES: dict[str, tuple[Series, Series, dict[str, str]]] = {
         {"reason": "TOKEN_UNKNOWN"},
     ),
     "KernelConnectAbuse": (*of("kernel_connect_attempts_total", 'outcome="wrong_person"', "0+1x90", RARELY), {}),
+    "KernelEventsRefused": (
+        *of("kernel_refused_events_total", 'reason="too_large"', "0+1x90", RARELY),
+        {"reason": "too_large"},
+    ),
     "KernelPeopleKeptApart": (*of("kernel_people_kept_apart", "", "2x90", "0x90"), {}),
     "GatewayDown": (*of("up", 'job="whatsapp_gateway"', "0x90", "1x90"), {"job": "whatsapp_gateway"}),
     "GatewayWebhooksFail": (

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from kernel_service.connections.tokens import new_nonce
 from kernel_service.connections.vendor_events import TOLERANCE_SECONDS
 from kernel_service.connections.web import connect_pages
-from kernel_service.connections.web.connect_pages import ConnectPages
+from kernel_service.connections.web.connect_pages import MOST_EVENT_BYTES, ConnectPages
 from kernel_service.connections.web.not_found_limiter import BURST, NotFoundLimiter
 from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.connections.web.throttle import (
@@ -48,7 +48,7 @@ class Front:
         self._client = client
         self.door = door
 
-    async def status(self, method: str, path: str, who: str, body: bytes = b"", **headers: str) -> int:
+    async def status(self, method: str, path: str, who: str, body: Any = b"", **headers: str) -> int:
         """`who`: whom the proxy says that it asks for."""
         headers["X-Forwarded-For"] = f"6.6.6.6, {who}"
         async with self._client.request(method, path, data=body, headers=headers) as answer:
@@ -226,6 +226,32 @@ async def test_the_body_of_an_unsigned_event_is_not_read(front: Front, world: Wo
     assert await front.stalled(headers) == HTTPStatus.UNAUTHORIZED
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["length", "chunked"])
+async def test_an_event_that_is_too_large_is_counted_and_logged_without_its_content(
+    front: Front, world: World, caplog: pytest.LogCaptureFixture, *, told: bool
+) -> None:
+    body = b"private words" + bytes(MOST_EVENT_BYTES)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body
+
+    for _ in range(9):
+        sent: Any = body if told else pieces()
+        status = await front.status("POST", "/connect/events", SOMEBODY, sent, **signed(body, world.clock.now))
+        assert status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert front.door.refused_events.counts == {"too_large": 9}
+    assert caplog.text.count("event of Composio refused reason=too_large") == 5
+    assert (f"bytes={len(body) if told else 'unknown'} " in caplog.text, "private" in caplog.text) == (True, False)
+
+
+async def test_only_what_seems_to_be_an_event_of_composio_is_counted(front: Front, world: World) -> None:
+    await front.event(SOMEBODY)
+    await front.status("POST", "/connect/events", SOMEBODY, b"{}")
+    assert not front.door.refused_events.counts
+    await front.event(SOMEBODY, "another")
+    assert front.door.refused_events.counts == {"wrong_signature": 1}
+
+
 async def test_an_old_signature_is_not_read(front: Front, world: World) -> None:
     assert await front.stalled(signed(b"{}", world.clock.now - TOLERANCE_SECONDS - 1)) == HTTPStatus.UNAUTHORIZED
     assert await front.stalled(signed(b"{}", 10**30)) == HTTPStatus.UNAUTHORIZED
@@ -236,6 +262,7 @@ async def test_an_event_that_does_not_come_is_given_up(
 ) -> None:
     monkeypatch.setattr(connect_pages, "EVENT_SECONDS", 0.05)
     assert await front.stalled(signed(b"{}", world.clock.now)) == HTTPStatus.REQUEST_TIMEOUT
+    assert front.door.refused_events.counts == {"stalled": 1}
     assert await front.event(SOMEBODY) == HTTPStatus.OK
 
 
