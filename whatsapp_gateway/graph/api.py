@@ -16,9 +16,10 @@ from serving.retry_after import retry_after
 from whatsapp_gateway.graph.answers import read_json
 from whatsapp_gateway.graph.errors import RATE_LIMIT_CODES, Remedy, remedy_for
 from whatsapp_gateway.graph.file_kinds import shown_name, upload_type
-from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
+from whatsapp_gateway.graph.number_circuit_breaker import SILENT_SECONDS, NumberCircuitBreaker
 from whatsapp_gateway.graph.pacing import Pacing
 from whatsapp_gateway.graph.proxies import DIRECT, Proxies
+from whatsapp_gateway.graph.unanswered_sends import UnansweredSends
 from whatsapp_gateway.model.outbox import File
 
 CONNECT_SECONDS: Final = 5
@@ -91,6 +92,7 @@ class GraphApi:
         self._proxy = proxies.of(URL(base_url))
         self._pacing = pacing
         self._circuit_breaker = circuit_breaker
+        self._unanswered = UnansweredSends()
         self._root = f"{base_url}/{version}"
         self._bearer = CIMultiDict({"Authorization": f"Bearer {token}"})
         self._bearer_and_json = CIMultiDict(self._bearer, **{"Content-Type": "application/json"})
@@ -103,8 +105,24 @@ class GraphApi:
             return self._paced(number)
         if self._circuit_breaker.circuits and (left := self._circuit_breaker.admit(number)):
             return _circuit_open(left)
+        remaining = await self._unanswered.begin(number, remaining)
+        if remaining is None:
+            return Refused("unanswered", Remedy.RETRY, SILENT_SECONDS)
+        answer = await self._asked(number, body, remaining)
+        if not isinstance(answer, _Answer):
+            return answer
+        if self._circuit_breaker.silences:
+            self._circuit_breaker.record_answer(number)
+        sent = _sent(answer.content) if answer.status < HTTPStatus.MULTIPLE_CHOICES else None
+        if sent is not None and self._circuit_breaker.circuits:
+            self._circuit_breaker.record_success(number)
+        return sent or self._not_sent(number, answer)
+
+    async def _asked(self, number: str, body: Mapping[str, Any], timeout: float) -> _Answer | Refused | Ambiguous:
+        """The answer; Refused: the message did not leave; Ambiguous: no answer to it came."""
+        answer = None
         try:
-            answer = await self._post_message(number, body, remaining)
+            answer = await self._post_message(number, body, timeout)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError):
             return Refused("unreachable", Remedy.RETRY)
         except TimeoutError:
@@ -112,12 +130,9 @@ class GraphApi:
             return Ambiguous("timeout")
         except (aiohttp.ClientError, OSError):
             return Ambiguous("connection_lost")
-        if self._circuit_breaker.silences:
-            self._circuit_breaker.record_answer(number)
-        sent = _sent(answer.content) if answer.status < HTTPStatus.MULTIPLE_CHOICES else None
-        if sent is not None and self._circuit_breaker.circuits:
-            self._circuit_breaker.record_success(number)
-        return sent or self._not_sent(number, answer)
+        finally:
+            self._unanswered.end(number, answered=answer is not None)
+        return answer
 
     def _not_sent(self, number: str, answer: _Answer) -> Refused | Ambiguous:
         """The result of one message may concern its number."""

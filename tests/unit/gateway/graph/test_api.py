@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from whatsapp_gateway.graph import errors
+from whatsapp_gateway.graph import errors, unanswered_sends
 from whatsapp_gateway.graph.answers import MOST_BYTES
 from whatsapp_gateway.graph.api import Ambiguous, GraphApi, Refused, Sent, Uploaded
 from whatsapp_gateway.graph.errors import Remedy
@@ -24,6 +24,7 @@ from whatsapp_gateway.graph.number_circuit_breaker import (
 )
 from whatsapp_gateway.graph.pacing import Pacing
 from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
+from whatsapp_gateway.graph.unanswered_sends import MOST_UNANSWERED
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model.outbox import File
 
@@ -268,6 +269,36 @@ async def test_a_number_that_stays_silent_pauses_until_it_answers(serve: Serve) 
     now += SILENT_SECONDS
     silent = False
     assert [await graph.send("42", {}, 5) for _ in range(3)] == [Sent("wamid.1")] * 3
+
+
+async def test_of_many_sends_at_once_to_a_silent_number_half_leave_their_places(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unanswered_sends, "ANSWER_SECONDS", 0.05)
+    release, asked = asyncio.Event(), 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        await release.wait()
+        return web.json_response({"messages": [{"id": "wamid.1"}]})
+
+    graph = await serve(answer)
+    sends = [asyncio.create_task(graph.send("42", {}, 30)) for _ in range(2 * MOST_UNANSWERED)]
+    done, hanging = await asyncio.wait(sends, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    while len(done) < MOST_UNANSWERED:
+        done, hanging = await asyncio.wait(sends, timeout=0.01)
+    assert {each.result() for each in done} == {Refused("unanswered", Remedy.RETRY, SILENT_SECONDS)}
+    assert (asked, len(hanging)) == (MOST_UNANSWERED, MOST_UNANSWERED)
+    release.set()
+    assert set(await asyncio.gather(*hanging)) == {Sent("wamid.1")}
+    assert await graph.send("42", {}, 5) == Sent("wamid.1")
+
+
+async def test_many_sends_at_once_to_a_number_that_answers_are_sent(serve: Serve) -> None:
+    graph = await serve(answering(200, {"messages": [{"id": "wamid.1"}]}))
+    sends = (graph.send("42", {}, 30) for _ in range(3 * MOST_UNANSWERED))
+    assert set(await asyncio.gather(*sends)) == {Sent("wamid.1")}
 
 
 async def test_a_refused_connection_is_retried() -> None:
