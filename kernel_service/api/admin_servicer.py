@@ -96,8 +96,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         session = await self._store.sessions.of_person(person_id)
         kernel.tool_session_id = session[0] if session else ""
         kernel.connections.extend(map(connections.connection, await self._connections.list(person_id)))
-        aliases = await self._store.people.aliases_of(person_id)
-        kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
+        kernel.channels.extend(await self._store.people.channels_of(person_id))
         kernel.kept_apart_from.extend(await self._people.kept_apart_from(person_id))
         return admin_pb2.GetKernelResponse(kernel=kernel, unanswered_nodes=unanswered)
 

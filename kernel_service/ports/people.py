@@ -46,8 +46,8 @@ class PeopleStore(Protocol):
         """The last person with this id, even if it no longer resolves to them. For operators."""
         ...
 
-    async def aliases_of(self, person_id: str) -> list[Alias]:
-        """The person's aliases: strong ones first, then in order of arrival."""
+    async def channels_of(self, person_id: str) -> list[str]:
+        """The channels that know the person, sorted. Also of a person whose values do not open."""
         ...
 
     async def ids_in(self, person_id: str, channel: str) -> list[Alias]:

@@ -304,3 +304,23 @@ async def test_a_deletion_that_a_crash_interrupted_is_finished(tmp_path: Path, m
         world.pass_time(61)
         await until(lambda: stored(tmp_path, person) == [])
         assert "and now" in (await world.ask(alice, "and now")).text
+
+
+# --- whose values do not open -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["UPDATE person SET data_key = zeroblob(60)", "UPDATE alias SET value = x'00'"])
+async def test_a_person_whose_values_do_not_open_is_deleted(world: World, tmp_path: Path, damage: str) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    person = await world.person_of(alice)
+    await world.stop_kernel()
+    with closing(sqlite3.connect(tmp_path / "kernel.db")) as database, database:
+        database.execute(damage)
+    await world.start_kernel()
+    done = await ctl_typing(world, f"{person}\n", "delete", f"whatsapp:{alice.user_id}")
+    assert done.exit_code == 0, done.output
+    assert f"{person} writes on whatsapp and has 1 connection." in done.stdout
+    await until(lambda: not world.emulators.composio.accounts_of(person))
+    await until(lambda: stored(tmp_path, person) == [])
+    assert await is_new(world, alice)

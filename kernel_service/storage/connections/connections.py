@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from kernel_service.errors import SealedValueDamaged
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.storage.keys import damage
 from kernel_service.storage.people.people import SURVIVOR
@@ -79,7 +80,10 @@ def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:
 def opened(tx: Tx, row: Row[Any]) -> Connection:
     if row.private is None:
         return without_name(row)
-    private = damage.value_of(tx, row.person_id, row.private, place(connection.c.private, row.id))
+    try:
+        private = damage.value_of(tx, row.person_id, row.private, place(connection.c.private, row.id))
+    except SealedValueDamaged:  # the person's key is damaged, too: an operator still sees the account, or deletes them
+        private = None
     return _connection(row, *(private or ()))  # the account can be used without its name
 
 

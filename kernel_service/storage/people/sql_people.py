@@ -22,11 +22,12 @@ _BEARER = (
     .order_by(alias.c.strong.desc(), alias.c.created_at.desc())
     .limit(1)
 )
-_OF_PERSON = (
+_IDS_IN = (
     select(alias)
-    .where(alias.c.person_id == bindparam("person"))
+    .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
     .order_by(alias.c.strong.desc(), alias.c.created_at, alias.c.digest)
 )
+_CHANNELS = select(alias.c.channel).where(alias.c.person_id == bindparam("person")).distinct().order_by(alias.c.channel)
 
 
 class SqlPeople(SqlPort):
@@ -49,18 +50,14 @@ class SqlPeople(SqlPort):
         return tx.execute(_BEARER, named).scalar_one_or_none()
 
     @reads
-    def aliases_of(self, tx: Tx, person_id: str) -> list[Alias]:
-        return _aliases(tx, person_id)
+    def channels_of(self, tx: Tx, person_id: str) -> list[str]:
+        return list(tx.execute(_CHANNELS, {"person": person_id}).scalars())
 
     @reads
     def ids_in(self, tx: Tx, person_id: str, channel: str) -> list[Alias]:
-        return [one for one in _aliases(tx, person_id) if one.user_id.startswith(f"{channel}:")]
+        rows = tx.execute(_IDS_IN, {"person": person_id, "channel": channel})
+        return [Alias(alias_value(tx, row), row.strong, row.scope) for row in rows]
 
     @reads
     def surviving(self, tx: Tx, person_id: str) -> str:
         return surviving(tx, person_id)
-
-
-def _aliases(tx: Tx, person_id: str) -> list[Alias]:
-    rows = tx.execute(_OF_PERSON, {"person": person_id})
-    return [Alias(alias_value(tx, row), row.strong, row.scope) for row in rows]

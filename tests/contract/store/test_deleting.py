@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from kernel_service.clock import DAY_SECONDS as DAY
 from kernel_service.errors import Exhausted, LeaseLost, NotFound
@@ -196,6 +196,17 @@ async def test_the_key_is_destroyed_with_the_first_step(store: Store, monkeypatc
     assert await store.engine.read(lambda tx: tx.execute(query).scalar_one()) != before
     with pytest.raises(Exception):  # noqa: B017 - no value of theirs opens
         await store.engine.read(opened)
+
+
+async def test_an_operator_sees_whom_they_delete_though_no_value_opens(store: Store) -> None:
+    ann = await everything(store, "ann")
+    known = await store.connections.of_person(ann)
+    damage = update(schema.person).where(schema.person.c.id == ann).values(data_key=bytes(60))
+    await store.engine.write(lambda tx: tx.execute(damage))
+    store.engine.keyring.forget()
+    assert await store.people.channels_of(ann) == ["test"]
+    assert [each.id for each in await store.connections.of_person(ann)] == [each.id for each in known]
+    assert (await delete(store, ann)).is_last
 
 
 # --- in several steps -------------------------------------------------------------------------------------------------

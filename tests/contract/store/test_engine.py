@@ -70,7 +70,7 @@ async def test_a_master_key_can_be_replaced_but_not_forgotten(database_url: str)
     ann = await say(store, "test:ann", "hello")
     await store.close()
     store = await open_store(database_url, keys("new", "old"))
-    assert await store.people.aliases_of(ann) == [Alias("test:ann")]
+    assert await store.people.ids_in(ann, "test") == [Alias("test:ann")]
     await store.close()
     with pytest.raises(Unreadable) as refused:
         await open_store(database_url, keys("new"))

@@ -126,7 +126,7 @@ async def test_an_alias_leads_to_its_person(store: Store) -> None:
     renamed = said("test:ann-2", "m2", aliases=(Alias("test:ann-2"), Alias("test:ann")))
     later = await accept(store, renamed, now=NOW + 1)
     assert later.person_id == ann.person_id
-    assert await store.people.aliases_of(ann.person_id) == [Alias("test:ann"), Alias("test:ann-2"), phone]
+    assert await store.people.ids_in(ann.person_id, "test") == [Alias("test:ann"), Alias("test:ann-2"), phone]
 
 
 async def test_a_weak_id_moves_to_its_current_owner(store: Store) -> None:
@@ -134,8 +134,8 @@ async def test_a_weak_id_moves_to_its_current_owner(store: Store) -> None:
     ann = await accept(store, said("test:ann", "m1", aliases=(Alias("test:ann"), phone)))
     bob = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), phone)), now=NOW + 1)
     assert ann.person_id != bob.person_id
-    assert await store.people.aliases_of(bob.person_id) == [Alias("test:bob"), phone]
-    assert await store.people.aliases_of(ann.person_id) == [Alias("test:ann")]
+    assert await store.people.ids_in(bob.person_id, "test") == [Alias("test:bob"), phone]
+    assert await store.people.ids_in(ann.person_id, "test") == [Alias("test:ann")]
     assert await store.people.bearer_of("test:+1") == bob.person_id
 
 

@@ -337,7 +337,7 @@ async def test_a_number_moves_to_the_person_in_the_report(store: Store) -> None:
     anna, bruno = await person(store, SECOND_PHONE), await person(store, NEW, PHONE)
     assert await link(store, SECOND_PHONE, PHONE) is LINKED
     assert await store.people.bearer_of(PHONE.user_id) == anna
-    assert await store.people.aliases_of(bruno) == [NEW]
+    assert await store.people.ids_in(bruno, "test") == [NEW]
 
 
 async def test_of_two_people_known_only_by_number_the_newer_is_merged(store: Store) -> None:

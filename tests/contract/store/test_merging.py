@@ -172,7 +172,7 @@ async def test_merging_moves_all_rows_and_values_to_the_older_person(store: Stor
         moved[f"{table}.person_id"] -= 0 if hers[f"{table}.person_id"] == 0 else 1
     assert {name: after[name] for name in moved} == moved
     assert await store.merging.kept_apart_from(anna) == ["p_0"]
-    assert set(await store.people.aliases_of(anna)) == {ANNA, OTHER, weak("+1"), weak("+2")}
+    assert set(await store.people.ids_in(anna, "test")) == {ANNA, OTHER, weak("+1"), weak("+2")}
     assert [told for told, _ in await recipients(store)] == ["an answer"]
     links = [one.link for one in await store.connections.of_person(anna)]
     assert links == ["https://connect.example.org/link/lk_1", ""], "one waits, the other is connected"

@@ -100,7 +100,7 @@ async def test_a_persons_key_opens_for_no_other_person(store: Store) -> None:
     await store.engine.write(swap)
     for person_id in (ann, bob):
         with pytest.raises(Unreadable):
-            await store.people.aliases_of(person_id)
+            await store.people.ids_in(person_id, "test")
 
 
 async def test_swapped_ids_that_await_a_person_are_skipped(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -118,7 +118,7 @@ async def test_swapped_ids_that_await_a_person_are_skipped(store: Store, caplog:
     ann = await say(store, "m1", "test:ann")
     linked = await store.merging.link(strong("ann"), strong("ann early"), now=2.0)
     assert (linked.outcome, linked.then) == (LinkOutcome.LINKED, ())
-    assert {one.user_id for one in await store.people.aliases_of(ann)} == {"test:ann", "test:ann early"}
+    assert {one.user_id for one in await store.people.ids_in(ann, "test")} == {"test:ann", "test:ann early"}
     assert "skipped a damaged id that awaits its person" in caplog.text
 
 
@@ -137,11 +137,11 @@ async def test_swapped_items_are_removed_from_the_history(store: Store) -> None:
 
 async def test_unbound_values_are_read_until_they_are_bound(store: Store) -> None:
     ann = await live(store, "ann")
-    before = await history(store, ann), await store.people.aliases_of(ann), await store.connections.of_person(ann)
+    before = await history(store, ann), await store.people.ids_in(ann, "test"), await store.connections.of_person(ann)
     await store.engine.write(lambda tx: unbind(tx, ann))
     assert (
         await history(store, ann),
-        await store.people.aliases_of(ann),
+        await store.people.ids_in(ann, "test"),
         await store.connections.of_person(ann),
     ) == before
 

@@ -365,7 +365,7 @@ async def _looked_at(store: Store, person_id: str) -> None:
     await store.people.bearer_of(ANN)
     await store.people.surviving(person_id)
     await store.inbox.last_route(person_id)
-    await store.people.aliases_of(person_id)
+    await store.people.ids_in(person_id, "test")
     await store.kernels.lease(person_id)
     await store.merging.kept_apart_from(person_id)
     await store.merging.kept_apart_pairs()

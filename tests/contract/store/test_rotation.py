@@ -47,7 +47,7 @@ async def as_before(store: Store, *names: str) -> list[str]:
 async def seen(store: Store, person_id: str) -> list[Any]:
     return [
         await history(store, person_id),
-        await store.people.aliases_of(person_id),
+        await store.people.ids_in(person_id, "test"),
         await store.connections.of_person(person_id),
     ]
 

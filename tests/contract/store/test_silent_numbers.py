@@ -38,8 +38,8 @@ async def test_a_message_from_a_number_after_a_long_silence_creates_a_new_person
     assert stranger != anna
     assert await store.connections.of_person(stranger) == []
     assert await history(store, stranger) == []
-    assert {one.user_id for one in await store.people.aliases_of(stranger)} == {one.user_id for one in ids}
-    assert await store.people.aliases_of(anna) == []
+    assert {one.user_id for one in await store.people.ids_in(stranger, "test")} == {one.user_id for one in ids}
+    assert await store.people.ids_in(anna, "test") == []
 
 
 @pytest.mark.parametrize("ids", [(PHONE,), (BSUID, PHONE)])
@@ -69,7 +69,7 @@ async def test_a_flood_of_messages_records_once_a_day_that_the_number_is_in_use(
 async def test_a_strong_id_identifies_its_person_after_any_silence_and_regains_its_number(store: Store) -> None:
     anna = await person(store, BSUID, PHONE)
     assert (await write(store, BSUID, PHONE, now=NOW + 400 * DAY)).person_id == anna
-    assert await store.people.aliases_of(anna) == [BSUID, PHONE]
+    assert await store.people.ids_in(anna, "test") == [BSUID, PHONE]
 
 
 async def test_replies_for_the_former_owner_never_go_to_the_next(store: Store) -> None:
@@ -164,7 +164,7 @@ async def test_a_message_id_of_the_former_owner_reveals_no_answer(store: Store, 
     with pytest.raises(AlreadyExists) as reused:
         await _send(store, PHONE, now=NOW + FCC, words=words)
     assert reused.value.reason == "MESSAGE_ID_REUSED"
-    assert [one.user_id for one in await store.people.aliases_of(anna.person_id)] == [
+    assert [one.user_id for one in await store.people.ids_in(anna.person_id, "test")] == [
         PHONE.user_id
     ]  # it changed nothing
 
@@ -182,7 +182,7 @@ async def test_a_repeat_of_the_same_person_is_recognised_and_moves_no_number_bac
     bob = (await write(store, strong("US.2"), PHONE, now=NOW + 1)).person_id
     again = await _send(store, BSUID, PHONE, now=NOW + 2)
     assert (again.duplicate, again.seq) == (True, first.seq)
-    assert PHONE in await store.people.aliases_of(bob)
+    assert PHONE in await store.people.ids_in(bob, "test")
 
 
 async def test_a_merged_persons_message_is_a_repeat_for_the_remaining_person(store: Store) -> None:

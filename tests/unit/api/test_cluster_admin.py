@@ -79,10 +79,10 @@ class Store:
     async def of_person(self, _: str) -> None:
         return None
 
-    async def aliases_of(self, _: str) -> list[Any]:
+    async def channels_of(self, _: str) -> list[Any]:
         return []
 
-    list = kept_apart_from = aliases_of
+    list = kept_apart_from = channels_of
 
 
 class Nodes:
