@@ -14,9 +14,12 @@ import pytest
 from click.testing import CliRunner
 from kernel.v1 import admin_pb2, messages_pb2
 
+from kernel_service import texts
 from kernel_service.inbox.inbox import LINK_SECONDS
 from kernel_service.storage.deleting import stored_of_people
 from kernelctl.kernelctl import main
+from tests.connect_browser import a_browser
+from tests.integration.test_approvals import asked, connected, deletions, tapped
 from tests.integration.test_conversation import connect
 from tests.integration.test_kernelctl import ctl
 from tests.integration.test_redelivery import deliver_again, keep_deliveries
@@ -198,6 +201,60 @@ async def test_an_open_link_ends(world: World) -> None:
         await delete(world, alice)
         async with session.get(offer.link.url) as page:
             assert page.status == 404
+
+
+async def test_a_question_that_is_tapped_afterwards_approves_nothing(world: World, tmp_path: Path) -> None:
+    alice = await connected(world, "Alice")
+    person, question = await world.person_of(alice), await asked(world, alice)
+    await delete(world, alice)
+    assert await tapped(alice, question, "Approve") == texts.approvals.WITHOUT_EFFECT["unknown"]
+    assert deletions(world) == []
+    assert stored(tmp_path, person) == []
+
+
+@pytest.mark.parametrize("step", ["asks the vendor", "is at the vendor", "shows the code"])
+async def test_a_browser_that_continues_afterwards_connects_nothing(tmp_path: Path, step: str) -> None:
+    async with whole_world(tmp_path, kernel_sweep_seconds=0.2) as world, a_browser() as browser:
+        alice = world.phone("Alice")
+        offer = await world.ask(alice, "connect my asana")
+        assert offer.link is not None
+        person, vendor = await world.person_of(alice), world.emulators.composio
+        if step == "asks the vendor":
+            hold = vendor.hold(lambda call: call.path.endswith("/link"))
+            await browser.open(offer.link.url)
+            continuing = asyncio.ensure_future(browser.submit())
+            await hold.reached.wait()
+            await delete(world, alice)
+            hold.release()
+            await continuing
+        elif step == "is at the vendor":
+            await browser.to_consent(offer.link.url)
+            await delete(world, alice)
+            await browser.approve()
+        else:
+            code = await browser.follow(offer.link.url)
+            await delete(world, alice)
+            await browser.open(browser.url)
+            assert (await world.ask(alice, f"Connect {code}")).text == texts.connecting.CODE_UNKNOWN
+        assert (browser.status, browser.code) == (404, "")
+        await until(lambda: not vendor.accounts_of(person))
+        await until(lambda: all(session.user_id != person for session in vendor.sessions))
+        await until(lambda: stored(tmp_path, person) == [])
+
+
+async def test_a_session_that_is_being_made_is_removed(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_sweep_seconds=0.2) as world:
+        alice = world.phone("Alice")
+        await world.ask(alice, "hello")
+        person, vendor = await world.person_of(alice), world.emulators.composio
+        hold = vendor.hold(lambda call: call.path == "/tool_router/session")
+        await alice.send("connect my asana")
+        await hold.reached.wait()
+        await delete(world, alice)
+        vendor.fail(503, 2, match=lambda call: call.method == "DELETE")
+        hold.release()
+        await until(lambda: any(session.user_id == person for session in vendor.sessions))
+        await until(lambda: all(session.user_id != person for session in vendor.sessions))
 
 
 async def test_events_that_come_afterwards_are_ignored(tmp_path: Path) -> None:
