@@ -172,7 +172,7 @@ async def test_a_channel_whose_token_is_unknown_says_why(world: World, tmp_path:
 RUN_TYPESCRIPT = ["node", "dist/examples/terminal.js"]
 FAULTS = """
 import { KernelClient, KernelError } from "./dist/src/index.js";
-const [address, token, nowhere, odd, silent] = process.argv.slice(1);
+const [address, token, nowhere, odd, silent, stopped] = process.argv.slice(1);
 async function fault(kernel, ...given) {
   try { return (await kernel.send(...given)).map((reply) => reply.text); }
   catch (error) { return error instanceof KernelError ? [error.reason, error.retryable] : [error.name]; }
@@ -184,6 +184,12 @@ let plain = ""; try { new KernelClient("kernel.example:50051", token); } catch (
 const same = { messageId: "1" };
 const unserved = new KernelClient(silent, token);
 const opened = unserved.replies("telegram").next();
+const blocked = new KernelClient(stopped, token);
+const fresh = blocked.replies("telegram");
+const before = (await fresh.next()).value;
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5500);
+let resumed = before.isLive;
+while (resumed) resumed = await new Promise((look) => setTimeout(() => look(before.isLive), 0));
 const breaking = new KernelClient(odd, token);
 const events = [];
 for await (const { event } of breaking.stream("terminal:1", "hello")) events.push(event.case);
@@ -199,10 +205,11 @@ console.log(JSON.stringify({
   damaged: await fault(breaking, "terminal:1", "hello", { timeout: 300 }),
   mistaken: await right.replies("telegram").next().catch((error) => [error.reason, error.retryable]),
   opened: (await opened).value.reply.id,
+  resumed,
   events,
   plain,
 }));
-for (const each of [right, wrong, absent, breaking, unserved]) await each.close();
+for (const each of [right, wrong, absent, breaking, unserved, blocked]) await each.close();
 """
 
 
@@ -225,9 +232,16 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
     client = await asyncio.to_thread(built, tmp_path)
     await converses(world, await started(world, RUN_TYPESCRIPT, client))
 
-    async with odd_service() as odd, odd_service() as silent:
+    async with odd_service() as odd, odd_service() as silent, odd_service() as stopped:
         odd.halves, odd.damages, silent.unserved = 1, True, 1
-        addresses = (world.kernel_address, TOKEN, f"127.0.0.1:{free_port()}", odd.address, silent.address)
+        addresses = (
+            world.kernel_address,
+            TOKEN,
+            f"127.0.0.1:{free_port()}",
+            odd.address,
+            silent.address,
+            stopped.address,
+        )
         said = await asyncio.create_subprocess_exec(
             *("node", "--input-type=module", "--eval", FAULTS, "--", *addresses),
             cwd=client,
@@ -248,6 +262,7 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
         "large": ["PAYLOAD_TOO_LARGE", False],
         "mistaken": ["CHANNEL_MISMATCH", False],
         "opened": "rp_1",
+        "resumed": False,
         "damaged": ["UNAVAILABLE", True],
         "events": ["textDelta", "textReset", "textDelta", "completed"],
     }

@@ -14,6 +14,9 @@ const LONGEST_PAUSE = 5000;
 const RENEW_MILLISECONDS = 20_000;
 /** A reply that the caller has had for this long is not renewed any more: it comes again. */
 const HELD_MILLISECONDS = 300_000;
+const BEAT_MILLISECONDS = 1000;
+/** After this time without a beat the process counts as suspended: by SIGSTOP, with its machine, or by a blocked loop. */
+const STOPPED_MILLISECONDS = 5000;
 /** Replies whose leases one call names. */
 const MOST_AT_ONCE = 1000;
 const UNAVAILABLE = new Set(["UNAVAILABLE", "UNREACHABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"]);
@@ -38,6 +41,8 @@ export class Outbox {
   #working: Promise<void>[] = [];
   #ended: Promise<void> | undefined;
   #refusal: KernelError | undefined;
+  #beatAt = performance.now();
+  #beating: NodeJS.Timeout | undefined;
 
   constructor(
     readonly calls: Calls,
@@ -48,8 +53,10 @@ export class Outbox {
   /** The replies, until `end`. Throws a `KernelError` that no repeat helps against. */
   async *items(): AsyncGenerator<Delivery, void, undefined> {
     this.#working = [this.#pull(), this.#renew()];
+    this.#beating = setInterval(() => this.#beat(), BEAT_MILLISECONDS);
     try {
       while (!this.#ending.signal.aborted) {
+        this.#beat();
         const delivery = this.#waiting.shift();
         if (delivery === undefined) {
           if (this.#refusal) throw this.#refusal;
@@ -71,6 +78,7 @@ export class Outbox {
 
   async #end(): Promise<void> {
     this.#ending.abort();
+    clearInterval(this.#beating);
     this.#stream?.cancel();
     this.#wake();
     await Promise.all(this.#working);
@@ -113,7 +121,7 @@ export class Outbox {
       };
       const opening = setTimeout(late, OPENING_MILLISECONDS);
       stream.on("metadata", () => clearTimeout(opening));
-      stream.on("data", (response: PullOutboxResponse) => this.#take(response));
+      stream.on("data", (response: PullOutboxResponse) => this.#take(stream, response));
       stream.on("error", (error) => {
         clearTimeout(opening);
         if (this.#ending.signal.aborted) resolve();
@@ -126,7 +134,21 @@ export class Outbox {
     });
   }
 
-  #take({ item }: PullOutboxResponse): void {
+  /** After a suspension others may have the replies that wait here, and the stream may bring earlier leases. */
+  #beat(): boolean {
+    const now = performance.now();
+    const wasSuspended = now - this.#beatAt > STOPPED_MILLISECONDS;
+    this.#beatAt = now;
+    if (wasSuspended) {
+      this.#stream?.cancel();
+      this.#stream = undefined; // its further items do not count
+      this.#lose();
+    }
+    return wasSuspended;
+  }
+
+  #take(stream: ClientReadableStream<PullOutboxResponse>, { item }: PullOutboxResponse): void {
+    if (this.#beat() || stream !== this.#stream) return;
     this.#told = "";
     if (item.case !== "reply" || !item.value.reply) return;
     const { id } = item.value.reply;
