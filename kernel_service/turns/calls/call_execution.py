@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.errors import Busy, LeaseLost, NotFound, VendorUnavailable
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class CallExecution:
             raise  # nothing was done: the turn waits and then makes the call
         except VendorUnavailable:
             return own_result("The service behind this tool does not respond right now. Nothing was done.")
-        except Exception:
+        except Exception as error:
+            if isinstance(error, NotFound) and error.reason == "PERSON_NOT_FOUND":  # they were deleted meanwhile
+                raise LeaseLost from error
             log.exception("tool failed tool=%s person=%s", call.name, self.person.id)
             return own_result("The tool failed." if tool.read_only else OUTCOME_UNKNOWN)

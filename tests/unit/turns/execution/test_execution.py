@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kernel_service import texts
-from kernel_service.errors import VendorUnavailable
+from kernel_service.errors import LeaseLost, NotFound, VendorUnavailable
 from kernel_service.ports.messages import Link, Usage
 from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError, UserInput
 from kernel_service.ports.payloads import Payload, Text
@@ -205,6 +205,17 @@ async def test_tool_exception_text_is_not_shown_to_the_model(scene: Scene, tool:
     await scene.run()
     assert output in scene.model.shown[1][-1]["output"]
     assert "secret" not in str(scene.model.shown)
+
+
+async def test_call_of_a_person_who_was_deleted_meanwhile_ends_the_attempt_and_is_no_fault(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    await scene.hear()
+    scene.look = FakeTool("look", read_only=False, result=NotFound("PERSON_NOT_FOUND", "no such person"))
+    scene.model.says = [calls("look"), says("sorry")]
+    with pytest.raises(LeaseLost):
+        await scene.run()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize(
