@@ -164,7 +164,9 @@ def _tool(turn: _Turn, effect: Effect) -> None:
 
 
 def _resume(turn: _Turn, at: float) -> None:
-    if turn.parked:
+    """A step from before the parking may be told after it, and resumes nothing."""
+    parked = max((float(step["at"]) for step in turn.steps if step["step"] == "parked"), default=0)
+    if turn.parked and at > parked:
         turn.over = turn.parked = turn.freed = False
         turn.add("resumed", at)
 

@@ -237,6 +237,7 @@ class Phone:
         """The phone as the page shows it, without the messages."""
         return {
             "id": self.user_id,
+            "number": self.wa_id,
             "label": self.label,
             "name": self.name,
             "typing": max(0.0, self.typing_until - self._carrier.now()),

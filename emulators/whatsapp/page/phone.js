@@ -9,11 +9,13 @@ import { portrait } from "./portrait.js";
 import { showChips, toTry } from "./suggestions.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const NEAR_END = 120; // pixels
 
 export class PhoneView {
   constructor(phone, api) {
     this.id = phone.id;
     this.label = phone.label;
+    this.number = phone.number;
     this.unread = 0;
     this.api = api;
     this.messages = new Map();
@@ -29,7 +31,7 @@ export class PhoneView {
     const { node, label } = this;
     node.id = `phone-${this.id}`;
     node.querySelector(".owner-name").textContent = `${label}’s phone`;
-    node.querySelector(".owner-id").textContent = this.id;
+    node.querySelector(".owner-id").textContent = this.number ? `+${this.number} · ${this.id}` : this.id;
     node.ariaLabel = `${label}’s phone`;
     this.chat.ariaLabel = `${label}’s chat with the assistant`;
     portrait(node.querySelector(".avatar"), label, this.id);
@@ -53,6 +55,7 @@ export class PhoneView {
       if (event.target.closest("a")) localStorage.setItem("phone", this.id);
     });
     this.offerFiles(field);
+    this.followEnd();
   }
 
   offerFiles(field) {
@@ -122,14 +125,25 @@ export class PhoneView {
       refresh(this.list.querySelector(`[data-id="${CSS.escape(message.id)}"]`), message);
       return;
     }
-    const low = this.chat.scrollHeight - this.chat.scrollTop - this.chat.clientHeight < 120;
     const item = bubble(message, this.messages.get(message.quotes), {
       choose: (choice) => this.tap(message, choice),
       quote: () => this.quote(message),
       react: (emoji) => this.react(message.id, emoji),
     });
     this.append(item, message);
-    if (low || message.mine) this.chat.scrollTop = this.chat.scrollHeight;
+    if (message.mine) this.chat.scrollTop = this.chat.scrollHeight;
+  }
+
+  /** Keep the end of the chat in sight if it was. A picture gets its height only once it is loaded. */
+  followEnd() {
+    let end = 0;
+    const sizes = new ResizeObserver(() => {
+      const { scrollHeight, scrollTop, clientHeight } = this.chat;
+      if (end - scrollTop < NEAR_END) this.chat.scrollTop = scrollHeight;
+      end = scrollHeight - clientHeight;
+    });
+    sizes.observe(this.chat);
+    sizes.observe(this.list);
   }
 
   append(item, message) {
@@ -155,9 +169,7 @@ export class PhoneView {
   suggest(known) {
     const said = [...this.messages.values()].filter(({ mine }) => mine).map(({ text }) => text);
     const texts = toTry({ ...known, label: this.label, said });
-    const low = this.chat.scrollHeight - this.chat.scrollTop - this.chat.clientHeight < 120;
     showChips(this.node.querySelector(".suggestions"), texts, (text) => this.type(text));
-    if (low) this.chat.scrollTop = this.chat.scrollHeight;
   }
 
   /** Put a text into the composer. */

@@ -8,7 +8,7 @@ const NAMES = {
   model: "Model",
   tool: "Tool",
   parked: "Parked",
-  connected: "Account connected",
+  connected: "Consent given",
   resumed: "Resumed",
   sent: "Sent",
   delivered: "Delivered",

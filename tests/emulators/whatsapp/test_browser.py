@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from emulators.app import Emulators
 from tests.browser import Browser, field, in_a_browser, phones_tab, shown, texts
 from tests.emulators.whatsapp.fakes import AUTHORIZATION, NUMBER, Gateway, Graph
+from tests.integration.files import png
 
 pytestmark = in_a_browser
 
@@ -78,6 +79,8 @@ async def test_two_people_chat(browser: Browser, emulators: Emulators) -> None:
     assert await browser.do(lambda driver: texts(driver, "Alice")) == expected
     assert await browser.do(lambda driver: shown(driver, ".text strong")) == ["You", "You"]
     assert await browser.do(lambda driver: shown(driver, ".text b")) == []
+    ids = [f"+{phone.wa_id} · {phone.user_id}" for phone in emulators.whatsapp.phones]
+    assert await browser.do(lambda driver: shown(driver, ".owner-id")) == ids
     await browser.see("blue ticks", lambda driver: driver.find_elements(By.CSS_SELECTOR, ".ticks.read"))
     alice = next(iter(emulators.whatsapp.phones))
     await browser.see("a read receipt", lambda _: alice.received[0].ticks == "read")
@@ -136,6 +139,20 @@ async def test_a_photo_a_voice_note_a_quote_and_a_reaction(
     await browser.see("no reaction", lambda driver: shown(driver, ".reaction") == [])
     reactions = [message["reaction"].get("emoji") for message in gateway.messages() if message["type"] == "reaction"]
     assert reactions == ["👍", None]
+
+
+async def test_the_end_of_a_chat_stays_in_sight_while_a_picture_loads(browser: Browser, tmp_path: Path) -> None:
+    picture = tmp_path / "wall.png"
+    picture.write_bytes(png(side=600))
+    for _ in range(3):
+        await browser.say("Alice", "hello")
+    await browser.see("three answers", lambda driver: len(texts(driver, "Alice")) == 6)
+    await browser.send_file("Alice", picture)
+    loaded = "return document.querySelector('img.picture')?.naturalHeight"
+    await browser.see("the picture", lambda driver: driver.execute_script(loaded) == 600)
+    await browser.see("a file in answer", lambda driver: shown(driver, "a.file"))
+    below = "const chat = document.querySelector('.chat'); return chat.scrollHeight - chat.scrollTop - chat.clientHeight"
+    await browser.see("the end of the chat", lambda driver: driver.execute_script(below) < 2)
 
 
 def gesture(driver: webdriver.Chrome, name: str) -> None:

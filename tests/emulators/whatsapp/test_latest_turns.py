@@ -134,6 +134,15 @@ def test_steps_of_unknown_people_wait_until_it_is_known_whose_they_are(scene: Sc
     )
 
 
+def test_a_step_that_is_told_after_the_parking_resumes_nothing(scene: Scene) -> None:
+    scene.post()
+    scene.model()
+    scene.send(link="https://connect.example/")
+    scene.turns.learn("US.1", "p_1")
+    assert scene.steps() == ["posted", "accepted", "model", "sent", "parked account"]
+    assert scene.turns.of("US.1")["parked"]
+
+
 def test_late_steps_of_an_earlier_turn_are_left_out(scene: Scene) -> None:
     scene.post()
     scene.model()
