@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -64,9 +65,12 @@ def retryable(error: channel_pb2.CallError) -> bool:
 
 def printed(delivery: outbox_pb2.ReplyDelivery) -> outbox_pb2.AckOutboxRequest:
     """Print a reply. Returns its acknowledgement; without one the reply comes again."""
-    print(delivery.reply.text, *(f"[{choice.title}]" for choice in delivery.reply.choices), sep="\n", flush=True)
+    reply = delivery.reply
+    print(reply.text, *(f"[{choice.title}]" for choice in reply.choices), sep="\n", flush=True)
+    if reply.link.url:
+        print(f"[{reply.link.title}] {reply.link.url}", flush=True)
     part = outbox_pb2.PartAcknowledgement(
-        part=outbox_pb2.ReplyPart(reply_id=delivery.reply.id, part=1, parts=1), sent=outbox_pb2.DeliverySent()
+        part=outbox_pb2.ReplyPart(reply_id=reply.id, part=1, parts=1), sent=outbox_pb2.DeliverySent()
     )
     return outbox_pb2.AckOutboxRequest(
         acknowledgements=[outbox_pb2.Acknowledgement(lease_token=delivery.lease_token, part=part)]
@@ -106,4 +110,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it while it waits for a line, too
     asyncio.run(main())

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -55,6 +56,12 @@ class Terminal:
     async def ask(self, line: str) -> str:
         await self.write(line)
         return await self.read()
+
+    async def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(60):
+            assert await self._process.wait() == -signal.SIGINT
 
     async def end(self) -> str:
         async with asyncio.timeout(60):
@@ -127,6 +134,16 @@ async def test_the_page(world: World, tmp_path: Path) -> None:
             asked = page.take("sh").replace("127.0.0.1:50051", world.kernel_address)
             asked = asked.replace('"hello"', '"my name is Bob"').replace("buf curl", f"{sys.prefix}/bin/buf curl")
             assert expected in await asyncio.to_thread(printed, asked, tmp_path, environment)
+
+
+async def test_ctrl_c_ends_a_channel_that_waits_for_a_line(world: World, tmp_path: Path) -> None:
+    channel = Page("docs/how-to/another-channel.md").take("python").replace("127.0.0.1:50051", world.kernel_address)
+    (tmp_path / "channel.py").write_text(channel)
+    examples = ROOT / "docs/examples"
+    for program in (tmp_path / "channel.py", examples / "channel.py", examples / "terminal.py"):
+        terminal = await started(world, [sys.executable, f"{program}"], tmp_path)
+        assert "Nice to meet you" in await terminal.ask("my name is Ada")
+        await terminal.interrupt()
 
 
 def test_its_python_channel_is_typed(tmp_path: Path) -> None:

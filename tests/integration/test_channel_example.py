@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulators.openai.turns import ToolCall
 from tests.integration.test_terminal_example import TOKEN, TOKENS
 from tests.integration.world import whole_world
 
@@ -48,3 +49,16 @@ async def test_answers_are_printed_once_also_after_a_restart_of_the_service(tmp_
             rest, _ = await process.communicate(b"")
         assert rest == b""
         assert process.returncode == 0
+
+
+async def test_a_link_is_printed(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_channel_tokens=TOKENS) as world:
+        world.emulators.openai.script([ToolCall("connect", {"toolkit": "asana"}), "Tap the button."])
+        process = await channel(world)
+        assert process.stdin
+        assert process.stdout
+        async with asyncio.timeout(60):
+            process.stdin.write(b"connect my asana\n")
+            assert await process.stdout.readline() == b"Tap the button.\n"
+            assert (await process.stdout.readline()).startswith(b"[Connect Asana] http")
+            await process.communicate(b"")

@@ -151,7 +151,9 @@ async def test_the_end_of_a_chat_stays_in_sight_while_a_picture_loads(browser: B
     loaded = "return document.querySelector('img.picture')?.naturalHeight"
     await browser.see("the picture", lambda driver: driver.execute_script(loaded) == 600)
     await browser.see("a file in answer", lambda driver: shown(driver, "a.file"))
-    below = "const chat = document.querySelector('.chat'); return chat.scrollHeight - chat.scrollTop - chat.clientHeight"
+    below = (
+        "const chat = document.querySelector('.chat'); return chat.scrollHeight - chat.scrollTop - chat.clientHeight"
+    )
     await browser.see("the end of the chat", lambda driver: driver.execute_script(below) < 2)
 
 
