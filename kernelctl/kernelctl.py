@@ -119,7 +119,10 @@ def _token() -> str:
     except ValueError as problem:
         raise click.UsageError(f"{_TOKEN} {problem}") from None
     if not token:
-        raise click.UsageError(f"the admin token is missing: set {_TOKEN}, or {file_setting(_TOKEN)}, or --token")
+        raise click.UsageError(
+            f"the admin token is missing: set {_TOKEN}, or {file_setting(_TOKEN)}, or --token;"
+            " `make run` keeps it in var/keys.env"
+        )
     return token
 
 

@@ -42,6 +42,8 @@ def main() -> int:
     occupied = [problem for setting, address in run.listens.items() if (problem := _occupied(setting, address))]
     if occupied:
         print(*occupied, sep="\n", file=sys.stderr)
+        if len(occupied) == len(run.listens):
+            print("Probably another local run serves here already.", file=sys.stderr)
         return _BAD_SETTINGS
     return asyncio.run(_until_signalled(run))
 
@@ -52,8 +54,10 @@ def _occupied(setting: str, address: str) -> str:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as problem:
+        # Python adds the address to the reason, in another form.
+        reason = str(problem.strerror).partition(" (while")[0]
         return (
-            f"{setting}: cannot listen on {address} ({problem}). "
+            f"{setting}: cannot listen on {address} ({reason}). "
             f"End what listens there, or name another host:port for {setting} in .env."
         )
     return ""

@@ -14,7 +14,7 @@ NAMES = ("KERNEL_ENCRYPTION_KEYS", "KERNEL_TOKEN", "KERNEL_ADMIN_TOKEN")
 def local_keys(file: Path) -> dict[str, str]:
     """The encryption key, the gateway's token and the admin token. Creates the file if it is missing.
 
-    Raises OSError, and ValueError for a file that is no text.
+    Raises OSError, and ValueError for a file that is no text, or whose lines are not all settings.
     """
     make_folder(file.parent)
     close_folder(file.parent)

@@ -72,7 +72,8 @@ class LocalRun:
 def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     """The local run for the .env of a directory. Missing keys are created in its var/.
 
-    Raises ValueError, which names every invalid address, or a secret that its file does not give, and OSError.
+    Raises ValueError, which names every invalid address, each line of a file that is no setting, or a secret that its
+    file does not give, and OSError.
     """
     file = settings_in(directory / ".env")
     # Vendors' settings come from .env alone, so that a key that a shell exports is never used by accident.

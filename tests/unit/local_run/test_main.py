@@ -2,6 +2,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,23 @@ def test_an_occupied_port_is_named_with_the_setting_that_changes_it(
         monkeypatch.setenv("GATEWAY_LISTEN", address)
         assert main() == 2
     problem = capsys.readouterr().err
-    assert problem.startswith(f"GATEWAY_LISTEN: cannot listen on {address}")
+    assert problem.startswith(f"GATEWAY_LISTEN: cannot listen on {address} (Address already in use). End what listens")
     assert "_METRICS_" not in problem
+    assert "another local run" not in problem
+
+
+def test_a_second_local_run_is_told_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ExitStack() as first:
+        for name in ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "CONNECT_LISTEN", "GATEWAY_LISTEN", "EMULATORS_LISTEN"):
+            listener = first.enter_context(socket.create_server(("127.0.0.1", 0)))
+            monkeypatch.setenv(name, f"127.0.0.1:{listener.getsockname()[1]}")
+        assert main() == 2
+    problems = capsys.readouterr().err.splitlines()
+    assert len(problems) == 6
+    assert problems[-1] == "Probably another local run serves here already."
 
 
 def _file(folder: Path) -> None:
@@ -60,6 +76,10 @@ def _no_text(folder: Path) -> None:
     (folder / ".env").write_bytes(b"\xff\xfe")
 
 
+def _no_settings(folder: Path) -> None:
+    (folder / ".env").write_text('# mine\nLOG_LEVEL=debug\n\nno setting\nCOMPOSIO_API_KEY="ak_x\n\nLOG_FORMAT=text\n')
+
+
 def _half_of_the_keys(folder: Path) -> None:
     (folder / "var").mkdir()
     (folder / "var" / "keys.env").write_text("KERNEL_ENCRYPTION_KEYS=local1:AAAA\n")
@@ -71,6 +91,7 @@ def _half_of_the_keys(folder: Path) -> None:
         (_file, "var: It is no folder. "),
         (_dangling, "var: It is no folder. "),
         (_no_text, ".env is not UTF-8 text: save it as UTF-8"),
+        (_no_settings, ".env: not of the form NAME=value, or a quote is not closed, in line 4, 5"),
         (_half_of_the_keys, "var/keys.env lacks KERNEL_TOKEN and KERNEL_ADMIN_TOKEN: restore it"),
     ],
 )
