@@ -51,7 +51,7 @@ class Metrics(Observer):
         self.account_events = self._counter(
             "account_events", "Events of the WhatsApp account, redeliveries included", "field"
         )
-        self.quarantined = self._counter("quarantined", "Webhook items quarantined", "reason")
+        self.dropped = self._counter("quarantined", "Webhook items dropped permanently", "reason")
         self.kernel_errors = self._counter("kernel_errors", "Errors of the kernel service", "reason")
         self.parts = self._counter("parts", "Parts of replies, by outcome", "outcome")
         self.part_seconds = self._histogram(

@@ -57,7 +57,7 @@ class Trial:
 
     def __init__(self) -> None:
         metrics = Metrics()
-        self._faults = metrics.quarantined.labels("fault")
+        self._faults = metrics.dropped.labels("fault")
         self._kernel = KeptKernel()
         templates = WindowTemplates(KeptKernel(), metrics, None, "fuzz", time.monotonic)
         intake = Intake(

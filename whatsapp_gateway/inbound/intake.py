@@ -92,7 +92,7 @@ class Intake:
                 case Status():
                     statuses.append(update)
                 case Malformed(reason, wamid):
-                    self._quarantine(reason, wamid)
+                    self._drop(reason, wamid)
                 case AccountError(code):
                     self._metrics.alert("account", f"WhatsApp reports error {code or '?'} of our account")
                 case AccountEvent():
@@ -133,7 +133,7 @@ class Intake:
             self._metrics.kernel_errors.labels(refusal.reason).inc()
             self._metrics.messages.labels("retry" if refusal.retryable else "refused").inc()
             if not refusal.retryable:
-                self._quarantine_item(item, refusal)
+                self._refuse(item, refusal)
             return not refusal.retryable
         self._metrics.messages.labels(outcome).inc()
         return True
@@ -194,15 +194,15 @@ class Intake:
         if remedy is Remedy.WAIT_FOR_WINDOW and (part := part_named(status.callback_id)) is not None:
             self._templates.window_closed(status.number, part.reply_id, *status.user_ids)
 
-    def _quarantine_item(self, item: InboundItem, refusal: KernelError) -> None:
-        self._quarantine(refusal.reason.lower(), item.id)
+    def _refuse(self, item: InboundItem, refusal: KernelError) -> None:
+        self._drop(refusal.reason.lower(), item.id)
         if isinstance(item, IdentityChange):
             self._metrics.alert("not_linked", f"a person's new id was not linked to the old one: {refusal.reason}")
 
-    def _quarantine(self, reason: str, wamid: str) -> None:
+    def _drop(self, reason: str, wamid: str) -> None:
         """Drop an item permanently: count it, and log it by a digest, since a wamid holds the phone number."""
-        self._metrics.quarantined.labels(reason).inc()
+        self._metrics.dropped.labels(reason).inc()
         digest = hashlib.sha256(wamid.encode()).hexdigest()[:16] if wamid else "-"
-        logger.warning("quarantined %s: %s", digest, reason)
+        logger.warning("dropped %s: %s", digest, reason)
         if reason in _IDENTITY_REASONS:
             self._metrics.alert(reason, f"ids that belong to different people in message {digest}")

@@ -56,7 +56,7 @@ class Webhook:
         return web.Response(text=challenge)
 
     async def receive(self, request: web.Request) -> web.Response:
-        """200: all durable or quarantined; 503: redeliver it; 400, 401, 408, 413: not from WhatsApp, or malformed."""
+        """200: all durable or dropped; 503: redeliver it; 400, 401, 408, 413: not from WhatsApp, or malformed."""
         began = time.monotonic()
         try:
             status = await self._answer(request)
