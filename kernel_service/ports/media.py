@@ -191,7 +191,7 @@ class FileStore(Protocol):
         """Keep the transcript. Its usage is added to the person's day and settles these reservations."""
         ...
 
-    async def spoil(self, media_id: str, problem: FileProblem) -> None:
+    async def note_problem(self, media_id: str, problem: FileProblem) -> None:
         """Note that the file cannot be opened."""
         ...
 

@@ -134,7 +134,7 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
         demo.stop_child(stopped)
         async with phones(demo.emulators) as people:
             assert "meanwhile" in await people.ask(await people.add("Dave"), "meanwhile")
-        await started_anew(demo, stopped)
+        await restarted(demo, stopped)
     async with phones(demo.emulators) as people:
         assert "after all" in await people.ask(await people.add("Carol"), "after all")
     demo.compose("stop")
@@ -143,7 +143,7 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
     assert " ERROR " not in demo.compose("logs", "emulators", *PAIR)
 
 
-async def started_anew(demo: Demo, container: str) -> None:
+async def restarted(demo: Demo, container: str) -> None:
     """Wait until a container whose process is stopped, which it cannot detect itself, is started again."""
     async with asyncio.timeout(LONGEST_RESTART):
         while True:

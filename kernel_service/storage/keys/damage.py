@@ -30,7 +30,7 @@ _SUPERSEDE = (
 )
 _has_acted = and_(turn.c.closed, or_(turn.c.tool_calls > 0, exists().where(tool_call.c.turn_id == turn.c.id)))
 _open_among = update(turn).where(TURN_OPEN, turn.c.id.in_(bindparam("turns", expanding=True)))
-_BEGIN_ANEW = _open_among.where(not_(_has_acted)).values(begun=False)
+_RESTART = _open_among.where(not_(_has_acted)).values(begun=False)
 _GIVE_UP = _open_among.where(_has_acted).values(attempts=GIVE_UP, problem=PROBLEM)
 
 
@@ -71,4 +71,4 @@ def leave_out(tx: Tx, person_id: str, turn_ids: Iterable[str]) -> None:
     tx.execute(_SUPERSEDE, {"person": person_id, "turns": turns})
     packed_copies.drop(tx, person_id)
     tx.execute(_GIVE_UP, {"turns": turns})
-    tx.execute(_BEGIN_ANEW, {"turns": turns})
+    tx.execute(_RESTART, {"turns": turns})

@@ -69,7 +69,7 @@ class SqlFiles(SqlPort):
         pay(tx, owner, usage, settles, now)
 
     @writes()
-    def spoil(self, tx: Tx, media_id: str, problem: FileProblem) -> None:
+    def note_problem(self, tx: Tx, media_id: str, problem: FileProblem) -> None:
         mark_failed(tx, media_id, problem)
 
 

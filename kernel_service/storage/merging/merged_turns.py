@@ -80,19 +80,19 @@ def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
         tx.execute(_PUT_DOWN, {"of": row.id})
     if not rows:
         return ""
-    goes_on, *others = sorted(rows, key=lambda row: (_may_begin_anew(row), row.person_id != people.stays))
+    goes_on, *others = sorted(rows, key=lambda row: (_may_restart(row), row.person_id != people.stays))
     for other in others:
         _end(tx, people, other, goes_on, now)
     return str(goes_on.id)
 
 
-def _may_begin_anew(row: Row[Any]) -> bool:
+def _may_restart(row: Row[Any]) -> bool:
     """The turn changed nothing, and its messages were not withdrawn. A turn that runs alone is always closed."""
     return not row.stopped and not (row.closed and row.called)
 
 
 def _end(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any], now: float) -> None:
-    if _may_begin_anew(other):
+    if _may_restart(other):
         of_people = {"of": other.id, "people": [people.gone, people.stays]}
         tx.execute(_GIVE_BACK, {"of": other.id})
         tx.execute(_SUPERSEDE, of_people)

@@ -45,7 +45,7 @@ def limit(tx: Tx, person_id: str, tokens: int) -> None:
     tx.execute(_LIMIT, {"person": person_id, "most": tokens})
 
 
-def start_afresh(tx: Tx, person_id: str, at: int | None = None) -> None:
+def start_over(tx: Tx, person_id: str, at: int | None = None) -> None:
     """Exclude all items before that one, by default every stored item, and lift the limit."""
     start_at(tx, person_id, next_seq(tx, person_id) if at is None else at)
     limit(tx, person_id, 0)

@@ -82,7 +82,7 @@ class SqlContext(SqlPort):
         person_id = surviving(tx, person_id, stays=True)
         _check_key(tx, person_id)
         first = tx.execute(_FIRST_OF_OPEN, {"person": person_id}).scalar_one_or_none()
-        context.start_afresh(tx, person_id, first)
+        context.start_over(tx, person_id, first)
         tx.execute(_TRY_AGAIN, {"person": person_id})
         return person_id
 

@@ -55,7 +55,7 @@ class Transcript:
         """The items that go with the next write."""
         return self.items[self.stored_count :]
 
-    def hear(self, inputs: Iterable[UserInput]) -> None:
+    def add_inputs(self, inputs: Iterable[UserInput]) -> None:
         """Add the person's messages."""
         self.items += [_item("input", self.model.user_item(given), mark_of(given)) for given in inputs]
 
@@ -109,7 +109,7 @@ class Transcript:
         """Add fixed words of the assistant, which do not come from a model."""
         self.items.append(_item("output", self.model.said_item(text), self.model.origin))
 
-    def confess(self, sentence: str) -> None:
+    def note_failure(self, sentence: str) -> None:
         """Say that the turn failed, if calls were made in it: the model must not believe that nothing was done."""
         made = self.calls_made()
         if made:
@@ -128,7 +128,7 @@ class Transcript:
         del self.items[kept : self.stored_count]
         self.stored_count = kept
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """The conversation starts over: nothing so far is shown again."""
         self.ended = self.ended.emptied()
         del self.items[: self.stored_count]

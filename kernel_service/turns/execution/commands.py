@@ -59,7 +59,7 @@ class Commands:
             case Command.FACTS | Command.FORGET:
                 return await self._list_facts(message)
             case _:
-                return await self._unheard(message)
+                return await self._without_trigger(message)
 
     async def _confirm(self, message: TurnMessage) -> Subject | Ending:
         """A code: say what it did, and resume the parked requests."""
@@ -85,7 +85,7 @@ class Commands:
         titles = [each.title for each in await self.approvals.standing() if each == given]
         return texts.approvals.permission_given(titles[0] if titles else given.title)
 
-    async def _unheard(self, message: TurnMessage) -> Ending | None:
+    async def _without_trigger(self, message: TurnMessage) -> Ending | None:
         """Events of a trigger that has ended meanwhile: the person no longer waits for them."""
         content = message.payload.content
         if not isinstance(content, Triggered) or self.turn.begun:

@@ -40,7 +40,7 @@ class HeldTurn:
 
     async def hold(self, away: VendorUnavailable) -> float | None:
         """Returns when to look for the next turn."""
-        if await self._waits_in_vain(away):
+        if await self._has_waited_too_long(away):
             return await self.closer.close(GivenUp(f"{away.problem}_too_long", texts.limits.WAITED_TOO_LONG))
         until, notice = await self.journal.hold(away, may_tell=self._may_tell())
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self.turn.id, until - self.clock())
@@ -53,7 +53,7 @@ class HeldTurn:
         """The person does not wait for the answer of a turn that the service itself began."""
         return not self.turn.unprompted and self.cap.left(fixed=True) > 0
 
-    async def _waits_in_vain(self, away: VendorUnavailable) -> bool:
+    async def _has_waited_too_long(self, away: VendorUnavailable) -> bool:
         """Whether the turn has waited too long, or the vendor refuses this turn alone."""
         of_model = away.problem.startswith("model_")
         longest = self.limits.hold_seconds if of_model else self.limits.tools_hold_seconds

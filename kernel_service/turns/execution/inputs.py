@@ -44,18 +44,18 @@ class TurnInputs:
         else:
             if self.files.any and self.files.untranscribed:
                 await self.interrupts.wait_for(self.files.transcribe())
-            self.transcript.hear([await self._said(message) for message in self.turn.messages])
+            self.transcript.add_inputs([await self._said(message) for message in self.turn.messages])
 
     def told(self, message: TurnMessage, text: str) -> None:
         """The service has told the person this without a model, which must know it if they answer."""
-        self.transcript.hear([UserInput(message.payload, time=self._time_of(message))])
+        self.transcript.add_inputs([UserInput(message.payload, time=self._time_of(message))])
         self.transcript.say(text)
 
     def refuse(self, approvals: tuple[Approval, ...], text: str) -> None:
         """The person has decided against these calls, and is told so."""
         if not approvals:
             return
-        self.transcript.hear([self._timed(Decided.of(approvals, approved=False))])
+        self.transcript.add_inputs([self._timed(Decided.of(approvals, approved=False))])
         for each in approvals:
             self.transcript.call(each)
             self.transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
@@ -68,7 +68,7 @@ class TurnInputs:
         return said.text if isinstance(said, Text) else ""
 
     def _add_approved(self, approvals: tuple[Approval, ...]) -> None:
-        self.transcript.hear([self._timed(Decided.of(approvals, approved=True))])
+        self.transcript.add_inputs([self._timed(Decided.of(approvals, approved=True))])
         for each in approvals:
             self.transcript.call(each)
 
@@ -77,7 +77,7 @@ class TurnInputs:
         for noted in confirmed.noted:
             self.transcript.say(noted)
         messages = [await self._said(message) for message in confirmed.messages]
-        self.transcript.hear([*messages, self._timed(confirmed.event)])
+        self.transcript.add_inputs([*messages, self._timed(confirmed.event)])
 
     async def _said(self, message: TurnMessage) -> UserInput:
         quote = None

@@ -58,9 +58,9 @@ class ModelStep:
 
     async def _can_ask_differently(self, refusal: ModelRejectedError | VendorUnavailable | UnusableAnswerError) -> bool:
         if isinstance(refusal, ModelRejectedError):
-            return await self.recovery.mend(refusal)
+            return await self.recovery.recover(refusal)
         if isinstance(refusal, VendorUnavailable):
-            history_may_be_to_blame = await self.health().fails_this_turn_alone(refusal)
+            history_may_be_the_cause = await self.health().fails_this_turn_alone(refusal)
         else:
-            history_may_be_to_blame = self.last_attempt
-        return history_may_be_to_blame and self.recovery.begins_afresh()
+            history_may_be_the_cause = self.last_attempt
+        return history_may_be_the_cause and self.recovery.retries_without_history()

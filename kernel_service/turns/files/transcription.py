@@ -48,7 +48,7 @@ class Transcription:
         self._begun: dict[str, float] = {}
         """The first attempt of each recording that failed since the last success."""
 
-    async def hear(
+    async def transcribe(
         self,
         media_id: str,
         recording: ModelFile,
@@ -56,7 +56,8 @@ class Transcription:
     ) -> tuple[str, Usage]:
         """The transcript. The request is made inside `counted` (Spending.transcription).
 
-        UnheardError; VendorUnavailable: try again later; ModelRejectedError: not this recording; BudgetSpentError.
+        NotTranscribedError; VendorUnavailable: try again later; ModelRejectedError: not this recording;
+        BudgetSpentError.
         """
         now = self._clock()
         if now < self._rests_until:
@@ -67,8 +68,7 @@ class Transcription:
         left = PROBE_SECONDS if probes else max(begun + LONGEST_WAIT_SECONDS - now, LAST_TRY_SECONDS)
         try:
             async with asyncio.timeout(left), counted() as cost:
-                heard = await self._transcriber.transcribe(recording)
-                cost.told = heard[1]
+                transcript, cost.told = await self._transcriber.transcribe(recording)
         except (Busy, BudgetSpentError):
             if not known:
                 self._begun.pop(media_id, None)
@@ -83,8 +83,8 @@ class Transcription:
             raise self._failed(media_id, VendorUnavailable("transcription_unavailable")) from None
         except VendorUnavailable as away:
             raise self._failed(media_id, away) from None
-        self._well()
-        return heard
+        self._note_success()
+        return transcript, cost.told
 
     def _failed(self, media_id: str, away: VendorUnavailable) -> VendorUnavailable | NotTranscribedError:
         now = self._clock()
@@ -102,7 +102,7 @@ class Transcription:
             log.error("alert: recordings cannot be heard (%s): is OPENAI_TRANSCRIBE_MODEL right?", problem)
         self._rests_until = self._clock() + REST_SECONDS
 
-    def _well(self) -> None:
+    def _note_success(self) -> None:
         if self._rests_until:
             log.warning("recordings can be heard again")
         self._rests_until = 0.0

@@ -77,11 +77,13 @@ class TurnFiles:
     async def _transcribe(self, file: StoredFile) -> None:
         try:
             recording = self._shown(file)
-            text, _ = await self.transcription.hear(file.id, recording, lambda: self.spending.transcription(recording))
+            text, _ = await self.transcription.transcribe(
+                file.id, recording, lambda: self.spending.transcription(recording)
+            )
         except NotTranscribedError:
-            await self._spoil(file, FileProblem.UNHEARD, "unheard")
+            await self._note_problem(file, FileProblem.UNHEARD, "unheard")
         except ModelRejectedError as rejected:
-            await self._spoil(file, FileProblem.UNREADABLE, rejected.code)
+            await self._note_problem(file, FileProblem.UNREADABLE, rejected.code)
         else:
             with self.spending.paid() as bill:
                 await self.store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self.clock())
@@ -115,17 +117,17 @@ class TurnFiles:
 
     # --- files that the model refuses -----------------------------------------------------------------------------
 
-    async def spoil(self, rejected: ModelRejectedError) -> bool:
+    async def leave_out(self, rejected: ModelRejectedError) -> bool:
         """Continue without these files, since the model refuses the request. Returns False if there were none."""
         shown = [file for file in self._files.values() if not self._problem(file.id) and file.transcript is None]
         problem = FileProblem.TOO_LONG if rejected.code == "context_length_exceeded" else FileProblem.UNREADABLE
         for file in shown:
-            await self._spoil(file, problem, rejected.code)
+            await self._note_problem(file, problem, rejected.code)
         return bool(shown)
 
-    async def _spoil(self, file: StoredFile, problem: FileProblem, code: str) -> None:
+    async def _note_problem(self, file: StoredFile, problem: FileProblem, code: str) -> None:
         log.warning("file cannot be opened media=%s problem=%s code=%s", file.id, problem, code)
-        await self.store.spoil(file.id, problem)
+        await self.store.note_problem(file.id, problem)
         self._files |= await self.store.find([file.id])
 
 

@@ -106,14 +106,14 @@ class TurnJournal:
         self.transcript.mark_stored()
         self.transcript.has_ended = True
         if self.turn.is_new_chat:
-            self.transcript.begin_anew()
+            self.transcript.start_over()
             self.kernel.context_tokens = CONTEXT_TOKENS
         return AT_ONCE if ended.waits else None
 
     async def give_up(self, problem: str, told: str) -> None:
         """End with an apology. The journaled items leave the history, except for a sentence on the calls made."""
         self.transcript.drop_unstored()
-        self.transcript.confess(told)
+        self.transcript.note_failure(told)
         await self.count()
         superseded = await self.store.give_up(
             self.turn, self.kernel.epoch, self.transcript.unstored, [Reply(told)],

@@ -46,7 +46,7 @@ class Recovery:
 
     # --- a refusal ----------------------------------------------------------------------------------------------
 
-    async def mend(self, rejected: ModelRejectedError) -> bool:
+    async def recover(self, rejected: ModelRejectedError) -> bool:
         """Whether to repeat the request with a change. False: nothing is left to leave out."""
         if rejected.code == FOREIGN_REASONING and await self._without_reasoning():
             return self._note("without_reasoning")
@@ -54,9 +54,9 @@ class Recovery:
             return self._note("without_tool")
         if rejected.code == CONTEXT_TOO_LONG:
             return await self._smaller(rejected)
-        if await self.files.spoil(rejected):
+        if await self.files.leave_out(rejected):
             return self._note("without_files")
-        return self._afresh()
+        return self._retry_without_history()
 
     async def _without_reasoning(self) -> bool:
         origin = self.window.disown()
@@ -67,24 +67,24 @@ class Recovery:
 
     async def _smaller(self, rejected: ModelRejectedError) -> bool:
         """Leave out history first, since it grows; then files; then results, messages and tools."""
-        if "smaller" in self._once and await self.files.spoil(rejected):
+        if "smaller" in self._once and await self.files.leave_out(rejected):
             return self._note("without_files")
         if self.window.halve():
             self._smaller_on_trial = True
             self._once.add("smaller")
             return self._note("smaller")
-        if await self.files.spoil(rejected):
+        if await self.files.leave_out(rejected):
             return self._note("without_files")
         return self._first("without_tools") and self.tools.withhold_all() and self._note("without_tools")
 
-    def _afresh(self) -> bool:
+    def _retry_without_history(self) -> bool:
         """For an unexplained refusal: a cause in the history must not leave the person without an answer."""
-        if self.begins_afresh():
+        if self.retries_without_history():
             return True
         self.window.show_older()
         return False
 
-    def begins_afresh(self) -> bool:
+    def retries_without_history(self) -> bool:
         """Whether to repeat the request without the history, on trial; once in a turn."""
         return self._first("afresh") and self.window.hide_older() and self._note("afresh")
 
@@ -126,7 +126,7 @@ class Recovery:
 
     def _without_history(self) -> bool:
         """For this answer alone: a filtered answer does not prove that the history is the cause."""
-        self._answer_on_trial = self.begins_afresh()
+        self._answer_on_trial = self.retries_without_history()
         return self._answer_on_trial
 
     # --- bookkeeping --------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class Spending:
         self._request_ended = request_ended
         self._owed = _NONE
         self._settled: list[str] = []
-        self._under_way: Request | None = None
+        self._in_progress: Request | None = None
 
     def request(self, estimate: Callable[[], Estimate], *, anyway: bool = False) -> Request:
         """Make a request to the model inside the block. `anyway`: even if a budget is spent.
@@ -109,12 +109,12 @@ class Spending:
                 self._person_id, request.estimate(), budgets, anyway=request.anyway, now=self._clock()
             )
             self._settled.append(reservation)  # however the request ends, it is settled
-        self._under_way = request
+        self._in_progress = request
         request.began = self._clock()
 
     def end(self, request: Request, error: BaseException | None) -> None:
         """`error` ended the request; None: it was answered."""
-        if self._under_way is not request:
+        if self._in_progress is not request:
             return
         if error is None:
             self._ended(request, request.told or Usage(model_calls=1), wrote=True)
@@ -123,16 +123,16 @@ class Spending:
         elif _is_free(error):
             self._owe(request, _NONE)
         else:
-            self._let_go(request)
+            self._abandon(request)
 
     @property
     def is_owed(self) -> bool:
-        return bool(self._settled) or self._under_way is not None or self._owed != _NONE
+        return bool(self._settled) or self._in_progress is not None or self._owed != _NONE
 
     def paid(self) -> Bill:
         """Write the bill inside the block."""
-        if self._under_way is not None:  # it was cancelled, and may not have noticed yet
-            self._let_go(self._under_way)
+        if self._in_progress is not None:  # it was cancelled, and may not have noticed yet
+            self._abandon(self._in_progress)
         bill = Bill(self._owed, tuple(self._settled), self._take_back)
         self._owed, self._settled = _NONE, []
         return bill
@@ -145,12 +145,12 @@ class Spending:
         is_plausible = estimates.is_plausible(told)
         self._owe(request, told if is_plausible else estimates.completed(told, request.estimate(), wrote=wrote))
 
-    def _let_go(self, request: Request) -> None:
+    def _abandon(self, request: Request) -> None:
         """Abandon the current request. It is charged by its estimate, since its cost stays unknown."""
         self._owe(request, estimates.used_after(self._clock() - request.began, request.estimate()))
 
     def _owe(self, request: Request, usage: Usage) -> None:
-        self._under_way = None
+        self._in_progress = None
         self._owed = usage if self._owed is _NONE else self._owed + usage
         self._request_ended(self._clock() - request.began, usage)
 

@@ -325,7 +325,7 @@ async def _files(store: Store) -> None:
     await store.files.find([wanted.media_id])
     await store.files.chunk(wanted.media_id, 0)
     await store.files.keep_transcript(wanted.media_id, "hello", SPENT, now=NOW)
-    await store.files.spoil(wanted.media_id, FileProblem.UNREADABLE)
+    await store.files.note_problem(wanted.media_id, FileProblem.UNREADABLE)
     owner = await own(store, await say(store, "f2", ANN))
     turn = await owner.open(NOW + 100)
     file = await make(store, turn)

@@ -239,7 +239,7 @@ async def test_taint_survives_a_shortened_history(scene: Scene) -> None:
     items = history(*[OWN] * 3, f"{OWN}+{OUTSIDE}", OWN)
     transcript = Transcript([], scene.model, EndedTurns().followed_by(long(items)))
     window = ContextWindow(transcript, scene.model, 9000)
-    transcript.hear([UserInput(Payload(Text("create a task")))])
+    transcript.add_inputs([UserInput(Payload(Text("create a task")))])
     assert transcript.tainted
     assert window.forget_older(100)
     assert transcript.ended.outline == b""
@@ -251,7 +251,7 @@ async def test_taint_survives_a_shortened_history(scene: Scene) -> None:
 async def test_a_context_that_is_hidden_on_trial_can_be_too_long_too(scene: Scene) -> None:
     transcript = Transcript([], scene.model, EndedTurns().followed_by(long(history(OWN, OWN))))
     window = ContextWindow(transcript, scene.model, 9000)
-    transcript.hear([UserInput(Payload(Text("hello " * 3000)))])
+    transcript.add_inputs([UserInput(Payload(Text("hello " * 3000)))])
     assert window.hide_older()
     assert window.halve()
     assert len(window.shown().lines) == 1
@@ -279,7 +279,7 @@ async def test_old_content_before_a_cut_does_not_taint(scene: Scene) -> None:
     items = history(f"{OWN}+{OUTSIDE}", *[OWN] * 4)
     transcript = Transcript([], scene.model, EndedTurns().followed_by(long(items)))
     window = ContextWindow(transcript, scene.model, 9000)
-    transcript.hear([UserInput(Payload(Text("create a task")))])
+    transcript.add_inputs([UserInput(Payload(Text("create a task")))])
     assert not transcript.tainted
     assert window.forget_older(100)
     assert [item.origin for item in transcript.unstored] == [OWN]

@@ -57,7 +57,7 @@ class Line:
     ) -> str:
         self.clock.now += after
         self.says = says
-        return (await self.hearing.hear(media_id, NOTE))[0]
+        return (await self.hearing.transcribe(media_id, NOTE))[0]
 
     async def unheard(self, media_id: str, says: BaseException = AWAY, *, after: float = 0.0) -> int:
         """The number of requests to the vendor."""
