@@ -17,7 +17,7 @@ from kernel_service.errors import Aborted, KernelError, LeaseLost, NotFound, Own
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.kernels.person_tasks import PersonTasks
 from kernel_service.kernels.wakeup_timers import WakeupTimers
-from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.interruptions import Requeued
 from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class KernelMap:
     async def _run_due(self, person_id: str) -> None:
         try:
             due = await self._run_here(person_id)
-        except HandedBack:
+        except Requeued:
             if self._closing:
                 self._placement.send_home(person_id)
         except OwnedElsewhere as error:
@@ -211,7 +211,7 @@ class KernelMap:
 
     async def _resident(self, person_id: str) -> Kernel:
         if self._closing:
-            raise HandedBack
+            raise Requeued
         kernel = self._kernels.get(person_id)
         if kernel is None or kernel.rests:
             kernel = await self._activated(person_id)

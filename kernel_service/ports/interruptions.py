@@ -7,7 +7,7 @@ class Interruption(Exception):
     """Ends this attempt of the turn. The write that raised it kept nothing."""
 
 
-class Newcomers(Interruption):
+class JoiningMessages(Interruption):
     """Waiting messages belong to this turn: the next `next_turn` returns the turn with them."""
 
 
@@ -15,5 +15,5 @@ class Stopped(Interruption):
     """The person has stopped the turn."""
 
 
-class HandedBack(Interruption):
+class Requeued(Interruption):
     """This process ends, or its kernel is outdated: another kernel continues from the journal."""

@@ -170,7 +170,7 @@ class TurnPlacement(Enum):
 
     BESIDE = auto()
     """Beside any turns."""
-    WARD = auto()
+    QUARANTINED = auto()
     """Beside any turns, of which few are quarantined."""
     ALONE = auto()
     """Beside no turn."""
@@ -204,7 +204,13 @@ class TurnStore(Protocol):
     """Turns: opened, journaled step by step, held and ended."""
 
     async def next_turn(
-        self, person_id: str, epoch: int, *, now: float, debounce: float, room: TurnPlacement = TurnPlacement.BESIDE
+        self,
+        person_id: str,
+        epoch: int,
+        *,
+        now: float,
+        debounce: float,
+        placement: TurnPlacement = TurnPlacement.BESIDE,
     ) -> NextTurn:
         """The open turn, or a new one of the waiting messages, or when to ask again, or None.
 
@@ -230,7 +236,7 @@ class TurnStore(Protocol):
         ...
 
     async def check_interrupts(self, turn: Turn) -> None:
-        """Raise `Newcomers` or `Stopped` if a message ends this attempt.
+        """Raise `JoiningMessages` or `Stopped` if a message ends this attempt.
 
         LeaseLost: the turn was ended, because the person was merged with another.
         """
@@ -253,7 +259,7 @@ class TurnStore(Protocol):
 
         `usage` is added to the turn and to the person's day, instead of the reservations that it `settles`. `used` is
         added to the tool's day. Resets the counts of failures and crashes, and sets `begun`. An intent closes the turn
-        to further messages. `Newcomers` or `Stopped`: a message interrupted the turn before.
+        to further messages. `JoiningMessages` or `Stopped`: a message interrupted the turn before.
         """
         ...
 
@@ -330,7 +336,7 @@ class TurnStore(Protocol):
         "new chat" takes effect here, however the turn ends, in the order of the person's messages.
 
         A prompt replaces earlier prompts for one of its calls.
-        COMPLETED may raise `Newcomers` or `Stopped`.
+        COMPLETED may raise `JoiningMessages` or `Stopped`.
         """
         ...
 

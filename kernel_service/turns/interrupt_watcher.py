@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.interruptions import Requeued
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOOK_AGAIN_SECONDS: Final = 1.0
-"""The delay of the next look after the store was unavailable."""
+RETRY_SECONDS: Final = 1.0
+"""The delay of the next check after the store was unavailable."""
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class InterruptWatcher:
     kernel: Kernel
     check_store: Callable[[], Awaitable[None]]
     wakeup: asyncio.Future[None] = field(init=False)
-    """Done when a message has come since the last look."""
+    """Done when a message has come since the last check of the store."""
 
     def __enter__(self) -> Self:
         self._listen()
@@ -38,22 +38,22 @@ class InterruptWatcher:
         self.kernel.wakeup = None
 
     async def check(self) -> None:
-        """Call between two steps. HandedBack: this kernel must stop. Interruption: a message ends the attempt."""
+        """Call between two steps. Requeued: this kernel must stop. Interruption: a message ends the attempt."""
         if self.kernel.leaving or self.kernel.outdated:
-            raise HandedBack
+            raise Requeued
         if self.wakeup.done():
-            await self.look()
+            await self.check_interrupts()
 
     async def wait_for(self, work: Awaitable[T]) -> T:
         """Returns the result of `work`, which is cancelled if a message ends this attempt meanwhile."""
         async with _Interruptible(self):
             return await work
 
-    async def look(self) -> None:
+    async def check_interrupts(self) -> None:
         """As check(), whether a message has come or not. The next message wakes again."""
         self._listen()
         if self.kernel.outdated:
-            raise HandedBack
+            raise Requeued
         await self.check_store()
 
     def _listen(self) -> None:
@@ -61,7 +61,7 @@ class InterruptWatcher:
 
 
 class _Interruptible:
-    """Looks for messages while the task works inside, and cancels it for one that ends the attempt.
+    """Checks for messages while the task works inside, and cancels it for one that ends the attempt.
 
     As with `asyncio.timeout`, the work needs no separate task, and the block raises the reason of the cancellation.
     """
@@ -69,7 +69,7 @@ class _Interruptible:
     def __init__(self, watcher: InterruptWatcher) -> None:
         self._watcher = watcher
         self._works = True
-        self._look: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._found: Exception | None = None
         self._again: asyncio.TimerHandle | None = None
 
@@ -81,15 +81,15 @@ class _Interruptible:
 
     def _woken(self, _: Any) -> None:
         if self._works:
-            self._look = asyncio.create_task(self._looked())
+            self._checking = asyncio.create_task(self._check())
 
-    async def _looked(self) -> None:
+    async def _check(self) -> None:
         try:
-            await self._watcher.look()
-        except StoreUnavailable:  # which says nothing about messages: the next step looks, too
+            await self._watcher.check_interrupts()
+        except StoreUnavailable:  # which says nothing about messages: the next step checks, too
             self._watcher.kernel.wake_turn()
             if self._works:
-                self._again = asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self._woken, None)
+                self._again = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._woken, None)
         except Exception as found:  # noqa: BLE001 - the block raises it
             self._found = found
             if self._works:
@@ -105,9 +105,9 @@ class _Interruptible:
             self._again.cancel()
         if self._cancelled and self._task.uncancel() > self._cancelling:
             return  # it was cancelled from elsewhere, too
-        if self._look is not None and error is None:
-            await self._look
-        if self._look is not None:
-            self._look.cancel()
+        if self._checking is not None and error is None:
+            await self._checking
+        if self._checking is not None:
+            self._checking.cancel()
         if self._found is not None and (error is None or self._cancelled):
             raise self._found from None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ISOLATED_FROM: Final = 4
 """Crash count from which a turn is isolated: quarantine beside other turns has not shown the cause."""
-WARD_BEDS: Final = 8
+MOST_QUARANTINED: Final = 8
 """The most quarantined turns that run at once."""
 PROBATION_SECONDS: Final = 3.0
 """How long a process must run before it takes an isolated turn. Doubles with each crash in isolation, so that a crash
@@ -47,21 +47,21 @@ class Quarantine:
         self._open = _set()
         self.beside: AbstractAsyncContextManager[None] = _Beside(self)
         """Runs a turn beside others. Waits while a turn is isolated."""
-        self._in_ward = 0
+        self._quarantined = 0
         self._isolation: Isolation | None = None
         self._rest_until = 0.0
         self._never_quiet_within = 0.0
 
-    def room_of(self, turn: Quarantined) -> TurnPlacement:
+    def placement_of(self, turn: Quarantined) -> TurnPlacement:
         # If the other turns did not end in time once, they are not delayed again for each turn.
         isolated = turn.crash_count >= ISOLATED_FROM and _seconds(turn) > self._never_quiet_within
-        return TurnPlacement.ALONE if isolated else TurnPlacement.WARD
+        return TurnPlacement.ALONE if isolated else TurnPlacement.QUARANTINED
 
     def free_at(self, turn: Quarantined) -> float:
         """When the turn may start (epoch seconds); a time that has passed means at once."""
         now = self._clock()
-        if self.room_of(turn) is TurnPlacement.WARD:
-            return now + PAUSE_SECONDS if self._in_ward >= WARD_BEDS else now
+        if self.placement_of(turn) is TurnPlacement.QUARANTINED:
+            return now + PAUSE_SECONDS if self._quarantined >= MOST_QUARANTINED else now
         if self._isolation is not None:
             return now + PAUSE_SECONDS
         since = now if self._since is None else self._since
@@ -74,14 +74,14 @@ class Quarantine:
         self._begin()
 
     @asynccontextmanager
-    async def ward(self) -> AsyncIterator[None]:
+    async def quarantined(self) -> AsyncIterator[None]:
         """Runs a quarantined turn. Check `free_at` first."""
-        self._in_ward += 1
+        self._quarantined += 1
         try:
             async with self.beside:
                 yield
         finally:
-            self._in_ward -= 1
+            self._quarantined -= 1
 
     @asynccontextmanager
     async def isolated(self, turn: Quarantined) -> AsyncIterator[Isolation]:
@@ -106,7 +106,7 @@ class Quarantine:
             # The other turns then have the process for as long as they were delayed.
             now = self._clock()
             self._rest_until = now + (now - isolation.began_at)
-            if isolation.room is not TurnPlacement.ALONE:
+            if isolation.placement is not TurnPlacement.ALONE:
                 self._never_quiet_within = max(self._never_quiet_within, isolation.seconds)
 
     def _begin(self) -> None:
@@ -134,13 +134,13 @@ class _Beside:
 
 
 class Isolation:
-    """A period in which one turn runs alone. `room` is ALONE if all other turns ended in time, else WARD."""
+    """A period in which one turn runs alone. `placement`: ALONE if all other turns ended in time, else QUARANTINED."""
 
     def __init__(self, quarantine: Quarantine, seconds: float, began_at: float) -> None:
         self._quarantine = quarantine
         self.seconds = seconds
         self.began_at = began_at
-        self.room = TurnPlacement.WARD
+        self.placement = TurnPlacement.QUARANTINED
 
     async def wait_for_quiet(self, quiet: asyncio.Event) -> None:
         try:
@@ -149,7 +149,7 @@ class Isolation:
         except TimeoutError:
             self.end()
         else:
-            self.room = TurnPlacement.ALONE
+            self.placement = TurnPlacement.ALONE
 
     async def time_is_up(self) -> None:
         """Return when the isolation period is over."""

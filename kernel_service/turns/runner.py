@@ -70,15 +70,15 @@ class TurnRunner:
             return AT_ONCE  # the store has another turn for the person, or another owner: it says which
 
     async def _run(
-        self, kernel: Kernel, room: TurnPlacement, isolation: Isolation | None = None
+        self, kernel: Kernel, placement: TurnPlacement, isolation: Isolation | None = None
     ) -> float | Quarantined | None:
         due = await self._turns.next_turn(
-            kernel.person_id, kernel.epoch, now=self._clock(), debounce=self._debounce, room=room
+            kernel.person_id, kernel.epoch, now=self._clock(), debounce=self._debounce, placement=placement
         )
         if not isinstance(due, Turn):
             kernel.foresight = kernel.foresight if isinstance(due, float) else None
             return due
-        if isolation is None or isolation.room is not TurnPlacement.ALONE:
+        if isolation is None or isolation.placement is not TurnPlacement.ALONE:
             return await self._execute(kernel, due)
         return await self._execute_alone(kernel, due, isolation)
 
@@ -115,17 +115,20 @@ class TurnRunner:
 
     async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
         if turn.crashes_alone >= self._most_crashes_alone:
-            return _time(await self._run(kernel, TurnPlacement.WARD))  # it is only given up
+            return _time(await self._run(kernel, TurnPlacement.QUARANTINED))  # it is only given up
         if (free_at := self._quarantine.free_at(turn)) > self._clock():
             return free_at
-        if self._quarantine.room_of(turn) is TurnPlacement.WARD:
-            async with self._quarantine.ward():
-                return _time(await self._run(kernel, TurnPlacement.WARD))
+        if self._quarantine.placement_of(turn) is TurnPlacement.QUARANTINED:
+            async with self._quarantine.quarantined():
+                return _time(await self._run(kernel, TurnPlacement.QUARANTINED))
         async with self._quarantine.isolated(turn) as isolation:
             log.warning(
-                "turn isolated crashes=%d room=%s person=%s", turn.crash_count, isolation.room, kernel.person_id
+                "turn isolated crashes=%d placement=%s person=%s",
+                turn.crash_count,
+                isolation.placement.name.lower(),
+                kernel.person_id,
             )
-            return _time(await self._run(kernel, isolation.room, isolation))
+            return _time(await self._run(kernel, isolation.placement, isolation))
 
     async def _execute_alone(self, kernel: Kernel, turn: Turn, isolation: Isolation) -> float | None:
         """The other turns wait until its isolation period is over."""

@@ -151,14 +151,14 @@ def open_expected(tx: Tx, person_id: str, turn_id: str, seq: int, epoch: int, *,
         _open_new(tx, turn_id, first, [first], now)
 
 
-def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:
+def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, placement: TurnPlacement) -> NextTurn:
     rows = tx.execute(_DUE, {"person": person_id, "day": day_of(now)}).all()
     lease = leases.own(rows[0] if rows else None, epoch)
     found: NextTurn
     if lease.open_turn is None:
         found = _begin(tx, lease, [row for row in rows if row.seq is not None], now, debounce)
     else:
-        found = _resume(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
+        found = _resume(tx, person_id, str(lease.owner), now=now, debounce=debounce, placement=placement)
     if isinstance(found, Turn):
         found.time_zone = time_zones.of_row(tx, person_id, lease)
         found.has_facts = bool(lease.has_facts)
@@ -168,21 +168,21 @@ def due(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room
     return found
 
 
-def _resume(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:
+def _resume(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, placement: TurnPlacement) -> NextTurn:
     row = tx.execute(_OPEN, {"person": person_id}).one()
     if not row.stopped and row.not_before is not None and row.not_before > now:
         return float(row.not_before)
     again = _as_it_stands(tx, person_id, row, owner)
-    if again.crash_count >= QUARANTINED_FROM and room is TurnPlacement.BESIDE and not again.stopped:
+    if again.crash_count >= QUARANTINED_FROM and placement is TurnPlacement.BESIDE and not again.stopped:
         return Quarantined(again.crash_count, again.crashes_alone)
     # The attempt was not ended by a joining message, and a restart loses nothing of it.
-    begins_anew = not row.begun and row.attempt_owner != owner
-    newcomers = _newcomers(tx, again, now, begins_anew=begins_anew)
-    if newcomers and (ready := waiting.gathered_at(newcomers, debounce)) > now:
+    restarts = not row.begun and row.attempt_owner != owner
+    joining = _joining(tx, again, now, restarts=restarts)
+    if joining and (ready := waiting.gathered_at(joining, debounce)) > now:
         return ready
-    if newcomers:
-        _join(tx, again, newcomers, begins_anew=begins_anew)
-    _open_again(tx, again, row, owner, room)
+    if joining:
+        _join(tx, again, joining, restarts=restarts)
+    _open_again(tx, again, row, owner, placement)
     return again
 
 
@@ -209,18 +209,18 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> Turn:
     )
 
 
-def _newcomers(tx: Tx, record: Turn, now: float, *, begins_anew: bool) -> list[Row[Any]]:
-    if record.stopped or not (waiting.has_room(record) if begins_anew else waiting.open_to_newcomers(record)):
+def _joining(tx: Tx, record: Turn, now: float, *, restarts: bool) -> list[Row[Any]]:
+    if record.stopped or not (waiting.has_room(record) if restarts else waiting.may_be_joined(record)):
         return []
     return waiting.complete(waiting.joinable(waiting.waiting(tx, record.person_id), waiting.way_of(record)), now)
 
 
-def _join(tx: Tx, record: Turn, newcomers: Sequence[Row[Any]], *, begins_anew: bool) -> None:
+def _join(tx: Tx, record: Turn, joining: Sequence[Row[Any]], *, restarts: bool) -> None:
     """The new messages are sorted among the turn's messages by send time. The turn's journal is superseded."""
-    _take(tx, newcomers, record.id)
-    record.messages += _opened(tx, record.person_id, newcomers)
+    _take(tx, joining, record.id)
+    record.messages += _opened(tx, record.person_id, joining)
     record.messages.sort(key=lambda one: (one.sent_at, one.seq))
-    record.joins += not begins_anew
+    record.joins += not restarts
     record.begun = False
     record.dropped = supersede(tx, record)
 
@@ -230,11 +230,11 @@ def supersede(tx: Tx, record: Turn) -> int:
     return tx.execute(_SUPERSEDE, {"person": record.person_id, "of": record.id}).rowcount
 
 
-def _open_again(tx: Tx, record: Turn, row: Row[Any], owner: str, room: TurnPlacement) -> None:
+def _open_again(tx: Tx, record: Turn, row: Row[Any], owner: str, placement: TurnPlacement) -> None:
     again = {
         "of": record.id,
         "by": owner,
-        "runs_alone": room is TurnPlacement.ALONE,
+        "runs_alone": placement is TurnPlacement.ALONE,
         "crashed": record.crash_count,
         "crashed_alone": record.crashes_alone,
         "joined": record.joins,

@@ -99,9 +99,9 @@ class SqlTurns(SqlPort):
         *,
         now: float,
         debounce: float,
-        room: TurnPlacement = TurnPlacement.BESIDE,
+        placement: TurnPlacement = TurnPlacement.BESIDE,
     ) -> NextTurn:
-        return opening.due(tx, person_id, epoch, now=now, debounce=debounce, room=room)
+        return opening.due(tx, person_id, epoch, now=now, debounce=debounce, placement=placement)
 
     def begin(self, person_id: str, epoch: int, message: TurnMessage, *, now: float, debounce: float) -> Turn:
         turn_id = new_id("t", now)
@@ -235,7 +235,7 @@ class SqlTurns(SqlPort):
         if questions:
             approvals.keep(tx, turn, questions, now)
         if turn.is_new_chat:
-            context.start_afresh(tx, turn.person_id)
+            context.start_over(tx, turn.person_id)
         told = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
         closing.close(tx, turn, status, problem=problem, usage=usage, settles=settles, now=now, **told)
         last = turn.messages[-1]

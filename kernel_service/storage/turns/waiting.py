@@ -9,7 +9,7 @@ from sqlalchemy import Integer, and_, bindparam, select
 
 from kernel_service.errors import LeaseLost
 from kernel_service.ports.commands import Command
-from kernel_service.ports.interruptions import Newcomers, Stopped
+from kernel_service.ports.interruptions import JoiningMessages, Stopped
 from kernel_service.ports.turns import LATE_SECONDS
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
@@ -114,7 +114,7 @@ def way_of(turn: Turn) -> Way:
 
 
 def check(tx: Tx, turn: Turn) -> None:
-    """Raises `Newcomers` or `Stopped` if a message interrupts the turn, `LeaseLost` if its attempt has ended."""
+    """Raises `JoiningMessages` or `Stopped` if a message interrupts the turn, `LeaseLost` if its attempt has ended."""
     row = tx.execute(_ATTEMPT, {"person": turn.person_id, "of": turn.id}).one_or_none()
     if row is None or not row.attempt_owner:
         raise LeaseLost
@@ -124,14 +124,14 @@ def check(tx: Tx, turn: Turn) -> None:
 
 
 def interrupt(turn: Turn, first: Row[Any]) -> None:
-    """Raises `Newcomers` if the first message, the one that is `waiting`, joins the turn."""
+    """Raises `JoiningMessages` if the first message, the one that is `waiting`, joins the turn."""
     # A message that waits for its file does not delay the running turn. It joins once it has the file, or comes next.
     waits = first.waiting is not None and first.waits_until is None
-    if waits and open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
-        raise Newcomers
+    if waits and may_be_joined(turn) and not first.alone and way(first) == way_of(turn):
+        raise JoiningMessages
 
 
-def open_to_newcomers(turn: Turn) -> bool:
+def may_be_joined(turn: Turn) -> bool:
     return has_room(turn) and turn.joins < MAX_JOINS
 
 

@@ -37,7 +37,7 @@ class TurnCloser:
     async def close(self, ending: Ending) -> float | None:
         """Returns when to look for the next turn.
 
-        `Newcomers` or `Stopped`: a message interrupts an ending that is COMPLETED.
+        `JoiningMessages` or `Stopped`: a message interrupts an ending that is COMPLETED.
         """
         if isinstance(ending, GivenUp):
             return await self._give_up(ending)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
-from kernel_service.ports.interruptions import HandedBack, Newcomers, Stopped
+from kernel_service.ports.interruptions import JoiningMessages, Requeued, Stopped
 from kernel_service.ports.model import CONTEXT_TOO_LONG, ModelRejectedError
 from kernel_service.ports.spending import BudgetSpentError
 from kernel_service.turns.calls.tool_calls import InDoubtError
@@ -63,15 +63,15 @@ class TurnExecution:
     async def run(self) -> float | None:
         """Call once. Returns when to look for the next turn (epoch seconds), or None: nothing waits.
 
-        HandedBack, CancelledError: this kernel must stop.
+        Requeued, CancelledError: this kernel must stop.
         """
         try:
             return await self._attempt()
-        except Newcomers:
+        except JoiningMessages:
             return await self.interrupted().join()
         except Stopped:
             return await self.interrupted().stop()
-        except (HandedBack, asyncio.CancelledError):
+        except (Requeued, asyncio.CancelledError):
             await self.interrupted().requeue()
             raise
         except InDoubtError as call:

@@ -28,8 +28,12 @@ class Owner:
     def __init__(self, store: Store, person_id: str, epoch: int) -> None:
         self.store, self.person_id, self.epoch = store, person_id, epoch
 
-    async def ask(self, now: float = NOW, debounce: float = 0, *, room: TurnPlacement = TurnPlacement.WARD) -> NextTurn:
-        return await self.store.turns.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, room=room)
+    async def ask(
+        self, now: float = NOW, debounce: float = 0, *, placement: TurnPlacement = TurnPlacement.QUARANTINED
+    ) -> NextTurn:
+        return await self.store.turns.next_turn(
+            self.person_id, self.epoch, now=now, debounce=debounce, placement=placement
+        )
 
     async def open(self, now: float = NOW) -> Turn:
         turn = await self.ask(now)

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select, update
 from kernel_service.errors import LeaseLost
 from kernel_service.ports.approvals import Approval, ApprovalDecision, ApprovalPrompt, DecisionOutcome
 from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
-from kernel_service.ports.interruptions import Newcomers
+from kernel_service.ports.interruptions import JoiningMessages
 from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.turns import Turn, TurnStatus
@@ -159,7 +159,7 @@ async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: Store)
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await say(store, "m2")
-    with pytest.raises(Newcomers):
+    with pytest.raises(JoiningMessages):
         await end(owner, turn, approval())
     await end(owner, await owner.open())
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.UNKNOWN)

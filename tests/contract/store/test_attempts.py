@@ -60,21 +60,21 @@ async def test_a_turn_is_quarantined_after_two_crashes(store: Store) -> None:
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
     three = await own(store, person, "three")
-    assert await three.ask(room=TurnPlacement.BESIDE) == Quarantined(crash_count=2, crashes_alone=0)
-    assert await three.ask(room=TurnPlacement.BESIDE) == Quarantined(2, 0)  # the check costs nothing
+    assert await three.ask(placement=TurnPlacement.BESIDE) == Quarantined(crash_count=2, crashes_alone=0)
+    assert await three.ask(placement=TurnPlacement.BESIDE) == Quarantined(2, 0)  # the check costs nothing
     assert (await three.open()).crash_count == 2
 
 
 async def test_only_a_crash_of_a_turn_that_ran_alone_counts_as_alone(store: Store) -> None:
     person = await say(store, "m1")
     found = []
-    for name, room in (
+    for name, placement in (
         ("one", TurnPlacement.BESIDE),
-        ("two", TurnPlacement.WARD),
+        ("two", TurnPlacement.QUARANTINED),
         ("three", TurnPlacement.ALONE),
-        ("four", TurnPlacement.WARD),
+        ("four", TurnPlacement.QUARANTINED),
     ):
-        turn = await (await own(store, person, name)).ask(room=room)
+        turn = await (await own(store, person, name)).ask(placement=placement)
         assert isinstance(turn, Turn)
         found.append((turn.crash_count, turn.crashes_alone))
     assert found == [(0, 0), (1, 0), (2, 0), (3, 1)]
@@ -83,10 +83,10 @@ async def test_only_a_crash_of_a_turn_that_ran_alone_counts_as_alone(store: Stor
 async def test_a_turn_that_got_company_did_not_crash_alone(store: Store) -> None:
     person = await say(store, "m1")
     one = await own(store, person, "one")
-    turn = await one.ask(room=TurnPlacement.BESIDE)
+    turn = await one.ask(placement=TurnPlacement.BESIDE)
     assert isinstance(turn, Turn)
     two = await own(store, person, "two")
-    turn = await two.ask(room=TurnPlacement.ALONE)
+    turn = await two.ask(placement=TurnPlacement.ALONE)
     assert isinstance(turn, Turn)
     await store.turns.end_isolation(turn, two.epoch)
     three = await own(store, person, "three")
@@ -99,7 +99,7 @@ async def test_a_turn_that_got_company_did_not_crash_alone(store: Store) -> None
 async def test_progress_resets_crashes_alone(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
-        await (await own(store, person, name)).ask(room=TurnPlacement.ALONE)
+        await (await own(store, person, name)).ask(placement=TurnPlacement.ALONE)
     owner = await own(store, person, "three")
     turn = await owner.open()
     assert (turn.crash_count, turn.crashes_alone) == (2, 1)
@@ -112,7 +112,7 @@ async def test_a_stopped_turn_does_not_wait_for_isolation(store: Store) -> None:
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
     await store.inbox.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=9)
-    turn = await (await own(store, person, "three")).ask(room=TurnPlacement.BESIDE)
+    turn = await (await own(store, person, "three")).ask(placement=TurnPlacement.BESIDE)
     assert isinstance(turn, Turn)
     assert turn.stopped
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.ports.interruptions import Newcomers
+from kernel_service.ports.interruptions import JoiningMessages
 from kernel_service.ports.messages import MessageStatus, ReplyMode
 from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, history, own, say
@@ -26,7 +26,7 @@ async def test_a_message_before_the_first_side_effect_joins(store: Store) -> Non
     await owner.append(first, HELLO, ASKS)
     await owner.append(first, FOUND)
     await say(store, "m2")
-    with pytest.raises(Newcomers):
+    with pytest.raises(JoiningMessages):
         await store.turns.check_interrupts(first)
     joined = await owner.open()
     assert (joined.id, names(joined), joined.joins, joined.begun) == (first.id, ["m1", "m2"], 1, False)
@@ -39,7 +39,7 @@ async def test_an_end_detects_a_message_that_arrived_just_before_it(store: Store
     owner = await own(store, person)
     turn = await owner.open()
     await say(store, "m2")
-    with pytest.raises(Newcomers):
+    with pytest.raises(JoiningMessages):
         await owner.end(turn, HELLO)
     assert await history(store, person) == []  # the interrupted end stored nothing
     owner = await own(store, person)
@@ -55,7 +55,7 @@ async def test_an_intent_detects_a_message_that_arrived_just_before_it_and_close
     await owner.append(turn, HELLO, ASKS)
     intent = CallRecord("c1", "create_task", NOW)
     await say(store, "m2")
-    with pytest.raises(Newcomers):
+    with pytest.raises(JoiningMessages):
         await owner.append(turn, started=intent)
     turn = await owner.open()
     assert (names(turn), turn.intents) == (["m1", "m2"], [])

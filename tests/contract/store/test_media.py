@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from kernel_service.errors import AlreadyExists, Exhausted, NotFound
 from kernel_service.media.read_as import MIB
-from kernel_service.ports.interruptions import Newcomers
+from kernel_service.ports.interruptions import JoiningMessages
 from kernel_service.ports.media import CHUNK_BYTES, WAIT_SECONDS, FileProblem, MediaAck, MediaState, ReadAs
 from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, Outcome
@@ -181,7 +181,7 @@ async def test_an_awaited_file_does_not_delay_the_running_turn(store: Store) -> 
     assert [each.message_id for each in (await owner.open()).messages] == ["m0"]
     (wanted,) = await lease(store)
     await bring(store, wanted, png())
-    with pytest.raises(Newcomers):
+    with pytest.raises(JoiningMessages):
         await store.turns.check_interrupts(turn)
     assert [each.message_id for each in (await owner.open()).messages] == ["m0", "m1"]
 

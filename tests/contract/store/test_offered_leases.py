@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.ports.interruptions import Newcomers
+from kernel_service.ports.interruptions import JoiningMessages
 from kernel_service.ports.messages import Alias, Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, LeaseOffer, Outcome
 from kernel_service.ports.turns import TurnStatus
@@ -118,7 +118,7 @@ async def test_an_inline_reply_is_not_leased(store: Store) -> None:
 async def test_an_interrupted_end_leases_nothing(store: Store) -> None:
     owner, turn = await opened(store)
     await say(store, "m2", reply_mode=ReplyMode.OUTBOX, address="desk")
-    with pytest.raises(Newcomers):
+    with pytest.raises(JoiningMessages):
         await end(owner, turn, "too early", offered=await offer(store))
     assert await pull(store) == []
     stored = await end(owner, await owner.open(), "hello", offered=await offer(store))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel_service.ports.commands import Command
-from kernel_service.ports.interruptions import Newcomers, Stopped
+from kernel_service.ports.interruptions import JoiningMessages, Stopped
 from kernel_service.ports.messages import Message, MessageStatus
 from kernel_service.ports.payloads import Text
 from kernel_service.ports.turns import LATE_SECONDS, CallRecord, Turn, TurnStatus
@@ -80,7 +80,7 @@ async def test_a_late_message_that_joins_is_sorted_by_send_time(store: Store) ->
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
     await say(store, "one", sent_at=NOW - 9)
-    with pytest.raises(Newcomers):
+    with pytest.raises(JoiningMessages):
         await store.turns.check_interrupts(turn)
     joined = await owner.open()
     assert names(joined) == ["one", "two"]

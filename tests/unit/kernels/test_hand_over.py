@@ -10,7 +10,7 @@ import pytest
 
 from kernel_service.errors import LeaseLost, OwnedElsewhere
 from kernel_service.kernels.kernel import EvictionReason
-from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.interruptions import Requeued
 from kernel_service.ports.notices import Notice, NoticeKind
 from tests.clock import Clock
 from tests.node_view import ME, Board, View
@@ -131,7 +131,7 @@ async def test_a_drain_tells_the_home_of_each_returned_turn(here: Here) -> None:
     gate = here.turns.gate = asyncio.Event()
     here.kernels.wake("p_1")
     await here.turns.started.wait()
-    here.turns.error = HandedBack()
+    here.turns.error = Requeued()
     here.view.homes["p_1"] = OTHER
     drain = asyncio.create_task(here.kernels.drain(seconds=60))
     await asyncio.sleep(0)

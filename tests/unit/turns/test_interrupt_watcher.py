@@ -9,7 +9,7 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import StoreUnavailable
-from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.interruptions import Requeued
 from kernel_service.ports.messages import Link, MessageStatus
 from kernel_service.ports.progress import ConnectNeeded, Merged, ToolFinished, ToolStarted
 from kernel_service.ports.tools import ToolResult
@@ -136,7 +136,7 @@ async def test_drain_ends_the_turn_at_its_next_step(scene: Scene) -> None:
     kernel.leaving = True
     assert scene.model.gate is not None
     scene.model.gate.set()
-    with pytest.raises(HandedBack):
+    with pytest.raises(Requeued):
         await turn
     assert scene.act.calls == 0
     await scene.run()  # the next process

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.ports.interruptions import HandedBack, Newcomers
+from kernel_service.ports.interruptions import JoiningMessages, Requeued
 from kernel_service.turns import interrupt_watcher
 from kernel_service.turns.interrupt_watcher import InterruptWatcher
 
@@ -84,22 +84,22 @@ async def test_store_that_is_unavailable_does_not_cut_the_work(attempt: Attempt)
         await looked(attempt)
         attempt.done.set()
         assert await wait == "done"
-        attempt.found = Newcomers()
-        with pytest.raises(Newcomers):  # the next step looks again
+        attempt.found = JoiningMessages()
+        with pytest.raises(JoiningMessages):  # the next step looks again
             await watcher.check()
 
 
 async def test_store_that_is_available_again_is_looked_at_during_the_work(
     attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interrupt_watcher, "LOOK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(interrupt_watcher, "RETRY_SECONDS", 0)
     attempt.found = StoreUnavailable()
     with waiting(attempt) as wait:
         await attempt.begun.wait()
         attempt.message()
         await looked(attempt, 3)
-        attempt.found = Newcomers()
-        with pytest.raises(Newcomers):
+        attempt.found = JoiningMessages()
+        with pytest.raises(JoiningMessages):
             await wait
 
 
@@ -110,17 +110,17 @@ async def test_work_continues_until_a_look_finds_an_interruption(attempt: Attemp
         await looked(attempt)
         await asyncio.sleep(0)
         assert not wait.done()
-        attempt.found = Newcomers()
+        attempt.found = JoiningMessages()
         attempt.message()
-        with pytest.raises(Newcomers):
+        with pytest.raises(JoiningMessages):
             await wait
 
 
 async def test_message_before_the_wait_interrupts_it(attempt: Attempt) -> None:
-    attempt.found = Newcomers()
+    attempt.found = JoiningMessages()
     with InterruptWatcher(attempt.kernel, attempt.look) as watcher:
         attempt.message()
-        with pytest.raises(Newcomers):
+        with pytest.raises(JoiningMessages):
             await watcher.wait_for(attempt.work())
     task = asyncio.current_task()
     assert task is not None
@@ -132,7 +132,7 @@ async def test_outdated_kernel_ends_the_wait(attempt: Attempt) -> None:
         await attempt.begun.wait()
         attempt.kernel.outdated = True
         attempt.message()
-        with pytest.raises(HandedBack):
+        with pytest.raises(Requeued):
             await wait
     assert attempt.looks == 0
 
@@ -146,9 +146,9 @@ async def test_look_that_is_in_progress_at_the_end_of_the_work_decides(attempt: 
         attempt.done.set()
         await asyncio.sleep(0)
         assert not wait.done()
-        attempt.found = Newcomers()
+        attempt.found = JoiningMessages()
         attempt.gate.set()
-        with pytest.raises(Newcomers):
+        with pytest.raises(JoiningMessages):
             await wait
 
 
@@ -178,11 +178,11 @@ async def test_interruption_replaces_what_the_cancelled_work_makes_of_it(attempt
                 return "anyway"
             raise ValueError("broken off") from None
 
-    attempt.found = Newcomers()
+    attempt.found = JoiningMessages()
     with waiting(attempt, odd) as wait:
         await attempt.begun.wait()
         attempt.message()
-        with pytest.raises(Newcomers):
+        with pytest.raises(JoiningMessages):
             await wait
 
 
@@ -195,7 +195,7 @@ async def test_end_of_the_process_stays_a_cancellation(attempt: Attempt) -> None
 
 
 async def test_end_of_the_process_comes_before_an_interruption(attempt: Attempt) -> None:
-    attempt.found = Newcomers()
+    attempt.found = JoiningMessages()
 
     async def slow_to_leave() -> str:
         try:
@@ -229,9 +229,9 @@ async def test_interruption_passes_a_time_limit_inside_the_work(attempt: Attempt
         async with asyncio.timeout(60):
             return await attempt.work()
 
-    attempt.found = Newcomers()
+    attempt.found = JoiningMessages()
     with waiting(attempt, limited) as wait:
         await attempt.begun.wait()
         attempt.message()
-        with pytest.raises(Newcomers):
+        with pytest.raises(JoiningMessages):
             await wait

@@ -15,9 +15,9 @@ from kernel_service.ports.turns import Quarantined, TurnPlacement, TurnStatus
 from kernel_service.turns import quarantine as quarantine_module
 from kernel_service.turns.quarantine import (
     ISOLATED_FROM,
+    MOST_QUARANTINED,
     PAUSE_SECONDS,
     PROBATION_SECONDS,
-    WARD_BEDS,
     Quarantine,
 )
 from tests.clock import Clock
@@ -31,16 +31,18 @@ if TYPE_CHECKING:
 _owners = count(1)
 
 
-async def crash(scene: Scene, *rooms: TurnPlacement) -> None:
+async def crash(scene: Scene, *placements: TurnPlacement) -> None:
     """A process crashes in the person's turn, once in each of these placements."""
-    for room in rooms:
+    for placement in placements:
         activation = await scene.store.kernels.activate(scene.person_id, owner=f"dead {next(_owners)}")
-        await scene.store.turns.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0, room=room)
+        await scene.store.turns.next_turn(
+            scene.person_id, activation.epoch, now=scene.clock(), debounce=0, placement=placement
+        )
 
 
-async def someone(scene: Scene, name: str, *rooms: TurnPlacement) -> Kernel:
+async def someone(scene: Scene, name: str, *placements: TurnPlacement) -> Kernel:
     await scene.hear(text=name, user=f"chat:{name}")
-    await crash(scene, *rooms)
+    await crash(scene, *placements)
     return Kernel(await scene.store.kernels.activate(scene.person_id, owner="k"), scene.clock())
 
 
@@ -64,7 +66,7 @@ async def lives_on(scene: Scene, runner: TurnRunner) -> None:
 
 
 TWICE = (TurnPlacement.BESIDE,) * 2
-OFTEN = (*TWICE, *[TurnPlacement.WARD] * (ISOLATED_FROM - 2))
+OFTEN = (*TWICE, *[TurnPlacement.QUARANTINED] * (ISOLATED_FROM - 2))
 
 
 # --- given up
@@ -81,7 +83,7 @@ async def test_three_crashes_in_isolation_give_the_message_up(scene: Scene) -> N
 
 
 async def test_crashes_beside_other_turns_never_give_a_message_up(scene: Scene) -> None:
-    kernel = await someone(scene, "ann", *OFTEN, *[TurnPlacement.WARD] * 50)
+    kernel = await someone(scene, "ann", *OFTEN, *[TurnPlacement.QUARANTINED] * 50)
     runner = scene.runner()
     await lives_on(scene, runner)
     scene.model.says = [says("done")]
@@ -89,23 +91,23 @@ async def test_crashes_beside_other_turns_never_give_a_message_up(scene: Scene) 
     assert asked(scene)[-1] == "ann"
 
 
-# --- the ward
+# --- quarantine
 
 
 async def test_quarantine_limits_only_quarantined_turns(scene: Scene) -> None:
     runner, scene.model.gate = scene.runner(), asyncio.Event()
-    ill = [await someone(scene, f"ill {number}", *TWICE) for number in range(WARD_BEDS + 1)]
+    ill = [await someone(scene, f"ill {number}", *TWICE) for number in range(MOST_QUARANTINED + 1)]
     well = [await someone(scene, f"well {number}") for number in range(3)]
-    scene.model.says = [says("done") for _ in range(WARD_BEDS + 4)]
-    running = [asyncio.create_task(runner.run_next(kernel)) for kernel in ill[:WARD_BEDS]]
-    await until(lambda: len(scene.model.shown) == WARD_BEDS)
+    scene.model.says = [says("done") for _ in range(MOST_QUARANTINED + 4)]
+    running = [asyncio.create_task(runner.run_next(kernel)) for kernel in ill[:MOST_QUARANTINED]]
+    await until(lambda: len(scene.model.shown) == MOST_QUARANTINED)
     assert await runner.run_next(ill[-1]) == scene.clock() + PAUSE_SECONDS
     running += [asyncio.create_task(runner.run_next(kernel)) for kernel in well]
-    await until(lambda: len(scene.model.shown) == WARD_BEDS + 3)
+    await until(lambda: len(scene.model.shown) == MOST_QUARANTINED + 3)
     scene.model.gate.set()
     await asyncio.gather(*running)
     await runner.run_next(ill[-1])
-    assert asked(scene)[-1] == f"ill {WARD_BEDS}"
+    assert asked(scene)[-1] == f"ill {MOST_QUARANTINED}"
 
 
 # --- isolation
@@ -199,30 +201,30 @@ async def test_isolation_ends_when_its_time_is_up(scene: Scene) -> None:
 
 async def test_other_turns_get_equal_time_between_isolations(scene: Scene) -> None:
     clock = Clock()
-    rooms = Quarantine(clock)
-    ill = Quarantined(ISOLATED_FROM, 0)
-    async with rooms.beside:
+    quarantine = Quarantine(clock)
+    turn = Quarantined(ISOLATED_FROM, 0)
+    async with quarantine.beside:
         pass
     clock.now += 60
-    assert rooms.free_at(ill) <= clock()
-    async with rooms.isolated(ill):
-        assert rooms.free_at(ill) == clock() + PAUSE_SECONDS
+    assert quarantine.free_at(turn) <= clock()
+    async with quarantine.isolated(turn):
+        assert quarantine.free_at(turn) == clock() + PAUSE_SECONDS
         clock.now += 7
-    assert rooms.free_at(ill) == clock() + 7
+    assert quarantine.free_at(turn) == clock() + 7
 
 
 async def test_cancelled_isolated_turn_ends_the_isolation() -> None:
-    rooms, ill = Quarantine(Clock()), Quarantined(ISOLATED_FROM, 0)
+    quarantine, turn = Quarantine(Clock()), Quarantined(ISOLATED_FROM, 0)
 
     async def isolated() -> None:
-        async with rooms.isolated(ill):
+        async with quarantine.isolated(turn):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(isolated())
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    async with asyncio.timeout(1), rooms.beside:
+    async with asyncio.timeout(1), quarantine.beside:
         pass
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.interruptions import Requeued
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelAnswer, ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
 from kernel_service.ports.payloads import Audio
@@ -112,7 +112,7 @@ async def test_request_interrupted_by_a_drain_is_counted(scene: Scene, limits: T
     kernel.leaving = True
     kernel.outdated = True
     kernel.wake_turn()
-    with pytest.raises(HandedBack):
+    with pytest.raises(Requeued):
         await turn
     assert await spent(scene) >= 50_000
 
