@@ -45,10 +45,10 @@ class KernelConnection:
 
     def __init__(self, address: KernelAddress, token: str) -> None:
         self.address = address
-        self.door = Route(address.open(), "the service's address")
+        self.bootstrap = Route(address.open(), "the service's address")
         """The way through the service's own address."""
-        self.door_node = ""
-        """The node that served the door's stream last; empty: unknown."""
+        self.bootstrap_node = ""
+        """The node that served the last stream of the bootstrap route; empty: unknown."""
         self.nodes = Nodes()
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
         self._streams = Streams()
@@ -58,7 +58,7 @@ class KernelConnection:
     @property
     def _route(self) -> Route:
         """The way for a separate call: the address, or a node that is connected while that leads nowhere."""
-        return next((route for route in (self.door, *self._to_nodes) if route.is_connected), self.door)
+        return next((route for route in (self.bootstrap, *self._to_nodes) if route.is_connected), self.bootstrap)
 
     async def connect(self, timeout: float) -> None:
         """Return once any node is connected.
@@ -69,7 +69,7 @@ class KernelConnection:
             return
         ends = asyncio.get_running_loop().time() + timeout
         try:
-            await self.door.connect(timeout)
+            await self.bootstrap.connect(timeout)
         except KernelError as error:
             raise await self.explained(error, ends - asyncio.get_running_loop().time()) from None
 
@@ -81,7 +81,7 @@ class KernelConnection:
 
     async def close(self) -> None:
         """End all calls."""
-        await self.door.close()
+        await self.bootstrap.close()
 
     # --- messages, acknowledgements, receipts ---------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ class KernelConnection:
         open_stream: Callable[..., Any] = partial(route.stub.ServeChannel, metadata=self._bearer)
         stream = ChannelStream(open_stream, request, partial(self._heard, route))
         self._streams.add(stream)
-        if route is not self.door:
+        if route is not self.bootstrap:
             self._to_nodes = [route, *(each for each in self._to_nodes if each is not route and not each.is_closed)]
         opening = asyncio.get_running_loop().call_later(OPENING_SECONDS, stream.close_unless_open)
         try:
@@ -242,8 +242,8 @@ class KernelConnection:
             self.nodes.ended(stream)
 
     def _heard(self, route: Route, stream: ChannelStream, nodes: Sequence[channel_pb2.ServingNode]) -> None:
-        if route is self.door:
-            self.door_node = stream.node_id
+        if route is self.bootstrap:
+            self.bootstrap_node = stream.node_id
         elif stream.node_id != route.node_id:
             raise KernelError(OTHER_NODE)
         self.nodes.heard(stream, nodes)

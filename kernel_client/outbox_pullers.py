@@ -61,7 +61,7 @@ class OutboxPullers:
         self._now = now
         self._stall_detector = StallDetector(now)
         self._numbered = count(1)
-        self._door = self._puller(kernel.door, attach.instance_id)
+        self._bootstrap = self._puller(kernel.bootstrap, attach.instance_id)
         self._nodes: dict[str, _Pull] = {}
         self._unusable: set[str] = set()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -69,16 +69,16 @@ class OutboxPullers:
     def start(self) -> None:
         """Start pulling."""
         self._background = [asyncio.create_task(self._stall_detector.run()), asyncio.create_task(self._acks.run())]
-        self._door_task = asyncio.create_task(self._door.run())
+        self._bootstrap_task = asyncio.create_task(self._bootstrap.run())
         self._kernel.nodes.on_change = self._follow
 
     async def stop(self) -> None:
         """Stop pulling; finish and acknowledge the sends in progress; release the rest, through any node."""
         self._kernel.nodes.on_change = _nothing
         pulls = list(self._nodes.values())
-        await cancel_and_wait(self._door_task, *(each.task for each in pulls), *self._leaving)
+        await cancel_and_wait(self._bootstrap_task, *(each.task for each in pulls), *self._leaving)
         await self._receiver.finish()
-        await asyncio.gather(self._door.release(), *(each.puller.release() for each in pulls))
+        await asyncio.gather(self._bootstrap.release(), *(each.puller.release() for each in pulls))
         await self._receiver.cancel()
         await cancel_and_wait(*self._background)
         await asyncio.gather(*(each.route.close() for each in pulls))
@@ -90,7 +90,9 @@ class OutboxPullers:
             self._leave(self._nodes.pop(node_id))
         self._unusable &= known.keys()
         for node in known.values():
-            is_new = node.id not in self._nodes and node.id not in self._unusable and node.id != self._kernel.door_node
+            is_new = (
+                node.id not in self._nodes and node.id not in self._unusable and node.id != self._kernel.bootstrap_node
+            )
             if is_new and node.address and not node.draining:
                 self._pull_from(node)
 

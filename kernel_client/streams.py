@@ -9,7 +9,7 @@ from kernel_client.stream import ChannelStream
 
 MOST_REMEMBERED: Final = 100_000
 """People whose node is remembered, about 100 bytes each."""
-LOOK_SECONDS: Final = 0.5
+CHECK_SECONDS: Final = 0.5
 
 
 class Streams:
@@ -21,7 +21,7 @@ class Streams:
         self._streams: list[ChannelStream] = []
         self._node_of: OrderedDict[int, str] = OrderedDict()
         self._turn = 0
-        self._look: asyncio.TimerHandle | None = None
+        self._check: asyncio.TimerHandle | None = None
 
     @property
     def open(self) -> int:
@@ -32,7 +32,7 @@ class Streams:
         """It may carry calls as soon as its service serves it."""
         self._streams.append(stream)
         self.several = len(self._streams) > 1
-        self._look_later()
+        self._check_later()
 
     def discard(self, stream: ChannelStream) -> None:
         """It has ended."""
@@ -68,9 +68,9 @@ class Streams:
         self._turn += 1
         return usable[self._turn % len(usable)]
 
-    def _look_later(self) -> None:
-        if self._look is None and self.several:
-            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._avoid_silent)
+    def _check_later(self) -> None:
+        if self._check is None and self.several:
+            self._check = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._avoid_silent)
 
     def _avoid_silent(self) -> None:
         """Repeat the calls of silent streams over the others, unless all are silent: then the database is slow."""
@@ -79,5 +79,5 @@ class Streams:
         if any(not stream.is_avoided for stream in opened if stream not in silent):
             for stream in silent:
                 stream.avoid()
-        self._look = None
-        self._look_later()
+        self._check = None
+        self._check_later()

@@ -42,7 +42,7 @@ class FaultyKernel(KernelConnection):
 
     def __init__(self) -> None:
         self.address = KernelAddress("unix:/nowhere")
-        self.door = Route(grpc.aio.insecure_channel("unix:/nowhere"), "the service's address")
+        self.bootstrap = Route(grpc.aio.insecure_channel("unix:/nowhere"), "the service's address")
         self.nodes = Nodes()
         self.pulls = 0
         self.settled: list[Ack] = []

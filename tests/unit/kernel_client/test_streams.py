@@ -73,16 +73,16 @@ async def test_silent_streams_are_avoided_unless_all_are(
 
 
 async def test_streams_are_looked_at_while_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(streams, "CHECK_SECONDS", 0)
     known, a, b = Streams(), cast("Any", FakeStream("a")), cast("Any", FakeStream("b"))
     known.add(a)
-    assert known._look is None
+    assert known._check is None
     known.add(b)
     a.silent = True
     while not a.is_avoided:
         await asyncio.sleep(0)
     known.discard(a)
-    while known._look is not None:
+    while known._check is not None:
         await asyncio.sleep(0)
 
 
