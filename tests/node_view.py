@@ -9,7 +9,7 @@ from kernel_service.ports.nodes import Node
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kernel_service.ports.notices import Notice, NoticeKind
+    from kernel_service.ports.notices import NodeNotice, NoticeKind
 
 ME = "k_me"
 
@@ -66,22 +66,22 @@ class Board:
     """Fills `Notices`. `told`: node (empty: all others) and notice. `receive` calls the handlers."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Notice]] = []
-        self._handlers: dict[NoticeKind, list[Callable[[Notice], None]]] = {}
+        self.told: list[tuple[str, NodeNotice]] = []
+        self._handlers: dict[NoticeKind, list[Callable[[NodeNotice], None]]] = {}
         self.missed: list[Callable[[], None]] = []
 
-    def tell(self, node_id: str, notice: Notice) -> None:
+    def tell(self, node_id: str, notice: NodeNotice) -> None:
         self.told.append((node_id, notice))
 
-    def tell_all(self, notice: Notice) -> None:
+    def tell_all(self, notice: NodeNotice) -> None:
         self.tell("", notice)
 
-    def on(self, kind: NoticeKind, handler: Callable[[Notice], None]) -> None:
+    def on(self, kind: NoticeKind, handler: Callable[[NodeNotice], None]) -> None:
         self._handlers.setdefault(kind, []).append(handler)
 
     def on_missed(self, handler: Callable[[], None]) -> None:
         self.missed.append(handler)
 
-    def receive(self, notice: Notice) -> None:
+    def receive(self, notice: NodeNotice) -> None:
         for handler in self._handlers.get(notice.kind, []):
             handler(notice)

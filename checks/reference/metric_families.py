@@ -87,7 +87,7 @@ def kernel_metrics() -> Metrics:
     parts: list[Any] = [empty, people, None]
     counts = ("connects", "refused_events", "refused_tokens", "refused_calls")
     counters: dict[str, Any] = {name: Counter() for name in counts}
-    cluster: Any = SimpleNamespace(nodes=[], is_leader=True, silence=0.0, burials=0)
+    cluster: Any = SimpleNamespace(nodes=[], is_leader=True, silence=0.0, removed_count=0)
     queues: Any = [empty]
     metrics = Metrics(
         Address("", 0),

@@ -18,6 +18,6 @@ PROBLEM: Final = "no_heartbeat"
 
 
 def check_fresh(cluster: Cluster) -> None:
-    """Raises Busy unless this node's last beat excludes its burial."""
+    """Raises Busy unless this node's last beat is too recent for another node to have removed it."""
     if not cluster.is_fresh:
         raise Busy(PROBLEM, BEAT_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,4 +30,4 @@ class KeyRotation:
                 async for done in rotating:
                     yield done
         finally:
-            self._notices.tell_all(Notice(NoticeKind.KEYS))
+            self._notices.tell_all(NodeNotice(NoticeKind.KEYS))

@@ -1,7 +1,7 @@
-"""A node's membership: it beats, buries the dead, and keeps the view of who is alive.
+"""A node's membership: it beats, removes the dead, and keeps the view of who is alive.
 
 Each beat judges the others before it counts itself, and only if this node's own beats were regular. Otherwise a node
-that comes back from a pause of the database would bury all the others.
+that comes back from a pause of the database would remove all the others.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Membership:
         self._was_silent = False
         self._silence_told: list[Callable[[bool], None]] = []
         self._told: list[Callable[[], None]] = []
-        self.burials = 0
-        """How many dead nodes this node has buried."""
+        self.removed_count = 0
+        """How many dead nodes this node has removed."""
         self.channels: Callable[[], Sequence[str]] = tuple
         """Returns the channels with a stream that is attached to this node."""
 
@@ -133,7 +133,7 @@ class Membership:
         await _tried(self._store.drain(self.me))
 
     async def leave(self) -> None:
-        """Free this node's people. If the store is unavailable, the others bury this node later."""
+        """Free this node's people. If the store is unavailable, the others remove this node later."""
         await _tried(self._store.leave(self.me))
 
     async def _beat_forever(self) -> None:
@@ -148,7 +148,7 @@ class Membership:
             self._tell_silence()
 
     def interval(self) -> float:
-        """Seconds from the last beat to the next one. It is shorter if another node may be buried before then.
+        """Seconds from the last beat to the next one. It is shorter if another node may be removed before then.
 
         So the people of a dead node wait for its lapse, and not for the next regular beat as well.
         """
@@ -177,7 +177,7 @@ class Membership:
         self._beat_at = began
         # The answer was made between the two; on average in the middle.
         self._heard_at, self._database_time = (began + self._monotonic()) / 2, beat.now
-        self._show(beat.nodes or (replace(self._node),), beat.buried)
+        self._show(beat.nodes or (replace(self._node),), beat.removed)
 
     def _show(self, nodes: tuple[Node, ...], dead: Sequence[str] = ()) -> None:
         before, addresses = _roles(self.nodes), {node.id: node.address for node in self.nodes}
@@ -187,9 +187,9 @@ class Membership:
         self._alive = frozenset(node.id for node in self.nodes)
         self._homes = _homes(self.nodes)
         if dead:
-            self.burials += len(dead)
+            self.removed_count += len(dead)
             for node_id in dead:
-                log.warning("node buried node=%s address=%s", node_id, addresses.get(node_id, ""))
+                log.warning("node removed node=%s address=%s", node_id, addresses.get(node_id, ""))
         if _roles(self.nodes) != before:
             draining = sum(node.is_draining for node in self.nodes)
             log.info("nodes live=%d draining=%d", len(self.nodes), draining)

@@ -8,7 +8,7 @@ import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from kernel_service.rate_limits.wait_histogram import WaitHistogram
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class NoticeBoard:
         """Seconds from the sender's clock to this node's."""
         self.interruptions = 0
         """How often notices may have been lost."""
-        self._handlers: defaultdict[NoticeKind, list[Callable[[Notice], None]]] = defaultdict(list)
+        self._handlers: defaultdict[NoticeKind, list[Callable[[NodeNotice], None]]] = defaultdict(list)
         self._missed: list[Callable[[], None]] = []
 
     @property
@@ -42,17 +42,17 @@ class NoticeBoard:
     def begin(self, me: str) -> None:
         """Receive from now on, as this node. All handlers are registered."""
         if self._transport is not None:
-            self._transport.receive(me, self._receive, self._look)
+            self._transport.receive(me, self._receive, self._missed_all)
 
-    def tell(self, node_id: str, notice: Notice) -> None:
+    def tell(self, node_id: str, notice: NodeNotice) -> None:
         if self._transport is not None:
             self.sent[notice.kind] += 1
             self._transport.send(node_id, _text(notice, self._clock()))
 
-    def tell_all(self, notice: Notice) -> None:
+    def tell_all(self, notice: NodeNotice) -> None:
         self.tell("", notice)
 
-    def on(self, kind: NoticeKind, handler: Callable[[Notice], None]) -> None:
+    def on(self, kind: NoticeKind, handler: Callable[[NodeNotice], None]) -> None:
         self._handlers[kind].append(handler)
 
     def on_missed(self, handler: Callable[[], None]) -> None:
@@ -71,7 +71,7 @@ class NoticeBoard:
             except Exception:
                 log.exception("handler of a notice failed kind=%s", notice.kind)
 
-    def _look(self) -> None:
+    def _missed_all(self) -> None:
         self.interruptions += 1
         for handler in self._missed:
             try:
@@ -80,15 +80,15 @@ class NoticeBoard:
                 log.exception("handler of missed notices failed")
 
 
-def _text(notice: Notice, now: float) -> str:
+def _text(notice: NodeNotice, now: float) -> str:
     told = [notice.kind, notice.subject, notice.numbers, notice.detail, round(now, 3)]
     return json.dumps(told, separators=(",", ":"))
 
 
-def _told(text: str) -> tuple[Notice, float] | None:
+def _told(text: str) -> tuple[NodeNotice, float] | None:
     """The notice, and when it was sent by its sender's clock."""
     try:
         kind, subject, numbers, detail, sent_at = json.loads(text)
-        return Notice(NoticeKind(kind), str(subject), tuple(numbers), str(detail)), float(sent_at)
+        return NodeNotice(NoticeKind(kind), str(subject), tuple(numbers), str(detail)), float(sent_at)
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 
 if TYPE_CHECKING:
     from kernel_service.ports.cluster import Cluster
@@ -79,7 +79,7 @@ class Placement:
 
     def tell(self, node_id: str, person_id: str, when: float = 0.0) -> None:
         """Let another node check the person's messages."""
-        self._notices.tell(node_id, Notice(NoticeKind.WAKE, person_id, (when,)))
+        self._notices.tell(node_id, NodeNotice(NoticeKind.WAKE, person_id, (when,)))
 
     def leave_to(self, owner: str, person_id: str) -> None:
         """Let the owner of the person's kernel check their messages.
@@ -96,7 +96,7 @@ class Placement:
 
     def tell_reset(self, person_id: str) -> None:
         """Let the others know that the person's context was reset. A home that is elsewhere continues the person."""
-        self._notices.tell_all(Notice(NoticeKind.RESET, person_id))
+        self._notices.tell_all(NodeNotice(NoticeKind.RESET, person_id))
 
     def _runs(self, person_id: str, owner: str) -> str:
         """The id of the node that runs the person."""
@@ -105,7 +105,7 @@ class Placement:
         stays = any(node.id == owner and not node.is_draining for node in self._cluster.nodes)
         return owner if stays else self._cluster.home_of(person_id)
 
-    def _woken(self, notice: Notice) -> None:
+    def _woken(self, notice: NodeNotice) -> None:
         # The foresight of this node lacks the messages that other nodes accepted.
         self._here.arrived(notice.subject, None)
         self._here.wake_at(notice.subject, notice.numbers[0] if notice.numbers else 0.0)

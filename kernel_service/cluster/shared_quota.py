@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from kernel_service.rate_limits.fair_queue import MAX_PAUSE_SECONDS
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class _Shared:
         self._queue.share(len(asking))
 
     def _tell(self, seconds: float) -> None:
-        self._notices.tell_all(Notice(NoticeKind.REST, self._queue.vendor, (seconds,)))
+        self._notices.tell_all(NodeNotice(NoticeKind.REST, self._queue.vendor, (seconds,)))
 
-    def _rest(self, told: Notice) -> None:
+    def _rest(self, told: NodeNotice) -> None:
         if told.subject == self._queue.vendor and told.numbers:
             self._queue.pause(min(told.numbers[0], MAX_PAUSE_SECONDS))

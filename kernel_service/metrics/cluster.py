@@ -42,7 +42,7 @@ class ClusterMetrics:
         yield GaugeMetricFamily("kernel_leader", line, float(self._membership.is_leader))
         line = "Seconds since the last heartbeat; after 3 the others take the people over"
         yield GaugeMetricFamily("kernel_beat_age_seconds", line, self._membership.silence)
-        yield CounterMetricFamily("kernel_burials", "Dead nodes that this one removed", self._membership.burials)
+        yield CounterMetricFamily("kernel_burials", "Dead nodes that this one removed", self._membership.removed_count)
 
     def _told(self) -> Iterable[Metric]:
         yield counter_metric("kernel_notices_sent", "Notices to other nodes, by kind", "kind", self._notices.sent)

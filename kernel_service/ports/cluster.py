@@ -48,7 +48,7 @@ class Cluster(Protocol):
 
     @property
     def is_fresh(self) -> bool:
-        """Whether no other node can have buried this one, by its own steady clock."""
+        """Whether no other node can have removed this one, by its own steady clock."""
         ...
 
     @property

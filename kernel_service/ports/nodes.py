@@ -36,12 +36,12 @@ class Node:
 class Beat:
     """The store's view at a beat. `now`: the database's time. `nodes`: the live ones, the oldest first.
 
-    `buried`: the dead nodes that this beat removed.
+    `removed`: the dead nodes that this beat removed.
     """
 
     now: float
     nodes: tuple[Node, ...]
-    buried: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 class NodeStore(Protocol):
@@ -52,7 +52,7 @@ class NodeStore(Protocol):
         ...
 
     async def beat(self, node_id: str, channels: Sequence[str]) -> Beat | None:
-        """Bury dead nodes if this node's own beats are regular, then beat. None: this node itself was buried."""
+        """Remove dead nodes if this node's own beats are regular, then beat. None: this node itself was removed."""
         ...
 
     async def announce(self, node_id: str, address: str) -> None:

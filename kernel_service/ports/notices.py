@@ -34,7 +34,7 @@ class NoticeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class NodeNotice:
     """It names people by our ids only, and holds nothing that they say."""
 
     kind: NoticeKind
@@ -46,15 +46,15 @@ class Notice:
 class Notices(Protocol):
     """Sending returns at once and never fails. Handlers run in the loop's thread."""
 
-    def tell(self, node_id: str, notice: Notice) -> None:
+    def tell(self, node_id: str, notice: NodeNotice) -> None:
         """Tell one node."""
         ...
 
-    def tell_all(self, notice: Notice) -> None:
+    def tell_all(self, notice: NodeNotice) -> None:
         """Tell all other nodes."""
         ...
 
-    def on(self, kind: NoticeKind, handler: Callable[[Notice], None]) -> None:
+    def on(self, kind: NoticeKind, handler: Callable[[NodeNotice], None]) -> None:
         """Call `handler` for each notice of this kind that another node sends."""
         ...
 

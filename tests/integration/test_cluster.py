@@ -63,7 +63,7 @@ async def crowd(running: Cluster) -> list[Person]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def people(running: Cluster, crowd: list[Person]) -> list[Person]:
-    """All nodes run and see one another, whatever the test before left. The dead are buried."""
+    """All nodes run and see one another, whatever the test before left. The dead are removed."""
     for number, node in enumerate(running.nodes[:NODES]):
         if not node.alive:
             await running.join(number)
@@ -183,7 +183,7 @@ async def leader(running: Cluster) -> int:
     return [address_of(node) for node in running.nodes].index(address)
 
 
-async def until_buried(running: Cluster, number: int) -> None:
+async def until_removed(running: Cluster, number: int) -> None:
     """Wait until the first node does not see this one among the living any more."""
     async with asyncio.timeout(SECONDS):
         while address_of(running.nodes[number]) in await seen(running, 0):
@@ -213,7 +213,7 @@ def reminded(running: Cluster) -> list[str]:
 async def test_a_frozen_node_is_replaced_and_ends_when_it_resumes(running: Cluster, people: list[Person]) -> None:
     await running.freeze(2)
     await running.ask(people, timeout=SECONDS)
-    await until_buried(running, 2)  # the others waited for it only if it had people
+    await until_removed(running, 2)  # the others waited for it only if it had people
     await running.thaw(2)
     await running.nodes[2].ended()
     await judged(running, people)

@@ -37,7 +37,7 @@ _OLDER = (
     .where(node.c.schema < _oldest)
     .order_by(node.c.id)
 )
-_BURY = delete(node).where(node.c.schema < _oldest)
+_REMOVE = delete(node).where(node.c.schema < _oldest)
 _WAIT = select(func.pg_sleep(LAPSE_SECONDS))
 _NEWEST = select(schema_version).order_by(schema_version.c.number.desc()).limit(1)
 
@@ -98,7 +98,7 @@ def check_nodes(connection: Connection, number: int, *, to: int, oldest_reader: 
             f" {oldest_reader} or later, and older ones are running: {named}. End them, then start this one again"
         )
     if older:
-        connection.execute(_BURY, {"oldest": oldest_reader})
+        connection.execute(_REMOVE, {"oldest": oldest_reader})
 
 
 def _older(connection: Connection, oldest_reader: int) -> Sequence[Row[Any]]:

@@ -24,7 +24,7 @@ _now = DatabaseTime()
 _me: BindParameter[str] = bindparam("me")
 _ADD = insert(node).values(started_at=_now, since=_now, beat_at=_now)
 _NOW = select(_now.label("now"))
-_BURY_OTHERS = delete(node).where(node.c.id != _me).returning(node.c.id)
+_REMOVE_OTHERS = delete(node).where(node.c.id != _me).returning(node.c.id)
 _judge = node.alias("judge")
 # Its last beat is in the future if the database's clock went back since: then the others had no time to beat again.
 _IS_REGULAR = exists().where(
@@ -34,21 +34,21 @@ _IS_REGULAR = exists().where(
 )
 # A beat far in the future is older than a step back of the database's clock: it was not repeated since.
 _IS_SILENT = or_(node.c.beat_at < _now - LAPSE_SECONDS, node.c.beat_at > _now + LAPSE_SECONDS)
-# In a fixed order, so that two nodes that bury the same ones do not wait for each other.
+# In a fixed order, so that two nodes that remove the same ones do not wait for each other.
 _DEAD = (
     select(node.c.id)
     .where(_IS_SILENT, node.c.id != _me, _IS_REGULAR)
     .order_by(node.c.id)
     .with_for_update(of=node, skip_locked=True)
 )
-_BURY = delete(node).where(node.c.id.in_(_DEAD)).returning(node.c.id)
+_REMOVE = delete(node).where(node.c.id.in_(_DEAD)).returning(node.c.id)
 _BEAT = (
     update(node)
     .where(node.c.id == _me)
     .values(
         since=case((not_(node.c.beat_at.between(_now - GAP_SECONDS, _now)), _now), else_=node.c.since),
         beat_at=_now,
-        channels=bindparam("attended"),
+        channels=bindparam("attached"),
     )
 )
 # By the id where two started at the same time.
@@ -64,17 +64,17 @@ class SqlNodes(SqlPort):
     @writes()
     def join(self, tx: Tx, joining: Node, *, alone: bool) -> Beat:
         schema_guard.check_joining(tx, joining.schema)
-        buried = list(tx.execute(_BURY_OTHERS, {"me": joining.id}).scalars()) if alone else []
+        removed = list(tx.execute(_REMOVE_OTHERS, {"me": joining.id}).scalars()) if alone else []
         tx.execute(_ADD, {"id": joining.id, "address": joining.address, "schema": joining.schema, "channels": "[]"})
-        return _beat(tx, buried)
+        return _beat(tx, removed)
 
     @writes_alone  # other units may wait for locks for longer than a node without a heartbeat lives
     def beat(self, tx: Tx, node_id: str, channels: Sequence[str]) -> Beat | None:
-        buried = list(tx.execute(_BURY, {"me": node_id}).scalars())
-        attended = to_json(sorted(set(channels))).decode()
-        if not tx.execute(_BEAT, {"me": node_id, "attended": attended}).rowcount:
+        removed = list(tx.execute(_REMOVE, {"me": node_id}).scalars())
+        attached = to_json(sorted(set(channels))).decode()
+        if not tx.execute(_BEAT, {"me": node_id, "attached": attached}).rowcount:
             return None
-        return _beat(tx, buried)
+        return _beat(tx, removed)
 
     @writes()
     def announce(self, tx: Tx, node_id: str, address: str) -> None:
@@ -89,9 +89,9 @@ class SqlNodes(SqlPort):
         tx.execute(_LEAVE, {"me": node_id})
 
 
-def _beat(tx: Tx, buried: Sequence[str]) -> Beat:
+def _beat(tx: Tx, removed: Sequence[str]) -> Beat:
     now = float(tx.execute(_NOW).scalar_one())
-    return Beat(now, tuple(_node(row, now) for row in tx.execute(_ALL).all()), tuple(buried))
+    return Beat(now, tuple(_node(row, now) for row in tx.execute(_ALL).all()), tuple(removed))
 
 
 def _node(row: Row[Any], now: float) -> Node:

@@ -1,4 +1,4 @@
-"""Nodes: the kernel services of one database, their beats, and the burial of those that are dead."""
+"""Nodes: the kernel services of one database, their beats, and the removal of those that are dead."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ async def _shift(store: Store, name: str, **by: float) -> None:
 
 
 async def beat(store: Store, name: str, channels: Sequence[str] = ()) -> tuple[list[str], list[str]]:
-    """The live nodes and the buried ones."""
+    """The live nodes and the removed ones."""
     seen = await store.nodes.beat(name, channels)
     assert seen is not None
-    return [one.id for one in seen.nodes], list(seen.buried)
+    return [one.id for one in seen.nodes], list(seen.removed)
 
 
 async def test_each_beat_shows_the_live_nodes_the_oldest_first(store: Store) -> None:
@@ -63,7 +63,7 @@ async def test_each_beat_shows_the_live_nodes_the_oldest_first(store: Store) -> 
     assert seen.now >= seen.nodes[1].started_at
 
 
-async def test_a_regular_node_buries_a_silent_one(store: Store) -> None:
+async def test_a_regular_node_removes_a_silent_one(store: Store) -> None:
     await joined(store, "a", "dead")
     await regular(store, "a")
     await silent(store, "dead", LAPSE_SECONDS + 0.5)
@@ -79,7 +79,7 @@ async def test_a_node_that_is_late_but_alive_stays(store: Store) -> None:
 
 
 @pytest.mark.parametrize("pause", [GAP_SECONDS + 0.5, 3600.0])
-async def test_after_a_pause_of_the_database_no_node_is_buried(store: Store, pause: float) -> None:
+async def test_after_a_pause_of_the_database_no_node_is_removed(store: Store, pause: float) -> None:
     await joined(store, "a", "b", "c")
     await regular(store, "a", "b", "c")
     for name in ("a", "b", "c"):
@@ -104,16 +104,16 @@ async def test_a_clock_of_the_database_that_was_set_back_hides_no_death(
     assert await beat(store, "a") == (["a", "b"], ["dead"])
 
 
-async def test_a_node_that_has_just_joined_buries_none(store: Store) -> None:
+async def test_a_node_that_has_just_joined_removes_none(store: Store) -> None:
     await joined(store, "dead", "a")
     await silent(store, "dead", LAPSE_SECONDS + 60)
     assert await beat(store, "a") == (["dead", "a"], [])
 
 
-async def test_a_process_that_is_alone_buries_all_before_it(store: Store) -> None:
+async def test_a_process_that_is_alone_removes_all_before_it(store: Store) -> None:
     await joined(store, "a", "b")
     seen = await store.nodes.join(named("c"), alone=True)
-    assert sorted(seen.buried) == ["a", "b"]
+    assert sorted(seen.removed) == ["a", "b"]
     assert [one.id for one in seen.nodes] == ["c"]
 
 

@@ -161,13 +161,13 @@ async def test_a_release_through_another_node_ends_the_stream(nodes: list[NodeOf
     assert (again.reply.id, again.token == lease.token) == (reply_id, False)
 
 
-async def test_leases_of_a_buried_node_are_sent_again_only_after_their_doubt(nodes: list[NodeOfTwo]) -> None:
+async def test_leases_of_a_removed_node_are_sent_again_only_after_their_doubt(nodes: list[NodeOfTwo]) -> None:
     here, there = nodes
     anna = await Chat(here.store, "test:anna").write()
     reply_id = await anna.tell("hello")
     stream = here.pull()
     lease, _ = await anext(stream)
-    await here.store.nodes.leave("n_0")  # as another node buries it
+    await here.store.nodes.leave("n_0")  # as another node removes it
     await there.membership.beat()
     await there.outbox.sweep()
     [until] = await there.store.outbox.leased_until([(reply_id, lease.token)])

@@ -32,7 +32,7 @@ class Store:
     def __init__(self, steady: Steady) -> None:
         self._steady = steady
         self.nodes: tuple[Node, ...] = (Node(ME, "me:1", 27), Node(OTHER, "other:1", 27))
-        self.buried = False
+        self.removed = False
         self.dead: tuple[str, ...] = ()
         self.away = False
         self.is_silent = False
@@ -50,7 +50,7 @@ class Store:
         self._steady.now += self.takes
         if self.away:
             raise StoreUnavailable
-        return None if self.buried else Beat(self.now, self.nodes, self.dead)
+        return None if self.removed else Beat(self.now, self.nodes, self.dead)
 
     async def announce(self, *_: object) -> None: ...
 
@@ -84,16 +84,16 @@ async def scene() -> Scene:
     return made
 
 
-async def test_a_node_that_was_buried_ends_at_once(scene: Scene) -> None:
-    scene.store.buried = True
+async def test_a_node_that_was_removed_ends_at_once(scene: Scene) -> None:
+    scene.store.removed = True
     await scene.membership.beat()
     assert len(scene.ended) == 1
 
 
-async def test_the_log_names_a_node_that_was_buried(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_names_a_node_that_was_removed(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     scene.store.nodes, scene.store.dead = scene.store.nodes[:1], (OTHER,)
     await scene.membership.beat()
-    assert f"node buried node={OTHER} address=other:1" in caplog.messages
+    assert f"node removed node={OTHER} address=other:1" in caplog.messages
 
 
 async def test_a_beat_counts_from_when_it_began(scene: Scene) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.cluster.notice_board import NoticeBoard
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from tests.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WAKE = Notice(NoticeKind.WAKE, "p_1", (12.5,))
+WAKE = NodeNotice(NoticeKind.WAKE, "p_1", (12.5,))
 
 
 class Air:
@@ -40,11 +40,11 @@ class Pair:
         self.air = Air()
         self.here, self.there = NoticeBoard(self.air, Clock(100.0)), NoticeBoard(self.air, Clock(101.5))
         self.there.begin("k_there")
-        self.heard: list[Notice] = []
+        self.heard: list[NodeNotice] = []
         for kind in NoticeKind:
             self.there.on(kind, self.heard.append)
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, notice: NodeNotice) -> None:
         self.here.tell("k_there", notice)
         self.air.hear(self.air.texts[-1])
 
@@ -55,14 +55,14 @@ def pair() -> Pair:
 
 
 def test_a_notice_arrives_as_it_was_sent(pair: Pair) -> None:
-    notices = [WAKE, Notice(NoticeKind.MERGED, "p_1", detail="p_2"), Notice(NoticeKind.KEYS)]
+    notices = [WAKE, NodeNotice(NoticeKind.MERGED, "p_1", detail="p_2"), NodeNotice(NoticeKind.KEYS)]
     for notice in notices:
         pair.tell(notice)
     assert pair.heard == notices
 
 
 def test_notices_are_counted_by_kind(pair: Pair) -> None:
-    for notice in (WAKE, WAKE, Notice(NoticeKind.KEYS)):
+    for notice in (WAKE, WAKE, NodeNotice(NoticeKind.KEYS)):
         pair.tell(notice)
     counted = Counter({NoticeKind.WAKE: 2, NoticeKind.KEYS: 1})
     assert (pair.here.sent, pair.there.received) == (counted, counted)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kernel_service.cluster.placement import Placement
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from tests.node_view import ME, Board, View
 
 OWNER, HOME = "k_owner", "k_home"
@@ -61,7 +61,7 @@ def test_a_node_alone_runs_everybody() -> None:
 
 def test_the_owner_is_told(node: Node) -> None:
     node.placement.wake_at("p", 7.0, owner=OWNER)
-    assert node.board.told == [(OWNER, Notice(NoticeKind.WAKE, "p", (7.0,)))]
+    assert node.board.told == [(OWNER, NodeNotice(NoticeKind.WAKE, "p", (7.0,)))]
     assert node.kernels.woken == []
 
 
@@ -93,7 +93,7 @@ def test_this_node_runs_whom_it_has_in_memory_if_the_owner_is_unknown(node: Node
 
 
 def test_a_notice_wakes_here_at_its_time(node: Node) -> None:
-    node.board.receive(Notice(NoticeKind.WAKE, "p", (7.0,)))
-    node.board.receive(Notice(NoticeKind.WAKE, "q"))
+    node.board.receive(NodeNotice(NoticeKind.WAKE, "p", (7.0,)))
+    node.board.receive(NodeNotice(NoticeKind.WAKE, "q"))
     assert node.kernels.woken == [("p", 7.0), ("q", 0.0)]
     assert node.told == []  # a notice is not passed on, so that none circulates

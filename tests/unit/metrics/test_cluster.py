@@ -21,7 +21,7 @@ def shown(membership: Any, notices: NoticeBoard, moves: Counter[str]) -> set[str
 
 def test_a_node_shows_the_others_and_its_own_part() -> None:
     view: Any = View.of(node("n0"), node("n1"), node("n2", is_draining=True))
-    view.silence, view.burials = 1.25, 2
+    view.silence, view.removed_count = 1.25, 2
     notices = NoticeBoard(None)
     notices.sent[NoticeKind.WAKE] += 4
     notices.received[NoticeKind.READY] += 5
@@ -46,5 +46,5 @@ def test_a_node_shows_the_others_and_its_own_part() -> None:
 
 def test_another_leader_is_not_this_node() -> None:
     view: Any = View.of(node("n0"), node("n1"))
-    view.is_leader, view.burials = False, 0
+    view.is_leader, view.removed_count = False, 0
     assert "kernel_leader 0.0" in shown(view, NoticeBoard(None), Counter())
