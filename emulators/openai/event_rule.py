@@ -11,7 +11,7 @@ _EVENT = re.compile(
 _DUE = re.compile(r"^\[A schedule that the person set is due[^\]]*\]\n(.*?)(?:\n\[Due on [^\]]*\])?$", re.DOTALL)
 
 
-def wishes_in(text: str) -> str:
+def requests_in(text: str) -> str:
     """The part of a message that may ask for something: of an event its data, of a due schedule its request."""
     found = _EVENT.match(text)
     if found is None:

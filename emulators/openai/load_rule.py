@@ -28,17 +28,17 @@ _PARAGRAPH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """`kind` is task, long, need, or empty."""
 
     token: str
     kind: str = ""
 
 
-def read(text: str) -> Wish | None:
+def read(text: str) -> Request | None:
     """The request in a load-test message; None for any other message."""
     found = _WISH.fullmatch(text)
-    return Wish(found["token"], found["kind"] or "") if found else None
+    return Request(found["token"], found["kind"] or "") if found else None
 
 
 def people(conversation: Conversation) -> list[str]:
@@ -51,19 +51,19 @@ def answer(conversation: Conversation, offered: list[str]) -> Turn | None:
     """The next turn; None if no unanswered message is a load-test message."""
     # The requests that resume after a connection are lines below a sentence.
     lines = [line.removeprefix("- ") for text in conversation.unanswered for line in text.splitlines()]
-    wishes = [wish for line in lines if (wish := read(line))]
-    if not wishes:
+    requests = [request for line in lines if (request := read(line))]
+    if not requests:
         return None
     tools = _Tools.among(offered)
     if tools is not None:
-        making = [wish.token for wish in wishes if wish.kind in {"task", "need"}]
+        making = [request.token for request in requests if request.kind in {"task", "need"}]
         steps = [step for token in making if (step := tools.step(conversation, token))]
         if steps:
             return list(dict.fromkeys(steps))
-    needed = [wish.token for wish in wishes if wish.kind == "need"]
+    needed = [request.token for request in requests if request.kind == "need"]
     if tools is None and needed and "connect" in offered:
         return _connect(conversation, needed)
-    return [Text(_told(wishes))]
+    return [Text(_told(requests))]
 
 
 def _connect(conversation: Conversation, needed: list[str]) -> Turn:
@@ -108,12 +108,12 @@ def _arguments(name: str) -> str:
     return orjson.dumps({"name": name}).decode()
 
 
-def _told(wishes: list[Wish]) -> str:
-    told = f"Answer to {', '.join(dict.fromkeys(wish.token for wish in wishes))}."
-    if any(wish.kind == "long" for wish in wishes):
-        return "\n\n".join([told, *(_paragraph(wishes[0], number) for number in range(1, _PARAGRAPHS + 1))])
+def _told(requests: list[Request]) -> str:
+    told = f"Answer to {', '.join(dict.fromkeys(request.token for request in requests))}."
+    if any(request.kind == "long" for request in requests):
+        return "\n\n".join([told, *(_paragraph(requests[0], number) for number in range(1, _PARAGRAPHS + 1))])
     return told
 
 
-def _paragraph(wish: Wish, number: int) -> str:
-    return f"Paragraph {number} for {wish.token}: ".ljust(_PARAGRAPH, "a")
+def _paragraph(request: Request, number: int) -> str:
+    return f"Paragraph {number} for {request.token}: ".ljust(_PARAGRAPH, "a")

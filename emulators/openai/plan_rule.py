@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 import orjson
 
-from emulators.openai import wished_times
+from emulators.openai import requested_times
 from emulators.openai.conversation import Conversation
 from emulators.openai.turns import ToolCall
 from emulators.openai.wire import FunctionCall
@@ -113,14 +113,14 @@ def next_calls(conversation: Conversation, offered: Sequence[str]) -> list[ToolC
     """The calls that follow from the latest result: deletions need an id, and reminders a time zone."""
     call, output = conversation.results[-1]
     made = {each.name for each, _ in conversation.results}
-    wish = "\n".join(conversation.unanswered)
+    request = "\n".join(conversation.unanswered)
     following: list[ToolCall] = []
-    if call.name == "list_schedules" and (meant := _DELETE.search(wish)):
+    if call.name == "list_schedules" and (meant := _DELETE.search(request)):
         following = [ToolCall(_deletes(each), {"id": each}) for each in _ids(output, meant)]
     elif call.name == "delete_trigger" and "tg_" not in call.arguments:
-        following = [ToolCall("delete_trigger", {"id": each}) for each in _triggers(output, wish)]
+        following = [ToolCall("delete_trigger", {"id": each}) for each in _triggers(output, request)]
     elif call.name == "create_trigger" and _OTHER_ACCOUNT.search(output):
-        following = [ToolCall("connect", {"toolkit": "gmail", "remaining": wish})]
+        following = [ToolCall("connect", {"toolkit": "gmail", "remaining": request})]
     elif call.name == "remember" and "time_zone" in call.arguments:
         following = _waited(conversation)
     return [each for each in following if each.name in offered and each.name not in made - {"delete_trigger"}]
@@ -139,12 +139,12 @@ def is_lookup(call: FunctionCall, made: Iterable[FunctionCall]) -> bool:
     return lists and any(each.name == "delete_schedule" or "tg_" in each.arguments for each in made)
 
 
-def in_words(call: FunctionCall, output: str, wish: str) -> str:
+def in_words(call: FunctionCall, output: str, request: str) -> str:
     """The answer of one of these tools as the model passes it on; empty: another tool's."""
     if call.name not in _TOOLS:
         return ""
     if listed := _schedules(output):
-        which = ["Which of these do you mean?"] if _DELETE.search(wish) else []
+        which = ["Which of these do you mean?"] if _DELETE.search(request) else []
         return "\n".join(which + [f"• {each['title']}: {each['when']}" for each in listed])
     return next((match.expand(words) for pattern, words in _IN_WORDS if (match := pattern.search(output))), output)
 
@@ -165,7 +165,7 @@ def _scheduled(text: str, time: str) -> list[ToolCall]:
     """`time`: when the person wrote, in their own zone."""
     reminds = _REMIND.search(text)
     date_ = _DATE.search(time)
-    found = wished_times.read(text, date.fromisoformat(date_[0]) if date_ else None)
+    found = requested_times.read(text, date.fromisoformat(date_[0]) if date_ else None)
     if found is None or not (reminds or _EVERY.search(text)):
         return []
     when, rest = found
@@ -218,10 +218,10 @@ def _waited(conversation: Conversation) -> list[ToolCall]:
     return [ToolCall("create_schedule", asked[-1][0].arguments)]
 
 
-def _ids(listed: str, wish: re.Match[str]) -> list[str]:
+def _ids(listed: str, request: re.Match[str]) -> list[str]:
     """The ids that are meant: all but triggers, the one with these words in its title, or the only one."""
-    found, meant = _schedules(listed), wish["meant"].lower()
-    if wish["all"]:
+    found, meant = _schedules(listed), request["meant"].lower()
+    if request["all"]:
         found = [each for each in found if _deletes(str(each["id"])) == "delete_schedule"]
     elif meant or len(found) > 1:
         found = [each for each in found if meant and meant in str(each["title"]).lower()][:1]
@@ -232,9 +232,9 @@ def _deletes(listed_id: str) -> str:
     return "delete_trigger" if listed_id.startswith("tg_") else "delete_schedule"
 
 
-def _triggers(listed: str, wish: str) -> list[str]:
-    """The listed triggers that are meant: those whose request has one of the wish's own words, else all."""
-    unwatch = _UNWATCH.search(wish)
+def _triggers(listed: str, request: str) -> list[str]:
+    """The listed triggers that are meant: those whose request has one of the request's own words, else all."""
+    unwatch = _UNWATCH.search(request)
     meant = {word for word in _words(unwatch["meant"] if unwatch else "") if not _NO_SUBJECT.match(word)}
     found = [orjson.loads(each) for each in _TRIGGER.findall(listed)]
     return [of for of, _, request in found if not meant or meant & set(_words(request))]

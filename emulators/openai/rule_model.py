@@ -29,16 +29,16 @@ _WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A kind of request that a tool fulfils: the pattern `wish` recognises it, and the first matching tool runs."""
+    """A kind of request that a tool fulfils: the pattern `request` recognises it, and the first matching tool runs."""
 
-    wish: re.Pattern[str]
+    request: re.Pattern[str]
     tool: re.Pattern[str]
     toolkit: str
     arguments: Callable[[re.Match[str]], dict[str, Any]]
 
 
-def _skill(wish: str, tool: str, toolkit: str, arguments: Callable[[re.Match[str]], dict[str, Any]]) -> Skill:
-    return Skill(re.compile(wish, re.IGNORECASE), re.compile(tool), toolkit, arguments)
+def _skill(request: str, tool: str, toolkit: str, arguments: Callable[[re.Match[str]], dict[str, Any]]) -> Skill:
+    return Skill(re.compile(request, re.IGNORECASE), re.compile(tool), toolkit, arguments)
 
 
 _LIST_TASKS = re.compile(r"^ASANA_.*LIST.*TASKS")
@@ -48,31 +48,31 @@ SKILLS = (
         r"\b(?:create|add|make|new) (?:an? |the )?(?:new )?(?:asana )?task:? +[\"“]?([^\"”\n]+)",
         r"^ASANA_CREATE.*TASK",
         "asana",
-        lambda wish: {"name": wish[1].strip().rstrip(".")},
+        lambda request: {"name": request[1].strip().rstrip(".")},
     ),
     _skill(
         rf"\b(?:complete|finish|close) {_THE_TASK}",
         r"^ASANA_COMPLETE.*TASK",
         "asana",
-        lambda wish: {"task_gid": wish[1]},
+        lambda request: {"task_gid": request[1]},
     ),
     _skill(
         rf"\b(?:delete|remove) {_THE_TASK}",
         r"^ASANA_DELETE.*TASK",
         "asana",
-        lambda wish: {"task_gid": wish[1]},
+        lambda request: {"task_gid": request[1]},
     ),
     _skill(
         r"\bsend (?:an? )?(?:e-?)?mail to +(\S+@\S+?)(?:[:,]? +(?:saying +)?(.+))?$",
         r"^GMAIL_SEND.*EMAIL",
         "gmail",
-        lambda wish: {"recipient_email": wish[1], "subject": "Hello", "body": wish[2] or "Hello"},
+        lambda request: {"recipient_email": request[1], "subject": "Hello", "body": request[2] or "Hello"},
     ),
     _skill(
         r"\bforward (?:this|it)(?: mail)? to +([\w.+-]+@[\w-]+(?:\.[\w-]+)+)",
         r"^GMAIL_SEND.*EMAIL",
         "gmail",
-        lambda wish: {"recipient_email": wish[1], "subject": "Fwd", "body": "Forwarded."},
+        lambda request: {"recipient_email": request[1], "subject": "Fwd", "body": "Forwarded."},
     ),
     _skill(
         r"\b(?:my|list|show|read|new) (?:my |new |unread )*(?:e-?)?mails?\b|\bmy inbox\b",
@@ -96,16 +96,16 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
     resumed = _resumed(conversation, offered)
     if resumed is not None:
         return resumed
-    if calls := _wished(conversation, offered):
+    if calls := _requested(conversation, offered):
         return list(calls)
     return [Text(_events(conversation) or _instructions(conversation) or _reply(conversation, offered))]
 
 
-def _wished(conversation: Conversation, offered: list[str]) -> list[ToolCall]:
+def _requested(conversation: Conversation, offered: list[str]) -> list[ToolCall]:
     """The first calls for the unanswered messages."""
     return [
         call
-        for text in map(event_rule.wishes_in, conversation.unanswered)
+        for text in map(event_rule.requests_in, conversation.unanswered)
         for call in plan_rule.calls(text, conversation, offered)
         or plan_rule.connecting(text, offered)
         or _new_link(text, conversation, offered)
@@ -128,11 +128,11 @@ def _instructions(conversation: Conversation) -> str:
 
 def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list[ToolCall]:
     """A new link for the named toolkit, else for the toolkit of the latest connection request."""
-    wish = _NEW_LINK.search(text)
-    if wish is None or "connect" not in offered:
+    request = _NEW_LINK.search(text)
+    if request is None or "connect" not in offered:
         return []
     earlier = [toolkit_of(call) for call, _ in conversation.made if call.name == "connect"]
-    toolkits = [wish[1].lower()] if wish[1] else earlier[-1:]
+    toolkits = [request[1].lower()] if request[1] else earlier[-1:]
     return [ToolCall("connect", {"toolkit": each, "remaining": "", "new_link": True}) for each in toolkits]
 
 
@@ -146,13 +146,13 @@ def _calls(text: str, offered: list[str], listed: str = "") -> list[ToolCall]:
     connect = _CONNECT.search(text)
     if connect and "connect" in offered:
         return [ToolCall("connect", {"toolkit": connect[1].lower(), "remaining": ""})]
-    found = [(skill, wish) for skill in SKILLS if (wish := skill.wish.search(text))]
+    found = [(skill, request) for skill in SKILLS if (request := skill.request.search(text))]
     if not found:
         return []
-    skill, wish = found[0]
+    skill, request = found[0]
     tool = next((name for name in offered if skill.tool.search(name)), None)
     if tool is not None:
-        return [_by_id(ToolCall(tool, skill.arguments(wish)), offered, listed)]
+        return [_by_id(ToolCall(tool, skill.arguments(request)), offered, listed)]
     return _towards(skill, text, offered)
 
 
@@ -177,11 +177,11 @@ def _by_id(call: ToolCall, offered: list[str], listed: str) -> ToolCall:
     return ToolCall(call.name, {"task_gid": task_id(listed, name) or name}) if listed else ToolCall(listing, {})
 
 
-def _towards(skill: Skill, wish: str, offered: list[str]) -> list[ToolCall]:
+def _towards(skill: Skill, request: str, offered: list[str]) -> list[ToolCall]:
     if "search_tools" in offered:
         return [ToolCall("search_tools", {"query": skill.tool.pattern.strip("^").replace(".*", " ").lower()})]
     if "connect" in offered:
-        return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": wish})]
+        return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": request})]
     return []
 
 
@@ -197,7 +197,11 @@ def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
     noted = [line for text in conversation.told[-1:] for line in text.partition("is connected: ")[2].splitlines()]
     below = [line.removeprefix("- ") for line in told.splitlines()[1:]]
     waited = conversation.unanswered[:-1] or below or noted
-    calls = [call for wish in waited for call in plan_rule.calls(wish, conversation, offered) or _calls(wish, offered)]
+    calls = [
+        call
+        for request in waited
+        for call in plan_rule.calls(request, conversation, offered) or _calls(request, offered)
+    ]
     return list(calls) or [Text(f"{match[1]} is connected now. What would you like to do?")]
 
 
@@ -237,7 +241,7 @@ def _with(conversation: Conversation, offered: list[str], listed: str, listing: 
 
 def _found(conversation: Conversation, offered: set[str]) -> list[ToolCall]:
     """The calls for the unanswered messages, else for the latest request."""
-    calls = [call for text in conversation.unanswered for call in _calls(event_rule.wishes_in(text), sorted(offered))]
+    calls = [call for text in conversation.unanswered for call in _calls(event_rule.requests_in(text), sorted(offered))]
     earlier = (_calls(text, sorted(offered)) for text in reversed(conversation.said))
     return calls or next(filter(None, earlier), [])
 

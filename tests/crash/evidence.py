@@ -135,14 +135,14 @@ def tokens(text: str) -> list[str]:
 
 
 def _posted(found: Evidence, effect: Effect) -> None:
-    wish = load_rule.read(effect.detail["text"])
-    if wish is None:
+    request = load_rule.read(effect.detail["text"])
+    if request is None:
         return
-    if wish.token in found.messages:
-        raise ValueError(f"{wish.token} was written twice")
+    if request.token in found.messages:
+        raise ValueError(f"{request.token} was written twice")
     detail = effect.detail
-    message = Message(wish.token, effect.person, wish.kind, effect.number, detail["post"], detail["sent_at"])
-    found.messages[wish.token] = found.by_wamid[effect.key] = message
+    message = Message(request.token, effect.person, request.kind, effect.number, detail["post"], detail["sent_at"])
+    found.messages[request.token] = found.by_wamid[effect.key] = message
 
 
 def _taken(found: Evidence, effect: Effect) -> None:

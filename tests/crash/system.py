@@ -47,7 +47,7 @@ class Person:
     phone: str
     written: count[int] = field(default_factory=lambda: count(1))
 
-    def wish(self, kind: str = "") -> tuple[str, str]:
+    def request(self, kind: str = "") -> tuple[str, str]:
         """The token and the text of a new message."""
         token = f"{self.name}m{next(self.written)}"
         return token, " ".join(filter(None, ("load", kind, token)))
@@ -193,7 +193,7 @@ class System:
 
     async def writes(self, person: Person, kind: str = "") -> str:
         """Write a message of a kind (plain, `task`, `long`), without waiting for its delivery. Returns its token."""
-        token, text = person.wish(kind)
+        token, text = person.request(kind)
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
         return token
 
@@ -201,9 +201,9 @@ class System:
         """Tap a button of a received message, without waiting for the delivery."""
         await self._post(f"/phones/{person.phone}/taps", {"message": message, "choice": choice})
 
-    async def write_together(self, wishes: Iterable[tuple[Person, str]]) -> None:
+    async def write_together(self, requests: Iterable[tuple[Person, str]]) -> None:
         """Write messages of one or several people, each of a kind, in one POST."""
-        messages = [{"phone": person.phone, "text": person.wish(kind)[1]} for person, kind in wishes]
+        messages = [{"phone": person.phone, "text": person.request(kind)[1]} for person, kind in requests]
         await self.control("whatsapp", "together", messages=messages)
 
     async def connect(self, people: Iterable[Person], timeout: float = 60) -> None:

@@ -23,13 +23,13 @@ class Log:
         self.effects.record(kind, person=person, key=key, **detail)
         return self
 
-    def posts(self, *wishes: str, phone: str = "", sent_at: int | None = None) -> Log:
+    def posts(self, *requests: str, phone: str = "", sent_at: int | None = None) -> Log:
         """Post messages, as `p1m1` or `task p1m1`, in one POST. Each POST has another second."""
         self._posts += 1
         sent_at = self._posts if sent_at is None else sent_at
-        for wish in wishes:
-            token = wish.split()[-1]
-            text, post = f"load {wish}", str(self._posts)
+        for request in requests:
+            token = request.split()[-1]
+            text, post = f"load {request}", str(self._posts)
             self.note("message_posted", f"wamid.{token}", phone or _phone(token), text=text, post=post, sent_at=sent_at)
         return self
 
@@ -38,8 +38,8 @@ class Log:
             self.note("message_taken", f"wamid.{token}", _phone(token))
         return self
 
-    def writes(self, *wishes: str) -> Log:
-        return self.posts(*wishes).taken(*(wish.split()[-1] for wish in wishes))
+    def writes(self, *requests: str) -> Log:
+        return self.posts(*requests).taken(*(request.split()[-1] for request in requests))
 
     def asks(self, *people: str, person: str = "", about: str = "") -> Log:
         key, model = str(len(self.effects.all())), person or f"model-{people[0]}"

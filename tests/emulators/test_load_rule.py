@@ -92,7 +92,7 @@ def test_it_names_the_people_whose_tokens_a_request_contains() -> None:
 
 def test_a_person_who_has_to_connect_first_is_answered_afterwards() -> None:
     said = Conversation(said=["load need p1m2"], new=1)
-    wish = ToolCall("connect", {"toolkit": "asana", "remaining": "load need p1m2"})
-    assert load_rule.answer(said, ["connect"]) == [wish]
+    request = ToolCall("connect", {"toolkit": "asana", "remaining": "load need p1m2"})
+    assert load_rule.answer(said, ["connect"]) == [request]
     resumed = Conversation(said=["[Asana is connected now.]\n- load need p1m2"], new=1)
     assert load_rule.answer(resumed, list(TOOLS)) == [CREATE]

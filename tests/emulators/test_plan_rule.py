@@ -189,45 +189,45 @@ def test_without_the_tool_nothing_is_called() -> None:
 
 
 def test_an_account_that_is_not_connected_is_connected_first() -> None:
-    wish = "tell me when a mail from the bank arrives"
-    connect = ToolCall("connect", {"toolkit": "gmail", "remaining": wish})
-    assert rule_model.answer(said(wish), ["connect"]) == [connect]
+    request = "tell me when a mail from the bank arrives"
+    connect = ToolCall("connect", {"toolkit": "gmail", "remaining": request})
+    assert rule_model.answer(said(request), ["connect"]) == [connect]
     refused = (called("create_trigger"), "There is no such trigger. There are: ASANA_TASK_TRIGGER.")
-    assert answer(said(wish, results=[refused])) == [connect]
-    resumed = Conversation(said=[wish, "[Gmail is connected now. The work that waited for it is above.]"], new=2)
+    assert answer(said(request, results=[refused])) == [connect]
+    resumed = Conversation(said=[request, "[Gmail is connected now. The work that waited for it is above.]"], new=2)
     [watched] = rule_model.answer(resumed, TOOLS)
     assert isinstance(watched, ToolCall)
     assert watched.name == "create_trigger"
 
 
 def test_a_reminder_waits_for_the_time_zone() -> None:
-    wish = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
-    asked = said("remind me tomorrow at 9 to call Ada", results=[(wish, NO_ZONE)])
+    request = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
+    asked = said("remind me tomorrow at 9 to call Ada", results=[(request, NO_ZONE)])
     assert answer(asked) == [Text("In which city are you? I need your time zone for that.")]
     zone = called("remember", '{"time_zone":"Europe/Berlin"}')
     told = said(
         "remind me tomorrow at 9 to call Ada", "I'm in Berlin", results=[(zone, "The person's time zone is x.")]
     )
-    told.made.insert(0, (wish, NO_ZONE))
-    assert answer(told) == [ToolCall("create_schedule", wish.arguments)]
-    told.made.append((wish, "Set: Tomorrow. Its id is s_1. Tell the person."))
+    told.made.insert(0, (request, NO_ZONE))
+    assert answer(told) == [ToolCall("create_schedule", request.arguments)]
+    told.made.append((request, "Set: Tomorrow. Its id is s_1. Tell the person."))
     told.results.append(told.made[-1])
     assert answer(told)[-1] == Text("The person's time zone is x.\nSet. Tomorrow.")
 
 
 @pytest.mark.parametrize("place", ["Berlin", "Berlin.", "in Berlin", "berlin, Germany", "I'm in Berlin, Germany"])
 def test_a_city_answers_the_question_for_the_time_zone(place: str) -> None:
-    wish = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
+    request = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
     asked = said("remind me tomorrow at 9 to call Ada", place)
-    asked.made.append((wish, NO_ZONE))
+    asked.made.append((request, NO_ZONE))
     assert answer(asked) == [ToolCall("remember", {"time_zone": "Europe/Berlin"})]
 
 
 def test_a_place_that_is_not_known_is_asked_for_again() -> None:
-    wish = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
+    request = called("create_schedule", '{"kind":"remind","request":"call Ada","at":"2026-11-27T09:00"}')
     where = "In which city are you? I need your time zone for that."
     asked = said("remind me tomorrow at 9 to call Ada", "Atlantis", told=[where])
-    asked.made.append((wish, NO_ZONE))
+    asked.made.append((request, NO_ZONE))
     assert answer(asked) == [Text("I do not know that place. Which large city has the same time?")]
 
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from emulators.openai.wished_times import When, read
+from emulators.openai.requested_times import When, read
 
 THURSDAY = date(2026, 11, 26)
 
