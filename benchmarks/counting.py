@@ -98,7 +98,7 @@ def _count_messages(counts: Counts) -> None:
 def _sweep_only_at_start() -> None:
     """Sweeps come by the clock, not by the message, and a count of a few seconds sees now one more and now one less."""
     sweeper = importlib.import_module(_SWEEPER)
-    for name in ("LAPSE_SECONDS", "ROUND_SECONDS", "LOOK_SECONDS"):
+    for name in ("FAST_SECONDS", "SLOW_SECONDS", "DUE_SECONDS"):
         if not hasattr(sweeper, name):
             raise AttributeError(f"{_SWEEPER} has no {name}: the sweeps would be counted")
         setattr(sweeper, name, sweeper.RETENTION_SECONDS)

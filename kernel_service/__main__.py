@@ -32,7 +32,7 @@ def main() -> None:
     set_up("kernel_service")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     one_line("asyncio")
-    _look_into_the_working_folder()
+    _import_from_the_working_folder()
     try:
         uvloop.run(_run(Settings()))
     except ValidationError as error:
@@ -41,7 +41,7 @@ def main() -> None:
         refuse("kernel_service", [str(error)])
 
 
-def _look_into_the_working_folder() -> None:
+def _import_from_the_working_folder() -> None:
     """Find the modules of KERNEL_TOOLS there: `python -m` does so, the command `kernel-service` alone would not."""
     if not sys.flags.safe_path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))

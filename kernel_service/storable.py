@@ -51,7 +51,7 @@ def storable(value: Any) -> Any:
             return value
     except TypeError:
         pass
-    return _Mender().mended(value, 0)
+    return _Repair().repaired(value, 0)
 
 
 def _deeper(value: Any) -> Any:
@@ -140,13 +140,13 @@ def _shallow(text: str) -> str:
     return "".join(kept)
 
 
-class _Mender:
+class _Repair:
     """Repairs one structure, down to a depth and up to a number of values."""
 
     def __init__(self) -> None:
         self._left = MOST_VALUES
 
-    def mended(self, value: Any, depth: int) -> Any:
+    def repaired(self, value: Any, depth: int) -> Any:
         self._left -= 1
         if self._left < 0:
             return TOO_MANY
@@ -158,7 +158,7 @@ class _Mender:
             return self._sequence(value, depth)
         if isinstance(value, dict):
             return self._mapping(value.items(), depth)
-        return self.mended(_as_python(value), depth + 1)
+        return self.repaired(_as_python(value), depth + 1)
 
     def _mapping(self, items: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
         kept: dict[str, Any] = {}
@@ -166,13 +166,13 @@ class _Mender:
             if self._left < 0:
                 kept["…"] = TOO_MANY
                 break
-            kept[_key(key)] = self.mended(value, depth + 1)
+            kept[_key(key)] = self.repaired(value, depth + 1)
         return kept
 
     def _sequence(self, values: Iterable[Any], depth: int) -> list[Any]:
         kept: list[Any] = []
         for value in values:
-            kept.append(self.mended(value, depth + 1))
+            kept.append(self.repaired(value, depth + 1))
             if self._left < 0:
                 break
         return kept

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PEOPLE_PER_SWEEP = 10_000
-LAPSE_SECONDS = 1.0
+FAST_SECONDS = 1.0
 """The interval for leases, in-doubt replies, schedules, memory and callers. It adds to people's wait after a crash."""
-ROUND_SECONDS = 5.0
+SLOW_SECONDS = 5.0
 """The interval for files, attempts to connect and deletions, which last far longer."""
 RETENTION_SECONDS = 3600.0
-LOOK_SECONDS = 2.0
+DUE_SECONDS = 2.0
 """How often a node among others looks for due people: a notice from another node may be lost."""
 
 
@@ -50,7 +50,7 @@ class DueWork(Protocol):
 class WaitingCallers(Protocol):
     """Finds the ends of messages that other nodes answered, in case no notice came."""
 
-    async def look(self) -> None: ...
+    async def check_waiting(self) -> None: ...
 
 
 class Sweeper:
@@ -99,7 +99,7 @@ class Sweeper:
         self._clock = clock
         self._changed = asyncio.Event()
 
-    def look_now(self) -> None:
+    def check_now(self) -> None:
         """Look for due people at once: some may have lost their owner, or a notice about them may be lost."""
         self._changed.set()
 
@@ -114,15 +114,15 @@ class Sweeper:
             now=self._clock(), limit=PEOPLE_PER_SWEEP, owner=self._cluster.me, adopts=self._is_home
         )
         for person_id in due:
-            self._kernels.look_at(person_id)
+            self._kernels.check(person_id)
 
     def _is_home(self, person_id: str) -> bool:
         return self._cluster.home_of(person_id) == self._cluster.me
 
-    async def look(self) -> None:
+    async def follow_nodes(self) -> None:
         """Wake due people when the nodes have changed, or while there are others."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(DUE_SECONDS):
                 await self._changed.wait()
         if self._changed.is_set() or len(self._cluster.nodes) > 1:
             self._changed.clear()
@@ -144,17 +144,17 @@ class Sweeper:
         """Sweeps inside the block. The first pass is at once, for messages from before a restart."""
         rounds = (
             (self._seconds, self.sweep),
-            (0.0, self.look),
-            (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
-            (min(LAPSE_SECONDS, self._seconds), self._evictor.bound_memory),
-            (min(LAPSE_SECONDS, self._seconds), self._callers.look),
-            (min(LAPSE_SECONDS, self._seconds), self._led(self._schedules.tick)),
-            (min(ROUND_SECONDS, self._seconds), self._led(self._transfers.sweep)),
-            (min(ROUND_SECONDS, self._seconds), self._led(self._connect.sweep)),
-            (min(ROUND_SECONDS, self._seconds), self._led(self._watching.sweep)),
-            (min(ROUND_SECONDS, self._seconds), self._led(self._deletion.sweep)),
-            (min(ROUND_SECONDS, self._seconds), self._led(self._revoker.sweep)),
-            (min(LAPSE_SECONDS, self._seconds), self._led(self._events.tick)),
+            (0.0, self.follow_nodes),
+            (min(FAST_SECONDS, self._seconds), self._outbox.sweep),
+            (min(FAST_SECONDS, self._seconds), self._evictor.bound_memory),
+            (min(FAST_SECONDS, self._seconds), self._callers.check_waiting),
+            (min(FAST_SECONDS, self._seconds), self._led(self._schedules.tick)),
+            (min(SLOW_SECONDS, self._seconds), self._led(self._transfers.sweep)),
+            (min(SLOW_SECONDS, self._seconds), self._led(self._connect.sweep)),
+            (min(SLOW_SECONDS, self._seconds), self._led(self._watching.sweep)),
+            (min(SLOW_SECONDS, self._seconds), self._led(self._deletion.sweep)),
+            (min(SLOW_SECONDS, self._seconds), self._led(self._revoker.sweep)),
+            (min(FAST_SECONDS, self._seconds), self._led(self._events.tick)),
             (self._seconds, self._led(self._outbox.retry_held)),
             (self._seconds, self._led(self.seal_clear_ids)),
             (RETENTION_SECONDS, self._led(self.forget)),

@@ -94,21 +94,21 @@ def parameters(given: Any, tool: str = "") -> dict[str, Any]:
     """
     schema = storable(given)
     for detail in _DETAILS:
-        if mended := _within_bounds(schema, detail):
+        if converted := _within_bounds(schema, detail):
             break
     else:
-        mended = _names_and_types(_Mender(schema, _BARE).whole())
+        converted = _names_and_types(_Conversion(schema, _BARE).whole())
     if detail is not _DETAILS[0]:
         _tell(tool)
-    return mended
+    return converted
 
 
 def _within_bounds(schema: Any, detail: _Detail) -> dict[str, Any] | None:
     try:
-        mended = _Mender(schema, detail).whole()
+        converted = _Conversion(schema, detail).whole()
     except _TooLargeError:
         return None
-    return mended if len(to_json(mended)) <= MOST_BYTES else None
+    return converted if len(to_json(converted)) <= MOST_BYTES else None
 
 
 @lru_cache(maxsize=1000)
@@ -147,7 +147,7 @@ class _TooLargeError(Exception):
     """The schema exceeds its limit."""
 
 
-class _Mender:
+class _Conversion:
     """Converts one schema, and resolves references in it."""
 
     def __init__(self, schema: Any, detail: _Detail) -> None:
@@ -160,33 +160,33 @@ class _Mender:
         self._measured: list[Any] = []
 
     def whole(self) -> dict[str, Any]:
-        mended = self._mended(self._root, ())
-        flat = _flattened(mended)
+        converted = self._converted(self._root, ())
+        flat = _flattened(converted)
         properties = flat.get("properties", {})
         required = [name for name in flat.get("required", ()) if name in properties]
         kept = {name: value for name, value in flat.items() if name in ("title", "description", "additionalProperties")}
         kept = {"type": "object", "properties": properties} | kept
         return kept | {"required": required} if required else kept
 
-    def _mended(self, schema: Any, within: tuple[str, ...]) -> dict[str, Any]:
+    def _converted(self, schema: Any, within: tuple[str, ...]) -> dict[str, Any]:
         """`within` are the references that enclose it."""
         if self._left <= 0 or self._depth >= self._detail.depth or not isinstance(schema, dict):
             return {}
         self._left -= 1
         self._depth += 1
-        mended = self._of_any(*self._resolved(schema, within))
+        converted = self._of_any(*self._resolved(schema, within))
         self._depth -= 1
-        return mended
+        return converted
 
     def _of_any(self, schema: dict[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
-        mended = self._plain(schema)
+        converted = self._plain(schema)
         if kind := _type(schema.get("type")):
-            mended["type"] = kind
-        mended |= self._of_object(schema, within) | self._of_array(schema, kind, within)
+            converted["type"] = kind
+        converted |= self._of_object(schema, within) | self._of_array(schema, kind, within)
         for name in _BRANCHES:
             if isinstance(branches := schema.get(name), list) and branches:
-                mended[name] = [self._mended(branch, within) for branch in branches]
-        return mended
+                converted[name] = [self._converted(branch, within) for branch in branches]
+        return converted
 
     def _plain(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Its keywords that are not schemas. A description names some values of an omitted enumeration."""
@@ -214,34 +214,34 @@ class _Mender:
             raise _TooLargeError
 
     def _of_object(self, schema: dict[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
-        mended: dict[str, Any] = {}
+        converted: dict[str, Any] = {}
         if isinstance(properties := schema.get("properties"), dict):
             # `false` means that there is no such property.
-            mended["properties"] = {
-                name: self._mended(each, within)
+            converted["properties"] = {
+                name: self._converted(each, within)
                 for name, each in properties.items()
                 if each is not False and self._left > 0
             }
-        self._spend(sum(map(len, mended.get("properties", ()))))
+        self._spend(sum(map(len, converted.get("properties", ()))))
         if isinstance(required := schema.get("required"), list):
-            mended["required"] = list(dict.fromkeys(name for name in required[:MOST_PARTS] if isinstance(name, str)))
-            self._spend(sum(map(len, mended["required"])))
+            converted["required"] = list(dict.fromkeys(name for name in required[:MOST_PARTS] if isinstance(name, str)))
+            self._spend(sum(map(len, converted["required"])))
         further = schema.get("additionalProperties")
         if isinstance(further, bool):
             # Omitted properties are not forbidden.
-            mended["additionalProperties"] = further or self._left <= 0
+            converted["additionalProperties"] = further or self._left <= 0
         elif isinstance(further, dict):
-            mended["additionalProperties"] = self._mended(further, within)
-        return mended
+            converted["additionalProperties"] = self._converted(further, within)
+        return converted
 
     def _of_array(self, schema: dict[str, Any], kind: str | list[str], within: tuple[str, ...]) -> dict[str, Any]:
         items = schema.get("items")
         if isinstance(items, dict):
-            return {"items": self._mended(items, within)}
+            return {"items": self._converted(items, within)}
         # One schema for each position, which has two notations.
         places = items if isinstance(items, list) else schema.get("prefixItems")
         if isinstance(places, list) and places:
-            return {"items": {"anyOf": [self._mended(each, within) for each in places]}}
+            return {"items": {"anyOf": [self._converted(each, within) for each in places]}}
         return {"items": {}} if "array" in kind else {}
 
     def _resolved(self, schema: dict[str, Any], within: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:

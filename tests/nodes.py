@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kernel_service.ports.nodes import Node
-    from kernel_service.ports.notices import Notice
+    from kernel_service.ports.notices import NodeNotice
 
 
 class FakeNode(Board):
@@ -29,7 +29,7 @@ class FakeNode(Board):
         self.channels: Callable[[], list[str]] = list
         self.is_deaf = False
 
-    def tell(self, node_id: str, notice: Notice) -> None:
+    def tell(self, node_id: str, notice: NodeNotice) -> None:
         super().tell(node_id, notice)
         for other in self.others:
             if node_id in ("", other.name) and not other.is_deaf:

@@ -263,7 +263,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
             return await self._people.surviving(person.person_id)
         with within(field):
             check_user_id(person.user_id, person.user_id.partition(":")[0])
-        person_id = await self._store.people.bearer_of(person.user_id)
+        person_id = await self._store.people.last_person_of(person.user_id)
         if person_id is None:
             raise NotFound("PERSON_NOT_FOUND", "no person has written under this user id")
         return person_id

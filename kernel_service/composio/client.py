@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 LINK_SECONDS: Final = 600
 """How long a connect link lives; the vendor does not say it with the link."""
 MOST_TITLE: Final = 100
-PATIENCE_SECONDS: Final = 5.0
+MOST_WAIT_SECONDS: Final = 5.0
 """How long turns wait for a toolkit's tools. Such a short wait is not reported to the person."""
 PAUSE_SECONDS: Final = 30.0
 """How long it is not asked for after that."""
@@ -202,7 +202,7 @@ class Composio:
         if kept is not None and now < kept[0]:
             return kept[1]
         first, last = self._failing.get(toolkit, (now, -PAUSE_SECONDS))
-        if now - first > PATIENCE_SECONDS and now - last < PAUSE_SECONDS:
+        if now - first > MOST_WAIT_SECONDS and now - last < PAUSE_SECONDS:
             raise VendorUnavailable("tools_unavailable")
         try:
             return await self._flights.run(toolkit, lambda: self._fetch_tools(toolkit))
@@ -235,7 +235,7 @@ class Composio:
     def waits_for(self, toolkit: str, away: VendorUnavailable) -> bool:
         """Whether the toolkit's tools may be available in a moment; else a turn continues without them."""
         first, _ = self._failing.get(toolkit, (self._clock(), 0.0))
-        return away.problem not in ALERTS and self._clock() - first <= PATIENCE_SECONDS
+        return away.problem not in ALERTS and self._clock() - first <= MOST_WAIT_SECONDS
 
     def _keep_schemas(self, toolkit: str, tools: list[ToolkitTool]) -> None:
         self._failing.pop(toolkit, None)
@@ -272,7 +272,7 @@ class Composio:
         is final, with any slug, except a rate limit.
         """
         body = {"user_id": person_id, "session_uri": session_uri}
-        done = await self._wire.ask("post", f"{_ACCOUNTS}/complete_auth", body=body, verdict=True)
+        done = await self._wire.ask("post", f"{_ACCOUNTS}/complete_auth", body=body, is_answer=True)
         return _text(done, "connected_account_id")
 
     async def delete_account(self, account_id: str) -> None:

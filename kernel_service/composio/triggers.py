@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MOST_TYPES: Final = 200
 """Of a toolkit."""
-PATIENCE_SECONDS: Final = 2.0
+MOST_WAIT_SECONDS: Final = 2.0
 """How long a turn waits for a toolkit's types."""
 PAUSE_SECONDS: Final = 60.0
 """How long a toolkit whose types are unavailable is not asked for again."""
@@ -69,7 +69,7 @@ class ComposioTriggers:
         if self._clock() < kept_until:
             return kept
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(MOST_WAIT_SECONDS):
                 return await self._flights.run(toolkit, lambda: self._fetched(toolkit, kept))
         except TimeoutError:
             return kept

@@ -110,10 +110,10 @@ class Wire:
         timeout: float,
         body: Any = None,
         query: Any = None,
-        verdict: bool = False,
+        is_answer: bool = False,
         admitted: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
-        """`verdict`: a 4xx is the answer to this very request, not a word on our key or on a session.
+        """`is_answer`: a 4xx answers this request, and says nothing about our key or the session.
 
         `admitted` is called directly before the request, after its wait in the queue. Its error is raised here.
         """
@@ -133,7 +133,7 @@ class Wire:
                     raw = await getattr(self._client, method)(path, cast_to=bytes, options=options)
         except APIStatusError as error:
             refusal = self._refusal(error)
-            if verdict and httpx.codes.is_client_error(error.status_code) and error.status_code not in _AGAIN:
+            if is_answer and httpx.codes.is_client_error(error.status_code) and error.status_code not in _AGAIN:
                 raise ComposioRefusedError(error.status_code, _code(error)) from None
             raise refusal from None
         except APIConnectionError as error:
@@ -189,8 +189,8 @@ def _lost(error: APIConnectionError) -> Exception:
     return MaybeDoneError()
 
 
-_NOT_HIS: Final = "ConnectedAccount_UserIdMismatch"
-"""A 403 that says nothing of our key."""
+_FOREIGN_ACCOUNT: Final = "ConnectedAccount_UserIdMismatch"
+"""A 403 that says nothing about our key: the account is another person's."""
 _OF_THE_PROJECT: Final = {401: "tools_reject_key", 402: "tools_unpaid", 403: "tools_reject_key"}
 _PASSING: Final = {429: "tools_busy", 503: "tools_unavailable"}
 """Statuses that say that nothing was done."""
@@ -203,7 +203,7 @@ _GONE: Final = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 def _refusal(error: APIStatusError) -> Exception:
     status = error.status_code
     code = _code(error)
-    if status in _OF_THE_PROJECT and code != _NOT_HIS:
+    if status in _OF_THE_PROJECT and code != _FOREIGN_ACCOUNT:
         return VendorUnavailable(_OF_THE_PROJECT[status])
     if status in _PASSING:
         return VendorUnavailable(_PASSING[status], retry_after(error.response.headers))

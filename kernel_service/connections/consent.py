@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.composio.wire import ComposioRefusedError
 from kernel_service.connections.busy_retry import retry_while_busy
 from kernel_service.connections.settled_status import settled_status
-from kernel_service.connections.stray_sessions import STARTED_SECONDS, StraySessions
 from kernel_service.connections.tokens import Nonces, digest, new_code
+from kernel_service.connections.unmatched_sessions import STARTED_SECONDS, UnmatchedSessions
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.connect_attempts import (
     AWAITING_CODE,
@@ -79,7 +79,7 @@ class Consent:
     composio: Composio
     connections: Connections
     store: ConnectAttemptStore
-    stray_sessions: StraySessions
+    unmatched_sessions: UnmatchedSessions
     attempt_closer: AttemptCloser
     connect_url: str
     nonces: Nonces
@@ -88,9 +88,9 @@ class Consent:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     flights: SingleFlight = field(default_factory=SingleFlight)
 
-    async def look(self, nonce: str, browser: str) -> PageView:
+    async def view(self, nonce: str, browser: str) -> PageView:
         """Opening the link changes nothing, since chat programs open links to make previews."""
-        attempt = await self.store.find(ConnectAttemptKey.DOOR, digest(nonce))
+        attempt = await self.store.find(ConnectAttemptKey.LINK, digest(nonce))
         if attempt is None:
             return PageView(PageKind.UNKNOWN)
         if self._has_ended(attempt):
@@ -105,7 +105,7 @@ class Consent:
 
     async def start(self, nonce: str, browser: str) -> PageView:
         """The person continues. The first browser that does so claims the link for itself."""
-        seen = await self.look(nonce, browser)
+        seen = await self.view(nonce, browser)
         if seen.kind is not PageKind.CONFIRM or seen.attempt is None:
             return seen
         attempt = seen.attempt
@@ -127,7 +127,7 @@ class Consent:
         return await self.start(nonce, browser)
 
     async def _ask_vendor(self, link_nonce: str) -> None:
-        attempt = await self.store.find(ConnectAttemptKey.DOOR, digest(link_nonce))
+        attempt = await self.store.find(ConnectAttemptKey.LINK, digest(link_nonce))
         if attempt is None or attempt.state is not ConnectAttemptState.CLAIMED:  # another tab's flight has just landed
             return
         nonce = self.nonces.new()
@@ -189,22 +189,24 @@ class Consent:
         return await self._show_code(attempt)
 
     async def _status_of(self, attempt: ConnectAttempt) -> str:
-        def look() -> Awaitable[str]:
+        def status() -> Awaitable[str]:
             return retry_while_busy(lambda: self.connections.status_of(attempt.connection), self.sleep)
 
-        return await settled_status(look, self.sleep)
+        return await settled_status(status, self.sleep)
 
-    async def verified(self, session_uri: str, browser: str, admits_stray: Callable[[], Awaitable[bool]]) -> PageView:
+    async def verified(
+        self, session_uri: str, browser: str, admits_unmatched: Callable[[], Awaitable[bool]]
+    ) -> PageView:
         """The verifier's callback: the account becomes active only once `session_uri` is completed for a person.
 
         The vendor names no attempt here, so the attempt is found by the browser that was sent to the vendor. A session
-        that came with another browser before belongs to another person, and is rejected permanently. `admits_stray`:
-        whether the database has room for one more of these.
+        that came with another browser before belongs to another person, and is rejected permanently.
+        `admits_unmatched`: whether the database has room for one more of these.
         """
         if not self.verifier or not session_uri:
             return PageView(PageKind.UNKNOWN)
         attempts = await self.store.in_browser(digest(browser)) if browser else []
-        if attempts and await self.stray_sessions.is_rejected(session_uri):
+        if attempts and await self.unmatched_sessions.is_rejected(session_uri):
             return PageView(PageKind.UNKNOWN)
         for attempt in attempts:
             if attempt.state in AWAITING_CODE and attempt.session_uri == session_uri:
@@ -212,8 +214,8 @@ class Consent:
         for attempt in attempts:
             if attempt.state is ConnectAttemptState.STARTED and not self._has_ended(attempt):
                 return await self._show_code(replace(attempt, session_uri=session_uri))
-        admitted = await admits_stray()
-        await self.stray_sessions.reject(session_uri, as_row=admitted)
+        admitted = await admits_unmatched()
+        await self.unmatched_sessions.reject(session_uri, as_row=admitted)
         return PageView(PageKind.UNKNOWN if admitted else PageKind.RATE_LIMITED)
 
     async def _show_code(self, attempt: ConnectAttempt) -> PageView:
@@ -229,7 +231,7 @@ class Consent:
         if await self.store.advance(back, was=ConnectAttemptState.STARTED):
             log.info("consent given person=%s toolkit=%s", attempt.person_id, attempt.toolkit)
             return PageView(PageKind.CODE, back)
-        now = await self.store.find(ConnectAttemptKey.DOOR, attempt.door_digest)
+        now = await self.store.find(ConnectAttemptKey.LINK, attempt.link_digest)
         return self._current_view(now or attempt)
 
     def _current_view(self, attempt: ConnectAttempt) -> PageView:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from kernel_service.connections.stray_sessions import CONSENT_GRACE_SECONDS
 from kernel_service.connections.tokens import Nonces, digest
+from kernel_service.connections.unmatched_sessions import CONSENT_GRACE_SECONDS
 from kernel_service.errors import NotAllowed, NotFound
 from kernel_service.ports.connect_attempts import LIVE, ConnectAttempt, ConnectAttemptState
 from kernel_service.ports.connections import Connection, ConnectionStatus
@@ -132,7 +132,7 @@ class ConnectLinks:
             person.address,
             ConnectAttemptState.OPEN,
             now + LINK_SECONDS,
-            door_digest=digest(nonce),
+            link_digest=digest(nonce),
         )
         if not await self.store.add(attempt, now=now):
             return None

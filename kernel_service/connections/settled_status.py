@@ -1,4 +1,4 @@
-"""The vendor knows only a moment later of a consent that it was given, or of a session that it completed."""
+"""Waits for the vendor's status, which lags a moment behind a consent and a completed session."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-LOOKS: Final = 4
-LOOK_INTERVAL_SECONDS: Final = 1.0
+CHECKS: Final = 4
+CHECK_INTERVAL_SECONDS: Final = 1.0
 
 _PENDING: Final = ("INITIALIZING", "INITIATED")
 
 
-async def settled_status(look: Callable[[], Awaitable[str]], sleep: Callable[[float], Awaitable[None]]) -> str:
-    """Composio's status of an account once it is no longer pending, or the last one seen. Raises what `look` raises."""
-    status = await look()
-    for _ in range(LOOKS - 1):
+async def settled_status(status_of: Callable[[], Awaitable[str]], sleep: Callable[[float], Awaitable[None]]) -> str:
+    """The account's last status that was read, if possible not a pending one. Raises what `status_of` raises."""
+    status = await status_of()
+    for _ in range(CHECKS - 1):
         if status not in _PENDING:
             break
-        await sleep(LOOK_INTERVAL_SECONDS)
-        status = await look()
+        await sleep(CHECK_INTERVAL_SECONDS)
+        status = await status_of()
     return status

@@ -18,7 +18,7 @@ from kernel_service.connections.tokens import digest
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kernel_service.ports.connect_attempts import StraySessionStore
+    from kernel_service.ports.connect_attempts import UnmatchedSessionStore
 
 CONSENT_GRACE_SECONDS: Final = 300.0
 """Seconds after the vendor's link ends during which a consent begun in time may still come back."""
@@ -78,12 +78,12 @@ def _probes(digest: bytes) -> list[int]:
     return [int.from_bytes(digest[at : at + 4]) % _BITS for at in range(0, 4 * _PROBES, 4)]
 
 
-class StraySessions:
+class UnmatchedSessions:
     """A node's view of what all nodes have rejected."""
 
     def __init__(
         self,
-        store: StraySessionStore,
+        store: UnmatchedSessionStore,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:

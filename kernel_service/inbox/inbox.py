@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.progress import Event, Progress, TextEvent
     from kernel_service.ports.typing import TypingStatus
 
-LOOKED_AT_ONCE: Final = 200
+CHECKED_AT_ONCE: Final = 200
 """Messages in one statement."""
 MOST_CHAT_LINKS: Final = 1000
 LINK_SECONDS: Final = 60.0
@@ -106,11 +106,11 @@ class Inbox:
                     yield need
         yield answer if message.reply_mode is ReplyMode.INLINE else replace(answer, replies=())
 
-    async def look(self) -> None:
-        """Look for messages with callers that ended at another node without a notice."""
-        waited = self._waiters.beyond_sight
-        for first in range(0, len(waited), LOOKED_AT_ONCE):
-            self._waiters.ended(await self._store.ended_among(waited[first : first + LOOKED_AT_ONCE]))
+    async def check_waiting(self) -> None:
+        """Check for messages with callers that ended at another node without a notice."""
+        waited = self._waiters.may_end_elsewhere
+        for first in range(0, len(waited), CHECKED_AT_ONCE):
+            self._waiters.ended(await self._store.ended_among(waited[first : first + CHECKED_AT_ONCE]))
 
     def gone(self, _: str) -> None:
         """A person was deleted, and with them the links to chats that were theirs alone, whichever these are."""
@@ -134,8 +134,8 @@ class Inbox:
             self._kernels.arrived(accepted.person_id, None if accepted.has_moved else accepted.plain)
             pause = self._debounce if accepted.command is Command.NONE else 0.0
             self._placement.wake_at(accepted.person_id, self._clock() + pause, owner=accepted.owner)
-        if accepted.taken_back:
-            self._waiters.taken_back(accepted.taken_back)
+        if accepted.withdrawn:
+            self._waiters.withdrawn(accepted.withdrawn)
         # Not for a repeat of a message of a deleted person: an address may be theirs alone.
         if message.chat_link and accepted.person_id:
             await self._note_chat(channel, message.address, message.chat_link)

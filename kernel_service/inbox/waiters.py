@@ -1,7 +1,7 @@
 """Callers that wait for the turn that answers their message, which may run at another node.
 
 The node that ends the turn tells the others. A notice may be lost, so the inbox also asks the store each second, and
-after a change of the nodes or an interruption of the notices every caller looks again.
+after a change of the nodes or an interruption of the notices every caller checks again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import Unavailable
 from kernel_service.ports.messages import ReplyMode
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,8 +34,8 @@ class Waiters:
         self._notices = notices
         self._cluster = cluster
         notices.on(NoticeKind.ENDED, lambda told: self.ended(map(int, told.numbers)))
-        notices.on_missed(self._look_again)
-        cluster.on_change(self._look_again)
+        notices.on_missed(self._recheck)
+        cluster.on_change(self._recheck)
         self._futures: defaultdict[int, list[asyncio.Future[None]]] = defaultdict(list)
 
     @contextmanager
@@ -58,7 +58,7 @@ class Waiters:
         if not self._cluster.is_alone:
             self._tell([message.seq for message in turn.messages if message.reply_mode is ReplyMode.INLINE])
 
-    def taken_back(self, seqs: Sequence[int]) -> None:
+    def withdrawn(self, seqs: Sequence[int]) -> None:
         """These messages ended without a turn."""
         self.ended(seqs)
         self._tell(seqs)
@@ -71,21 +71,21 @@ class Waiters:
                     future.set_result(None)
 
     @property
-    def beyond_sight(self) -> list[int]:
+    def may_end_elsewhere(self) -> list[int]:
         """The messages with a waiter, if they may end at another node."""
         return list(self._futures) if self.has_others else []
 
     def _tell(self, seqs: Sequence[int]) -> None:
         if self.has_others:
             for first in range(0, len(seqs), TOLD_AT_ONCE):
-                self._notices.tell_all(Notice(NoticeKind.ENDED, numbers=tuple(seqs[first : first + TOLD_AT_ONCE])))
+                self._notices.tell_all(NodeNotice(NoticeKind.ENDED, numbers=tuple(seqs[first : first + TOLD_AT_ONCE])))
 
     @property
     def has_others(self) -> bool:
         """Whether turns may run at another node."""
         return not self._cluster.is_alone
 
-    def _look_again(self) -> None:
+    def _recheck(self) -> None:
         self.ended(list(self._futures))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The owner's knowledge of a person's next turn, so that a plain turn begins without a question to the store."""
+"""The owner's knowledge of a person's next turn, so that a plain turn begins without a query of the store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.commands import Command
-from kernel_service.ports.turns import LATE_SECONDS
+from kernel_service.ports.turns import LATE_MESSAGE_SECONDS
 
 if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn, TurnMessage
@@ -34,7 +34,7 @@ class Foresight:
         if len(self.arrived) != 1:
             return None
         message = self.arrived[0]
-        is_late = message.accepted_at - message.sent_at > LATE_SECONDS
+        is_late = message.accepted_at - message.sent_at > LATE_MESSAGE_SECONDS
         return None if is_late or now < message.accepted_at + debounce else message
 
     def apply(self, turn: Turn) -> None:

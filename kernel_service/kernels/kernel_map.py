@@ -99,7 +99,7 @@ class KernelMap:
         elif self._closing:
             self._placement.send_home(person_id)
 
-    def look_at(self, person_id: str) -> None:
+    def check(self, person_id: str) -> None:
         """Check the messages of a person who seems due, also in the running turn. Deferred people wait."""
         if self.busy(person_id):
             self._wake_turn(person_id)  # the notice of a message that another node accepted may be lost
@@ -191,7 +191,7 @@ class KernelMap:
         if reason == "PERSON_NOT_FOUND":  # they were deleted
             self.gone(person_id)
             return
-        # An operator must act (an unknown key, a damaged value). Until then `look_at` retries from time to time.
+        # An operator must act (an unknown key, a damaged value). Until then `check` retries from time to time.
         log.error("person deferred reason=%s person=%s", reason, person_id)
         self._drop(person_id)
         self._deferred[person_id] = self._clock() + self._defer_seconds

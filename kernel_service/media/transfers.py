@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 30.0
 """A file that was leased and neither brought nor failed is asked for again."""
-LOOK_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 5.0
 """How often the store is asked without a sign of something wanted: for leases that lapsed, for what others accepted."""
 UPLOADS_AT_ONCE: Final = 8
 """Of one channel. Each holds one chunk in memory; the others wait, and gRPC's flow control holds their senders."""
@@ -66,21 +66,21 @@ class MediaTransfers:
         self._uploads: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(uploads))
         self._inspecting = asyncio.Lock()
         self._uncancelled = Uncancelled()
-        self._looks: dict[str, dict[frozenset[str], float]] = {}
+        self._polls_at: dict[str, dict[frozenset[str], float]] = {}
         """By channel, and by addresses that its streams serve: when the store is asked next."""
 
     # --- what channels are asked for ----------------------------------------------------------------------------
 
     def wanted(self, channel: str) -> None:
         """A message was accepted that waits for its file."""
-        self._looks.pop(channel, None)
+        self._polls_at.pop(channel, None)
 
     async def lease(self, puller: Puller, addresses: Sequence[str], limit: int) -> list[MediaWanted]:
         now, served = self._clock(), frozenset(addresses)
-        current = {each: at for each, at in self._looks.get(puller.channel, {}).items() if at > now}
+        current = {each: at for each, at in self._polls_at.get(puller.channel, {}).items() if at > now}
         if served in current:
             return []
-        self._looks[puller.channel] = current | {served: now + LOOK_SECONDS}
+        self._polls_at[puller.channel] = current | {served: now + POLL_SECONDS}
         leased = await self._store.lease(puller, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
         if leased:
             self.wanted(puller.channel)
@@ -94,7 +94,7 @@ class MediaTransfers:
         """No channel has seen these (id, token)."""
         if leases:
             await self._store.release(leases)
-            self._looks.clear()
+            self._polls_at.clear()
 
     async def settle(self, channel: str, acks: Sequence[MediaAck]) -> list[AckResult]:
         """Store the outcomes of files that a channel could not upload."""

@@ -53,8 +53,8 @@ class StreamedCompletion(StreamedAnswer):
     def response(self) -> dict[str, Any]:
         message: Chunk = {**self._texts, "tool_calls": self._calls.made}
         choice = {"message": message, "finish_reason": self._ended, "error": self._error}
-        mended: dict[str, Any] = storable({"choices": [choice], "usage": self._usage})
-        return mended
+        repaired: dict[str, Any] = storable({"choices": [choice], "usage": self._usage})
+        return repaired
 
     def _take(self, choice: Chunk) -> None:
         self._has_begun = True

@@ -129,7 +129,7 @@ def _items(output: list[object], taken: _TakenIds) -> list[Item]:
     """
     kept: list[Item] = []
     compactions: list[Item] = []
-    for item in reversed([item for each in output if (item := _mended(each, taken))]):
+    for item in reversed([item for each in output if (item := _repaired(each, taken))]):
         kind = item["type"]
         if kind == COMPACTION:
             compactions.append(item)
@@ -140,7 +140,7 @@ def _items(output: list[object], taken: _TakenIds) -> list[Item]:
     return compactions[::-1] + kept[::-1]
 
 
-def _mended(item: object, taken: _TakenIds) -> Item | None:
+def _repaired(item: object, taken: _TakenIds) -> Item | None:
     """The item in a form that the vendor takes back; None: it is of no use to us."""
     if not isinstance(item, dict):
         return None
@@ -152,18 +152,18 @@ def _mended(item: object, taken: _TakenIds) -> Item | None:
             kept.pop(name, None)
     if kind != "function_call":
         kept.pop("call_id", None)  # it would be taken for a call's
-    mended = None
+    repaired = None
     if kind == "message":
-        mended = kept | {"type": kind, "role": "assistant", "content": _parts(item.get("content"))}
+        repaired = kept | {"type": kind, "role": "assistant", "content": _parts(item.get("content"))}
     elif kind == "function_call":
-        mended = _mended_call(kept, taken)
+        repaired = _repaired_call(kept, taken)
     elif kind == "reasoning":
-        mended = _mended_reasoning(kept)
+        repaired = _repaired_reasoning(kept)
     elif kind == COMPACTION and _is_name(item.get("encrypted_content")):
-        mended = kept
-    if mended is not None and "id" in mended:
-        taken.of_answer.add(mended["id"])
-    return mended
+        repaired = kept
+    if repaired is not None and "id" in repaired:
+        taken.of_answer.add(repaired["id"])
+    return repaired
 
 
 def _is_name(value: object) -> bool:
@@ -190,7 +190,7 @@ def _objects(values: object) -> list[Item]:
     return [value for value in values if isinstance(value, dict)]
 
 
-def _mended_call(item: Item, taken: _TakenIds) -> Item | None:
+def _repaired_call(item: Item, taken: _TakenIds) -> Item | None:
     """A call without a name cannot be made. One whose id is missing, too long or taken gets another."""
     if not _is_name(item.get("name")):
         return None
@@ -209,7 +209,7 @@ def _written(item: Item) -> str:
     return orjson.dumps(arguments if arguments is not None else {}).decode()
 
 
-def _mended_reasoning(item: Item) -> Item | None:
+def _repaired_reasoning(item: Item) -> Item | None:
     """Only what is sealed can come back to a vendor that keeps nothing."""
     if "id" not in item or not _is_name(item.get("encrypted_content")):
         return None
@@ -225,7 +225,7 @@ def _usage(usage: object) -> Usage:
     for within, name in _COUNTS:
         of = usage.get(within) if within and isinstance(usage, dict) else usage
         value = of.get(name) if isinstance(of, dict) else None
-        counts.append(value if type(value) is int and 0 <= value <= _MOST_TOKENS else _mended_count(value))
+        counts.append(value if type(value) is int and 0 <= value <= _MOST_TOKENS else _repaired_count(value))
     input_tokens, cached, output_tokens, reasoning = counts
     return Usage(input_tokens, cached, output_tokens, reasoning, model_calls=1)
 
@@ -239,7 +239,7 @@ _COUNTS: Final = (
 """The enclosing object and the name of each count."""
 
 
-def _mended_count(value: object) -> int:
+def _repaired_count(value: object) -> int:
     try:
         return min(max(0, int(value)), _MOST_TOKENS) if isinstance(value, int | float | str) else 0
     except (ValueError, OverflowError):

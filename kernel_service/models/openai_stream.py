@@ -66,8 +66,8 @@ class StreamedResponse(StreamedAnswer):
         whole = self._response
         if not whole.get("output") and not whole.get("error"):
             whole = whole | {"output": self._items}
-        mended: dict[str, Any] = storable(whole)
-        return mended
+        repaired: dict[str, Any] = storable(whole)
+        return repaired
 
     def _say(self, event: dict[str, Any]) -> None:
         """The parts of a text are separated as in ModelAnswer.text."""

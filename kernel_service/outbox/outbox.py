@@ -41,7 +41,7 @@ noticed (`api/listener.py`), 20 in which it may still send (SENDING_SECONDS), th
 """
 LONGEST_GRACE_SECONDS = 300.0
 """The longest such wait, for a channel that was away for long."""
-MOST_ATTENDED_SECONDS = 5.0
+MOST_CONNECTED_SECONDS = 5.0
 """The most time that counts between two sweeps. A longer gap means that this process was suspended."""
 POLL_SECONDS = 1.0
 """The delay until a reply that is due by time alone (a back-off, a grace) is noticed."""
@@ -65,7 +65,7 @@ class Outbox:
         self._to_expire: list[tuple[list[tuple[str, str]], float]] = []
         self._offers = LeaseOffers(store, self.ready, self._roomiest, self._is_attached, seconds=LEASE_SECONDS)
         self._others = ReadyNotices(cluster, notices, self._told)
-        notices.on_missed(self._look_at_all)
+        notices.on_missed(self._poll_all_now)
         self._swept_at = clock()
         self._closed = False
 
@@ -78,13 +78,13 @@ class Outbox:
 
         The streams at this node poll the store at once. So do those at other nodes, unless a stream here has room.
         """
-        self._look(channel)
+        self._poll_now(channel)
         if not self._has_room(channel, address):
             self._others.tell(channel, Ready.REPLIES)
 
     def wanted(self, channel: str) -> None:
         """A message waits for a file of the channel: as `ready`."""
-        self._look_for_files(channel)
+        self._poll_files_now(channel)
         if not self._has_room(channel, None, with_files=True):
             self._others.tell(channel, Ready.FILES)
 
@@ -100,29 +100,29 @@ class Outbox:
     def _serves(self, channel: str, address: str) -> bool:
         return any(stream.serves(address) for stream in self._streams[channel])
 
-    def _look(self, channel: str) -> None:
+    def _poll_now(self, channel: str) -> None:
         """Poll the store at once."""
         self._wakeups[channel] += 1
         for stream in self._streams[channel]:
             stream.poll_now()
 
-    def _look_for_files(self, channel: str) -> None:
+    def _poll_files_now(self, channel: str) -> None:
         for stream in self._streams[channel]:
             if stream.transfers is not None:
                 stream.transfers.wanted(channel)
-        self._look(channel)
+        self._poll_now(channel)
 
-    def _look_at_all(self) -> None:
+    def _poll_all_now(self) -> None:
         for channel in self.channels():
-            self._look_for_files(channel)
+            self._poll_files_now(channel)
 
     def _told(self, channel: str, what: Ready) -> None:
         """Another node tells it."""
         match what:
             case Ready.REPLIES:
-                self._look(channel)
+                self._poll_now(channel)
             case Ready.FILES:
-                self._look_for_files(channel)
+                self._poll_files_now(channel)
             case Ready.CREDIT:
                 for stream in self._streams[channel]:
                     stream.settled_elsewhere()
@@ -146,7 +146,7 @@ class Outbox:
 
     @property
     def _may_lease(self) -> bool:
-        """If not fresh, another node may have buried this one. It shortens the leases: no send may begin under them."""
+        """If not fresh, another node may have removed this one and shortened its leases: no send may begin then."""
         return not self._closed and self._cluster.is_fresh
 
     def _is_attached(self, stream: PullStream) -> bool:
@@ -324,7 +324,7 @@ class Outbox:
             if stream.puller.instance == instance:
                 stream.end()  # its end may not be noticed here yet: it must not lease again after this
         released = await self._store.release_leases(channel, instance, in_hand)
-        self._look(channel)
+        self._poll_now(channel)
         self._others.tell(channel, Ready.REPLIES)  # also to a stream of the instance, which ends when it polls
         return released
 
@@ -371,7 +371,7 @@ class Outbox:
             return
         for stream in self._streams[channel]:
             if self._polls[stream.scope].has_backlog:
-                self._look(channel)
+                self._poll_now(channel)
                 return
 
     def _return_credit(self, channel: str, item_id: str) -> None:
@@ -383,7 +383,7 @@ class Outbox:
     async def sweep(self) -> None:
         """Expired leases become in-doubt. Replies whose grace is over are pending again. One node does it for all."""
         now = self._clock()
-        passed, self._swept_at = min(now - self._swept_at, MOST_ATTENDED_SECONDS), now
+        passed, self._swept_at = min(now - self._swept_at, MOST_CONNECTED_SECONDS), now
         if self._cluster.is_leader:
             await self._sweep_all(passed, now)
         await self._expire_leases()
@@ -391,18 +391,22 @@ class Outbox:
     async def retry_held(self) -> None:
         """Held replies that are to be tried again, though the person has not written, are pending."""
         for channel in await self._store.retry_held(now=self._clock()):
-            self._look(channel)
+            self._poll_now(channel)
             self._others.tell(channel, Ready.REPLIES)
 
     async def _sweep_all(self, passed: float, now: float) -> None:
         for channel in await self._store.expire_orphans(until=now + outbox.SENDING_SECONDS, now=now):
             self.wanted(channel)
-        attended = self._others.attended().union(self.channels())
+        connected = self._others.connected_elsewhere().union(self.channels())
         if await self._store.sweep(
-            grace=GRACE_SECONDS, longest_grace=LONGEST_GRACE_SECONDS, attended=sorted(attended), seconds=passed, now=now
+            grace=GRACE_SECONDS,
+            longest_grace=LONGEST_GRACE_SECONDS,
+            connected=sorted(connected),
+            seconds=passed,
+            now=now,
         ):
-            for channel in attended:
-                self._look(channel)
+            for channel in connected:
+                self._poll_now(channel)
                 self._others.tell(channel, Ready.REPLIES)
 
     def close(self) -> None:

@@ -154,18 +154,18 @@ class PullStream:
 
         The wakeups of replies and typing items start no timer. It is interrupted once `may_last` says no.
         """
-        self._look(seconds, may_last)
+        self._poll_in_time(seconds, may_last)
         try:
             yield
         finally:
             if self._timer is not None:
                 self._timer.cancel()
 
-    def _look(self, seconds: float, may_last: Callable[[], bool]) -> None:
+    def _poll_in_time(self, seconds: float, may_last: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
         if not may_last():
             self.interrupt()
         if self._polled_at + seconds <= loop.time():
             self.poll_now()
             self._polled_at = loop.time()
-        self._timer = loop.call_at(self._polled_at + seconds, self._look, seconds, may_last)
+        self._timer = loop.call_at(self._polled_at + seconds, self._poll_in_time, seconds, may_last)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.outbox.paced import Paced
 from kernel_service.ports.lease_tokens import mark_of
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.notices import Notices
 
 LEAST_PAUSE_SECONDS: Final = 0.02
-"""Between two notices, or two looks that notices cause, of the same channel."""
+"""Between two notices, or two polls that notices cause, of the same channel."""
 
 
 class Ready(StrEnum):
@@ -35,16 +35,16 @@ class Ready(StrEnum):
 
 
 class ReadyNotices:
-    """One per process. `look` is called for what other nodes tell."""
+    """One per process. `poll` is called for what other nodes tell."""
 
-    def __init__(self, cluster: Cluster, notices: Notices, look: Callable[[str, Ready], None]) -> None:
+    def __init__(self, cluster: Cluster, notices: Notices, poll: Callable[[str, Ready], None]) -> None:
         self._cluster = cluster
         self._notices = notices
         self._send = Paced[tuple[str, str, Ready]](self._send_now, LEAST_PAUSE_SECONDS)
-        self._hear = Paced[tuple[str, Ready]](lambda heard: look(*heard), LEAST_PAUSE_SECONDS)
+        self._hear = Paced[tuple[str, Ready]](lambda heard: poll(*heard), LEAST_PAUSE_SECONDS)
         notices.on(NoticeKind.READY, self._heard)
 
-    def attended(self) -> set[str]:
+    def connected_elsewhere(self) -> set[str]:
         """The channels that have a stream at another node."""
         return {channel for node in self._cluster.nodes if node.id != self._cluster.me for channel in node.channels}
 
@@ -62,8 +62,8 @@ class ReadyNotices:
 
     def _send_now(self, told: tuple[str, str, Ready]) -> None:
         node_id, channel, what = told
-        self._notices.tell(node_id, Notice(NoticeKind.READY, channel, detail=what))
+        self._notices.tell(node_id, NodeNotice(NoticeKind.READY, channel, detail=what))
 
-    def _heard(self, notice: Notice) -> None:
+    def _heard(self, notice: NodeNotice) -> None:
         with suppress(ValueError):  # it is of a newer release
             self._hear((notice.subject, Ready(notice.detail)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -33,13 +33,13 @@ class TypingNotices:
             return False
         for node in others:
             if channel in node.channels:
-                self._notices.tell(node.id, Notice(NoticeKind.TYPING, channel, (seq,)))
+                self._notices.tell(node.id, NodeNotice(NoticeKind.TYPING, channel, (seq,)))
         return True
 
     def show_by(self, show: Callable[[str, int], Coroutine[None, None, None]]) -> None:
         """Call `show` for each notice of another node."""
 
-        def heard(notice: Notice) -> None:
+        def heard(notice: NodeNotice) -> None:
             for seq in notice.numbers:
                 task = asyncio.create_task(show(notice.subject, int(seq)))
                 self._shown.add(task)

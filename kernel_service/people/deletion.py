@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Remembers(Protocol):
 class Callers(Protocol):
     """The callers that wait for answers."""
 
-    def taken_back(self, seqs: Sequence[int]) -> None: ...
+    def withdrawn(self, seqs: Sequence[int]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -94,9 +94,9 @@ class Deletion:
         """Nothing rests on it: the store refuses whatever is still done for the person."""
         for each in step.people:
             self._forget(each)
-            self._notices.tell_all(Notice(NoticeKind.DELETED, each))
+            self._notices.tell_all(NodeNotice(NoticeKind.DELETED, each))
         if step.unanswered:
-            self._callers.taken_back(step.unanswered)
+            self._callers.withdrawn(step.unanswered)
 
     def _forget(self, person_id: str) -> None:
         self._store.forget_key(person_id)

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from kernel_service.ports.people import LinkOutcome, PeopleStore
 from kernel_service.uncancelled import Uncancelled
 
@@ -92,6 +92,6 @@ class People:
             if one.merged_id:
                 log.info("merged person=%s into=%s", one.merged_id, one.person_id)
                 self._kernels.merged(one.merged_id, into=one.person_id)
-                self._notices.tell_all(Notice(NoticeKind.MERGED, one.merged_id, detail=one.person_id))
+                self._notices.tell_all(NodeNotice(NoticeKind.MERGED, one.merged_id, detail=one.person_id))
                 self._placement.wake(one.person_id)
         return linked

@@ -51,7 +51,7 @@ AWAITING_CODE: Final = (ConnectAttemptState.RETURNED, ConnectAttemptState.COMPLE
 class ConnectAttemptKey(StrEnum):
     """The secret by which an attempt is found."""
 
-    DOOR = "door_digest"
+    LINK = "door_digest"
     RETURN = "return_digest"
     CODE = "code_digest"
 
@@ -70,7 +70,7 @@ class ConnectAttempt:
     address: str
     state: ConnectAttemptState
     deadline: float
-    door_digest: bytes
+    link_digest: bytes
     return_digest: bytes | None = None
     browser_digest: bytes | None = None
     code_digest: bytes | None = None
@@ -141,7 +141,7 @@ class ConnectAttemptStore(Protocol):
         ...
 
 
-class StraySessionStore(Protocol):
+class UnmatchedSessionStore(Protocol):
     """Verifier sessions that arrived in a browser that had no attempt."""
 
     async def is_known(self, session_digest: bytes) -> bool:

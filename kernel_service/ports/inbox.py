@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Accepted:
     """A durable message. `status` and `turn_id` are current (a duplicate may have been answered long ago).
 
-    `taken_back` are the waiting messages, by seq, that a "stop" ended. A message that was sent before a "stop" and
+    `withdrawn` are the waiting messages, by seq, that a "stop" ended. A message that was sent before a "stop" and
     arrives after it is STOPPED from the start. `wants_media`: it waits for its file. `has_moved`: it carries another
     time zone than the person's earlier messages, which is stored with it. `plain` is the message as a turn answers it,
     unless it is a repeat, a command or a file. `owner` is the node that owned their kernel; empty: none, or not looked
@@ -34,7 +34,7 @@ class Accepted:
     status: MessageStatus
     turn_id: str = ""
     command: Command = Command.NONE
-    taken_back: tuple[int, ...] = ()
+    withdrawn: tuple[int, ...] = ()
     wants_media: bool = False
     has_moved: bool = False
     plain: TurnMessage | None = field(default=None, compare=False)

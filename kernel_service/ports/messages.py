@@ -90,7 +90,7 @@ class ReplyFile:
     voice: bool = False
 
 
-LATE_SECONDS: Final = 120.0
+LATE_REPLY_SECONDS: Final = 120.0
 """A reply of a schedule that is sent later than this after its time says when it was due."""
 
 
@@ -98,7 +98,7 @@ LATE_SECONDS: Final = 120.0
 class Reply:
     """One reply to a person. `text` is CommonMark. Ids and times are assigned when it is stored.
 
-    `late`: the text instead, if it is sent over LATE_SECONDS later, as after a closed window; empty: the same text.
+    `late`: the text instead, if it is sent over LATE_REPLY_SECONDS later, as after a closed window; empty: the same.
     """
 
     text: str
@@ -124,7 +124,7 @@ class StoredReply:
 class Notice:
     """A reply to a person outside of any turn, and its chat. `at` is in epoch seconds."""
 
-    told: Reply
+    reply: Reply
     channel: str
     address: str
     at: float

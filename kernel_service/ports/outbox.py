@@ -232,11 +232,11 @@ class OutboxStore(Protocol):
         ...
 
     async def sweep(
-        self, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
+        self, *, grace: float, longest_grace: float, connected: Sequence[str], seconds: float, now: float
     ) -> int:
         """Expired leases become in-doubt, and in-doubt replies whose grace is over become pending. Returns how many.
 
-        `attended` are the channels with a connected consumer for the last `seconds`. The grace of a reply counts only
+        `connected` are the channels with a connected consumer for the last `seconds`. The grace of a reply counts only
         seconds with a connected consumer. It is over once these reach `grace` and the number of seconds without one, or
         once they reach `longest_grace`; and never before the lease has ended. A reply that was in-doubt too often
         becomes failed.

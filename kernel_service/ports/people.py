@@ -42,7 +42,7 @@ class PeopleStore(Protocol):
         """
         ...
 
-    async def bearer_of(self, user_id: str) -> str | None:
+    async def last_person_of(self, user_id: str) -> str | None:
         """The last person with this id, even if it no longer resolves to them. For operators."""
         ...
 

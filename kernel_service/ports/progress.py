@@ -57,9 +57,9 @@ class ApprovalNeeded:
     expires_at: float
 
     @classmethod
-    def of(cls, question: ApprovalPrompt) -> ApprovalNeeded:
-        calls = tuple((approval.call_id, approval.tool) for approval in question.approvals)
-        return cls(calls, question.choices, question.expires_at)
+    def of(cls, prompt: ApprovalPrompt) -> ApprovalNeeded:
+        calls = tuple((approval.call_id, approval.tool) for approval in prompt.approvals)
+        return cls(calls, prompt.choices, prompt.expires_at)
 
     @property
     def key(self) -> str:

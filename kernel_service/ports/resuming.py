@@ -27,7 +27,7 @@ class ParkedRequest:
     tainted: bool = True
 
     @property
-    def wish(self) -> str:
+    def request_key(self) -> str:
         """The key that distinguishes it from other requests. A file without words is identified by its message."""
         said = (_words(each) for each in self.messages)
         return self.remaining or "\n".join(filter(None, said)) or self.numbers

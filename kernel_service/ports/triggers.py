@@ -80,7 +80,7 @@ class TriggerEvent:
     data: Any = field(repr=False, default=None)
 
 
-class Receipt(Enum):
+class EventOutcome(Enum):
     """The result of an event."""
 
     KEPT = auto()
@@ -151,7 +151,7 @@ class TriggerStore(Protocol):
         """
         ...
 
-    async def receive(self, event: TriggerEvent, *, now: float, limits: TriggerLimits) -> Receipt:
+    async def receive(self, event: TriggerEvent, *, now: float, limits: TriggerLimits) -> EventOutcome:
         """Store an event of an active trigger once."""
         ...
 

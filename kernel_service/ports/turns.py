@@ -67,7 +67,7 @@ class HistoryItem(NamedTuple):
     origin: str = ""
 
 
-LATE_SECONDS: Final = 5.0
+LATE_MESSAGE_SECONDS: Final = 5.0
 """A message that is accepted later than this after it was sent was delayed in transit. Others of the same person may be
 delayed too."""
 
@@ -323,7 +323,7 @@ class TurnStore(Protocol):
         settles: Sequence[str] = (),
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
-        questions: Sequence[ApprovalPrompt] = (),
+        prompts: Sequence[ApprovalPrompt] = (),
         offer: LeaseOffer | None = None,
         now: float,
     ) -> Ended:

@@ -13,7 +13,7 @@ from kernel_service.storage.approvals.sql_approvals import SqlApprovals
 from kernel_service.storage.connections.sql_connect_attempts import SqlConnectAttempts
 from kernel_service.storage.connections.sql_connections import SqlConnections
 from kernel_service.storage.connections.sql_sessions import SqlSessions
-from kernel_service.storage.connections.sql_stray_sessions import SqlStraySessions
+from kernel_service.storage.connections.sql_unmatched_sessions import SqlUnmatchedSessions
 from kernel_service.storage.deleting.revocations import SqlRevocations
 from kernel_service.storage.deleting.sql_deletion import SqlDeletion
 from kernel_service.storage.engine import clock_floor
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.admin import AdminStore
     from kernel_service.ports.approvals import ApprovalStore
     from kernel_service.ports.chats import ChatStore
-    from kernel_service.ports.connect_attempts import ConnectAttemptStore, StraySessionStore
+    from kernel_service.ports.connect_attempts import ConnectAttemptStore, UnmatchedSessionStore
     from kernel_service.ports.connections import ConnectionStore, SessionStore
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.deletion import DeletionStore, RevocationStore
@@ -94,7 +94,7 @@ class Store:
     sessions: SessionStore
     connections: ConnectionStore
     connect_attempts: ConnectAttemptStore
-    stray_sessions: StraySessionStore
+    unmatched_sessions: UnmatchedSessionStore
     schedules: ScheduleStore
     triggers: TriggerStore
     spending: SpendingStore
@@ -136,7 +136,7 @@ class Store:
             sessions=SqlSessions(engine),
             connections=SqlConnections(engine),
             connect_attempts=SqlConnectAttempts(engine),
-            stray_sessions=SqlStraySessions(engine),
+            unmatched_sessions=SqlUnmatchedSessions(engine),
             schedules=SqlSchedules(engine, schedules),
             triggers=SqlTriggers(engine),
             spending=SqlSpending(engine),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kernel_service import texts
 from kernel_service.errors import Aborted
 from kernel_service.ports.messages import Reply
-from kernel_service.ports.triggers import Receipt, TriggerEvent
+from kernel_service.ports.triggers import EventOutcome, TriggerEvent
 from kernel_service.triggers.event_data import bounded
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ class TriggerEvents:
         return connection is not None and self._connections.allows(connection.toolkit)
 
     async def _happened(self, event: TriggerEvent) -> None:
-        receipt = await self._store.receive(event, now=self._clock(), limits=self._limits)
-        if receipt is Receipt.TOO_EARLY:
+        outcome = await self._store.receive(event, now=self._clock(), limits=self._limits)
+        if outcome is EventOutcome.TOO_EARLY:
             raise Aborted("TRIGGER_UNSETTLED", "a trigger of this account is being created; deliver the event again")
-        if receipt is Receipt.NOT_OURS:
+        if outcome is EventOutcome.NOT_OURS:
             log.info("event of an unknown trigger")
 
     async def _disabled(self, event: TriggerEvent) -> None:

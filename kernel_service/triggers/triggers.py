@@ -122,6 +122,6 @@ class Triggers:
         known = await self._store.known_at(ended.account_id)
         if known is None:
             return False
-        for stray in set(listed) - set(known):
-            await self._composio.delete(stray)
+        for unknown in set(listed) - set(known):
+            await self._composio.delete(unknown)
         return True

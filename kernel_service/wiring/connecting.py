@@ -12,8 +12,8 @@ from kernel_service.connections.confirmation import CodeConfirmation
 from kernel_service.connections.consent import Consent
 from kernel_service.connections.links import ConnectLinks
 from kernel_service.connections.revoker import Revoker
-from kernel_service.connections.stray_sessions import StraySessions
 from kernel_service.connections.tokens import Nonces
+from kernel_service.connections.unmatched_sessions import UnmatchedSessions
 from kernel_service.connections.vendor_events import ComposioEvents
 from kernel_service.connections.web.connect_pages import ConnectPages
 from kernel_service.connections.web.proxies import TrustedProxies
@@ -55,7 +55,7 @@ async def build_connecting(base: Foundation, composio: Composio, outbox: Outbox)
         composio,
         connections,
         attempts,
-        StraySessions(store.stray_sessions, clock),
+        UnmatchedSessions(store.unmatched_sessions, clock),
         attempt_closer,
         connect_url=url,
         nonces=nonces,

@@ -7,7 +7,7 @@ from kernel_client.stall_detector import STOPPED_SECONDS
 from kernel_service.api import listener
 from kernel_service.outbox.outbox import GRACE_SECONDS, LEASE_SECONDS, POLL_SECONDS
 from kernel_service.ports.outbox import SENDING_SECONDS
-from kernel_service.sweeper import LAPSE_SECONDS
+from kernel_service.sweeper import FAST_SECONDS
 from whatsapp_gateway.graph.api import SEND_SECONDS
 from whatsapp_gateway.outbound.deliveries import DRAIN_SECONDS
 from whatsapp_gateway.outbound.reply_sender import MARGIN
@@ -31,9 +31,9 @@ def test_a_started_send_ends_before_its_lease() -> None:
 
 def test_recovery_from_a_crashed_gateway_takes_no_longer_than_documented() -> None:
     kernel = notices_after(dict(listener._OPTIONS))
-    assert kernel + SENDING_SECONDS + GRACE_SECONDS + 2 * LAPSE_SECONDS + ONE_SEND <= WANTED
+    assert kernel + SENDING_SECONDS + GRACE_SECONDS + 2 * FAST_SECONDS + ONE_SEND <= WANTED
 
 
 def test_sends_under_the_leases_of_a_silent_node_end_before_the_leases() -> None:
-    """Once it can be buried it ends its streams within a poll. Its leases are shortened after its burial."""
+    """Once it can be removed, it ends its streams within a poll. Its leases are shortened after its removal."""
     assert POLL_SECONDS + SEND_SECONDS < SENDING_SECONDS

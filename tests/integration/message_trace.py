@@ -147,8 +147,8 @@ async def trace_messages(folder: Path) -> list[Trace]:
     an_hour = 3600.0
     with (
         tracer.installed(),
-        patch("kernel_service.sweeper.LAPSE_SECONDS", an_hour),
-        patch("kernel_service.sweeper.ROUND_SECONDS", an_hour),
+        patch("kernel_service.sweeper.FAST_SECONDS", an_hour),
+        patch("kernel_service.sweeper.SLOW_SECONDS", an_hour),
         patch("kernel_service.outbox.outbox.POLL_SECONDS", an_hour),
         # Whether units share a commit is a race: here each has its own.
         patch("kernel_service.storage.engine.gathering.BATCH", 1),

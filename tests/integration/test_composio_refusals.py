@@ -65,7 +65,7 @@ FAULTS = [
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for tools: the unit tests cover the length of the wait."""
-    monkeypatch.setattr("kernel_service.composio.client.PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr("kernel_service.composio.client.MOST_WAIT_SECONDS", -1.0)
 
 
 async def restart(world: World) -> None:

@@ -124,7 +124,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_reader_who_stops_reading_ends_the_call(impatient: None, world: World) -> None:
     await world.tell("telegram:42", "hello", "m1")
-    person_id = (await world.kernel.store.people.bearer_of("telegram:42")) or ""
+    person_id = (await world.kernel.store.people.last_person_of("telegram:42")) or ""
     many = [HistoryItem("result", {"output": "x" * 100_000})] * 200
 
     def add(tx: Tx) -> None:

@@ -333,7 +333,7 @@ async def test_a_link_that_was_given_to_the_one_who_went_connects_the_one_who_st
 
 async def test_an_unknown_id_has_no_effect(world: World) -> None:
     assert await link(world, strong("telegram:old"), strong("telegram:new")) == UNKNOWN
-    assert await world.kernel.store.people.bearer_of("telegram:new") is None
+    assert await world.kernel.store.people.last_person_of("telegram:new") is None
 
 
 @pytest.mark.parametrize(

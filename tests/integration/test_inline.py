@@ -122,7 +122,7 @@ async def test_tokens(world: World, metadata: Any, code: grpc.StatusCode, reason
         user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(text="hello")
     )
     assert await refused(world.stub.HandleMessage(request, metadata=metadata)) == (code, reason)
-    assert await world.kernel.store.people.bearer_of("telegram:42") is None
+    assert await world.kernel.store.people.last_person_of("telegram:42") is None
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ async def check(world: World, phones: list[Phone]) -> None:
         for message in phone.received:
             if message.link is not None:
                 nonce = message.link.url.rpartition("/")[2]
-                attempt = await world.kernel.store.connect_attempts.find(ConnectAttemptKey.DOOR, digest(nonce))
+                attempt = await world.kernel.store.connect_attempts.find(ConnectAttemptKey.LINK, digest(nonce))
                 assert attempt is not None
                 assert attempt.person_id == persons[phone.label]
         for other in phones:

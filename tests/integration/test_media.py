@@ -252,5 +252,5 @@ async def test_a_channel_that_never_brings_a_file(world: World) -> None:
 
 async def until_accepted(world: World, user_id: str) -> None:
     async with asyncio.timeout(30):
-        while await world.kernel.store.people.bearer_of(user_id) is None:
+        while await world.kernel.store.people.last_person_of(user_id) is None:
             await asyncio.sleep(0.01)

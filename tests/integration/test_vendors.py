@@ -111,7 +111,7 @@ async def test_a_person_who_is_not_on_the_list_is_neither_served_nor_stored(tmp_
     async with whole_world(tmp_path, kernel_allowed_users="telegram:*") as world:
         alice = world.phone("Alice")
         await alice.send("hello")  # accepted, so that it is not redelivered for a week
-        assert await world.kernel.store.people.bearer_of(f"whatsapp:{alice.user_id}") is None
+        assert await world.kernel.store.people.last_person_of(f"whatsapp:{alice.user_id}") is None
         assert "hello" in (await world.tell("telegram:42", "hello", "m1")).replies[0].text
 
 

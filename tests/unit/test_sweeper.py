@@ -38,7 +38,7 @@ class Kernels:
     def __init__(self) -> None:
         self.woken: list[str] = []
 
-    def look_at(self, person_id: str) -> None:
+    def check(self, person_id: str) -> None:
         self.woken.append(person_id)
 
 
@@ -76,7 +76,7 @@ class Outbox:
 
 
 class Callers:
-    async def look(self) -> None: ...
+    async def check_waiting(self) -> None: ...
 
 
 class Scene:
@@ -97,7 +97,7 @@ class Scene:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(module, "DUE_SECONDS", 0.0)
 
 
 async def test_a_node_wakes_its_own_people_and_the_orphans_whose_home_it_is() -> None:
@@ -115,11 +115,11 @@ async def test_a_node_among_others_looks_again_and_again() -> None:
 async def test_a_node_alone_looks_once_and_when_the_nodes_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     for _ in range(5):
-        await scene.sweeper.look()
+        await scene.sweeper.follow_nodes()
     assert scene.inbox.looks == 0
-    monkeypatch.setattr(module, "LOOK_SECONDS", 60.0)
-    scene.sweeper.look_now()
-    await scene.sweeper.look()
+    monkeypatch.setattr(module, "DUE_SECONDS", 60.0)
+    scene.sweeper.check_now()
+    await scene.sweeper.follow_nodes()
     assert scene.inbox.looks == 1
 
 
@@ -137,12 +137,12 @@ async def test_the_rounds_end_also_if_the_nodes_change_at_that_moment(
     iterations: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The end comes some iterations of the loop after the change, while the waiting round wakes up."""
-    monkeypatch.setattr(module, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(module, "DUE_SECONDS", 60.0)
     scene = Scene(OTHER)
     async with asyncio.timeout(30), scene.sweeper.running():
         await scene.looked(1)
         await asyncio.sleep(0)
-        scene.sweeper.look_now()
+        scene.sweeper.check_now()
         for _ in range(iterations):
             await asyncio.sleep(0)
     assert not caplog.messages

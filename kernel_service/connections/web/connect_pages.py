@@ -116,7 +116,7 @@ class ConnectPages:
                 web.get("/connect/health", self._health),
                 web.get("/connect/verify", self._verify, allow_head=False),
                 web.get(f"/connect/return/{_NONCE}", self._return, allow_head=False),
-                web.get(f"/connect/{_NONCE}", self._look),
+                web.get(f"/connect/{_NONCE}", self._view),
                 web.post(f"/connect/{_NONCE}", self._start),
                 web.post("/connect/events", self._event),
             ]
@@ -137,16 +137,16 @@ class ConnectPages:
 
     # --- requests ------------------------------------------------------------------------------------
 
-    async def _look(self, request: web.Request) -> web.Response:
+    async def _view(self, request: web.Request) -> web.Response:
         # It has its cookie before it claims the link: an answer may be lost.
         browser = self._cookie.of(request) or new_nonce()
-        seen = await self._consent.look(request.match_info["nonce"], browser)
+        seen = await self._consent.view(request.match_info["nonce"], browser)
         return await self._show(seen, browser, request.headers.get(hdrs.USER_AGENT, ""))
 
     async def _start(self, request: web.Request) -> web.Response:
         # A page elsewhere must not send a browser past the one that says whose chat this is.
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-            return await self._look(request)
+            return await self._view(request)
         browser = self._cookie.of(request) or new_nonce()
         return await self._show(await self._consent.start(request.match_info["nonce"], browser), browser)
 
@@ -161,10 +161,10 @@ class ConnectPages:
         session_uri = request.query.get("session_uri", "")
         admitted = await self._throttle.admits(client, request.method, session_uri)
 
-        async def admits_stray() -> bool:
-            return admitted and await self._throttle.admits_stray(client)
+        async def admits_unmatched() -> bool:
+            return admitted and await self._throttle.admits_unmatched(client)
 
-        seen = await self._consent.verified(session_uri, browser, admits_stray)
+        seen = await self._consent.verified(session_uri, browser, admits_unmatched)
         if seen.kind is PageKind.UNKNOWN and not admitted:
             seen = PageView(PageKind.RATE_LIMITED)
         return await self._show(seen, browser)

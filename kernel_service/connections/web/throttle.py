@@ -15,8 +15,8 @@ MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
 account in the same minute. Clients of other addresses are not affected."""
 MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
 """Of one link's pages, by each method."""
-MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")  # language: ok
-MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
+MOST_UNMATCHED_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="unmatched of address")
+MOST_UNMATCHED: Final = RateLimitItemPerMinute(120, namespace="unmatched")
 """Each is a row for a day, so that their table has 172,800 rows (about 20 MB) of each node at most; more are still
 rejected."""
 
@@ -33,6 +33,6 @@ class RequestThrottle:
             return False
         return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())
 
-    async def admits_stray(self, client: str) -> bool:
+    async def admits_unmatched(self, client: str) -> bool:
         """Whether one more unmatched session may be a row. An address uses up its own share first."""
-        return await self._limiter.hit(MOST_STRAYS_OF_ADDRESS, client) and await self._limiter.hit(MOST_STRAYS)
+        return await self._limiter.hit(MOST_UNMATCHED_OF_ADDRESS, client) and await self._limiter.hit(MOST_UNMATCHED)

@@ -1,6 +1,6 @@
-"""Requested approvals: stored with their question, decided once, by one button, before they expire.
+"""Requested approvals: stored with their prompt, decided once, by one button, before they expire.
 
-There is one row per call. The calls of one question are decided together, or not at all.
+There is one row per call. The calls of one prompt are decided together, or not at all.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _asking_the_same = select(approval.c.question_id).where(
 _REPLACE = _WITHDRAW.where(approval.c.question_id.in_(_asking_the_same))
 
 
-def keep(tx: Tx, record: Turn, questions: Sequence[ApprovalPrompt], now: float) -> None:
-    """A call that is requested again has one valid question: earlier questions with it have no effect."""
-    for question in questions:
-        digests = [digest(tx, one.tool, one.arguments) for one in question.approvals]
+def keep(tx: Tx, record: Turn, prompts: Sequence[ApprovalPrompt], now: float) -> None:
+    """A call that is requested again has one valid prompt: earlier prompts with it have no effect."""
+    for prompt in prompts:
+        digests = [digest(tx, one.tool, one.arguments) for one in prompt.approvals]
         tx.execute(_REPLACE, {"person": record.person_id, "same": digests, "at": now})
-        for number, (one, digested) in enumerate(zip(question.approvals, digests, strict=True)):
-            kept = [one.arguments, one.account, number, len(digests), question.may_stand]
+        for number, (one, digested) in enumerate(zip(prompt.approvals, digests, strict=True)):
+            kept = [one.arguments, one.account, number, len(digests), prompt.may_stand]
             row = {
                 "id": one.id,
                 "person_id": record.person_id,
                 "turn_id": record.id,
-                "question_id": question.id,
+                "question_id": prompt.id,
                 "call_id": one.call_id,
                 "tool": one.tool,
                 "arguments": tx.cipher_of(record.person_id).seal_json(kept, place(approval.c.arguments, one.id)),
@@ -53,7 +53,7 @@ def keep(tx: Tx, record: Turn, questions: Sequence[ApprovalPrompt], now: float) 
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
-    """The person withdraws all open questions."""
+    """The person withdraws all open prompts."""
     tx.execute(_WITHDRAW, {"person": person_id, "at": now})
 
 

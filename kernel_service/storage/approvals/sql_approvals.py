@@ -87,19 +87,19 @@ class SqlApprovals(SqlPort):
     def ask_again(self, tx: Tx, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
         leases.fence(tx, turn.person_id, epoch)
         if not any(char.isdigit() for char in said):
-            standing_permissions.take_back(
+            standing_permissions.revoke(
                 tx, turn.person_id, meant(standing_permissions.of_person(tx, turn.person_id), said)
             )
         return standing_permissions.of_person(tx, turn.person_id)
 
 
 def asked_in(tx: Tx, person_id: str, turn_id: str) -> list[ApprovalPrompt]:
-    """The open questions of the turn, without the texts that showed them."""
-    questions: defaultdict[str, list[tuple[_Kept, Approval]]] = defaultdict(list)
+    """The open prompts of the turn, without the texts that showed them."""
+    prompts: defaultdict[str, list[tuple[_Kept, Approval]]] = defaultdict(list)
     for row in tx.execute(_ASKED_IN, {"person": person_id, "of": turn_id}):
         if (kept := _opened(tx, row)) is not None:
-            questions[row.question_id].append((kept, _approval(kept, row)))
-    return [_prompt(calls) for calls in questions.values() if len(calls) == calls[0][0].of]
+            prompts[row.question_id].append((kept, _approval(kept, row)))
+    return [_prompt(calls) for calls in prompts.values() if len(calls) == calls[0][0].of]
 
 
 def _prompt(calls: list[tuple[_Kept, Approval]]) -> ApprovalPrompt:
@@ -109,7 +109,7 @@ def _prompt(calls: list[tuple[_Kept, Approval]]) -> ApprovalPrompt:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The sealed part of a call that needs approval. `number`: its index among the question's `of` calls, from 0."""
+    """The sealed part of a call that needs approval. `number`: its index among the prompt's `of` calls, from 0."""
 
     arguments: dict[str, Any]
     account: str = ""
@@ -133,7 +133,7 @@ def _against(row: Row[Any], record: Turn, at: float) -> DecisionOutcome | None:
 
 
 def _is_whole(calls: Sequence[_Kept], button: ApprovalButton) -> bool:
-    """Whether these are exactly the calls that the question with that button showed."""
+    """Whether these are exactly the calls that the prompt with that button showed."""
     if button.kind is ApprovalButtonKind.ALWAYS and not all(kept.may_stand for kept in calls):
         return False
     numbers = [(number, len(calls)) for number in range(len(calls))]
@@ -145,7 +145,7 @@ def _approval(kept: _Kept, row: Row[Any]) -> Approval:
 
 
 def _opened(tx: Tx, row: Row[Any]) -> _Kept | None:
-    """None: it is not the call that the question showed."""
+    """None: it is not the call that the prompt showed."""
     value = damage.value_of(tx, row.person_id, row.arguments, place(approval.c.arguments, row.id))
     kept = None if value is None else _Kept.read(value)
     if kept is None or digest(tx, row.tool, kept.arguments) != row.digest:

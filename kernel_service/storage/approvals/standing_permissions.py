@@ -32,7 +32,7 @@ _connected = exists().where(
 )
 COUNTS = or_(standing_permission.c.account == "", _connected)
 _ADD = insert(standing_permission)
-_TAKE_BACK = delete(standing_permission).where(THIS)
+_REVOKE = delete(standing_permission).where(THIS)
 _used = connection.alias("used_account")
 _OF_PERSON = (
     select(
@@ -65,7 +65,7 @@ _MOVE = (
 
 def give(tx: Tx, person_id: str, tool: str, account: str, now: float) -> None:
     """Giving a permission twice stores it once."""
-    take_back(tx, person_id, [StandingPermission(tool, account)])
+    revoke(tx, person_id, [StandingPermission(tool, account)])
     tx.execute(_ADD, {"person_id": person_id, "tool": tool, "account": account, "created_at": now})
 
 
@@ -83,9 +83,9 @@ def _permission(tx: Tx, row: Row[Any]) -> StandingPermission:
     return StandingPermission(row.tool, row.account, row.toolkit_name or row.toolkit.title(), name)
 
 
-def take_back(tx: Tx, person_id: str, permissions: Sequence[StandingPermission]) -> None:
+def revoke(tx: Tx, person_id: str, permissions: Sequence[StandingPermission]) -> None:
     for each in permissions:
-        tx.execute(_TAKE_BACK, {"person": person_id, "of": each.tool, "used": each.account})
+        tx.execute(_REVOKE, {"person": person_id, "of": each.tool, "used": each.account})
 
 
 def move(tx: Tx, people: Merging) -> None:

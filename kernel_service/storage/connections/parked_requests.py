@@ -40,7 +40,7 @@ _WITHDRAW = update(parked_request).where(_mine, _waits).values(withdrawn_at=bind
 def park(tx: Tx, record: Turn, parked: Sequence[ParkedRequest], now: float) -> None:
     """The same words for two toolkits are one request that needs both. A repeated request is stored once."""
     for one in parked:
-        digest = tx.digests.payload(storable_text(" ".join(one.wish.split()).casefold()).encode())
+        digest = tx.digests.payload(storable_text(" ".join(one.request_key.split()).casefold()).encode())
         rows = tx.execute(_WAITING, {"person": record.person_id, "after": now - KEPT_SECONDS})
         same = next((row for row in rows if row.digest == digest), None)
         if same is None:

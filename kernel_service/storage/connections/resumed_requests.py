@@ -77,8 +77,8 @@ def _as_it_stands(tx: Tx, person_id: str, request: ParkedRequest) -> ParkedReque
     for row in tx.execute(_SINCE, since).all():
         payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
         match payload and payload.content:
-            case Revoke(taken_back):
-                messages.pop(taken_back, None)
+            case Revoke(withdrawn):
+                messages.pop(withdrawn, None)
             case Edit(changed, text) if changed in messages:
                 messages[changed] = _changed(messages[changed], text)
     return replace(request, messages=tuple(messages.values())) if messages else None

@@ -105,7 +105,7 @@ class SqlConnectAttempts(SqlPort):
             "toolkit": attempt.toolkit,
             "channel": attempt.channel,
             "address": attempt.address,
-            "door_digest": attempt.door_digest,
+            "door_digest": attempt.link_digest,
             "created_at": now,
             **_progress(tx, attempt, person_id),
         }
@@ -196,7 +196,7 @@ def _opened(tx: Tx, row: Row[Any]) -> ConnectAttempt:
         address=row.address,
         state=ConnectAttemptState(row.state),
         deadline=row.deadline,
-        door_digest=row.door_digest,
+        link_digest=row.door_digest,
         return_digest=row.return_digest,
         browser_digest=row.browser_digest,
         code_digest=row.code_digest,

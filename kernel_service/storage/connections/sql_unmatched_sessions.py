@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.engine.engine import Tx
 
-_STRAY = select(stray_session.c.seen_at).where(stray_session.c.digest == bindparam("of_digest"))
-_ADD_STRAY = insert(stray_session)
+_UNMATCHED = select(stray_session.c.seen_at).where(stray_session.c.digest == bindparam("of_digest"))
+_ADD_UNMATCHED = insert(stray_session)
 _ADD_BATCH = insert(stray_batch)
 _BATCHES = select(stray_batch.c.digests).where(stray_batch.c.seen_at >= bindparam("after"))
 _BYTES: Final = 16
 """Of each digest in a batch."""
 
 
-class SqlStraySessions(SqlPort):
-    """Fills `StraySessionStore`."""
+class SqlUnmatchedSessions(SqlPort):
+    """Fills `UnmatchedSessionStore`."""
 
     @reads
     def is_known(self, tx: Tx, session_digest: bytes) -> bool:
@@ -33,7 +33,7 @@ class SqlStraySessions(SqlPort):
     @writes()
     def note(self, tx: Tx, session_digest: bytes, *, now: float) -> None:
         if not _is_known(tx, session_digest):
-            tx.execute(_ADD_STRAY, {"digest": session_digest, "seen_at": now})
+            tx.execute(_ADD_UNMATCHED, {"digest": session_digest, "seen_at": now})
 
     @writes()
     def note_many(self, tx: Tx, digests: Sequence[bytes], *, now: float) -> None:
@@ -47,4 +47,4 @@ class SqlStraySessions(SqlPort):
 
 
 def _is_known(tx: Tx, session_digest: bytes) -> bool:
-    return tx.execute(_STRAY, {"of_digest": session_digest}).scalar_one_or_none() is not None
+    return tx.execute(_UNMATCHED, {"of_digest": session_digest}).scalar_one_or_none() is not None

@@ -30,7 +30,7 @@ class SessionKind(Enum):
     PER_TRANSACTION = auto()
 
 
-async def look(server: Server) -> SessionKind:
+async def session_kind(server: Server) -> SessionKind:
     """Raises one of `postgres_server.LOST`."""
     careful = replace(server, multiplexed=True)
     async with AsyncExitStack() as stack:
@@ -48,7 +48,7 @@ async def look(server: Server) -> SessionKind:
 
 
 async def _connected(server: Server, stack: AsyncExitStack) -> asyncpg.Connection:
-    connection = await server.connect("look", seconds=_ANSWER_SECONDS)
+    connection = await server.connect("check", seconds=_ANSWER_SECONDS)
     stack.callback(connection.terminate)
     return connection
 

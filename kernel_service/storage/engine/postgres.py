@@ -111,7 +111,7 @@ class PostgresEngine:
         return await self._run(self._reads, unit)
 
     async def _run(self, database: AsyncEngine, unit: Callable[[Tx], T]) -> T:
-        expires = self._loop.time() + postgres_connections.PATIENCE_SECONDS
+        expires = self._loop.time() + postgres_connections.UNIT_SECONDS
         tries = TRIES
         while True:
             began, repeatable = outage_log.now(), False
@@ -160,7 +160,7 @@ class PostgresEngine:
         return self._writers[zlib.crc32(person_id.encode()) % len(self._writers)].gathering
 
     def _work(self, unit: Callable[[Tx], Any], future: asyncio.Future[Any] | None, key: str) -> Work:
-        return Work(unit, future, self._loop.time() + postgres_connections.PATIENCE_SECONDS, key)
+        return Work(unit, future, self._loop.time() + postgres_connections.UNIT_SECONDS, key)
 
     def _tx(self, connection: Connection) -> Tx:
         return Tx(connection, self.statements, self.keyring, self._digests)

@@ -29,7 +29,7 @@ LOCK_MS, LONGEST_LOCK_MS = 100, 1000
 
 A deadlock so delays others for far less than the server's deadlock_timeout of a second.
 """
-PATIENCE_SECONDS = 2.0
+UNIT_SECONDS = 2.0
 """How long a unit waits for the server, or for locks, before it is refused.
 
 The wait begins again when a connection is lost: the server ends a transaction whose process was frozen, and was there.

@@ -117,7 +117,7 @@ class Writer:
             )
         except AWAY as error:
             if lost(error) and not self._fails:
-                self._renewed = self._loop.time() + postgres_connections.PATIENCE_SECONDS
+                self._renewed = self._loop.time() + postgres_connections.UNIT_SECONDS
             await self._disconnect()
             raise
 

@@ -60,7 +60,7 @@ def recognise(tx: Tx, person_id: str, payload: Payload) -> tuple[Command, str]:
 def _phrased(tx: Tx, person_id: str, payload: Payload) -> Command:
     command = command_of(payload, under_way=lambda: bool(tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one()))
     if command is Command.ASK_AGAIN:
-        taken_back = meant(standing_permissions.of_person(tx, person_id), asked_again_for(payload))
-        standing_permissions.take_back(tx, person_id, taken_back)  # at once, so that a running turn loses them too
-        return command if taken_back else Command.NONE
+        withdrawn = meant(standing_permissions.of_person(tx, person_id), asked_again_for(payload))
+        standing_permissions.revoke(tx, person_id, withdrawn)  # at once, so that a running turn loses them too
+        return command if withdrawn else Command.NONE
     return command

@@ -181,7 +181,7 @@ class SqlInbox(SqlPort):
         tx.execute(_KEEP, row)
         if file is not None:
             media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
-        taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
+        withdrawn = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
         zone = received.time_zone
         has_moved = bool(zone) and time_zones.note(tx, person_id, sender.zones, zone)
         if sender.holds:
@@ -192,7 +192,7 @@ class SqlInbox(SqlPort):
             duplicate=False,
             status=status,
             command=command,
-            taken_back=taken_back,
+            withdrawn=withdrawn,
             wants_media=file is not None and file.wanted,
             has_moved=has_moved,
             plain=_plain(received, seq, stored, sent_at, now) if command is Command.NONE and file is None else None,
@@ -265,8 +265,8 @@ def _sent(received: Message, command: Command, stopped_at: float | None, now: fl
     if not sent_order.is_believed(said, now):
         # No waiting message is known to be sent after such a "stop".
         return now if command is Command.STOP else sent_at, MessageStatus.ACCEPTED
-    taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
-    return sent_at, MessageStatus.STOPPED if taken_back and command not in _NEVER_LATE else MessageStatus.ACCEPTED
+    withdrawn = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
+    return sent_at, MessageStatus.STOPPED if withdrawn and command not in _NEVER_LATE else MessageStatus.ACCEPTED
 
 
 def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:

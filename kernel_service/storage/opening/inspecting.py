@@ -1,4 +1,4 @@
-"""A look at the database of the settings without a change: whether it is reached, its schema, and the keys it needs.
+"""Inspects the database of the settings without a change: whether it is reached, its schema, and the keys it needs.
 
 For `kernelctl doctor`, also beside a running service: it takes no lock, and opens a SQLite file read-only.
 """
@@ -35,7 +35,7 @@ _RIGHTS: Final = text(
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseLook:
+class DatabaseInspection:
     """`file` is SQLite's, None for PostgreSQL. `problem`: why it cannot be used; "": it can.
 
     `schema` is its newest migration, 0 for an empty database. `key_problem`: why the keys do not open what is stored.
@@ -49,17 +49,17 @@ class DatabaseLook:
     program_schema: int = SCHEMA_NUMBER
 
 
-async def look_at_database(url: str, keys: str) -> DatabaseLook:
+async def inspect_database(url: str, keys: str) -> DatabaseInspection:
     """`url` and `keys` in the forms of the settings. Raises ValueError for another form."""
     master_keys = MasterKeys.parse(keys)
     if is_sqlite(url):
-        return await asyncio.to_thread(_look_at_file, Path(make_url(url).database or ""), master_keys)
-    return await _look_at_server(url, master_keys)
+        return await asyncio.to_thread(_inspect_file, Path(make_url(url).database or ""), master_keys)
+    return await _inspect_server(url, master_keys)
 
 
-def _look_at_file(path: Path, master_keys: MasterKeys) -> DatabaseLook:
+def _inspect_file(path: Path, master_keys: MasterKeys) -> DatabaseInspection:
     if not path.exists():
-        return DatabaseLook(path)
+        return DatabaseInspection(path)
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
@@ -69,12 +69,12 @@ def _look_at_file(path: Path, master_keys: MasterKeys) -> DatabaseLook:
         with database.connect() as connection:
             return replace(_read(connection, master_keys), file=path)
     except SQLAlchemyError as problem:
-        return DatabaseLook(path, problem=str(getattr(problem, "orig", None) or type(problem).__name__))
+        return DatabaseInspection(path, problem=str(getattr(problem, "orig", None) or type(problem).__name__))
     finally:
         database.dispose()
 
 
-async def _look_at_server(url: str, master_keys: MasterKeys) -> DatabaseLook:
+async def _inspect_server(url: str, master_keys: MasterKeys) -> DatabaseInspection:
     # PostgreSQL's driver is loaded only if it is needed.
     from kernel_service.storage.engine import pooler, postgres_connections  # noqa: PLC0415
     from kernel_service.storage.engine.postgres_server import LOST, Server, why  # noqa: PLC0415
@@ -82,29 +82,29 @@ async def _look_at_server(url: str, master_keys: MasterKeys) -> DatabaseLook:
 
     server = Server(parse(url))
     try:
-        multiplexed = await pooler.look(server) is pooler.SessionKind.PER_TRANSACTION
+        multiplexed = await pooler.session_kind(server) is pooler.SessionKind.PER_TRANSACTION
         database = postgres_connections.connect_once(replace(server, multiplexed=multiplexed))
         async with database.connect() as connection:
             may_create, is_writable = (await connection.execute(_RIGHTS)).one()
             if not is_writable:
-                return DatabaseLook(None, problem="the server is read-only")
+                return DatabaseInspection(None, problem="the server is read-only")
             if not may_create:
-                return DatabaseLook(None, problem="its user may not create tables in its schema")
+                return DatabaseInspection(None, problem="its user may not create tables in its schema")
             return await connection.run_sync(_read, master_keys)
     except (SQLAlchemyError, *LOST) as problem:
-        return DatabaseLook(None, problem=why(problem))
+        return DatabaseInspection(None, problem=why(problem))
 
 
-def _read(connection: Connection, master_keys: MasterKeys) -> DatabaseLook:
+def _read(connection: Connection, master_keys: MasterKeys) -> DatabaseInspection:
     if not inspect(connection).has_table(schema.schema_version.name):
-        return DatabaseLook(None)
+        return DatabaseInspection(None)
     number, oldest_reader = schema_guard.version(connection)
-    look = DatabaseLook(None, schema=number, oldest_reader=oldest_reader)
+    found = DatabaseInspection(None, schema=number, oldest_reader=oldest_reader)
     if number != SCHEMA_NUMBER:  # the tables of the keys may have another form
-        return look
+        return found
     try:
         wraps.check(connection, master_keys)
         shared_secrets.check_digest_key(connection, master_keys)
     except Unreadable as problem:
-        return replace(look, key_problem=problem.sentence)
-    return look
+        return replace(found, key_problem=problem.sentence)
+    return found

@@ -65,10 +65,10 @@ async def open_postgres(
 
 async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
     """The server for transactions, and the one for connections that need a session, if there is one."""
-    server = await _looked_at(url, URL)
+    server = await _checked_server(url, URL)
     if not direct_url:
         return server, server
-    direct = await _looked_at(direct_url, DIRECT_URL)
+    direct = await _checked_server(direct_url, DIRECT_URL)
     if direct.multiplexed:
         raise DatabaseUnfitError(
             f"{DIRECT_URL} leads to a pooler in transaction mode: it must lead to the server itself, or to a pooler in"
@@ -77,16 +77,16 @@ async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
     return server, direct
 
 
-async def _looked_at(url: str, setting: str) -> Server:
+async def _checked_server(url: str, setting: str) -> Server:
     server = Server(parse(url))
     async with _told(setting):
-        return replace(server, multiplexed=await pooler.look(server) is SessionKind.PER_TRANSACTION)
+        return replace(server, multiplexed=await pooler.session_kind(server) is SessionKind.PER_TRANSACTION)
 
 
 async def _check_same_database(server: Server, direct: Server) -> None:
     """A lock that is held in a transaction over the one URL cannot be taken over the other one."""
     number = secrets.randbits(62)
-    async with _look(direct, DIRECT_URL) as holder, _look(server, URL) as other:
+    async with _connected(direct, DIRECT_URL) as holder, _connected(server, URL) as other:
         await holder.fetchval(_TRY_LOCK, number)
         if await other.fetchval("SELECT current_setting('transaction_read_only')") == "on":
             raise ReadOnlyServerError
@@ -95,10 +95,10 @@ async def _check_same_database(server: Server, direct: Server) -> None:
 
 
 @asynccontextmanager
-async def _look(server: Server, setting: str) -> AsyncIterator[asyncpg.Connection]:
+async def _connected(server: Server, setting: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection in a transaction."""
     async with _told(setting):
-        connection = await server.connect("look", seconds=postgres_connections.ANSWER_SECONDS)
+        connection = await server.connect("check", seconds=postgres_connections.ANSWER_SECONDS)
         try:
             async with connection.transaction():
                 yield connection

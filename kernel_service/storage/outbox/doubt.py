@@ -94,7 +94,7 @@ def begin_lapsed(tx: Tx, now: float) -> int:
     return tx.execute(_LAPSED, {"now": now}).rowcount
 
 
-def attend(tx: Tx, channels: Sequence[str], seconds: float, now: float) -> None:
+def note_connected(tx: Tx, channels: Sequence[str], seconds: float, now: float) -> None:
     """Record that consumers of these channels were connected for `seconds` more."""
     if channels:
         tx.execute(_ATTENDED, {"attended": list(channels), "seconds": seconds, "now": now})

@@ -167,7 +167,7 @@ def notify(tx: Tx, person_id: str, notice: Notice) -> str:
     kept = add_reply(
         tx,
         surviving(tx, person_id, stays=True),
-        notice.told,
+        notice.reply,
         channel=notice.channel,
         address=notice.address,
         mode=ReplyMode.OUTBOX,

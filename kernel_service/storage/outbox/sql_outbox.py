@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from kernel_service.errors import Unreadable
 from kernel_service.ports.lease_tokens import new_token, prefix_of
-from kernel_service.ports.messages import LATE_SECONDS, Notice
+from kernel_service.ports.messages import LATE_REPLY_SECONDS, Notice
 from kernel_service.ports.outbox import Lease
 from kernel_service.ports.states.reply import RELEASED, REPLY, WRITTEN_AGAIN, ReplyState
 from kernel_service.ports.typing import TypingItem
@@ -251,9 +251,9 @@ class SqlOutbox(SqlPort):
 
     @writes()
     def sweep(
-        self, tx: Tx, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
+        self, tx: Tx, *, grace: float, longest_grace: float, connected: Sequence[str], seconds: float, now: float
     ) -> int:
-        doubt.attend(tx, attended, seconds, now)
+        doubt.note_connected(tx, connected, seconds, now)
         return doubt.end(tx, grace=grace, longest_grace=longest_grace, now=now) + doubt.begin_lapsed(tx, now)
 
 
@@ -271,7 +271,7 @@ def _leased(tx: Tx, row: Row[Any], token: str, now: float, until: float) -> Leas
         tx.execute(_HOLD, {"held": row.seq, "problem": problem})
         return None
     sent = list(tx.execute(_SENT_PARTS, {"reply": row.id}).scalars()) if row.parts else []
-    if told.reply.late and not row.parts and now - told.created_at > LATE_SECONDS:
+    if told.reply.late and not row.parts and now - told.created_at > LATE_REPLY_SECONDS:
         told = replace(told, reply=replace(told.reply, text=told.reply.late))
     return Lease(
         told,

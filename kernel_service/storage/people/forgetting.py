@@ -61,7 +61,7 @@ _oldest = (
     .correlate(person)
     .scalar_subquery()
 )
-_LOOK = (
+_PAGE = (
     select(person.c.id, person.c.created_at, _last_day.label("last_day"), _oldest.label("oldest"))
     .where(person.c.id > bindparam("after"), person.c.merged_into.is_(None), person.c.deleted_at.is_(None))
     .order_by(person.c.id)
@@ -126,14 +126,14 @@ def _step(policy: RetentionPolicy, after: str, now: float) -> Callable[[Tx], tup
     """Returns a step over the next people: where to continue (None: those were the last), and how much was deleted."""
 
     def step(tx: Tx) -> tuple[str | None, int]:
-        rows = tx.execute(_LOOK, {"after": after, "limit": PEOPLE}).all()
-        forgotten = sum(_look_at(tx, row, policy, now) for row in rows)
+        rows = tx.execute(_PAGE, {"after": after, "limit": PEOPLE}).all()
+        forgotten = sum(_forget_of(tx, row, policy, now) for row in rows)
         return (rows[-1].id if len(rows) == PEOPLE else None), forgotten
 
     return step
 
 
-def _look_at(tx: Tx, row: Row[Any], policy: RetentionPolicy, now: float) -> int:
+def _forget_of(tx: Tx, row: Row[Any], policy: RetentionPolicy, now: float) -> int:
     last_day = row.last_day or 0
     last_seen = max(row.created_at, last_day * DAY_SECONDS)
     if policy.inactive_days and last_seen < now - policy.inactive_days * DAY_SECONDS:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Engine, Tx
 
-_BEARER = (
+_LAST_PERSON = (
     select(alias.c.person_id)
     .where(alias.c.channel == bindparam("channel"), alias.c.digest == bindparam("digest"), not_(GIVEN_UP))
     .order_by(alias.c.strong.desc(), alias.c.created_at.desc())
@@ -44,10 +44,10 @@ class SqlPeople(SqlPort):
         return named_alone(found(row, user_id, now, self._weak_ids) for row in rows)
 
     @reads
-    def bearer_of(self, tx: Tx, user_id: str) -> str | None:
+    def last_person_of(self, tx: Tx, user_id: str) -> str | None:
         channel = user_id.partition(":")[0]
         named = {"channel": channel, "digest": tx.digests.user(user_id)}
-        return tx.execute(_BEARER, named).scalar_one_or_none()
+        return tx.execute(_LAST_PERSON, named).scalar_one_or_none()
 
     @reads
     def channels_of(self, tx: Tx, person_id: str) -> list[str]:

@@ -21,16 +21,16 @@ from kernel_service.storage.schema.columns import (
 approval = Table(
     "approval",
     metadata,
-    # The buttons carry the id of the question's first call, which cannot be guessed.
+    # The buttons carry the id of the prompt's first call, which cannot be guessed.
     Column("id", Text, primary_key=True),
     person_id(index=True),
     Column("turn_id", Text, nullable=False),
-    # Shared by all calls that one question covers: the id of the first of them.
+    # Shared by all calls that one prompt covers: the id of the first of them.
     Column("question_id", Text, nullable=False, server_default="", index=True),
     # The tool call that requested the approval.
     Column("call_id", Text, nullable=False),
     Column("tool", Text, nullable=False),
-    # Also what else the question showed: the account, its position, the number of calls, the buttons.
+    # Also what else the prompt showed: the account, its position, the number of calls, the buttons.
     Column("arguments", Sealed, nullable=False),
     # Digest of the tool and its arguments.
     Column("digest", Digest, nullable=False),
@@ -39,7 +39,7 @@ approval = Table(
     # The turn of the button that decided, and whether that was the button to approve.
     Column("decided_in", Text),
     Column("approved", Boolean),
-    # Withdrawn by the person ("stop") or replaced by a new question.
+    # Withdrawn by the person ("stop") or replaced by a new prompt.
     Column("withdrawn_at", Float),
 )
 

@@ -12,7 +12,7 @@ from kernel_service.ports.commands import UNPROMPTED, Command
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Notice, Reply
 from kernel_service.ports.payloads import Triggered
-from kernel_service.ports.triggers import MOST_WAITING, Receipt, ToldEvents, TriggerStatus
+from kernel_service.ports.triggers import MOST_WAITING, EventOutcome, ToldEvents, TriggerStatus
 from kernel_service.storable import to_json
 from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.keys import damage
@@ -127,17 +127,17 @@ def watched(tx: Tx, event: TriggerEvent) -> Row[Any] | None:
     return tx.execute(_WATCHED, named).one_or_none()
 
 
-def receive(tx: Tx, event: TriggerEvent, now: float, limits: TriggerLimits) -> Receipt:
+def receive(tx: Tx, event: TriggerEvent, now: float, limits: TriggerLimits) -> EventOutcome:
     row = watched(tx, event)
     if row is None:
         is_early = tx.execute(_BEING_CREATED, {"account": event.account_id}).scalar_one()
-        return Receipt.TOO_EARLY if is_early else Receipt.NOT_OURS
+        return EventOutcome.TOO_EARLY if is_early else EventOutcome.NOT_OURS
     digest = tx.digests.payload(to_json(["event", event.id]))
     if tx.execute(_KNOWN, {"of_digest": digest}).scalar_one():
-        return Receipt.KEPT
+        return EventOutcome.KEPT
     if int(tx.execute(_HOW_MANY, {"of": row.id}).scalar_one()) >= MOST_WAITING:
         tx.execute(_UNSEEN, {"of": row.id})
-        return Receipt.KEPT
+        return EventOutcome.KEPT
     where = place(trigger_event.c.words, digest)
     words = tx.cipher_of(row.person_id).seal_json([event.id, event.data], where)
     kept = {"digest": digest, "person_id": row.person_id, "trigger_id": row.id, "words": words, "received_at": now}
@@ -145,7 +145,7 @@ def receive(tx: Tx, event: TriggerEvent, now: float, limits: TriggerLimits) -> R
     if row.due_at is None:
         earliest = 0.0 if row.told_at is None else row.told_at + limits.gather_seconds
         tx.execute(_DUE_AT, {"of": row.id, "at": max(now + limits.settle_seconds, earliest)})
-    return Receipt.KEPT
+    return EventOutcome.KEPT
 
 
 def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: str) -> ToldEvents | None:

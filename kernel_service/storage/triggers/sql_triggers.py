@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.connections import Connection
     from kernel_service.ports.messages import Reply
-    from kernel_service.ports.triggers import NewTrigger, Receipt, ToldEvents, TriggerEvent, TriggerLimits
+    from kernel_service.ports.triggers import EventOutcome, NewTrigger, ToldEvents, TriggerEvent, TriggerLimits
     from kernel_service.storage.engine.engine import Tx
 
 _IN_USE: Final = (TriggerStatus.CREATING.value, TriggerStatus.ACTIVE.value)
@@ -176,7 +176,7 @@ class SqlTriggers(SqlPort):
     # --- events -------------------------------------------------------------------------------------------------
 
     @writes(in_order_of="event.vendor_id")
-    def receive(self, tx: Tx, event: TriggerEvent, *, now: float, limits: TriggerLimits) -> Receipt:
+    def receive(self, tx: Tx, event: TriggerEvent, *, now: float, limits: TriggerLimits) -> EventOutcome:
         return events.receive(tx, event, now, limits)
 
     @reads

@@ -42,7 +42,7 @@ _END = OPEN_TURN.values(
 _FINISH_ALL = delete(tool_call).where(
     tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn")
 )
-_BURY = insert(dead_letter)
+_ADD_DEAD_LETTERS = insert(dead_letter)
 
 
 def close(
@@ -67,7 +67,7 @@ def close(
         tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
 
 
-def bury(tx: Tx, record: Turn, problem: str, now: float) -> None:
+def add_dead_letters(tx: Tx, record: Turn, problem: str, now: float) -> None:
     rows = [
         {
             "id": new_id("dl", now),
@@ -79,7 +79,7 @@ def bury(tx: Tx, record: Turn, problem: str, now: float) -> None:
         }
         for member in record.messages
     ]
-    tx.execute(_BURY, rows)
+    tx.execute(_ADD_DEAD_LETTERS, rows)
 
 
 def tell(

@@ -222,7 +222,7 @@ class SqlTurns(SqlPort):
         settles: Sequence[str] = (),
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
-        questions: Sequence[ApprovalPrompt] = (),
+        prompts: Sequence[ApprovalPrompt] = (),
         offer: LeaseOffer | None = None,
         now: float,
     ) -> Ended:
@@ -232,8 +232,8 @@ class SqlTurns(SqlPort):
         add_items(tx, turn.person_id, turn.id, items, now, start=following(stands.last_item, stands.context_start))
         if parked:
             parked_requests.park(tx, turn, parked, now)
-        if questions:
-            approvals.keep(tx, turn, questions, now)
+        if prompts:
+            approvals.keep(tx, turn, prompts, now)
         if turn.is_new_chat:
             context.start_over(tx, turn.person_id)
         told = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
@@ -263,7 +263,7 @@ class SqlTurns(SqlPort):
         add_items(tx, turn.person_id, turn.id, items, now, start=following(stands.last_item, stands.context_start))
         closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
         tx.execute(_BECOME[MessageStatus.DEAD_LETTERED], {"of": turn.id})
-        closing.bury(tx, turn, problem, now)
+        closing.add_dead_letters(tx, turn, problem, now)
         closing.tell(tx, turn, replies, turn.messages[-1].reply_mode, now)
         return superseded
 

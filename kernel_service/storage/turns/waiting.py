@@ -10,7 +10,7 @@ from sqlalchemy import Integer, and_, bindparam, select
 from kernel_service.errors import LeaseLost
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import JoiningMessages, Stopped
-from kernel_service.ports.turns import LATE_SECONDS
+from kernel_service.ports.turns import LATE_MESSAGE_SECONDS
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.turns import turn
@@ -96,7 +96,7 @@ def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
 
 def _is_late(row: Row[Any]) -> bool:
     # An untrusted time of the channel does not tell.
-    return bool(LATE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS)
+    return bool(LATE_MESSAGE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS)
 
 
 def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:

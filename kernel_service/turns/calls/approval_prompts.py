@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.journal.produced_files import ProducedFiles
 
-MOST_QUESTIONS: Final = 5
+MOST_PROMPTS: Final = 5
 """In one turn."""
 TOO_MUCH_TO_SHOW: Final = (
     "Not done, and not asked: one message cannot show the person everybody whom this reaches. Make several smaller "
     "calls, or shorten the arguments."
 )
-TOO_MANY_QUESTIONS: Final = (
+TOO_MANY_PROMPTS: Final = (
     "Not done, and not asked: the person has enough to confirm already. Say so, and continue once they have answered."
 )
 NO_ROOM: Final = "Not done, and not asked: this is too long for a message, and there is no room for a file now. Say so."
@@ -60,8 +60,8 @@ class ApprovalPrompts:
     async def _put(self, approvals: tuple[Approval, ...], shown: Shown | None) -> None:
         if shown is None:
             return self._refuse(approvals, TOO_MUCH_TO_SHOW)
-        if len(self.transcript.for_the_person().questions) >= MOST_QUESTIONS:
-            return self._refuse(approvals, TOO_MANY_QUESTIONS)
+        if len(self.transcript.for_the_person().prompts) >= MOST_PROMPTS:
+            return self._refuse(approvals, TOO_MANY_PROMPTS)
         try:
             document = await self._document(shown)
         except Exhausted:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 5.0
+LOOKUP_SECONDS: Final = 5.0
 """How long the prompts of a turn may wait for titles, in total."""
 MOST_IDS: Final = 5
 LEAST_KNOWN: Final = 5
@@ -54,7 +54,7 @@ class Titles:
         results = list(self.transcript.results()) if ids else []
         found = {value: title for name, value in ids if (title := _seen(results, tool, name, value))}
         missing = [(name, value) for name, value in ids if value not in found]
-        if missing and self._seconds_spent < LOOK_SECONDS:
+        if missing and self._seconds_spent < LOOKUP_SECONDS:
             found |= await self._looked_up(tool, arguments, missing)
         return found
 
@@ -65,7 +65,7 @@ class Titles:
         found: dict[str, str] = {}
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(LOOK_SECONDS - self._seconds_spent):
+            async with asyncio.timeout(LOOKUP_SECONDS - self._seconds_spent):
                 readers = await self.toolbox.readers(self.person, tool)
                 for name, value in missing:
                     if title := await self._read_by(readers, arguments, name, value):

@@ -25,19 +25,19 @@ class ForThePerson(NamedTuple):
     """`links`: one per title, the newest. `parked`: the requests that wait for these links, each once.
 
     `files` are those that tools have made. `confirmed` are the words of tools that the person must read, each once.
-    `questions` are approval prompts.
+    `prompts` are approval prompts.
     """
 
     links: tuple[Link, ...] = ()
     parked: tuple[ParkedRequest, ...] = ()
     files: tuple[ReplyFile, ...] = ()
     confirmed: tuple[str, ...] = ()
-    questions: tuple[ApprovalPrompt, ...] = ()
+    prompts: tuple[ApprovalPrompt, ...] = ()
 
     @property
     def approvals(self) -> list[Approval]:
         """The calls of the approval prompts."""
-        return [each for question in self.questions for each in question.approvals]
+        return [each for prompt in self.prompts for each in prompt.approvals]
 
 
 _NOTHING: Final = ForThePerson()
@@ -61,11 +61,11 @@ def _read(data: dict[str, list[dict[str, Any]]]) -> ForThePerson:
         parked=tuple(dict.fromkeys(ParkedRequest(each["toolkit"], each["remaining"]) for each in parked)),
         files=tuple(ReplyFile(**each) for each in data.get("file", ())),
         confirmed=tuple(dict.fromkeys(each["words"] for each in data.get("confirmed", ()))),
-        questions=tuple(question for each in asked if (question := _question(each))),
+        prompts=tuple(prompt for each in asked if (prompt := _prompt(each))),
     )
 
 
-def _question(data: dict[str, Any]) -> ApprovalPrompt | None:
+def _prompt(data: dict[str, Any]) -> ApprovalPrompt | None:
     """None: an earlier release stored it, which prompted for one call at a time, and no message can show it."""
     if "approvals" not in data:
         earlier = Approval(**data)

@@ -95,10 +95,10 @@ class Transcript:
         if result.confirmed:
             self.items.append(_item("confirmed", {"words": result.confirmed}))
 
-    def ask(self, question: ApprovalPrompt) -> None:
+    def ask(self, prompt: ApprovalPrompt) -> None:
         """Prompt the person for approval. The model is told so instead of a result."""
-        results = (self.model.result_item(each.call_id, ASKED) for each in question.approvals)
-        self.items += [*(_item("result", result, OWN) for result in results), _item("approval", asdict(question))]
+        results = (self.model.result_item(each.call_id, ASKED) for each in prompt.approvals)
+        self.items += [*(_item("result", result, OWN) for result in results), _item("approval", asdict(prompt))]
 
     def call(self, approval: Approval) -> None:
         """Add the call that the person has approved."""

@@ -49,7 +49,7 @@ class Answers:
         if answer.says_nothing and replies[0].text:
             self.transcript.say(replies[0].text)
         parked = self._parked(beside.parked, subject) if beside.parked else ()
-        return Finished(tuple(replies), parked=parked, questions=self._until(beside.questions))
+        return Finished(tuple(replies), parked=parked, prompts=self._until(beside.prompts))
 
     def _is_untold(self, answer: ModelAnswer) -> bool:
         """Whether an event is not what the person waits for: the vendor's settings seldom say it all."""
@@ -60,7 +60,7 @@ class Answers:
         """An ending without an answer of the model. Its earlier approval prompts and confirmations are still sent."""
         beside = self.transcript.for_the_person()
         text = with_confirmations(explained(self.turn, text), beside.confirmed)
-        return Finished((Reply(text),), TurnStatus.FAILED, problem, questions=self._until(beside.questions))
+        return Finished((Reply(text),), TurnStatus.FAILED, problem, prompts=self._until(beside.prompts))
 
     def over_budget(self) -> Finished:
         """A turn without a completed step leaves no trace in the history: the person may ask again tomorrow."""
@@ -70,14 +70,14 @@ class Answers:
         self.transcript.drop_unstored()
         return replace(fixed_reply(explained(self.turn, text)), over_budget=True)
 
-    def _until(self, questions: Sequence[ApprovalPrompt]) -> tuple[ApprovalPrompt, ...]:
+    def _until(self, prompts: Sequence[ApprovalPrompt]) -> tuple[ApprovalPrompt, ...]:
         """With the time at which they expire."""
-        if not questions:
+        if not prompts:
             return ()
         limits = self.limits
         seconds = limits.unprompted_approval_seconds if self.turn.unprompted else limits.approval_seconds
         expires_at = self.clock() + seconds
-        return tuple(question.until(expires_at) for question in questions)
+        return tuple(prompt.until(expires_at) for prompt in prompts)
 
     def _parked(self, parked: Sequence[ParkedRequest], subject: Subject) -> tuple[ParkedRequest, ...]:
         messages, tainted = tuple(self._own_messages(subject)), self.transcript.tainted

@@ -10,7 +10,7 @@ from kernel_service.ports.progress import ApprovalNeeded
 from kernel_service.ports.turns import AT_ONCE
 from kernel_service.turns.execution.endings import GivenUp, explained
 from kernel_service.turns.execution.schedules import dated
-from kernel_service.turns.replies.answer_replies import with_questions
+from kernel_service.turns.replies.answer_replies import with_prompts
 
 if TYPE_CHECKING:
     from kernel_service.ports.messages import Reply
@@ -44,18 +44,18 @@ class TurnCloser:
         return await self._finish(ending)
 
     async def _finish(self, ending: Finished) -> float | None:
-        replies = with_questions(list(ending.replies), ending.questions)
+        replies = with_prompts(list(ending.replies), ending.prompts)
         if ending.preface:
             replies = _prefaced(replies, ending.preface)
         replies = dated(self.turn, self.cap.kept(replies, fixed=ending.fixed))
         self.live.complete(replies[0].text if replies else "")
         due = await self.journal.end(
             replies, ending.status,
-            problem=ending.problem, fixed=ending.fixed, parked=ending.parked, questions=ending.questions,
+            problem=ending.problem, fixed=ending.fixed, parked=ending.parked, prompts=ending.prompts,
         )  # fmt: skip
         self.live.keep()
-        for question in ending.questions:
-            self.reports.happened(ApprovalNeeded.of(question))
+        for prompt in ending.prompts:
+            self.reports.happened(ApprovalNeeded.of(prompt))
         self.reports.ended(ending.status, ending.kind, ending.problem)
         return due
 

@@ -25,14 +25,14 @@ class Finished:
     problem: str = ""
     fixed: bool = False
     parked: tuple[ParkedRequest, ...] = ()
-    questions: tuple[ApprovalPrompt, ...] = ()
+    prompts: tuple[ApprovalPrompt, ...] = ()
     preface: str = ""
     over_budget: bool = False
 
     @property
     def kind(self) -> str:
         """For the log, by the meaning to the person: asks, parked, refused or answered."""
-        if self.questions:
+        if self.prompts:
             return "asks"
         if self.parked:
             return "parked"

@@ -53,7 +53,7 @@ class ModelStep:
         listener = self.live.listener()
         async with self.spending.request(lambda: estimates.of_request(request), anyway=anyway) as cost:
             answer = await self.interrupts.wait_for(self.model.answer(request, listener))
-            cost.told = answer.usage
+            cost.reported = answer.usage
         return answer
 
     async def _can_ask_differently(self, refusal: ModelRejectedError | VendorUnavailable | UnusableAnswerError) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.ports.commands import STOP_SCHEDULE
-from kernel_service.ports.messages import LATE_SECONDS, Reply, ReplyChoice
+from kernel_service.ports.messages import LATE_REPLY_SECONDS, Reply, ReplyChoice
 from kernel_service.ports.payloads import Choice, Scheduled
 from kernel_service.schedules.words import moment_in_words
 from kernel_service.turns.execution.endings import Finished, fixed_reply
@@ -60,7 +60,7 @@ class Schedules:
         """Send a reminder as it is."""
         text = run.request or texts.schedules.UNREADABLE
         late = _late(text, run)
-        if (now := self.clock()) - run.due_at > LATE_SECONDS:
+        if (now := self.clock()) - run.due_at > LATE_REPLY_SECONDS:
             text = texts.schedules.late(text, moment_in_words(run.due_at, run.time_zone, now=now))
         self.inputs.told(message, text)
         button = ReplyChoice(f"{STOP_SCHEDULE}{run.schedule_id}", texts.schedules.STOP)

@@ -56,7 +56,7 @@ MOST_OUTPUT_TOKENS: Final = 8000
 """Of the request, with its reasoning."""
 SECONDS: Final = 90.0
 """The longest time that a summary takes."""
-LOOK_SECONDS: Final = 0.5
+CHECK_SECONDS: Final = 0.5
 """How soon a summary ends after its kernel must stop."""
 _STEP: Final = 16
 """After a summary that failed, the context grows by this part of its limit before the next one."""
@@ -104,7 +104,7 @@ class Summariser:
         try:
             async with self.spending.request(lambda: estimates.of_request(request)) as cost:
                 answer = await self._answered(request)
-                cost.told = answer.usage
+                cost.reported = answer.usage
         except BaseException:
             await self._keep(None)
             raise
@@ -134,7 +134,7 @@ class Summariser:
         try:
             async with asyncio.timeout(SECONDS):
                 while not asked.done():
-                    await asyncio.wait({asked, woken}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({asked, woken}, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                     if woken.done() or self.kernel.leaving or self.kernel.outdated:
                         raise TimeoutError
             return await asked

@@ -62,7 +62,7 @@ class VoiceAnswer:
         """An approval prompt has to be read, and a recording that was not heard has no answer."""
         sent = self.files.in_words(self.turn.messages[-1]).content
         heard = isinstance(sent, Audio) and sent.voice and bool(sent.transcript)
-        return heard and finished.status is TurnStatus.COMPLETED and not finished.questions
+        return heard and finished.status is TurnStatus.COMPLETED and not finished.prompts
 
     async def _kept(self, speech: Speech, text: str) -> ReplyFile | None:
         """None: there is nothing to say."""
@@ -76,7 +76,7 @@ class VoiceAnswer:
             sound = await self.interrupts.wait_for(speech.say(text))
             # The vendor tells no usage with a sound.
             heard = int(seconds_of(sound) * per_second) + 1
-            cost.told = Usage(input_tokens=max(1, tokens(text)), output_tokens=heard, model_calls=1)
+            cost.reported = Usage(input_tokens=max(1, tokens(text)), output_tokens=heard, model_calls=1)
         return sound
 
 

@@ -68,7 +68,7 @@ class Transcription:
         left = PROBE_SECONDS if probes else max(begun + LONGEST_WAIT_SECONDS - now, LAST_TRY_SECONDS)
         try:
             async with asyncio.timeout(left), counted() as cost:
-                transcript, cost.told = await self._transcriber.transcribe(recording)
+                transcript, cost.reported = await self._transcriber.transcribe(recording)
         except (Busy, BudgetSpentError):
             if not known:
                 self._begun.pop(media_id, None)
@@ -84,7 +84,7 @@ class Transcription:
         except VendorUnavailable as away:
             raise self._failed(media_id, away) from None
         self._note_success()
-        return transcript, cost.told
+        return transcript, cost.reported
 
     def _failed(self, media_id: str, away: VendorUnavailable) -> VendorUnavailable | NotTranscribedError:
         now = self._clock()

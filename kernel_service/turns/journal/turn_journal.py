@@ -84,7 +84,7 @@ class TurnJournal:
         problem: str = "",
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
-        questions: Sequence[ApprovalPrompt] = (),
+        prompts: Sequence[ApprovalPrompt] = (),
     ) -> float | None:
         """Write the last items, replies, parked requests and the end of the messages. Messages interrupt COMPLETED.
 
@@ -96,7 +96,7 @@ class TurnJournal:
                 lambda: self.store.end(
                     self.turn, self.kernel.epoch, self.transcript.unstored, replies,
                     status=status, problem=problem, usage=bill.usage, settles=bill.settles,
-                    fixed=fixed, parked=parked, questions=questions, offer=offered.offer,
+                    fixed=fixed, parked=parked, prompts=prompts, offer=offered.offer,
                     now=self.clock(),
                 )
             )  # fmt: skip

@@ -54,7 +54,7 @@ class ModelHealth:
                 asyncio.timeout(PROBE_SECONDS),
                 self.spending.request(lambda: estimates.of_request(ping), anyway=True) as cost,
             ):
-                cost.told = (await self.model.answer(ping)).usage
+                cost.reported = (await self.model.answer(ping)).usage
         except (VendorUnavailable, TimeoutError):
             return False
         except (ModelRejectedError, UnusableAnswerError):

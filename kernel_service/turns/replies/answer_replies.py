@@ -36,16 +36,16 @@ def answer_replies(
     return [first, *(Reply(texts.connecting.connect_also(_subject(link)), link=link) for link in links[1:])]
 
 
-def with_questions(replies: list[Reply], questions: Sequence[ApprovalPrompt]) -> list[Reply]:
+def with_prompts(replies: list[Reply], prompts: Sequence[ApprovalPrompt]) -> list[Reply]:
     """Each approval prompt has separate buttons, and its document before it.
 
     The model's text is placed above the first prompt if it can neither look like a part of it nor push it out of sight.
     """
-    if not questions:
+    if not prompts:
         return replies
     *before, last = replies
-    asked = [each for question in questions for each in _asked(question)]
-    if last.text and not last.link and not last.media and questions[0].document is None and _is_plain(last.text):
+    asked = [each for prompt in prompts for each in _asked(prompt)]
+    if last.text and not last.link and not last.media and prompts[0].document is None and _is_plain(last.text):
         return [*before, replace(asked[0], text=f"{last.text}\n\n{asked[0].text}"), *asked[1:]]
     return [*before, *([last] if last.text or last.link or last.media else []), *asked]
 
@@ -63,9 +63,9 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _asked(question: ApprovalPrompt) -> list[Reply]:
-    asked = Reply(question.text, choices=question.choices)
-    return [Reply(texts.approvals.FILE, media=(question.document,)), asked] if question.document else [asked]
+def _asked(prompt: ApprovalPrompt) -> list[Reply]:
+    asked = Reply(prompt.text, choices=prompt.choices)
+    return [Reply(texts.approvals.FILE, media=(prompt.document,)), asked] if prompt.document else [asked]
 
 
 def _is_plain(text: str) -> bool:
@@ -95,7 +95,7 @@ def _without_words(answer: ModelAnswer, beside: ForThePerson, transcript: Transc
         return texts.answers.ONLY_A_BUTTON
     if beside.files:
         return texts.answers.ONLY_A_FILE
-    if beside.questions:
+    if beside.prompts:
         return ""
     if made := transcript.calls_made():
         return texts.answers.no_words_after([texts.approvals.in_words(name) for name in made])

@@ -52,19 +52,19 @@ def used_after(seconds: float, estimate: Estimate) -> Usage:
     return Usage(input_tokens=estimate.input_tokens, output_tokens=written, model_calls=1)
 
 
-def completed(told: Usage, estimate: Estimate, *, wrote: bool) -> Usage:
+def completed(reported: Usage, estimate: Estimate, *, wrote: bool) -> Usage:
     """The reported usage, with estimates for missing or implausible values. `wrote`: an answer came."""
-    if not 0 < told.input_tokens <= _MOST_BELIEVED:
-        told = replace(told, input_tokens=estimate.input_tokens, cached_input_tokens=0)
+    if not 0 < reported.input_tokens <= _MOST_BELIEVED:
+        reported = replace(reported, input_tokens=estimate.input_tokens, cached_input_tokens=0)
         wrote = True
-    if not wrote <= told.output_tokens <= _MOST_BELIEVED:
-        told = replace(told, output_tokens=estimate.output_tokens, reasoning_tokens=0)
-    return told
+    if not wrote <= reported.output_tokens <= _MOST_BELIEVED:
+        reported = replace(reported, output_tokens=estimate.output_tokens, reasoning_tokens=0)
+    return reported
 
 
-def is_plausible(told: Usage) -> bool:
+def is_plausible(reported: Usage) -> bool:
     """Whether reported usage needs no estimate."""
-    return 0 < told.input_tokens <= _MOST_BELIEVED and 0 < told.output_tokens <= _MOST_BELIEVED
+    return 0 < reported.input_tokens <= _MOST_BELIEVED and 0 < reported.output_tokens <= _MOST_BELIEVED
 
 
 def _file_tokens(file: ModelFile | str) -> int:

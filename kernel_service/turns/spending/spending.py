@@ -49,7 +49,7 @@ class Bill:
 class Cost:
     """Of one request. The caller sets the usage that the vendor reported."""
 
-    told: Usage | None = None
+    reported: Usage | None = None
 
 
 class Request(Cost):
@@ -58,7 +58,7 @@ class Request(Cost):
     __slots__ = ("anyway", "began", "estimate", "spending")
 
     def __init__(self, spending: Spending, estimate: Callable[[], Estimate], *, anyway: bool) -> None:
-        self.told = None
+        self.reported = None
         self.spending = spending
         self.estimate = estimate
         self.anyway = anyway
@@ -73,7 +73,7 @@ class Request(Cost):
 
 
 class Spending:
-    """Of one attempt. `request_ended` is told the seconds and the usage of each request."""
+    """Of one attempt. `request_ended` receives the seconds and the usage of each request."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Spending:
         if self._in_progress is not request:
             return
         if error is None:
-            self._ended(request, request.told or Usage(model_calls=1), wrote=True)
+            self._ended(request, request.reported or Usage(model_calls=1), wrote=True)
         elif isinstance(error, UnusableAnswerError):
             self._ended(request, error.usage, wrote=False)
         elif _is_free(error):
@@ -141,9 +141,9 @@ class Spending:
         self._owed += bill.usage
         self._settled += bill.settles
 
-    def _ended(self, request: Request, told: Usage, *, wrote: bool) -> None:
-        is_plausible = estimates.is_plausible(told)
-        self._owe(request, told if is_plausible else estimates.completed(told, request.estimate(), wrote=wrote))
+    def _ended(self, request: Request, reported: Usage, *, wrote: bool) -> None:
+        is_plausible = estimates.is_plausible(reported)
+        self._owe(request, reported if is_plausible else estimates.completed(reported, request.estimate(), wrote=wrote))
 
     def _abandon(self, request: Request) -> None:
         """Abandon the current request. It is charged by its estimate, since its cost stays unknown."""

@@ -71,7 +71,7 @@ async def _answer(store: Store, name: str, person_id: str, number: int) -> None:
     parked = ParkedRequest("asana", f"what waits {number}")
     await store.turns.end(
         turn, owner.epoch, [HELLO, ASKS, FOUND], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(),
-        parked=[parked], questions=[ApprovalPrompt((asked,), "")], now=NOW,
+        parked=[parked], prompts=[ApprovalPrompt((asked,), "")], now=NOW,
     )  # fmt: skip
 
 

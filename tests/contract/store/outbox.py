@@ -90,11 +90,11 @@ async def offer(
 
 
 async def lapse(
-    store: Store, *, now: float, longest_grace: float = FOREVER, grace: float = FOREVER, attended: float = 0
+    store: Store, *, now: float, longest_grace: float = FOREVER, grace: float = FOREVER, connected: float = 0
 ) -> int:
-    """`attended`: for how many seconds until now a consumer of the channel was connected. By default no doubt ends."""
+    """`connected`: for how many seconds until now a consumer of the channel was connected. By default no doubt ends."""
     return await store.outbox.sweep(
-        grace=grace, longest_grace=longest_grace, attended=[CHANNEL], seconds=attended, now=now
+        grace=grace, longest_grace=longest_grace, connected=[CHANNEL], seconds=connected, now=now
     )
 
 

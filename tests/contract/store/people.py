@@ -90,7 +90,7 @@ def attempt(connection: Connection) -> ConnectAttempt:
         address=ADDRESS,
         state=states.get(connection.status, ConnectAttemptState.CONNECTED),
         deadline=NOW + 600,
-        door_digest=digest(connection.id),
+        link_digest=digest(connection.id),
         return_digest=digest(f"return {connection.id}"),
         code_digest=digest(f"code {connection.id}"),
         code="BCDF-GHJK",
@@ -101,7 +101,7 @@ def unfollowed(connection_id: str, toolkit: str, person_id: str) -> ConnectAttem
     """An attempt with an unfollowed link."""
     connection = Connection(connection_id, person_id, toolkit, toolkit, "", ConnectionStatus.PENDING, LINK, NOW)
     return ConnectAttempt(
-        connection, "test", ADDRESS, ConnectAttemptState.OPEN, NOW + 600, door_digest=digest(connection_id)
+        connection, "test", ADDRESS, ConnectAttemptState.OPEN, NOW + 600, link_digest=digest(connection_id)
     )
 
 

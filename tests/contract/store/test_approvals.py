@@ -41,9 +41,9 @@ async def end(owner: Owner, turn: Turn, *asked: Approval, now: float = NOW) -> N
     await put(owner, turn, *(ApprovalPrompt((one,), "") for one in asked), now=now)
 
 
-async def put(owner: Owner, turn: Turn, *questions: ApprovalPrompt, now: float = NOW) -> None:
+async def put(owner: Owner, turn: Turn, *prompts: ApprovalPrompt, now: float = NOW) -> None:
     await owner.store.turns.end(
-        turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=questions, now=now
+        turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), prompts=prompts, now=now
     )
 
 
@@ -217,9 +217,9 @@ def bundle(*names: str, may_stand: bool = False) -> ApprovalPrompt:
     return ApprovalPrompt(tuple(approval(name, to=name) for name in names), "", may_stand=may_stand)
 
 
-async def ask_all(store: Store, *questions: ApprovalPrompt, name: str = "m1") -> Owner:
+async def ask_all(store: Store, *prompts: ApprovalPrompt, name: str = "m1") -> Owner:
     owner = await own(store, await say(store, name))
-    await put(owner, await owner.open(), *questions)
+    await put(owner, await owner.open(), *prompts)
     return owner
 
 

@@ -85,7 +85,7 @@ async def test_of_many_concurrent_callers_one_takes_the_step(store: Store) -> No
         *(store.connect_attempts.advance(step, was=ConnectAttemptState.STARTED) for step in steps)
     )
     assert sorted(taken) == [False] * 7 + [True]
-    assert await store.connect_attempts.find(ConnectAttemptKey.DOOR, started.door_digest) == steps[taken.index(True)]
+    assert await store.connect_attempts.find(ConnectAttemptKey.LINK, started.link_digest) == steps[taken.index(True)]
 
 
 async def test_the_connection_changes_with_the_step(store: Store) -> None:

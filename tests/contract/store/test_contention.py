@@ -104,7 +104,7 @@ async def test_a_unit_that_meets_a_held_lock_is_repeated_until_it_is_free(
 async def test_a_lock_that_stays_is_reported_after_the_patience(
     store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_connections, "UNIT_SECONDS", 0.1)
     async with another_process(postgres_url) as holder:
         await holder.fetch(_HOLD, "r1")
         for write in (store.engine.write, store.engine.write_apart):
@@ -156,7 +156,7 @@ async def test_a_process_that_is_frozen_in_a_transaction_loses_its_locks(
         note("", "r1")(tx)
 
     frozen = await open_store(postgres_url, keys("test"), pool=2)
-    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.15)
+    monkeypatch.setattr(postgres_connections, "UNIT_SECONDS", 0.15)
     write = frozen.engine.write_apart if apart else frozen.engine.write
     behind = asyncio.ensure_future(frozen.engine.write(lambda tx: None))
     await write(unit)

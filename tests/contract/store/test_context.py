@@ -208,7 +208,7 @@ async def test_stop_does_not_withdraw_a_new_chat(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
     stopped = await store.inbox.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=100)
-    assert stopped.taken_back == ()
+    assert stopped.withdrawn == ()
     owner, commands = await own(store, ann), []
     while isinstance(turn := await owner.ask(), Turn):
         commands.append(turn.messages[0].command)

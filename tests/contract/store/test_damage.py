@@ -118,7 +118,7 @@ async def test_a_button_of_a_damaged_question_does_nothing(store: Store) -> None
     asked = Approval("ap_1", "c1", "tool", {"a": 1}, NOW + 60)
     await store.turns.end(
         await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(),
-        questions=[ApprovalPrompt((asked,), "")],
+        prompts=[ApprovalPrompt((asked,), "")],
         now=NOW,
     )  # fmt: skip
     await damage(store, schema.approval.c.arguments)

@@ -20,7 +20,7 @@ from kernel_service.ports.outbox import AckResult, Outcome
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.people import LinkOutcome
 from kernel_service.ports.spending import Budgets, Estimate
-from kernel_service.ports.triggers import Receipt, TriggerStatus
+from kernel_service.ports.triggers import EventOutcome, TriggerStatus
 from kernel_service.ports.turns import HistoryItem
 from kernel_service.storage.deleting import stored_of_people
 from kernel_service.storage.deleting.stored_of_people import columns_of_people, parts_of
@@ -270,7 +270,7 @@ async def test_nothing_reaches_a_person_whose_deletion_is_not_finished(
             await refused
     assert await store.inbox.due_people(now=NOW + DAY, limit=9) == []
     assert await pull(store, limit=9, seconds=30, now=NOW + DAY) == []
-    assert await receive(store, event(account, 9, "ti_watched")) is Receipt.NOT_OURS
+    assert await receive(store, event(account, 9, "ti_watched")) is EventOutcome.NOT_OURS
     assert await store.triggers.due(now=NOW + DAY, limit=9, most_waiting=9) == []
     assert await store.connections.bar(account, ConnectionStatus.EXPIRED, remove=True) is None
     assert (await say(store, "new", "test:ann")) != ann

@@ -99,7 +99,7 @@ async def test_a_lock_that_is_held_for_too_long_is_no_outage(
     store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann = await say(store, "hello")
-    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(postgres_connections, "UNIT_SECONDS", 0.0)
     async with another(postgres_url) as change:
         await change.does("SELECT pg_advisory_xact_lock($1, 0)", Units.IDENTITIES.value)
         with pytest.raises(StoreUnavailable):

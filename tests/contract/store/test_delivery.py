@@ -30,7 +30,7 @@ async def test_a_receipt_settles_a_doubt(store: Store) -> None:
         [PartView(1, sent=True, receipt=PartState.SENT, error_code="")],
     )
     assert await pulled_texts(store) == ["next"]
-    assert await lapse(store, now=NOW + 9_999, attended=9_999, grace=1) == 1  # only the next one's lease
+    assert await lapse(store, now=NOW + 9_999, connected=9_999, grace=1) == 1  # only the next one's lease
 
 
 async def test_a_receipt_may_come_before_the_acknowledgement(store: Store) -> None:
@@ -51,7 +51,7 @@ async def test_a_receipt_of_one_part_leaves_the_others_in_doubt(store: Store) ->
     await lapse(store, now=late)
     await receipt(store, reply_id, "sent", part=1, parts=2, now=late)
     assert (await anna.view(reply_id)).state == "in_doubt"
-    await lapse(store, now=late + 11, attended=11, grace=10)
+    await lapse(store, now=late + 11, connected=11, grace=10)
     [again] = await pull(store, now=late + 11)
     assert (again.sent_parts, again.parts, again.split_version) == ([1], 2, "")
     await ack(store, again, part=2, parts=2, now=late + 11)

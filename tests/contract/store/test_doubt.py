@@ -33,15 +33,15 @@ async def doubtful(store: Store) -> Chat:
     return anna
 
 
-async def sweep(store: Store, now: float, *, attended: float) -> int:
-    return await lapse(store, now=now, attended=attended, grace=GRACE, longest_grace=LONGEST_GRACE)
+async def sweep(store: Store, now: float, *, connected: float) -> int:
+    return await lapse(store, now=now, connected=connected, grace=GRACE, longest_grace=LONGEST_GRACE)
 
 
 async def test_a_doubt_ends_after_the_grace_in_a_channel_without_any_receipts(store: Store) -> None:
     """The grace."""
     await doubtful(store)
-    assert await sweep(store, LAPSED + GRACE - 1, attended=GRACE - 1) == 0
-    assert await sweep(store, LAPSED + GRACE, attended=1) == 1
+    assert await sweep(store, LAPSED + GRACE - 1, connected=GRACE - 1) == 0
+    assert await sweep(store, LAPSED + GRACE, connected=1) == 1
     assert await pulled_texts(store, now=LAPSED + GRACE) == ["perhaps sent"]
 
 
@@ -51,8 +51,8 @@ async def test_time_without_a_connected_consumer_does_not_count(store: Store) ->
     sweep_outbox = partial(store.outbox.sweep, grace=GRACE, longest_grace=LONGEST_GRACE, seconds=GRACE)
     for hours in range(1, 9):
         later = LAPSED + hours * 3600
-        assert await sweep_outbox(attended=["other"], now=later) == 0
-        assert await sweep_outbox(attended=[], now=later) == 0
+        assert await sweep_outbox(connected=["other"], now=later) == 0
+        assert await sweep_outbox(connected=[], now=later) == 0
 
 
 async def test_presence_before_the_doubt_does_not_count(store: Store) -> None:
@@ -60,10 +60,10 @@ async def test_presence_before_the_doubt_does_not_count(store: Store) -> None:
     await (await Chat(store, "test:anna").write()).tell("perhaps sent")
     await pull(store)
     for second in range(int(LEASE_SECONDS)):
-        assert await sweep(store, NOW + second, attended=1) == 0
-    assert await sweep(store, LAPSED, attended=1) == 1
-    assert await sweep(store, LAPSED + GRACE - 1, attended=GRACE - 1) == 0
-    assert await sweep(store, LAPSED + GRACE, attended=1) == 1
+        assert await sweep(store, NOW + second, connected=1) == 0
+    assert await sweep(store, LAPSED, connected=1) == 1
+    assert await sweep(store, LAPSED + GRACE - 1, connected=GRACE - 1) == 0
+    assert await sweep(store, LAPSED + GRACE, connected=1) == 1
 
 
 async def test_after_an_absence_the_wait_is_longer_because_the_network_retries_at_growing_intervals(
@@ -71,25 +71,25 @@ async def test_after_an_absence_the_wait_is_longer_because_the_network_retries_a
 ) -> None:
     """The absence: the receipt may take the same time again."""
     await doubtful(store)
-    assert await sweep(store, LAPSED + 100, attended=0) == 0
-    assert await sweep(store, LAPSED + 199, attended=99) == 0
-    assert await sweep(store, LAPSED + 200, attended=1) == 1
+    assert await sweep(store, LAPSED + 100, connected=0) == 0
+    assert await sweep(store, LAPSED + 199, connected=99) == 0
+    assert await sweep(store, LAPSED + 200, connected=1) == 1
 
 
 async def test_after_a_long_absence_the_wait_is_bounded(store: Store) -> None:
     """The longest grace."""
     await doubtful(store)
     back = LAPSED + 24 * 3600
-    assert await sweep(store, back, attended=0) == 0
-    assert await sweep(store, back + LONGEST_GRACE - 1, attended=LONGEST_GRACE - 1) == 0
-    assert await sweep(store, back + LONGEST_GRACE, attended=1) == 1
+    assert await sweep(store, back, connected=0) == 0
+    assert await sweep(store, back + LONGEST_GRACE - 1, connected=LONGEST_GRACE - 1) == 0
+    assert await sweep(store, back + LONGEST_GRACE, connected=1) == 1
 
 
 async def test_a_channel_with_intermittent_presence_is_not_awaited_for_ever(store: Store) -> None:
     """The longest grace: presence adds up over breaks, however short each period is."""
     await doubtful(store)
     rounds = int(LONGEST_GRACE / 10)
-    ended = [await sweep(store, LAPSED + 35 * number, attended=10) for number in range(1, rounds + 1)]
+    ended = [await sweep(store, LAPSED + 35 * number, connected=10) for number in range(1, rounds + 1)]
     assert ended == [0] * (rounds - 1) + [1]
 
 
@@ -98,7 +98,7 @@ async def test_a_receipt_settles_it_before_the_grace_is_over(store: Store) -> No
     anna = await doubtful(store)
     [view] = (await store.admin.replies(anna.person_id, limit=9, before=""))[0]
     await receipt(store, view.id, "sent", now=LAPSED + GRACE)
-    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 0
+    assert await sweep(store, LAPSED + GRACE, connected=GRACE) == 0
     assert (await anna.view(view.id)).state == "sent"
 
 
@@ -107,8 +107,8 @@ async def test_an_unknown_outcome_is_a_doubt_at_once(store: Store) -> None:
     await (await Chat(store, "test:anna").write()).tell("perhaps sent")
     [lease] = await pull(store)
     await ack(store, lease, Outcome.UNKNOWN, now=NOW + 1)
-    assert await sweep(store, NOW + 1 + SENDING_SECONDS, attended=SENDING_SECONDS) == 0
-    assert await sweep(store, NOW + 2 + SENDING_SECONDS, attended=1) == 1
+    assert await sweep(store, NOW + 1 + SENDING_SECONDS, connected=SENDING_SECONDS) == 0
+    assert await sweep(store, NOW + 2 + SENDING_SECONDS, connected=1) == 1
 
 
 async def test_a_doubt_late_in_a_lease_lasts_until_the_lease_ends(store: Store) -> None:
@@ -116,18 +116,18 @@ async def test_a_doubt_late_in_a_lease_lasts_until_the_lease_ends(store: Store) 
     await (await Chat(store, "test:anna").write()).tell("perhaps sent")
     [lease] = await pull(store)
     await ack(store, lease, Outcome.UNKNOWN, now=lease.expires_at - 2)
-    assert await lapse(store, now=lease.expires_at, attended=2, grace=1) == 0
-    assert await lapse(store, now=lease.expires_at + 1, attended=1, grace=1) == 1
+    assert await lapse(store, now=lease.expires_at, connected=2, grace=1) == 0
+    assert await lapse(store, now=lease.expires_at + 1, connected=1, grace=1) == 1
 
 
 async def test_a_second_doubt_has_a_separate_grace(store: Store) -> None:
     """The grace."""
     await doubtful(store)
-    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 1
+    assert await sweep(store, LAPSED + GRACE, connected=GRACE) == 1
     await pull(store, now=LAPSED + GRACE)
     again = LAPSED + GRACE + LEASE_SECONDS + 1
-    assert await sweep(store, again, attended=5) == 1
-    assert await sweep(store, again + 1, attended=1) == 0
+    assert await sweep(store, again, connected=5) == 1
+    assert await sweep(store, again + 1, connected=1) == 0
 
 
 async def test_sent_parts_are_not_sent_again(store: Store) -> None:
@@ -136,7 +136,7 @@ async def test_sent_parts_are_not_sent_again(store: Store) -> None:
     [lease] = await pull(store)
     await ack(store, lease, part=1, parts=2)
     assert await lapse(store, now=LAPSED) == 1
-    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 1
+    assert await sweep(store, LAPSED + GRACE, connected=GRACE) == 1
     [again] = await pull(store, now=LAPSED + GRACE)
     assert (again.reply.id, again.sent_parts) == (lease.reply.id, [1])
 
@@ -156,7 +156,7 @@ async def test_later_replies_of_the_person_follow_the_resent_one(store: Store) -
     """The grace."""
     anna = await doubtful(store)
     await anna.tell("next")
-    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 1
+    assert await sweep(store, LAPSED + GRACE, connected=GRACE) == 1
     [again] = await pull(store, now=LAPSED + GRACE)
     assert again.reply.reply.text == "perhaps sent"
     await ack(store, again, now=LAPSED + GRACE)
@@ -174,7 +174,7 @@ async def test_a_reply_in_doubt_too_often_is_given_up_and_logged(
         texts.append(leases[0].reply.reply.text)
         await lapse(store, now=now + LEASE_SECONDS + 1)
         now += LEASE_SECONDS + 1 + GRACE
-        await sweep(store, now, attended=GRACE)
+        await sweep(store, now, connected=GRACE)
     assert len(texts) == MOST_REPEATS
     assert [lease.reply.reply.text for lease in leases] == ["next"]
     view = await anna.view(deadly)
@@ -201,10 +201,10 @@ async def test_a_shortened_lease_ends_at_its_new_time(store: Store) -> None:
     """The end of the lease, as it was shortened; then the grace."""
     anna, lease = await in_hand(store)
     await cut(store, lease, NOW + 20)
-    assert await sweep(store, NOW + 20, attended=1) == 0
-    assert await sweep(store, NOW + 21, attended=1) == 1
+    assert await sweep(store, NOW + 20, connected=1) == 0
+    assert await sweep(store, NOW + 21, connected=1) == 1
     assert (await anna.view(lease.reply.id)).state == "in_doubt"
-    assert await sweep(store, NOW + 21 + GRACE, attended=GRACE) == 1
+    assert await sweep(store, NOW + 21 + GRACE, connected=GRACE) == 1
     assert await pulled_texts(store, now=NOW + 21 + GRACE) == ["perhaps sent"]
 
 
@@ -215,15 +215,15 @@ async def test_the_leases_of_a_stream_are_shortened_together(store: Store) -> No
     leases = await pull(store)
     await store.outbox.expire_leases([(lease.reply.id, lease.token) for lease in leases[:2]], until=NOW + 20)
     await store.outbox.expire_leases([], until=NOW)
-    assert await sweep(store, NOW + 21, attended=1) == 2
-    assert await sweep(store, LAPSED, attended=1) == 1
+    assert await sweep(store, NOW + 21, connected=1) == 2
+    assert await sweep(store, LAPSED, connected=1) == 1
 
 
 async def test_a_lease_is_never_extended_by_shortening(store: Store) -> None:
     """The end of the lease."""
     _, lease = await in_hand(store)
     await cut(store, lease, lease.expires_at + 99)
-    assert await sweep(store, LAPSED, attended=1) == 1
+    assert await sweep(store, LAPSED, connected=1) == 1
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.RETRY, Outcome.FAILED])
@@ -240,18 +240,18 @@ async def test_shortening_an_earlier_lease_does_not_end_a_later_one(store: Store
     await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     await pull(store)
     await cut(store, first, NOW + 1)
-    assert await sweep(store, NOW + LEASE_SECONDS, attended=1) == 0
-    assert await sweep(store, LAPSED, attended=1) == 1
+    assert await sweep(store, NOW + LEASE_SECONDS, connected=1) == 0
+    assert await sweep(store, LAPSED, connected=1) == 1
 
 
 async def test_two_nodes_that_count_the_same_seconds_end_no_doubt_early(store: Store) -> None:
     """Each of them believes that it leads."""
     await in_hand(store)
-    await sweep(store, LAPSED, attended=1)
+    await sweep(store, LAPSED, connected=1)
     for second in range(1, int(GRACE)):
         for _ in range(2):
-            assert await sweep(store, LAPSED + second, attended=1) == 0
-    assert await sweep(store, LAPSED + GRACE, attended=1) == 1
+            assert await sweep(store, LAPSED + second, connected=1) == 0
+    assert await sweep(store, LAPSED + GRACE, connected=1) == 1
 
 
 async def test_leases_of_a_dead_node_end_soon_including_doubts(store: Store) -> None:
@@ -261,6 +261,6 @@ async def test_leases_of_a_dead_node_end_soon_including_doubts(store: Store) -> 
     [unknown] = await pull(store)
     await ack(store, unknown, Outcome.UNKNOWN)
     await store.outbox.expire_orphans(until=NOW + 5, now=NOW)
-    assert await sweep(store, NOW + 6, attended=1) == 1
-    assert await sweep(store, NOW + 6 + GRACE, attended=GRACE) == 2
+    assert await sweep(store, NOW + 6, connected=1) == 1
+    assert await sweep(store, NOW + 6 + GRACE, connected=GRACE) == 2
     assert {one.reply.id for one in await pull(store, now=NOW + 6 + GRACE)} == {lease.reply.id, unknown.reply.id}

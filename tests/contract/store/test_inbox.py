@@ -75,7 +75,7 @@ async def test_a_message_repeated_under_more_ids_is_stored_once(store: Store) ->
     for _ in range(2):
         again = await accept(store, said("test:ann", "m1", aliases=(ANN, PHONE)), cap=1)
         assert again == replace(first, duplicate=True)
-    assert await store.people.bearer_of("test:ann") == first.person_id
+    assert await store.people.last_person_of("test:ann") == first.person_id
 
 
 async def test_a_message_repeated_under_the_replacing_id_is_stored_once(
@@ -100,7 +100,7 @@ async def test_a_message_of_a_numbers_former_owner_is_no_repeat_for_the_next_one
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     await accept(store, said("test:ann", "m2", aliases=(ANN, PHONE)))
     bobs = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), PHONE)))
-    assert await store.people.bearer_of("test:+1") == bobs.person_id != first.person_id
+    assert await store.people.last_person_of("test:+1") == bobs.person_id != first.person_id
     assert not bobs.duplicate
 
 
@@ -108,16 +108,16 @@ async def test_a_stop_repeated_under_more_ids_withdraws_nothing(store: Store) ->
     await accept(store, said("test:+1", "m1", "stop", aliases=(PHONE,)))
     later = await accept(store, said("test:+1", "m2", aliases=(PHONE,)))
     again = await accept(store, said("test:ann", "m1", "stop", aliases=(ANN, PHONE)))
-    assert (again.duplicate, again.taken_back) == (True, ())
+    assert (again.duplicate, again.withdrawn) == (True, ())
     assert (await store.inbox.answer_of(later.person_id, later.seq)).status is MessageStatus.ACCEPTED
 
 
 async def test_the_same_bare_id_in_two_channels_is_two_people(store: Store) -> None:
     one, two = await accept(store, said("whatsapp:42", "m1")), await accept(store, said("telegram:42", "m1"))
     assert one.person_id != two.person_id
-    assert await store.people.bearer_of("whatsapp:42") == one.person_id
-    assert await store.people.bearer_of("telegram:42") == two.person_id
-    assert await store.people.bearer_of("signal:42") is None
+    assert await store.people.last_person_of("whatsapp:42") == one.person_id
+    assert await store.people.last_person_of("telegram:42") == two.person_id
+    assert await store.people.last_person_of("signal:42") is None
 
 
 async def test_an_alias_leads_to_its_person(store: Store) -> None:
@@ -136,7 +136,7 @@ async def test_a_weak_id_moves_to_its_current_owner(store: Store) -> None:
     assert ann.person_id != bob.person_id
     assert await store.people.ids_in(bob.person_id, "test") == [Alias("test:bob"), phone]
     assert await store.people.ids_in(ann.person_id, "test") == [Alias("test:ann")]
-    assert await store.people.bearer_of("test:+1") == bob.person_id
+    assert await store.people.last_person_of("test:+1") == bob.person_id
 
 
 async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_stored(store: Store) -> None:

@@ -49,7 +49,7 @@ async def test_reported_after_the_first_message_under_the_new_id(store: Store) -
     other = await write(store, NEW, SECOND_PHONE, text="it is me", now=NOW + 1)
     assert other.person_id != anna
     assert await link(store, OLD, NEW) is MERGED
-    assert await store.people.bearer_of(NEW.user_id) == anna
+    assert await store.people.last_person_of(NEW.user_id) == anna
     assert await store.people.surviving(other.person_id) == anna
     assert (await write(store, NEW, SECOND_PHONE, text="still me", now=LATER)).person_id == anna
     assert await store.connections.of_person(anna) == [account]
@@ -64,7 +64,7 @@ async def test_reported_repeatedly(store: Store) -> None:
     told = [await store.merging.link(OLD, NEW, now=LATER + n) for n in range(3)]
     assert [one.outcome for one in told] == [MERGED, LINKED, LINKED]
     assert [one.news for one in told] == [True, False, False]
-    assert await store.people.bearer_of(OLD.user_id) == await store.people.bearer_of(NEW.user_id) == anna
+    assert await store.people.last_person_of(OLD.user_id) == await store.people.last_person_of(NEW.user_id) == anna
 
 
 async def test_reported_by_twenty_callers_while_messages_arrive_under_both_ids(store: Store) -> None:
@@ -72,17 +72,17 @@ async def test_reported_by_twenty_callers_while_messages_arrive_under_both_ids(s
     writing = [write(store, one, now=LATER) for one in (OLD, NEW) * 10]
     telling = [link(store, OLD, NEW) for _ in range(20)]
     await asyncio.gather(*(deed for pair in zip(writing, telling, strict=True) for deed in pair))
-    assert await store.people.bearer_of(NEW.user_id) == anna
+    assert await store.people.last_person_of(NEW.user_id) == anna
     _, waiting, _ = await store.admin.turns(anna, limit=10, before="")
     assert len(waiting) == 20
 
 
 async def test_a_change_of_an_unknown_id_changes_nothing_yet(store: Store) -> None:
     assert await link(store, OLD, NEW) is UNKNOWN
-    assert await store.people.bearer_of(NEW.user_id) is None
+    assert await store.people.last_person_of(NEW.user_id) is None
     stranger = await person(store, NEW)
     assert await link(store, OLD, NEW) is UNKNOWN
-    assert await store.people.bearer_of(NEW.user_id) == stranger
+    assert await store.people.last_person_of(NEW.user_id) == stranger
 
 
 async def test_an_id_that_becomes_itself_is_linked_already(store: Store) -> None:
@@ -106,7 +106,7 @@ async def test_a_chain_of_changes_ends_at_the_same_person(store: Store) -> None:
     await notice(store, anna, "news")
     assert [await link(store, OLD, NEW), await link(store, NEW, third)] == [LINKED, LINKED]
     assert await recipients(store) == [("news", third.user_id)]
-    assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, third)} == {anna}
+    assert {await store.people.last_person_of(one.user_id) for one in (OLD, NEW, third)} == {anna}
 
 
 async def test_a_change_and_its_reversal(store: Store) -> None:
@@ -143,7 +143,7 @@ async def test_a_chain_reported_in_any_order_ends_at_the_same_person(
     assert (await write(store, FOURTH, SECOND_PHONE, now=LATER)).person_id == anna
     assert await store.connections.of_person(anna) == [account]
     assert await recipients(store) == [("news", FOURTH.user_id)]
-    assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, THIRD, FOURTH)} == {anna}
+    assert {await store.people.last_person_of(one.user_id) for one in (OLD, NEW, THIRD, FOURTH)} == {anna}
     assert [await link(store, previous, current) for previous, current in order] == [LINKED] * 3
 
 
@@ -154,7 +154,7 @@ async def test_reported_too_early_and_after_the_first_message_under_the_last_id(
     other = await person(store, THIRD, SECOND_PHONE, now=NOW + 1)
     linked = await store.merging.link(OLD, NEW, now=LATER)
     assert (linked.outcome, [(one.outcome, one.merged_id) for one in linked.then]) == (LINKED, [(MERGED, other)])
-    assert await store.people.bearer_of(THIRD.user_id) == anna
+    assert await store.people.last_person_of(THIRD.user_id) == anna
     assert await store.connections.of_person(anna) == [account]
     assert (await store.merging.link(OLD, NEW, now=LATER)).then == ()
 
@@ -167,7 +167,10 @@ async def test_reported_too_early_for_a_person_with_connections_is_kept_apart(st
         await connect(store, one)
     [then] = (await store.merging.link(OLD, NEW, now=LATER)).then
     assert (then.outcome, then.person_id, then.other_id, then.news) == (KEPT_APART, anna, other, True)
-    assert (await store.people.bearer_of(NEW.user_id), await store.people.bearer_of(THIRD.user_id)) == (anna, other)
+    assert (await store.people.last_person_of(NEW.user_id), await store.people.last_person_of(THIRD.user_id)) == (
+        anna,
+        other,
+    )
     assert await link(store, NEW, THIRD) is KEPT_APART
 
 
@@ -175,7 +178,7 @@ async def test_reported_too_early_and_again_after_a_message_under_the_previous_i
     assert await link(store, NEW, THIRD) is UNKNOWN
     anna = await person(store, NEW)
     assert [await link(store, NEW, THIRD) for _ in range(2)] == [LINKED] * 2
-    assert await store.people.bearer_of(THIRD.user_id) == anna
+    assert await store.people.last_person_of(THIRD.user_id) == anna
 
 
 async def test_cycles_that_were_reported_too_early_terminate(store: Store) -> None:
@@ -183,7 +186,7 @@ async def test_cycles_that_were_reported_too_early_terminate(store: Store) -> No
     for previous, current in [(NEW, THIRD), (THIRD, NEW), (NEW, NEW), (THIRD, OLD)]:
         assert await link(store, previous, current) is UNKNOWN
     assert await link(store, OLD, NEW) is LINKED
-    assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, THIRD)} == {anna}
+    assert {await store.people.last_person_of(one.user_id) for one in (OLD, NEW, THIRD)} == {anna}
 
 
 async def test_reported_concurrently(store: Store) -> None:
@@ -191,7 +194,7 @@ async def test_reported_concurrently(store: Store) -> None:
         ids = [strong(f"US.{run}.{number}") for number in range(4)]
         anna = await person(store, ids[0])
         await asyncio.gather(*(link(store, ids[n], ids[n + 1]) for n in (2, 1, 0)))
-        assert await store.people.bearer_of(ids[3].user_id) == anna
+        assert await store.people.last_person_of(ids[3].user_id) == anna
 
 
 async def test_early_reports_are_deleted_after_their_retention(store: Store) -> None:
@@ -199,7 +202,10 @@ async def test_early_reports_are_deleted_after_their_retention(store: Store) -> 
     await store.retention.forget_old(now=LATER + 60 * DAY)
     anna = await person(store, OLD)
     await link(store, OLD, NEW)
-    assert (await store.people.bearer_of(NEW.user_id), await store.people.bearer_of(THIRD.user_id)) == (anna, None)
+    assert (await store.people.last_person_of(NEW.user_id), await store.people.last_person_of(THIRD.user_id)) == (
+        anna,
+        None,
+    )
 
 
 async def test_early_reports_never_involve_numbers(store: Store) -> None:
@@ -209,8 +215,8 @@ async def test_early_reports_never_involve_numbers(store: Store) -> None:
     stranger = await person(store, strong("US.9"), SECOND_PHONE)
     await notice(store, anna, "news for anna")
     assert await link(store, OLD, NEW) is LINKED
-    assert await store.people.bearer_of(SECOND_PHONE.user_id) == stranger
-    assert await store.people.bearer_of(PHONE.user_id) is await store.people.bearer_of(THIRD.user_id) is None
+    assert await store.people.last_person_of(SECOND_PHONE.user_id) == stranger
+    assert await store.people.last_person_of(PHONE.user_id) is await store.people.last_person_of(THIRD.user_id) is None
     assert await recipients(store) == [("news for anna", NEW.user_id)]
 
 
@@ -272,11 +278,11 @@ async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_ow
 async def test_a_replaced_number_no_longer_identifies_its_former_owner(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, SECOND_PHONE) is LINKED
-    assert await store.people.bearer_of(PHONE.user_id) is None
+    assert await store.people.last_person_of(PHONE.user_id) is None
     assert (await write(store, SECOND_PHONE, now=LATER)).person_id == anna
     stranger = (await write(store, PHONE, now=LATER)).person_id
     assert stranger != anna
-    assert await store.people.bearer_of(PHONE.user_id) == stranger
+    assert await store.people.last_person_of(PHONE.user_id) == stranger
 
 
 async def test_a_notice_repeated_after_the_number_was_recycled_does_not_merge_the_stranger(
@@ -287,7 +293,7 @@ async def test_a_notice_repeated_after_the_number_was_recycled_does_not_merge_th
     stranger = await person(store, PHONE, now=LATER)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 7 * DAY) is LINKED
     assert await store.people.surviving(stranger) == stranger
-    assert await store.people.bearer_of(SECOND_PHONE.user_id) == anna
+    assert await store.people.last_person_of(SECOND_PHONE.user_id) == anna
 
 
 async def test_after_its_retention_a_notice_counts_as_new(store: Store) -> None:
@@ -298,13 +304,13 @@ async def test_after_its_retention_a_notice_counts_as_new(store: Store) -> None:
     await link(store, SECOND_PHONE, third)
     await store.retention.forget_old(now=LATER + 7 * DAY)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 7 * DAY) is LINKED
-    assert await store.people.bearer_of(SECOND_PHONE.user_id) is None
+    assert await store.people.last_person_of(SECOND_PHONE.user_id) is None
     for day in (25, 50):  # the stranger has not been silent long enough to lose the number
         assert (await write(store, PHONE, now=LATER + day * DAY)).person_id == stranger
     await store.retention.forget_old(now=LATER + 60 * DAY)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 60 * DAY) is LINKED
-    assert await store.people.bearer_of(SECOND_PHONE.user_id) == stranger
-    assert await store.people.bearer_of(third.user_id) == anna
+    assert await store.people.last_person_of(SECOND_PHONE.user_id) == stranger
+    assert await store.people.last_person_of(third.user_id) == anna
 
 
 async def test_a_number_alone_never_affects_a_person_with_a_strong_id(store: Store) -> None:
@@ -336,7 +342,7 @@ async def test_a_person_known_only_by_number_gets_a_strong_id(store: Store) -> N
 async def test_a_number_moves_to_the_person_in_the_report(store: Store) -> None:
     anna, bruno = await person(store, SECOND_PHONE), await person(store, NEW, PHONE)
     assert await link(store, SECOND_PHONE, PHONE) is LINKED
-    assert await store.people.bearer_of(PHONE.user_id) == anna
+    assert await store.people.last_person_of(PHONE.user_id) == anna
     assert await store.people.ids_in(bruno, "test") == [NEW]
 
 

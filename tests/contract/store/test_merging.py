@@ -109,7 +109,7 @@ async def fill(store: Store, anna: str, other: str) -> None:
     accepted = await write(store, OTHER, now=NOW + 1)
     waits: dict[str, Any] = {
         "parked": [ParkedRequest("asana", "what waits")],
-        "questions": [ApprovalPrompt((Approval("ap_1", "c0", "SEND", {}, LATER),), "")],
+        "prompts": [ApprovalPrompt((Approval("ap_1", "c0", "SEND", {}, LATER),), "")],
     }
     await answer(store, accepted.person_id, "an answer", now=NOW + 1, **waits)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
@@ -341,7 +341,7 @@ async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
     await owner.end(
         await owner.open(),
         PLAIN,
-        questions=[ApprovalPrompt((Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER),), "")],
+        prompts=[ApprovalPrompt((Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER),), "")],
     )
     message = Message(user.user_id, "tapped", Payload(Choice(BUTTON.choice_id)), address=ADDRESS)
     await store.inbox.accept(message, now=NOW + 1, max_pending=9)
@@ -637,12 +637,12 @@ async def test_merging_in_both_directions_at_once(store: Store) -> None:
     assert {await store.people.surviving(one) for one in people} == {people[0]}
     assert await history(store, people[0]) == ["hello", ""] * 5
 
-    def strays(tx: Tx) -> int:
+    def unmatched(tx: Tx) -> int:
         gone = select(schema.person.c.id).where(schema.person.c.merged_into.is_not(None))
         columns = [column.in_(gone) for column in columns_of_people() if column.table is schema.message]
         return int(tx.execute(select(func.count()).select_from(schema.message).where(or_(*columns))).scalar_one())
 
-    assert await store.engine.read(strays) == 0
+    assert await store.engine.read(unmatched) == 0
 
 
 async def test_of_two_unfollowed_links_of_a_toolkit_a_merge_leaves_one(store: Store) -> None:
@@ -652,7 +652,7 @@ async def test_of_two_unfollowed_links_of_a_toolkit_a_merge_leaves_one(store: St
         assert await store.connect_attempts.add(unfollowed(f"cn_{number}", toolkit, person_id), now=NOW)
     await store.merging.merge(older, newer, now=NOW)
     assert {one.connection.id for one in await store.connect_attempts.live(older)} == {"cn_0", "cn_2"}
-    ended = await store.connect_attempts.find(ConnectAttemptKey.DOOR, digest("cn_1"))
+    ended = await store.connect_attempts.find(ConnectAttemptKey.LINK, digest("cn_1"))
     assert ended is not None
     assert (ended.state, ended.connection.status) == (ConnectAttemptState.REMOVED, ConnectionStatus.EXPIRED)
     assert not ended.connection.link

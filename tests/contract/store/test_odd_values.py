@@ -61,7 +61,7 @@ async def test_a_turn_is_stored(store: Store, value: Any, text: str, arguments: 
     approval = Approval(f"ap{secrets.token_hex(8)}", text, text, arguments, NOW + 9, text, text)
     await store.turns.end(
         turn, owner.epoch, items, [reply], status=TurnStatus.COMPLETED, problem=text, usage=Usage(),
-        parked=[ParkedRequest(text, text)], questions=[ApprovalPrompt((approval,), text)], now=NOW,
+        parked=[ParkedRequest(text, text)], prompts=[ApprovalPrompt((approval,), text)], now=NOW,
     )  # fmt: skip
     kept = await history(store, owner.person_id)
     assert [to_json(item.data) for item in kept] == [to_json(storable(item.data)) for item in (*items, *items)]

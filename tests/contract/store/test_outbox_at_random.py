@@ -103,8 +103,8 @@ class Network:
     async def lapse(self) -> None:
         self.doubted.update(lease.user_id for lease in self.leases if lease.expires_at < self.now)
         self.leases = [lease for lease in self.leases if lease.expires_at >= self.now]
-        attended, self.swept_at = self.now - self.swept_at, self.now
-        await lapse(self.store, now=self.now, attended=attended, grace=GRACE)
+        connected, self.swept_at = self.now - self.swept_at, self.now
+        await lapse(self.store, now=self.now, connected=connected, grace=GRACE)
 
 
 class Answers(Network):

@@ -74,7 +74,7 @@ async def test_a_stop_takes_back_work_and_no_news_that_waits(
     person = await say(store, "hello")
     seq = await put(store, person, content)
     stopped = await store.inbox.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW + 61, max_pending=9)
-    assert (seq in stopped.taken_back) is is_stopped
+    assert (seq in stopped.withdrawn) is is_stopped
 
 
 async def test_a_stop_leaves_a_reminder_that_is_being_sent(store: Store) -> None:

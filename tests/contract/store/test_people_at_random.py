@@ -124,7 +124,7 @@ async def test_people_are_who_the_contract_says(store: Store, script: list[tuple
             assert merged.person_id == people[min(person, second)]
     for name, alias in ids.items():
         expected = model.person_of(name)
-        assert await store.people.bearer_of(alias.user_id) == (None if expected is None else people[expected])
+        assert await store.people.last_person_of(alias.user_id) == (None if expected is None else people[expected])
     heard: defaultdict[int, int] = defaultdict(int)
     for person, messages in said.items():
         survivor = person

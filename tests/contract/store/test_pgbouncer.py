@@ -57,18 +57,18 @@ async def work(url: str, message_id: str = "m1", **more: str) -> None:
 
 
 async def test_without_a_pooler(postgres_url: str) -> None:
-    assert await pooler.look(Server(parse(postgres_url))) is SessionKind.DIRECT
+    assert await pooler.session_kind(Server(parse(postgres_url))) is SessionKind.DIRECT
 
 
 async def test_with_dedicated_sessions(sessions: str) -> None:
-    assert await pooler.look(Server(parse(sessions))) is SessionKind.KEPT
+    assert await pooler.session_kind(Server(parse(sessions))) is SessionKind.KEPT
     await work(sessions)
 
 
 async def test_a_session_per_transaction(
     transactions: str, postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await pooler.look(Server(parse(transactions))) is SessionKind.PER_TRANSACTION
+    assert await pooler.session_kind(Server(parse(transactions))) is SessionKind.PER_TRANSACTION
     with pytest.raises(DatabaseUnfitError, match="KERNEL_DATABASE_DIRECT_URL leads to a pooler in transaction mode"):
         await open_store(transactions, keys("test"), direct_url=transactions)
     await work(transactions)

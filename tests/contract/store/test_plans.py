@@ -234,7 +234,7 @@ async def _answered(store: Store, owner: Owner) -> None:
         status=TurnStatus.COMPLETED,
         usage=SPENT,
         parked=[ParkedRequest("asana", "create the task")],
-        questions=[ApprovalPrompt((approval,), "")],
+        prompts=[ApprovalPrompt((approval,), "")],
         now=NOW,
     )
     await store.inbox.answer_of(owner.person_id, turn.messages[0].seq)
@@ -291,17 +291,17 @@ async def _connected(store: Store, owner: Owner) -> None:
     made = await connect(store, owner.person_id, ConnectionStatus.PENDING)
     tried = attempt(made)
     for key, value in (
-        (ConnectAttemptKey.DOOR, tried.door_digest),
+        (ConnectAttemptKey.LINK, tried.link_digest),
         (ConnectAttemptKey.RETURN, tried.return_digest),
         (ConnectAttemptKey.CODE, tried.code_digest),
     ):
         assert value is not None
         await store.connect_attempts.find(key, value)
     await store.connect_attempts.in_browser(digest("browser"))
-    await store.stray_sessions.is_known(digest("session"))
-    await store.stray_sessions.note(digest("session"), now=NOW)
-    await store.stray_sessions.note_many([digest("session")], now=NOW)
-    await store.stray_sessions.noted_since(NOW)
+    await store.unmatched_sessions.is_known(digest("session"))
+    await store.unmatched_sessions.note(digest("session"), now=NOW)
+    await store.unmatched_sessions.note_many([digest("session")], now=NOW)
+    await store.unmatched_sessions.noted_since(NOW)
     await store.connect_attempts.live(owner.person_id)
     await store.connect_attempts.count_wrong_code(owner.person_id)
     await store.connect_attempts.lapsing(now=NOW + 1e6, limit=10)
@@ -362,7 +362,7 @@ async def _swept(store: Store) -> None:
 
 async def _looked_at(store: Store, person_id: str) -> None:
     await store.people.person_of(ANN, now=NOW)
-    await store.people.bearer_of(ANN)
+    await store.people.last_person_of(ANN)
     await store.people.surviving(person_id)
     await store.inbox.last_route(person_id)
     await store.people.ids_in(person_id, "test")

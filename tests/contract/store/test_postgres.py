@@ -76,7 +76,7 @@ async def test_a_store_closes_while_a_commit_stays_in_doubt(
 async def test_an_outage_is_reported_and_ends(
     store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_connections, "UNIT_SECONDS", 0.1)
     await say(store, "m1")
     line[0].down = True
     line[0].break_all()

@@ -96,7 +96,7 @@ async def test_a_server_that_turns_read_only_recovers_without_a_restart(
     postgres: Callable[[str], str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As at a failover, when connections lead to a server that has become a standby."""
-    monkeypatch.setattr(postgres_connections, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_connections, "UNIT_SECONDS", 0.2)
     name = postgres_url.partition("?")[0].rpartition("/")[2]
     store = await open_store(postgres_url, keys("test"))
     person_id = await say(store, "m1")

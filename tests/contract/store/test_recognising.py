@@ -123,7 +123,7 @@ async def test_an_ordinary_word_is_an_ordinary_message(store: Store, text: str) 
 async def test_a_cancel_phrase_stops_only_work_in_progress(store: Store) -> None:
     first = await say(store, "a long task")
     stop = await say(store, "cancel it")
-    assert (stop.command, stop.taken_back) == (Command.STOP, (first.seq,))
+    assert (stop.command, stop.withdrawn) == (Command.STOP, (first.seq,))
     owner = await own(store, first.person_id)
     await owner.end(await owner.open())
     assert (await say(store, "Never mind")).command is Command.NONE

@@ -104,7 +104,7 @@ async def test_reports_sweeps_and_releases_through_several_connections_never_dea
                 ),
                 other,
             ),
-            lapse(store, now=NOW + LEASE_SECONDS + 1, attended=1),
+            lapse(store, now=NOW + LEASE_SECONDS + 1, connected=1),
             store.outbox.release_leases(CHANNEL, "gateway-1", told[::2]),
             store.outbox.expire_leases([(lease.reply.id, lease.token) for lease in leases[::-1]], until=NOW + 1),
             store.outbox.extend_leases(

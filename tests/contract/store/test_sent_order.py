@@ -13,7 +13,7 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import JoiningMessages, Stopped
 from kernel_service.ports.messages import Message, MessageStatus
 from kernel_service.ports.payloads import Text
-from kernel_service.ports.turns import LATE_SECONDS, CallRecord, Turn, TurnStatus
+from kernel_service.ports.turns import LATE_MESSAGE_SECONDS, CallRecord, Turn, TurnStatus
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, believed
 from kernel_service.storage.turns.waiting import DEBOUNCE_LIMIT, LATE_DEBOUNCE
 from tests.contract.store.owner import ASKS, HELLO, NOW, Owner, own, say
@@ -147,10 +147,10 @@ async def test_messages_of_merged_people_form_one_order(store: Store) -> None:
 
 
 async def test_a_late_message_gives_the_others_more_time(store: Store) -> None:
-    person = await say(store, "four", sent_at=NOW - LATE_SECONDS - 1)
+    person = await say(store, "four", sent_at=NOW - LATE_MESSAGE_SECONDS - 1)
     owner = await own(store, person)
     assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
-    await say(store, "one", sent_at=NOW - LATE_SECONDS - 4, now=NOW + 2)
+    await say(store, "one", sent_at=NOW - LATE_MESSAGE_SECONDS - 4, now=NOW + 2)
     assert await owner.ask(NOW + 2.5, debounce=0.6) == NOW + DEBOUNCE_LIMIT * 0.6
     due = await owner.ask(NOW + 3, debounce=0.6)
     assert isinstance(due, Turn)
@@ -163,12 +163,12 @@ async def test_without_a_debounce_no_message_waits(store: Store) -> None:
 
 
 async def test_a_late_new_chat_waits_for_messages_sent_before_it(store: Store) -> None:
-    person = await say(store, "after", sent_at=NOW - LATE_SECONDS - 1)
-    parts = Message("test:ann", "new", sent(Text("new chat"), NOW - LATE_SECONDS - 2))
+    person = await say(store, "after", sent_at=NOW - LATE_MESSAGE_SECONDS - 1)
+    parts = Message("test:ann", "new", sent(Text("new chat"), NOW - LATE_MESSAGE_SECONDS - 2))
     await store.inbox.accept(parts, now=NOW, max_pending=9)
     owner = await own(store, person)
     assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
-    await say(store, "before", sent_at=NOW - LATE_SECONDS - 3, now=NOW + 1)
+    await say(store, "before", sent_at=NOW - LATE_MESSAGE_SECONDS - 3, now=NOW + 1)
     heard = []
     while isinstance(due := await owner.ask(NOW + 60, debounce=0.6), Turn):
         heard += names(due)
@@ -176,7 +176,7 @@ async def test_a_late_new_chat_waits_for_messages_sent_before_it(store: Store) -
     assert heard == ["before", "new", "after"]
 
 
-@pytest.mark.parametrize(("text", "late"), [("new chat", 0), ("stop", LATE_SECONDS + 1)])
+@pytest.mark.parametrize(("text", "late"), [("new chat", 0), ("stop", LATE_MESSAGE_SECONDS + 1)])
 async def test_a_new_chat_in_time_and_any_stop_do_not_wait(store: Store, text: str, late: float) -> None:
     command = Message("test:ann", "c", sent(Text(text), NOW - late))
     accepted = await store.inbox.accept(command, now=NOW, max_pending=9)
@@ -190,7 +190,7 @@ async def test_a_stop_withdraws_only_messages_sent_before_it(store: Store) -> No
     before = await accept(store, "before", NOW - 9)
     after = await accept(store, "after", NOW - 5)
     stopped = await stop(store, NOW - 7)
-    assert stopped.taken_back == (before.seq,)
+    assert stopped.withdrawn == (before.seq,)
     assert await told(await own(store, after.person_id)) == [["s"], ["after"]]
 
 
@@ -287,7 +287,7 @@ async def test_a_stop_of_merged_people_counts_for_both(store: Store) -> None:
 async def test_a_clock_far_behind_counts_as_no_clock_for_stop(store: Store, wrong: float) -> None:
     before = await accept(store, "before", NOW - 1)
     stopped = await stop(store, wrong)
-    assert stopped.taken_back == (before.seq,)
+    assert stopped.withdrawn == (before.seq,)
     assert (await accept(store, "after", wrong)).status is MessageStatus.ACCEPTED
     assert sorted(await told(await own(store, stopped.person_id))) == [["after"], ["s"]]
 

@@ -118,7 +118,7 @@ async def test_a_bare_number_matches_no_person_with_a_strong_id(store: Store) ->
     anna = await person(store, BSUID, PHONE)
     assert await store.people.person_of(PHONE.user_id, now=NOW) is None
     assert await store.people.person_of(BSUID.user_id, now=NOW + 400 * DAY) == anna
-    assert await store.people.bearer_of(PHONE.user_id) == anna
+    assert await store.people.last_person_of(PHONE.user_id) == anna
 
 
 async def test_a_bare_number_matches_the_same_person_as_in_a_message(store: Store) -> None:

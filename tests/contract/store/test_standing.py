@@ -46,7 +46,7 @@ async def asked(
     approval = Approval(name, "c1", CARDS.tool, {"heading": "x"}, NOW + 60, account=account)
     question = ApprovalPrompt((approval,), "", may_stand=may_stand)
     await store.turns.end(
-        await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=[question],
+        await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), prompts=[question],
         now=NOW,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ async def test_waiting_messages_are_withdrawn(store: Store) -> None:
     stopped = await stop(store)
     await say(store, "m3")
     assert stopped.command is Command.STOP
-    assert [(await store.inbox.answer_of(person, seq)).status for seq in stopped.taken_back] == [
+    assert [(await store.inbox.answer_of(person, seq)).status for seq in stopped.withdrawn] == [
         MessageStatus.STOPPED
     ] * 2
     owner, order = await own(store, person), []
@@ -42,14 +42,14 @@ async def test_waiting_messages_are_withdrawn(store: Store) -> None:
 
 async def test_of_two_waiting_stops_the_later_one_is_answered(store: Store) -> None:
     first = await stop(store, "s1")
-    assert (await stop(store, "s2")).taken_back == (first.seq,)
+    assert (await stop(store, "s2")).withdrawn == (first.seq,)
 
 
 async def test_a_running_turn_is_interrupted_at_its_next_step(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
-    assert (await stop(store)).taken_back == ()
+    assert (await stop(store)).withdrawn == ()
     with pytest.raises(Stopped):
         await store.turns.check_interrupts(turn)
     with pytest.raises(Stopped):

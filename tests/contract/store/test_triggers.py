@@ -14,7 +14,7 @@ from kernel_service.errors import NotFound
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.payloads import Triggered
-from kernel_service.ports.triggers import Receipt, TriggerStatus
+from kernel_service.ports.triggers import EventOutcome, TriggerStatus
 from kernel_service.storage.admin import retention
 from kernel_service.storage.schema import schema
 from tests.contract.store.people import NOW, Owner, connect, person, strong
@@ -45,7 +45,7 @@ async def test_events_become_a_message_of_their_person(store: Store) -> None:
     account = await connect(store, anna)
     await watching(store, account)
     for number in (1, 2):
-        assert await receive(store, event(account, number), NOW + number) is Receipt.KEPT
+        assert await receive(store, event(account, number), NOW + number) is EventOutcome.KEPT
     assert not await store.triggers.due(now=NOW + 4, limit=10, most_waiting=32), "others may come at the same time"
     assert await tell(store) == [anna]
     assert await heard(store, anna) == [{"number": 1}, {"number": 2}]
@@ -66,9 +66,9 @@ async def test_an_event_that_is_not_of_the_account_and_its_holder(store: Store) 
     anna, bruno = await person(store, strong("anna")), await person(store, strong("bruno"))
     account, other = await connect(store, anna), await connect(store, bruno)
     await watching(store, account)
-    assert await receive(store, event(account, holder=bruno)) is Receipt.NOT_OURS
-    assert await receive(store, event(other)) is Receipt.NOT_OURS
-    assert await receive(store, event(account, vendor_id="ti_2")) is Receipt.NOT_OURS
+    assert await receive(store, event(account, holder=bruno)) is EventOutcome.NOT_OURS
+    assert await receive(store, event(other)) is EventOutcome.NOT_OURS
+    assert await receive(store, event(account, vendor_id="ti_2")) is EventOutcome.NOT_OURS
     assert await tell(store) == []
 
 
@@ -76,9 +76,9 @@ async def test_an_event_of_a_trigger_that_is_being_created(store: Store) -> None
     anna = await person(store, strong("anna"))
     account = await connect(store, anna)
     trigger = await begun(store, account)
-    assert await receive(store, event(account)) is Receipt.TOO_EARLY
+    assert await receive(store, event(account)) is EventOutcome.TOO_EARLY
     await store.triggers.activate(trigger.id, "ti_1")
-    assert await receive(store, event(account)) is Receipt.KEPT
+    assert await receive(store, event(account)) is EventOutcome.KEPT
 
 
 async def test_two_who_begin_the_same_get_one(store: Store) -> None:
@@ -105,7 +105,7 @@ async def test_an_account_that_is_barred_ends_its_triggers(store: Store) -> None
     trigger, late = await watching(store, account), await begun(store, account, replace(MAIL, config={}))
     await receive(store, event(account))
     await store.connections.bar(account, ConnectionStatus.DISCONNECTED, remove=True)
-    assert await receive(store, event(account, 2)) is Receipt.NOT_OURS
+    assert await receive(store, event(account, 2)) is EventOutcome.NOT_OURS
     assert await tell(store) == []
     assert await store.triggers.activate(late.id, "ti_2") is None
     ended = {each.id: each.vendor_id for each in await store.triggers.to_remove(limit=10)}
@@ -122,8 +122,10 @@ async def test_merged_people_keep_their_triggers_and_events(store: Store) -> Non
     await store.merging.merge(older, newer, now=NOW + 2)
     [trigger] = await store.triggers.of_person(newer)
     assert trigger.asked == MAIL
-    assert await receive(store, event(account, 2, holder=newer), NOW + 3) is Receipt.KEPT, "the vendor knows no merge"
-    assert await receive(store, event(account, 3, holder=older)) is Receipt.NOT_OURS
+    assert await receive(store, event(account, 2, holder=newer), NOW + 3) is EventOutcome.KEPT, (
+        "the vendor knows no merge"
+    )
+    assert await receive(store, event(account, 3, holder=older)) is EventOutcome.NOT_OURS
     assert await tell(store) == [older]
     assert await heard(store, older) == [{"number": 1}, {"number": 2}]
 
@@ -156,7 +158,7 @@ async def test_told_events_are_kept_for_some_days_so_that_a_repeat_is_known(stor
     await receive(store, event(account))
     await tell(store)
     await store.retention.forget_old(now=NOW + retention.EVENT_SECONDS - 60)
-    assert await receive(store, event(account)) is Receipt.KEPT
+    assert await receive(store, event(account)) is EventOutcome.KEPT
     assert await _rows(store) == (1, 1)
     await store.retention.forget_old(now=NOW + retention.EVENT_SECONDS + 60)
     assert await _rows(store) == (1, 0)

@@ -184,7 +184,7 @@ async def test_turn_that_is_opened_while_a_stop_is_accepted_is_stopped(
         stopping = asyncio.create_task(on_postgres.inbox.accept(said, now=NOW, max_pending=9))
         await _somebody_waits(stop)
         turn = await owner.open()
-    assert (await stopping).taken_back == ()
+    assert (await stopping).withdrawn == ()
     with pytest.raises(Stopped):
         await on_postgres.turns.check_interrupts(turn)
 

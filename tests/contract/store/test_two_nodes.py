@@ -65,7 +65,7 @@ async def test_the_same_change_of_an_id_is_told_to_two_nodes(two_nodes: Nodes) -
     await write(two_nodes[1], new, now=NOW + 1)
     linked = await asyncio.gather(*(node.merging.link(old, new, now=NOW + 2) for node in two_nodes * 3))
     assert {one.person_id for one in linked} <= {anna, ""}
-    assert await two_nodes[1].people.bearer_of(new.user_id) == anna
+    assert await two_nodes[1].people.last_person_of(new.user_id) == anna
     assert await two_nodes[1].connections.of_person(anna) == [account]
 
 
@@ -78,7 +78,7 @@ async def test_changes_of_one_id_after_another_come_to_two_nodes_at_once(two_nod
         await asyncio.gather(
             other.merging.link(second, third, now=NOW + 1), one.merging.link(first, second, now=NOW + 1)
         )
-        assert await other.people.bearer_of(third.user_id) == anna
+        assert await other.people.last_person_of(third.user_id) == anna
 
 
 async def test_messages_come_to_one_node_while_another_one_merges_their_person(two_nodes: Nodes) -> None:

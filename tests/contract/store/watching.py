@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.ports.triggers import NewTrigger, Receipt, Trigger, TriggerEvent, TriggerLimits
+from kernel_service.ports.triggers import EventOutcome, NewTrigger, Trigger, TriggerEvent, TriggerLimits
 from tests.contract.store.people import NOW
 
 if TYPE_CHECKING:
@@ -31,5 +31,5 @@ def event(account: Connection, number: int = 1, vendor_id: str = "ti_1", holder:
     return TriggerEvent(f"msg_{number}", vendor_id, account.account_id, holder or account.holder, {"number": number})
 
 
-async def receive(store: Store, happened: TriggerEvent, now: float = NOW) -> Receipt:
+async def receive(store: Store, happened: TriggerEvent, now: float = NOW) -> EventOutcome:
     return await store.triggers.receive(happened, now=now, limits=LIMITS)

@@ -9,10 +9,10 @@ from yarl import URL
 from tests.integration.gateway.conftest import Gateway, Start
 from tests.integration.gateway.fake_kernel import FakeKernel
 from tests.integration.gateway.payloads import encode, sign, text, webhook
-from whatsapp_gateway.inbound import webhook as door
+from whatsapp_gateway.inbound import webhook as receiving
 
 SIGNED = "X-Hub-Signature-256: sha256=" + "0" * 64
-LARGE = f"Content-Length: {door.LARGEST_BODY}"
+LARGE = f"Content-Length: {receiving.LARGEST_BODY}"
 MESSAGE = encode(webhook(text("US.1001", "hi", "wamid.1")))
 
 Stall = Callable[..., Awaitable[asyncio.StreamReader]]
@@ -55,7 +55,7 @@ async def test_an_unacceptable_body_is_not_waited_for(gateway: Gateway, stall: S
 async def test_a_body_that_does_not_come_is_given_up(
     gateway: Gateway, stall: Stall, monkeypatch: pytest.MonkeyPatch, length: str
 ) -> None:
-    monkeypatch.setattr(door, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(receiving, "BODY_SECONDS", 0.05)
     assert await answer(await stall(gateway, SIGNED, length)) == 408
     assert await gateway.count('webhooks_total{status="408"}') == 1
 
@@ -64,11 +64,11 @@ async def test_a_body_that_does_not_come_is_given_up(
 async def test_few_large_bodies_are_read_at_once_and_small_ones_do_not_wait(
     start_gateway: Start, kernel: FakeKernel, stall: Stall, monkeypatch: pytest.MonkeyPatch, length: str
 ) -> None:
-    monkeypatch.setattr(door, "LARGE_AT_ONCE", 1)
+    monkeypatch.setattr(receiving, "LARGE_AT_ONCE", 1)
     gateway: Gateway = await start_gateway()
     await stall(gateway, SIGNED, length)
     assert await gateway.post_raw(MESSAGE, sign(MESSAGE)) == 200
     assert kernel.texts_of("whatsapp:US.1001") == ["hi"]
-    monkeypatch.setattr(door, "BODY_SECONDS", 0.05)
-    large = MESSAGE + b" " * door.SMALL_BODY
+    monkeypatch.setattr(receiving, "BODY_SECONDS", 0.05)
+    large = MESSAGE + b" " * receiving.SMALL_BODY
     assert await gateway.post_raw(large, sign(large)) == 408

@@ -9,7 +9,7 @@ from kernel_service.ports.approvals import Approval, ApprovalPrompt
 from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.messages import Link, Reply
 from kernel_service.ports.payloads import Choice, Payload, Text
-from kernel_service.turns.replies.answer_replies import with_questions
+from kernel_service.turns.replies.answer_replies import with_prompts
 
 
 def question(*names: str, may_stand: bool = False) -> ApprovalPrompt:
@@ -61,7 +61,7 @@ def test_the_buttons_fit_a_phone(asked: ApprovalPrompt, titles: list[str]) -> No
 def test_questions_go_with_the_answer_unless_it_has_a_button_already() -> None:
     one, two = question("ap_1"), question("ap_2")
     plain, linked = Reply("so"), Reply("so", link=Link("https://x", "Connect"))
-    assert [len(reply.choices) for reply in with_questions([plain], [one, two])] == [2, 2]
-    assert [len(reply.choices) for reply in with_questions([linked], [one])] == [0, 2]
-    assert with_questions([plain], []) == [plain]
-    assert with_questions([Reply("")], [one]) == [Reply("Please confirm:", choices=one.choices)]
+    assert [len(reply.choices) for reply in with_prompts([plain], [one, two])] == [2, 2]
+    assert [len(reply.choices) for reply in with_prompts([linked], [one])] == [0, 2]
+    assert with_prompts([plain], []) == [plain]
+    assert with_prompts([Reply("")], [one]) == [Reply("Please confirm:", choices=one.choices)]

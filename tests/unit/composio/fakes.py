@@ -18,8 +18,8 @@ from kernel_service.connections.attempt_closer import AttemptCloser
 from kernel_service.connections.confirmation import CodeConfirmation
 from kernel_service.connections.consent import Consent, PageKind
 from kernel_service.connections.links import ConnectLinks
-from kernel_service.connections.stray_sessions import StraySessions
 from kernel_service.connections.tokens import Nonces
+from kernel_service.connections.unmatched_sessions import UnmatchedSessions
 from kernel_service.ports.tools import Person
 from kernel_service.storage.engine.engine import wrap_data_key
 from kernel_service.storage.outbox import replies
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 KEY = "ak_emulated"
-DOOR = "https://door.example"
+CONNECT_URL = "https://connect.example"
 NONCES = Nonces(b"a key of the tests")
 
 
@@ -89,13 +89,13 @@ class World:
             self.store.connect_attempts, self.store.connections, self.connections, self.looked.append, self.clock
         )
         self.connect_links = ConnectLinks(
-            *parts, self.attempt_closer, connect_url=DOOR, nonces=NONCES, clock=self.clock
+            *parts, self.attempt_closer, connect_url=CONNECT_URL, nonces=NONCES, clock=self.clock
         )
         self.consent = Consent(
             *parts,
-            StraySessions(self.store.stray_sessions, self.clock),
+            UnmatchedSessions(self.store.unmatched_sessions, self.clock),
             self.attempt_closer,
-            connect_url=DOOR,
+            connect_url=CONNECT_URL,
             nonces=NONCES,
             clock=self.clock,
             verifier=self.verifier,
@@ -107,7 +107,7 @@ class World:
 
     def set_verifier(self, *, vendor: bool = True, ours: bool = True) -> None:
         """Turn it on at the vendor, and in our settings."""
-        self.vendor.set_verifier(f"{DOOR}/connect/verify" if vendor else None)
+        self.vendor.set_verifier(f"{CONNECT_URL}/connect/verify" if vendor else None)
         self.verifier = ours
         self.restart()
 

@@ -31,18 +31,18 @@ def either(world: World, request: pytest.FixtureRequest) -> World:
 async def test_each_step_at_another_node(either: World) -> None:
     at_chat, at_link, at_consent, at_return, at_code = (either.another_node() for _ in range(5))
     nonce = nonce_of((await at_chat.connect_links.link(ALICE, "asana")).link.url)
-    assert (await at_link.consent.look(nonce, "browser")).kind is PageKind.CONFIRM
+    assert (await at_link.consent.view(nonce, "browser")).kind is PageKind.CONFIRM
     gone = await at_consent.consent.start(nonce, "browser")
     assert gone.kind is PageKind.REDIRECT
     back = await at_return.come_back(either.vendor.approve(gone.url), "browser")
     assert back.kind is PageKind.CODE
     assert back.attempt is not None
-    assert (await at_link.consent.look(nonce, "browser")).kind is PageKind.CODE
-    assert (await at_link.consent.look(nonce, "another")).kind is PageKind.OTHER_BROWSER
+    assert (await at_link.consent.view(nonce, "browser")).kind is PageKind.CODE
+    assert (await at_link.consent.view(nonce, "another")).kind is PageKind.OTHER_BROWSER
     said = await at_code.confirm("p_alice", back.attempt.code)
     assert said.told == texts.connecting.connected("Asana", "")
     assert [one.status for one in await at_chat.connections.active("p_alice", "asana")] == [ConnectionStatus.ACTIVE]
-    assert (await at_return.consent.look(nonce, "browser")).kind is PageKind.CONNECTED
+    assert (await at_return.consent.view(nonce, "browser")).kind is PageKind.CONNECTED
 
 
 async def test_two_clicks_at_two_nodes_lead_to_one_consent(either: World) -> None:
@@ -51,7 +51,7 @@ async def test_two_clicks_at_two_nodes_lead_to_one_consent(either: World) -> Non
     seen = await asyncio.gather(*(node.consent.start(nonce, "browser") for node in nodes))
     assert {one.kind for one in seen} == {PageKind.REDIRECT}
     assert len({one.url for one in seen}) == 1
-    attempt = await either.store.connect_attempts.find(ConnectAttemptKey.DOOR, digest(nonce))
+    attempt = await either.store.connect_attempts.find(ConnectAttemptKey.LINK, digest(nonce))
     assert attempt is not None
     [account] = either.vendor.accounts_of("p_alice")
     assert account.id == attempt.connection.account_id, "the others are removed"

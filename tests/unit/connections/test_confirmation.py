@@ -10,7 +10,7 @@ import pytest
 from emulators.faults import matching
 from kernel_service import texts
 from kernel_service.connections.consent import CODE_SECONDS
-from kernel_service.connections.settled_status import LOOKS
+from kernel_service.connections.settled_status import CHECKS
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from tests.unit.composio.fakes import admitted, killed_after
@@ -177,7 +177,7 @@ async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) ->
     assert (await world.confirm("p_alice", code)).told == "Asana is connected."
 
 
-@pytest.mark.parametrize("reads", [1, LOOKS - 1])
+@pytest.mark.parametrize("reads", [1, CHECKS - 1])
 async def test_a_completion_repeated_after_a_crash_waits_for_the_account(world: World, reads: int) -> None:
     """The vendor has done it, refuses the used session, and shows the account as ACTIVE only a moment later."""
     world.set_verifier()
@@ -192,7 +192,7 @@ async def test_a_completion_repeated_after_a_crash_waits_for_the_account(world: 
 
 async def test_a_completion_repeated_after_a_crash_fails_for_an_account_that_stays_inactive(world: World) -> None:
     world.set_verifier()
-    world.vendor.set_stale_reads(LOOKS)
+    world.vendor.set_stale_reads(CHECKS)
     code = await world.code("p_alice")
     world.vendor.after.fail(0, match=COMPLETE)
     with pytest.raises(VendorUnavailable):

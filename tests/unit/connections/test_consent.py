@@ -10,7 +10,7 @@ import pytest
 from emulators.faults import matching
 from kernel_service.connections.consent import CODE_SECONDS, PageKind
 from kernel_service.connections.links import LINK_SECONDS
-from kernel_service.connections.settled_status import LOOKS
+from kernel_service.connections.settled_status import CHECKS
 from kernel_service.connections.tokens import digest
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
@@ -40,7 +40,7 @@ async def test_looking_at_a_link_changes_nothing(world: World) -> None:
     nonce = await offered(world)
     before = await attempt_of(world)
     for browser in ("", "previewer", "browser"):
-        assert (await world.consent.look(nonce, browser)).kind is PageKind.CONFIRM
+        assert (await world.consent.view(nonce, browser)).kind is PageKind.CONFIRM
     assert await attempt_of(world) == before
     assert not world.vendor.accounts_of("p_alice")
 
@@ -95,7 +95,7 @@ async def test_the_first_of_two_browsers_claims_the_link(world: World) -> None:
     seen = await asyncio.gather(*(world.consent.start(nonce, f"browser {number}") for number in range(5)))
     assert sorted(one.kind.name for one in seen) == ["OTHER_BROWSER"] * 4 + ["REDIRECT"]
     assert world.count("link_created") == 1
-    assert (await world.consent.look(nonce, "another")).kind is PageKind.OTHER_BROWSER
+    assert (await world.consent.view(nonce, "another")).kind is PageKind.OTHER_BROWSER
 
 
 async def test_a_link_that_was_not_followed_in_time_has_ended(world: World) -> None:
@@ -175,7 +175,7 @@ async def test_a_code_seen_before_the_consenting_browser_returns_is_invalidated(
 
 
 async def test_a_consent_that_the_vendor_shows_later_counts(world: World) -> None:
-    world.vendor.set_stale_reads(LOOKS - 1)
+    world.vendor.set_stale_reads(CHECKS - 1)
     back = world.vendor.approve(await world.start("p_alice"))
     assert (await world.come_back(back)).kind is PageKind.CODE
 
@@ -250,7 +250,7 @@ async def test_without_a_verifier_a_session_is_unknown(world: World) -> None:
     assert (await world.consent.verified("ses_forged", "browser", admitted)).kind is PageKind.UNKNOWN
     attempt = await attempt_of(world)
     assert (attempt.state, attempt.code) == (ConnectAttemptState.STARTED, "")
-    assert not await world.store.stray_sessions.is_known(digest("ses_forged")), "nothing is kept of it"
+    assert not await world.store.unmatched_sessions.is_known(digest("ses_forged")), "nothing is kept of it"
 
 
 async def test_a_verifier_that_the_vendor_does_not_have_connects_nothing(world: World) -> None:

@@ -16,7 +16,7 @@ from kernel_service.errors import NotAllowed, NotFound
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.tools import Person
-from tests.unit.composio.fakes import DOOR, nonce_of
+from tests.unit.composio.fakes import CONNECT_URL, nonce_of
 
 if TYPE_CHECKING:
     from kernel_service.ports.connect_attempts import ConnectAttempt
@@ -29,7 +29,7 @@ async def test_a_link_leads_to_the_connect_pages_and_makes_no_account_yet(world:
     link = (await world.connect_links.link(ALICE, " Asana")).link
     assert link.title == "Connect Asana"
     assert link.expires_at == world.clock.now + LINK_SECONDS
-    assert link.url.startswith(f"{DOOR}/connect/")
+    assert link.url.startswith(f"{CONNECT_URL}/connect/")
     assert not world.vendor.accounts_of("p_alice")
     (connection,) = await world.connections.list("p_alice")
     assert (connection.status, connection.toolkit, connection.account_id) == (ConnectionStatus.PENDING, "asana", "")
@@ -136,7 +136,7 @@ async def test_an_account_of_another_name_is_connected_beside_the_first(world: W
     assert (await world.connect_links.link(ALICE, "asana", "work")).link.url == first.connection.link
     left = [attempt.connection.name for attempt in await world.store.connect_attempts.live("p_alice")]
     assert left == ["work"], "at most one unfollowed link"
-    assert (await world.consent.look(nonce_of(other.link.url), "browser")).kind is PageKind.ENDED
+    assert (await world.consent.view(nonce_of(other.link.url), "browser")).kind is PageKind.ENDED
 
 
 async def test_an_account_of_another_name_has_its_time_to_the_end(world: World) -> None:

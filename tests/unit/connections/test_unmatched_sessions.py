@@ -9,8 +9,13 @@ import pytest
 from sqlalchemy import func, select
 
 from kernel_service.connections.consent import PageKind
-from kernel_service.connections.stray_sessions import LATE_SECONDS, STARTED_SECONDS, RotatingBloomFilter, StraySessions
 from kernel_service.connections.tokens import digest, new_nonce
+from kernel_service.connections.unmatched_sessions import (
+    LATE_SECONDS,
+    STARTED_SECONDS,
+    RotatingBloomFilter,
+    UnmatchedSessions,
+)
 from kernel_service.errors import StoreUnavailable
 from kernel_service.process_memory import resident_bytes
 from kernel_service.storage.schema import schema
@@ -34,21 +39,21 @@ def session_of(back: str) -> str:
 @pytest.mark.parametrize("began", [0.0, 1.0, STARTED_SECONDS / 2, STARTED_SECONDS - 0.5])
 def test_the_filter_forgets_nothing_in_time(began: float, later: float) -> None:
     held, foreign = ([digest(f"{kind} {number}") for number in range(2000)] for kind in ("held", "foreign"))
-    stray_sessions = RotatingBloomFilter(STARTED_SECONDS)
+    unmatched_sessions = RotatingBloomFilter(STARTED_SECONDS)
     now = STARTED_SECONDS * 1_000_000 + began
     for one in held:
-        stray_sessions.add(one, now)
-    assert all(stray_sessions.is_rejected(one, now + later) for one in held)
-    assert not any(stray_sessions.is_rejected(one, now + later) for one in foreign)
-    assert not any(stray_sessions.is_rejected(one, now + 2 * STARTED_SECONDS) for one in held)
-    assert not stray_sessions.is_rejected(held[0], now + 50 * STARTED_SECONDS)
+        unmatched_sessions.add(one, now)
+    assert all(unmatched_sessions.is_rejected(one, now + later) for one in held)
+    assert not any(unmatched_sessions.is_rejected(one, now + later) for one in foreign)
+    assert not any(unmatched_sessions.is_rejected(one, now + 2 * STARTED_SECONDS) for one in held)
+    assert not unmatched_sessions.is_rejected(held[0], now + 50 * STARTED_SECONDS)
 
 
 def test_an_empty_filter_takes_no_memory() -> None:
     before = resident_bytes()
-    stray_sessions = RotatingBloomFilter(STARTED_SECONDS)
+    unmatched_sessions = RotatingBloomFilter(STARTED_SECONDS)
     for number in range(100):
-        assert not stray_sessions.is_rejected(digest(str(number)), STARTED_SECONDS * 1000)
+        assert not unmatched_sessions.is_rejected(digest(str(number)), STARTED_SECONDS * 1000)
     assert resident_bytes() - before < 2**20
 
 
@@ -81,7 +86,7 @@ async def test_a_flood_at_one_node_keeps_no_code_from_another(world: World) -> N
 async def test_a_flood_is_stored_in_few_rows(world: World) -> None:
     world.set_verifier()
     await asyncio.gather(*(world.consent.verified(new_nonce(), "", refused) for _ in range(200)))
-    assert len(await world.store.stray_sessions.noted_since(world.clock.now)) == 200
+    assert len(await world.store.unmatched_sessions.noted_since(world.clock.now)) == 200
     assert await rows(world) == 1
 
 
@@ -90,16 +95,16 @@ async def test_a_flood_that_continues_delays_no_request_for_later_ones(
 ) -> None:
     """A request waits until the row with its session is stored, and not for the next rows."""
     later: list[asyncio.Task[None]] = []
-    note_many = world.store.stray_sessions.note_many
+    note_many = world.store.unmatched_sessions.note_many
 
     async def noted(digests: Sequence[bytes], *, now: float) -> None:
         if len(later) < 50:  # one more comes while each row is written
-            later.append(asyncio.create_task(strays.reject(new_nonce(), as_row=False)))
+            later.append(asyncio.create_task(unmatched.reject(new_nonce(), as_row=False)))
         await note_many(digests, now=now)
 
-    monkeypatch.setattr(world.store.stray_sessions, "note_many", noted)
-    strays = StraySessions(world.store.stray_sessions, world.clock, asyncio.sleep)
-    await asyncio.gather(*(strays.reject(new_nonce(), as_row=False) for _ in range(50)))
+    monkeypatch.setattr(world.store.unmatched_sessions, "note_many", noted)
+    unmatched = UnmatchedSessions(world.store.unmatched_sessions, world.clock, asyncio.sleep)
+    await asyncio.gather(*(unmatched.reject(new_nonce(), as_row=False) for _ in range(50)))
     assert len(later) <= 3
     await asyncio.gather(*later)
 
@@ -113,11 +118,11 @@ async def test_a_session_that_the_store_did_not_take_is_stored_with_the_next(
         raise StoreUnavailable
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.store.stray_sessions, "note_many", away)
+        patch.setattr(world.store.unmatched_sessions, "note_many", away)
         with pytest.raises(StoreUnavailable):
             await world.consent.verified("ses_first", "victim", refused)
     await world.consent.verified("ses_second", "victim", refused)
-    noted = await world.store.stray_sessions.noted_since(world.clock.now)
+    noted = await world.store.unmatched_sessions.noted_since(world.clock.now)
     assert set(noted) == {digest(session)[:16] for session in ("ses_first", "ses_second")}
 
 
@@ -126,9 +131,9 @@ async def test_a_node_reads_a_row_that_was_committed_late(world: World) -> None:
     world.set_verifier()
     other = world.another_node()
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
-    await other.come_back("https://door.example/connect/verify?session_uri=ses_any", "attacker")
+    await other.come_back("https://connect.example/connect/verify?session_uri=ses_any", "attacker")
     earlier = world.clock.now - LATE_SECONDS + 1
-    await world.store.stray_sessions.note_many([digest(session_of(back))], now=earlier)
+    await world.store.unmatched_sessions.note_many([digest(session_of(back))], now=earlier)
     assert (await other.come_back(back, "attacker")).kind is PageKind.UNKNOWN
 
 

@@ -96,7 +96,7 @@ class Scene:
     async def calling(self, message: Message | None = None) -> asyncio.Task[Answer]:
         """A caller here, who waits for the answer."""
         call = asyncio.create_task(self.here.inbox.handle(message or self.message()))
-        while not self.here.waiters.beyond_sight and not call.done():
+        while not self.here.waiters.may_end_elsewhere and not call.done():
             await asyncio.sleep(0)
         return call
 
@@ -123,7 +123,7 @@ class Scene:
         asked = Reply("connect it", Link(url, "Connect Asana", 9.0))
         await self.store.turns.end(
             turn, owner.epoch, [], [asked],
-            status=TurnStatus.COMPLETED, usage=Usage(), questions=(ApprovalPrompt(calls, ""),), now=now,
+            status=TurnStatus.COMPLETED, usage=Usage(), prompts=(ApprovalPrompt(calls, ""),), now=now,
         )  # fmt: skip
         self.owner.waiters.turn_ended(turn)
 
@@ -145,10 +145,10 @@ async def test_an_inline_caller_gets_the_answer_of_another_node(scene: Scene) ->
 async def test_after_a_lost_notice_the_caller_gets_it_by_a_look(scene: Scene) -> None:
     scene.air.is_lossy = True
     call = await scene.calling()
-    await scene.here.inbox.look()
+    await scene.here.inbox.check_waiting()
     await scene.answer()
     assert not call.done()
-    await scene.here.inbox.look()
+    await scene.here.inbox.check_waiting()
     assert (await call).status is MessageStatus.COMPLETED
 
 
@@ -222,7 +222,7 @@ async def test_a_watcher_away_from_the_owner_is_told_of_needed_accounts_and_appr
 async def test_a_watcher_is_told_of_a_need_once(scene: Scene) -> None:
     """The turn runs here, and tells of it, too."""
     watching = asyncio.create_task(seen(scene.here.inbox.stream(scene.message())))
-    while not (waited := scene.here.waiters.beyond_sight):
+    while not (waited := scene.here.waiters.may_end_elsewhere):
         await asyncio.sleep(0)
     turn: Any = SimpleNamespace(messages=[SimpleNamespace(seq=waited[0])])
     scene.here.progress.tell(turn, ConnectNeeded("Asana", Link("https://link/cn_1", "Connect Asana")))
@@ -247,7 +247,7 @@ async def test_a_repeat_at_a_third_node_waits_as_well(scene: Scene) -> None:
     call = await scene.calling(message)
     third = Here(scene.store, scene.clock, scene.air, "third", "owner", "here")
     repeat = asyncio.create_task(third.inbox.handle(message))
-    while not third.waiters.beyond_sight:
+    while not third.waiters.may_end_elsewhere:
         await asyncio.sleep(0)
     await scene.answer()
     assert [(await one).duplicate for one in (call, repeat)] == [False, True]
@@ -271,11 +271,11 @@ async def test_only_inline_messages_and_only_other_nodes_are_told(scene: Scene) 
     await scene.answer()
     assert (await call).status is MessageStatus.COMPLETED
     assert scene.air.sent == 0
-    assert not scene.owner.waiters.beyond_sight, "a node that is alone looks for nothing"
+    assert not scene.owner.waiters.may_end_elsewhere, "a node that is alone looks for nothing"
 
 
 async def test_many_ends_are_told_in_short_notices(scene: Scene) -> None:
-    scene.owner.waiters.taken_back(range(10**15, 10**15 + TOLD_AT_ONCE * 2 + 1))
+    scene.owner.waiters.withdrawn(range(10**15, 10**15 + TOLD_AT_ONCE * 2 + 1))
     assert scene.air.sent == 3
 
 
@@ -283,7 +283,7 @@ async def test_nothing_is_left_of_callers_who_gave_up(scene: Scene) -> None:
     call = await scene.calling()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
-    assert not scene.here.waiters.beyond_sight
+    assert not scene.here.waiters.may_end_elsewhere
 
 
 async def test_a_caller_who_gives_up_as_the_service_ends_leaves_no_error(
@@ -340,7 +340,7 @@ async def test_a_watched_message_that_ends_without_a_turn_asks_for_no_needs(
 
     monkeypatch.setattr(scene.store.inbox, "needs_of", noted)
     watching = asyncio.create_task(seen(scene.here.inbox.stream(scene.message())))
-    while not scene.here.waiters.beyond_sight:
+    while not scene.here.waiters.may_end_elsewhere:
         await asyncio.sleep(0)
     stop = Message("test:ann", "stop", Payload(Text("stop")), address="desk", reply_mode=ReplyMode.OUTBOX)
     await scene.owner.inbox.handle(stop)

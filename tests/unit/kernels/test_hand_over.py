@@ -11,7 +11,7 @@ import pytest
 from kernel_service.errors import LeaseLost, OwnedElsewhere
 from kernel_service.kernels.kernel import EvictionReason
 from kernel_service.ports.interruptions import Requeued
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from tests.clock import Clock
 from tests.node_view import ME, Board, View
 from tests.unit.kernels.test_kernel_map import Store, Turns, kernel_map, settled
@@ -76,7 +76,7 @@ async def test_a_message_of_the_meantime_moves_with_them(here: Here) -> None:
     gate.set()
     await settled(here.kernels)
     assert here.turns.ran == ["p_1"]
-    assert here.board.told == [(OTHER, Notice(NoticeKind.WAKE, "p_1", (here.clock.now,)))]
+    assert here.board.told == [(OTHER, NodeNotice(NoticeKind.WAKE, "p_1", (here.clock.now,)))]
 
 
 async def test_a_turn_that_was_put_off_is_looked_at_in_time_by_the_new_home(here: Here) -> None:
@@ -89,7 +89,7 @@ async def test_a_turn_that_was_put_off_is_looked_at_in_time_by_the_new_home(here
     here.view.homes["p_1"] = OTHER
     gate.set()
     await settled(here.kernels)
-    assert here.board.told == [(OTHER, Notice(NoticeKind.WAKE, "p_1", (here.clock.now + 40,)))]
+    assert here.board.told == [(OTHER, NodeNotice(NoticeKind.WAKE, "p_1", (here.clock.now + 40,)))]
 
 
 async def test_a_person_whom_another_node_has_is_woken_there_once(here: Here) -> None:
@@ -173,7 +173,7 @@ async def test_a_message_that_came_to_another_node_is_asked_for(here: Here) -> N
     kernel = here.kernels.get("p_1")
     assert kernel is not None
     kernel.foresight = object()  # type: ignore[assignment]
-    here.board.receive(Notice(NoticeKind.WAKE, "p_1", (here.clock.now,)))
+    here.board.receive(NodeNotice(NoticeKind.WAKE, "p_1", (here.clock.now,)))
     assert kernel.foresight is None
     await settled(here.kernels)
     assert here.turns.ran == ["p_1", "p_1"]
@@ -181,8 +181,8 @@ async def test_a_message_that_came_to_another_node_is_asked_for(here: Here) -> N
 
 async def test_a_reset_elsewhere_reloads_the_history(here: Here) -> None:
     await here.runs("p_1")
-    here.board.receive(Notice(NoticeKind.RESET, "p_1"))
-    here.board.receive(Notice(NoticeKind.RESET, "p_2"))  # not resident here
+    here.board.receive(NodeNotice(NoticeKind.RESET, "p_1"))
+    here.board.receive(NodeNotice(NoticeKind.RESET, "p_2"))  # not resident here
     await settled(here.kernels)
     assert here.store.epochs == {"p_1": 2}
 

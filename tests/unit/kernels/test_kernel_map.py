@@ -274,8 +274,8 @@ async def test_a_look_lets_a_running_turn_look_too(parts: Any) -> None:
     await turns.started.wait()
     kernel = kernels.get("p_1")
     wakeup = kernel.wakeup = asyncio.get_running_loop().create_future()
-    kernels.look_at("p_1")
-    kernels.look_at("p_2")
+    kernels.check("p_1")
+    kernels.check("p_2")
     assert wakeup.done()
     gate.set()
     await settled(kernels)
@@ -290,11 +290,11 @@ async def test_a_look_spares_a_person_whom_only_an_operator_can_help(
     kernels.wake("p_1")
     await settled(kernels)
     for _ in range(3):
-        kernels.look_at("p_1")
+        kernels.check("p_1")
         await settled(kernels)
     assert (turns.ran, caplog.text.count("person deferred")) == ([], 1)
     clock.now += 60
-    kernels.look_at("p_1")
+    kernels.check("p_1")
     await settled(kernels)
     assert turns.ran == ["p_1"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.media.transfers import LOOK_SECONDS, MediaTransfers
+from kernel_service.media.transfers import POLL_SECONDS, MediaTransfers
 from kernel_service.ports.outbox import Puller
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def test_streams_of_the_same_addresses_share_a_look(scene: Scene) -> None:
     for _ in range(3):
         assert await scene.lease("first", "second") == await scene.lease("second", "first") == []
     assert scene.store.looks == 1
-    scene.now += LOOK_SECONDS
+    scene.now += POLL_SECONDS
     await scene.lease("first", "second")
     assert scene.store.looks == 2
 
@@ -62,5 +62,5 @@ async def test_streams_of_the_same_addresses_share_a_look(scene: Scene) -> None:
 async def test_looks_of_earlier_addresses_are_forgotten(scene: Scene) -> None:
     for number in range(9):
         await scene.lease(str(number))
-        scene.now += LOOK_SECONDS
-    assert len(scene.transfers._looks["chat"]) == 1
+        scene.now += POLL_SECONDS
+    assert len(scene.transfers._polls_at["chat"]) == 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.outbox.outbox import LEASE_SECONDS, MOST_ATTENDED_SECONDS, Outbox
+from kernel_service.outbox.outbox import LEASE_SECONDS, MOST_CONNECTED_SECONDS, Outbox
 from kernel_service.ports.messages import Reply, StoredReply
 from kernel_service.ports.outbox import SENDING_SECONDS, AckResult, Lease, Outcome, PartAck, Puller, SettledAcks
 from tests.nodes import FakeNode, nodes
@@ -24,7 +24,7 @@ class Store:
         self.gate: asyncio.Event | None = None
         self.asked = asyncio.Event()
         self.released: list[tuple[str, str, list[str]]] = []
-        self.attended: list[tuple[list[str], float]] = []
+        self.connected: list[tuple[list[str], float]] = []
         self.cuts: list[tuple[list[tuple[str, str]], float]] = []
         self.away = False
         self.generation = 0
@@ -80,9 +80,9 @@ class Store:
         return []
 
     async def sweep(
-        self, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
+        self, *, grace: float, longest_grace: float, connected: Sequence[str], seconds: float, now: float
     ) -> int:
-        self.attended.append((list(attended), seconds))
+        self.connected.append((list(connected), seconds))
         return len(self.waiting)
 
 
@@ -222,12 +222,12 @@ async def test_sweep_counts_time_only_for_channels_with_a_consumer() -> None:
     await store.asked.wait()
     now[0] += 1
     await outbox.sweep()
-    now[0] += MOST_ATTENDED_SECONDS + 1  # this process was suspended: no receipt could reach it
+    now[0] += MOST_CONNECTED_SECONDS + 1  # this process was suspended: no receipt could reach it
     await outbox.sweep()
     outbox.close()
     await reading
     await outbox.sweep()
-    assert store.attended == [([], 0), (["chat"], 1), (["chat"], MOST_ATTENDED_SECONDS), ([], 0)]
+    assert store.connected == [([], 0), (["chat"], 1), (["chat"], MOST_CONNECTED_SECONDS), ([], 0)]
 
 
 async def test_sweep_wakes_streams_when_replies_become_pending() -> None:
@@ -280,4 +280,4 @@ async def test_the_leader_alone_sweeps_for_all() -> None:
     for node in (first, second):
         await outbox_of(store, node=node).sweep()
     assert store.orphans_until == [1000 + SENDING_SECONDS]
-    assert store.attended == [([], 0)]
+    assert store.connected == [([], 0)]

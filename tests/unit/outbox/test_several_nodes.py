@@ -12,7 +12,7 @@ from kernel_service.outbox import outbox as module
 from kernel_service.outbox import typing
 from kernel_service.outbox.ready_notices import Ready
 from kernel_service.ports.lease_tokens import new_token
-from kernel_service.ports.notices import Notice, NoticeKind
+from kernel_service.ports.notices import NodeNotice, NoticeKind
 from kernel_service.ports.outbox import Lease, Outcome, PartAck
 from kernel_service.ports.typing import TypingItem
 from tests.nodes import nodes
@@ -208,7 +208,7 @@ async def test_a_stream_that_has_not_seen_the_release_ends_at_its_next_look(clus
     assert cluster.store.waiting == ["rp_0"]
 
 
-async def test_a_node_that_others_may_have_buried_leases_nothing(cluster: Cluster) -> None:
+async def test_a_node_that_others_may_have_removed_leases_nothing(cluster: Cluster) -> None:
     gone = await cluster.attach(0)
     cluster.nodes[0].view.is_fresh = False
     with cluster.outboxes[0].offered_lease("p_ann", "chat", "desk") as offered:
@@ -255,7 +255,7 @@ async def test_unseen_leases_of_such_a_stream_are_released_once_the_store_answer
     await cluster.close()
 
 
-async def test_a_lease_of_a_node_that_was_buried_meanwhile_is_released(cluster: Cluster) -> None:
+async def test_a_lease_of_a_node_that_was_removed_meanwhile_is_released(cluster: Cluster) -> None:
     await cluster.attach(0)
     with cluster.outboxes[0].offered_lease("p_ann", "chat", "desk") as offered:
         offered.stored(stored("rp_0", offered))
@@ -276,7 +276,7 @@ async def test_after_lost_notices_a_node_looks_at_everything(cluster: Cluster) -
 async def test_streams_at_other_nodes_count_as_connected_consumers(cluster: Cluster) -> None:
     await cluster.attach(1)
     await cluster.outboxes[0].sweep()
-    assert cluster.store.attended == [(["chat"], 0)]
+    assert cluster.store.connected == [(["chat"], 0)]
 
 
 async def test_a_reply_that_the_leader_makes_pending_is_told(cluster: Cluster) -> None:
@@ -291,18 +291,18 @@ async def test_many_notices_cause_few_looks(cluster: Cluster) -> None:
     await cluster.attach(0)
     polls = cluster.store.polls
     for _ in range(100):
-        cluster.nodes[0].receive(Notice(NoticeKind.READY, "chat", detail=Ready.REPLIES))
+        cluster.nodes[0].receive(NodeNotice(NoticeKind.READY, "chat", detail=Ready.REPLIES))
         await asyncio.sleep(0)
     cluster.store.waiting = ["rp_0"]
-    cluster.nodes[0].receive(Notice(NoticeKind.READY, "chat", detail=Ready.REPLIES))
+    cluster.nodes[0].receive(NodeNotice(NoticeKind.READY, "chat", detail=Ready.REPLIES))
     await cluster.until_got(0, "rp_0")
     assert cluster.store.polls <= polls + 3
 
 
 @pytest.mark.parametrize(
-    "notice", [Notice(NoticeKind.READY, "chat", detail="of a newer release"), Notice(NoticeKind.READY)]
+    "notice", [NodeNotice(NoticeKind.READY, "chat", detail="of a newer release"), NodeNotice(NoticeKind.READY)]
 )
-async def test_unknown_notices_are_ignored(cluster: Cluster, notice: Notice) -> None:
+async def test_unknown_notices_are_ignored(cluster: Cluster, notice: NodeNotice) -> None:
     await cluster.attach(0)
     cluster.nodes[0].receive(notice)
 

@@ -18,7 +18,7 @@ from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.tools import Person, UnclearCallError
 from kernel_service.tool_schemas import NAME
 from kernel_service.tools.developer_tools import tool
-from tests.unit.composio.fakes import DOOR, named
+from tests.unit.composio.fakes import CONNECT_URL, named
 
 if TYPE_CHECKING:
     from tests.unit.composio.fakes import World
@@ -92,7 +92,7 @@ async def test_the_address_goes_to_the_person_and_never_to_the_model(world: Worl
     assert result.ok
     assert result.link is not None
     assert result.link.title == "Connect Asana"
-    assert result.link.url.startswith(DOOR)
+    assert result.link.url.startswith(CONNECT_URL)
     assert result.parked == ParkedRequest("asana", "create the task")
     assert "http" not in result.output
 

@@ -50,10 +50,10 @@ async def test_without_the_kinds_of_events_a_turn_continues(watch: Watch, status
 async def test_a_turn_waits_only_a_moment_for_the_kinds_of_events(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "MOST_WAIT_SECONDS", 0.01)
     hold = watch.world.vendor.hold(lambda call: call.path == "/triggers_types")
     assert "create_trigger" not in await names(watch)
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(module, "MOST_WAIT_SECONDS", 30.0)
     hold.release()
     assert "create_trigger" in await names(watch)
 

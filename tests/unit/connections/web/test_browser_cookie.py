@@ -14,7 +14,7 @@ from kernel_service.connections.web.browser_cookie import BrowserCookie
 from kernel_service.connections.web.connect_pages import ConnectPages
 from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.ports.tools import Person
-from tests.unit.composio.fakes import DOOR
+from tests.unit.composio.fakes import CONNECT_URL
 from tests.unit.connections.test_vendor_events import events
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ PREFIXED, BARE = "__Host-connect_browser", "connect_browser"
 async def pages(world: World, request: pytest.FixtureRequest) -> AsyncIterator[Pages]:
     """As an https proxy before them asks."""
     world.set_verifier(vendor=request.param, ours=request.param)
-    door = ConnectPages(world.consent, events(world), world.store.chats, world.store.people, DOOR, TrustedProxies())
-    async with TestClient(TestServer(door._app())) as client:
+    pages = ConnectPages(
+        world.consent, events(world), world.store.chats, world.store.people, CONNECT_URL, TrustedProxies()
+    )
+    async with TestClient(TestServer(pages._app())) as client:
         yield client
 
 
@@ -124,14 +126,15 @@ async def test_the_cookie_that_a_browser_receives(pages: Pages, world: World) ->
 )
 def test_invalid_cookies_are_ignored(planted: str) -> None:
     request = make_mocked_request("GET", "/", CIMultiDict({"Cookie": planted}))
-    assert not BrowserCookie(DOOR).of(request)
+    assert not BrowserCookie(CONNECT_URL).of(request)
 
 
 def test_two_headers_are_read_as_one() -> None:
     cookies = CIMultiDict([("Cookie", f"{PREFIXED}=own"), ("Cookie", f"{PREFIXED}=planted")])
-    assert not BrowserCookie(DOOR).of(make_mocked_request("GET", "/", cookies))
+    assert not BrowserCookie(CONNECT_URL).of(make_mocked_request("GET", "/", cookies))
     assert (
-        BrowserCookie(DOOR).of(make_mocked_request("GET", "/", CIMultiDict({"Cookie": f"a=b;{PREFIXED}=own"}))) == "own"
+        BrowserCookie(CONNECT_URL).of(make_mocked_request("GET", "/", CIMultiDict({"Cookie": f"a=b;{PREFIXED}=own"})))
+        == "own"
     )
 
 

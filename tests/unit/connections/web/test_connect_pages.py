@@ -20,14 +20,14 @@ from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.connections.web.throttle import (
     MOST_OF_ADDRESS,
     MOST_OF_PAGE,
-    MOST_STRAYS,
-    MOST_STRAYS_OF_ADDRESS,
+    MOST_UNMATCHED,
+    MOST_UNMATCHED_OF_ADDRESS,
 )
 from kernel_service.ports.tools import Person
 from kernel_service.storage.schema import schema
 from serving.listening import Address
 from tests.packing import BOMB, PACKED
-from tests.unit.composio.fakes import DOOR
+from tests.unit.composio.fakes import CONNECT_URL
 from tests.unit.connections.test_vendor_events import SECRET, events, signed
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ FLOODER, SOMEBODY = "203.0.113.7", "203.0.113.8"
 class Front:
     """The connect pages behind a proxy."""
 
-    def __init__(self, world: World, client: TestClient[web.Request, web.Application], door: ConnectPages) -> None:
+    def __init__(self, world: World, client: TestClient[web.Request, web.Application], pages: ConnectPages) -> None:
         self._world = world
         self._client = client
-        self.door = door
+        self.pages = pages
 
     async def status(self, method: str, path: str, who: str, body: Any = b"", **headers: str) -> int:
         """`who`: whom the proxy says that it asks for."""
@@ -60,7 +60,7 @@ class Front:
     async def event(self, who: str, secret: str = SECRET) -> int:
         return await self.status("POST", "/connect/events", who, b"{}", **signed(b"{}", self._world.clock.now, secret))
 
-    async def stray(self, who: str, session_uri: str = "", cookie: str = "") -> int:
+    async def unmatched(self, who: str, session_uri: str = "", cookie: str = "") -> int:
         path = f"/connect/verify?session_uri={session_uri or new_nonce()}"
         return await self.status("GET", path, who, Cookie=f"__Host-connect_browser={cookie}" if cookie else "")
 
@@ -79,12 +79,12 @@ class Front:
 
     async def flood(self, who: str) -> None:
         for _ in range(MOST_OF_ADDRESS.amount):
-            await self.door._throttle.admits(who, "GET")
+            await self.pages._throttle.admits(who, "GET")
 
     @property
     def keys(self) -> list[str]:
         """The keys that the rate limits store."""
-        return list(self.door._throttle._limiter.storage.storage)  # type: ignore[attr-defined]
+        return list(self.pages._throttle._limiter.storage.storage)  # type: ignore[attr-defined]
 
     async def rows(self) -> int:
         counted = select(func.count()).select_from(schema.stray_session)
@@ -95,7 +95,7 @@ class Front:
 async def front(world: World) -> AsyncIterator[Front]:
     world.set_verifier()
     pages = ConnectPages(
-        world.consent, events(world), world.store.chats, world.store.people, DOOR, TrustedProxies("127.0.0.1")
+        world.consent, events(world), world.store.chats, world.store.people, CONNECT_URL, TrustedProxies("127.0.0.1")
     )
     async with TestClient(TestServer(pages._app())) as client:
         yield Front(world, client, pages)
@@ -112,32 +112,34 @@ async def test_a_refused_client_leaves_nothing_more_in_memory(front: Front) -> N
     await front.flood(FLOODER)
     before = front.keys
     for _ in range(50):
-        assert await front.stray(FLOODER, f"{new_nonce()}{'x' * 4000}") == HTTPStatus.TOO_MANY_REQUESTS
+        assert await front.unmatched(FLOODER, f"{new_nonce()}{'x' * 4000}") == HTTPStatus.TOO_MANY_REQUESTS
     assert front.keys == before
 
 
 async def test_no_page_is_remembered_by_more_than_a_digest(front: Front) -> None:
-    await front.stray(SOMEBODY, "x" * 4000)
+    await front.unmatched(SOMEBODY, "x" * 4000)
     assert max(map(len, front.keys)) < 120
 
 
 @pytest.fixture
 async def site(world: World) -> AsyncIterator[tuple[ConnectPages, str]]:
     """The connect pages as they are served, and their address."""
-    door = ConnectPages(
-        world.consent, events(world), world.store.chats, world.store.people, DOOR, TrustedProxies("127.0.0.1")
+    pages = ConnectPages(
+        world.consent, events(world), world.store.chats, world.store.people, CONNECT_URL, TrustedProxies("127.0.0.1")
     )
-    async with door.serving(Address("127.0.0.1", 0)) as port:
-        yield door, f"http://127.0.0.1:{port}"
+    async with pages.serving(Address("127.0.0.1", 0)) as port:
+        yield pages, f"http://127.0.0.1:{port}"
 
 
 async def test_issued_links_open_during_a_flood_of_forged_ones(
     world: World, site: tuple[ConnectPages, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those beyond their share are refused by their first line, with the page and the headers of any other."""
-    door, url = site
-    link = (await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
-    door._not_found = NotFoundLimiter(lambda: 0.0)
+    pages, url = site
+    link = (await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(
+        CONNECT_URL, url
+    )
+    pages._not_found = NotFoundLimiter(lambda: 0.0)
     looked = []
     attempt_by = world.store.connect_attempts.find
 
@@ -165,13 +167,13 @@ async def test_issued_links_open_during_a_flood_of_forged_ones(
 
 @pytest.mark.parametrize("target", ["/", "/admin.php", "/connect/", "/connect/short", "//connect/verify", "*"])
 async def test_unknown_paths_count_as_forged_links(site: tuple[ConnectPages, str], target: str) -> None:
-    door, _ = site
-    door._not_found = NotFoundLimiter(lambda: 0.0)
+    pages, _ = site
+    pages._not_found = NotFoundLimiter(lambda: 0.0)
     line = f"GET {target} HTTP/1.1\r".encode()
-    assert door._refusal(line) is None
+    assert pages._refusal(line) is None
     for _ in range(BURST):
-        door._not_found.count()
-    assert (door._refusal(line) or b"").startswith(b"HTTP/1.1 429 ")
+        pages._not_found.count()
+    assert (pages._refusal(line) or b"").startswith(b"HTTP/1.1 429 ")
 
 
 async def test_a_link_of_an_earlier_release_opens_while_there_is_no_flood(
@@ -179,7 +181,9 @@ async def test_a_link_of_an_earlier_release_opens_while_there_is_no_flood(
 ) -> None:
     _, url = site
     monkeypatch.setattr(world.connect_links.nonces, "new", new_nonce)
-    link = (await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
+    link = (await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(
+        CONNECT_URL, url
+    )
     async with aiohttp.ClientSession() as session, session.get(link) as opened:
         assert opened.status == HTTPStatus.OK
 
@@ -203,7 +207,7 @@ async def test_signed_events_are_accepted_during_a_flood(front: Front) -> None:
 
 async def test_unsigned_events_count_against_the_limit(front: Front) -> None:
     for _ in range(MOST_OF_ADDRESS.amount - 1):
-        await front.door._throttle.admits(FLOODER, "GET")
+        await front.pages._throttle.admits(FLOODER, "GET")
     await front.event(FLOODER)
     assert await front.event(FLOODER, "another") == HTTPStatus.UNAUTHORIZED
     assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
@@ -284,49 +288,51 @@ async def test_headers_that_are_no_text_are_answered(front: Front, world: World)
 
 
 async def test_unmatched_sessions_of_one_address_store_little(front: Front) -> None:
-    most = MOST_STRAYS_OF_ADDRESS.amount
-    statuses = [await front.stray(FLOODER) for _ in range(most + 20)]
+    most = MOST_UNMATCHED_OF_ADDRESS.amount
+    statuses = [await front.unmatched(FLOODER) for _ in range(most + 20)]
     assert statuses == [HTTPStatus.NOT_FOUND] * most + [HTTPStatus.TOO_MANY_REQUESTS] * 20
     assert await front.rows() == most
-    assert await front.stray(SOMEBODY) == HTTPStatus.NOT_FOUND
+    assert await front.unmatched(SOMEBODY) == HTTPStatus.NOT_FOUND
     assert await front.rows() == most + 1
 
 
 async def test_unmatched_sessions_store_little_and_one_address_cannot_use_up_the_total(front: Front) -> None:
-    for _ in range(MOST_STRAYS.amount):
-        await front.stray(FLOODER)
-    assert await front.stray(SOMEBODY) == HTTPStatus.NOT_FOUND
-    statuses = [await front.stray(who) for who in addresses(MOST_STRAYS.amount)]
+    for _ in range(MOST_UNMATCHED.amount):
+        await front.unmatched(FLOODER)
+    assert await front.unmatched(SOMEBODY) == HTTPStatus.NOT_FOUND
+    statuses = [await front.unmatched(who) for who in addresses(MOST_UNMATCHED.amount)]
     assert statuses[-1] == HTTPStatus.TOO_MANY_REQUESTS
-    assert await front.rows() == MOST_STRAYS.amount
+    assert await front.rows() == MOST_UNMATCHED.amount
 
 
 async def test_the_browser_sent_to_the_vendor_is_matched_during_a_flood(world: World, front: Front) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
-    for who in addresses(MOST_STRAYS.amount):
-        await front.door._throttle.admits_stray(who)
-    assert await front.stray(SOMEBODY) == HTTPStatus.TOO_MANY_REQUESTS
+    for who in addresses(MOST_UNMATCHED.amount):
+        await front.pages._throttle.admits_unmatched(who)
+    assert await front.unmatched(SOMEBODY) == HTTPStatus.TOO_MANY_REQUESTS
     session_uri = back.rpartition("session_uri=")[2]
-    assert await front.stray(SOMEBODY, session_uri, cookie="browser") == HTTPStatus.OK
+    assert await front.unmatched(SOMEBODY, session_uri, cookie="browser") == HTTPStatus.OK
     assert await front.rows() == 0
 
 
-@pytest.mark.parametrize("flood", ["strays of one address", "strays of all", "requests of the address", "of the page"])
+@pytest.mark.parametrize(
+    "flood", ["unmatched of one address", "unmatched of all", "requests of the address", "of the page"]
+)
 async def test_a_session_is_rejected_during_a_flood(world: World, front: Front, flood: str) -> None:
     """The victim's browser brings it in the middle of a flood; then the attacker's, which was sent to the vendor."""
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     session_uri = back.rpartition("session_uri=")[2]
     if flood == "of the page":
         for _ in range(MOST_OF_PAGE.amount):
-            await front.door._throttle.admits("203.0.113.9", "GET", session_uri)
+            await front.pages._throttle.admits("203.0.113.9", "GET", session_uri)
     elif flood == "requests of the address":
         await front.flood(SOMEBODY)
     else:
-        for who in addresses(MOST_STRAYS.amount) if flood == "strays of all" else [SOMEBODY] * 140:
-            await front.door._throttle.admits_stray(who)
-    assert await front.stray(SOMEBODY, session_uri) == HTTPStatus.TOO_MANY_REQUESTS
+        for who in addresses(MOST_UNMATCHED.amount) if flood == "unmatched of all" else [SOMEBODY] * 140:
+            await front.pages._throttle.admits_unmatched(who)
+    assert await front.unmatched(SOMEBODY, session_uri) == HTTPStatus.TOO_MANY_REQUESTS
     for who in (FLOODER, SOMEBODY, "203.0.113.9"):
-        assert await front.stray(who, session_uri, cookie="attacker") in {404, 429}
+        assert await front.unmatched(who, session_uri, cookie="attacker") in {404, 429}
     assert not (await world.store.connect_attempts.live("p_alice"))[0].code
     assert await front.rows() == 0
 
@@ -334,15 +340,15 @@ async def test_a_session_is_rejected_during_a_flood(world: World, front: Front, 
 async def test_a_flooded_address_still_delivers_a_persons_own_code(world: World, front: Front) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     await front.flood(SOMEBODY)
-    assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
+    assert await front.unmatched(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
 
 
 async def test_a_browser_with_an_attempt_is_unmatched_with_any_other_session(world: World, front: Front) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
-    assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
-    for _ in range(MOST_STRAYS_OF_ADDRESS.amount + 5):
-        await front.stray(SOMEBODY, cookie="browser")
-    assert await front.rows() == MOST_STRAYS_OF_ADDRESS.amount
+    assert await front.unmatched(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
+    for _ in range(MOST_UNMATCHED_OF_ADDRESS.amount + 5):
+        await front.unmatched(SOMEBODY, cookie="browser")
+    assert await front.rows() == MOST_UNMATCHED_OF_ADDRESS.amount
 
 
 def addresses(many: int) -> Iterable[str]:

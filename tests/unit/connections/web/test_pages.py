@@ -1,4 +1,4 @@
-"""The door's pages: what others have named is text on them, never markup."""
+"""The connect pages: what others have named is text on them, never markup."""
 
 from __future__ import annotations
 

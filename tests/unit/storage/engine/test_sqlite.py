@@ -208,7 +208,7 @@ def test_a_failing_disk_ends_the_process_and_keeps_acknowledged_writes(tmp_path:
 
 async def waiting(url: str) -> list[str]:
     store = await open_store(url, KEYS)
-    person = await store.people.bearer_of("test:ann")
+    person = await store.people.last_person_of("test:ann")
     assert person is not None
     _, messages, _ = await store.admin.turns(person, limit=1, before="")
     await store.close()

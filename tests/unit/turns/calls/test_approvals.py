@@ -17,7 +17,7 @@ from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedE
 from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
-from kernel_service.turns.calls.approval_prompts import MOST_QUESTIONS, NO_ROOM, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
+from kernel_service.turns.calls.approval_prompts import MOST_PROMPTS, NO_ROOM, TOO_MANY_PROMPTS, TOO_MUCH_TO_SHOW
 from kernel_service.turns.calls.tool_calls import GONE, NOT_MADE
 from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import Scene, calls, says, shown
@@ -360,10 +360,10 @@ async def test_repeated_call_is_prompted_for_once(scene: Scene) -> None:
 
 
 async def test_each_step_has_a_separate_prompt_up_to_a_limit(scene: Scene) -> None:
-    scene.limits = TurnLimits(steps=MOST_QUESTIONS + 2)
-    told = await asked_for(scene, *(acts_on(f"p{number}") for number in range(MOST_QUESTIONS + 1)))
-    assert [len(reply.choices) for reply in told] == [2] * MOST_QUESTIONS
-    assert scene.model.shown[-1][-1]["output"] == TOO_MANY_QUESTIONS
+    scene.limits = TurnLimits(steps=MOST_PROMPTS + 2)
+    told = await asked_for(scene, *(acts_on(f"p{number}") for number in range(MOST_PROMPTS + 1)))
+    assert [len(reply.choices) for reply in told] == [2] * MOST_PROMPTS
+    assert scene.model.shown[-1][-1]["output"] == TOO_MANY_PROMPTS
 
 
 async def test_bundle_too_large_for_one_message_is_split_into_prompts(scene: Scene) -> None:
@@ -556,9 +556,9 @@ async def test_button_turns_do_not_clear_the_taint(scene: Scene, kind: ApprovalB
     scene.model.says = [calls("look"), *steps, says("May I?")]
     scene.limits = TurnLimits(steps=9)
     await scene.run()
-    questions = [reply for reply in await replies(scene) if reply.choices]
-    assert len(questions) == 3
-    for number, question in enumerate(questions, 2):
+    prompts = [reply for reply in await replies(scene) if reply.choices]
+    assert len(prompts) == 3
+    for number, question in enumerate(prompts, 2):
         await tap(scene, ApprovalButton(yes(question).prompt_id, kind), number=number)
         scene.model.says = [says("Filed")]
         await scene.run()

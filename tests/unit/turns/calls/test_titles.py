@@ -193,14 +193,14 @@ async def test_result_without_the_id_gives_no_title(scene: Scene, output: str) -
 
 
 async def test_hanging_reader_is_abandoned(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kernel_service.turns.calls.titles.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("kernel_service.turns.calls.titles.LOOKUP_SECONDS", 0.01)
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.gate = asyncio.Event()
     assert "I found under" not in await asks(scene)
 
 
 async def test_many_calls_share_one_time_limit_for_titles(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kernel_service.turns.calls.titles.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("kernel_service.turns.calls.titles.LOOKUP_SECONDS", 0.05)
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.gate = asyncio.Event()
     began = asyncio.get_running_loop().time()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 CODE = "BCDF-GHJK"
-LINK = Link("https://door.example/connect/x", "Connect Asana")
+LINK = Link("https://connect.example/connect/x", "Connect Asana")
 
 
 async def resumed(scene: Scene, toolkit: str = "asana", seq: int = 99) -> list[str]:

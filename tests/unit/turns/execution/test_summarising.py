@@ -143,7 +143,7 @@ async def test_message_does_not_wait_for_a_summary(chat: Chat) -> None:
 
 
 async def test_summary_ends_with_its_process(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summarising, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(summarising, "CHECK_SECONDS", 0.01)
     await nearly_due(chat)
     hold = chat.emulators.openai.hold(lambda call: REQUEST in str(call.body["input"][-1]))
     asking = asyncio.create_task(chat.ask(LONG))
