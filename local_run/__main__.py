@@ -67,8 +67,9 @@ async def _until_signalled(run: LocalRun) -> int:
     told = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, told.set)
-    for vendor in run.emulated:
-        say(f"!!! {vendor.key} is not in .env: an EMULATOR replaces {vendor.name}; {vendor.instead}.")
+    for emulated in run.emulated:
+        vendor = emulated.vendor
+        say(f"!!! {vendor.key} is not in .env: an EMULATOR replaces {emulated.name}; {vendor.instead}.")
     code = await serve(run.services, told, ready=lambda: say(f"\n{_greeting(run)}\n"))
     return _NO_OUTPUT if OUTPUT.has_failed else code
 
@@ -133,7 +134,7 @@ def _blame(processes: list[Process]) -> int:
 
 
 def _greeting(run: LocalRun) -> str:
-    if any(vendor.name == "WhatsApp" for vendor in run.emulated):
+    if any(emulated.name == "WhatsApp" for emulated in run.emulated):
         return f"Ready. Open {run.page_url} and write from a phone. Ctrl-C ends everything."
     return (
         f"Ready. WhatsApp's webhook is {run.webhook_url}; make it reachable by https (a tunnel, a proxy).\n"

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_run.emulated_vendors import EMULATED_VENDORS, EmulatedVendor
 from local_run.env_files import settings_in
 from local_run.keys import NAMES, local_keys
-from local_run.vendors import VENDORS, Vendor
 from serving.listening import Address
 from serving.secret_files import file_setting, secret_from
+from serving.vendors import VENDORS
 
 Settings = dict[str, str]
 
@@ -64,7 +65,7 @@ class LocalRun:
 
     services: tuple[Service, ...]
     listens: Settings
-    emulated: tuple[Vendor, ...]
+    emulated: tuple[EmulatedVendor, ...]
     webhook_url: str
     page_url: str
 
@@ -85,15 +86,17 @@ def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
         raise ValueError(_LACKING.format(names=" and ".join(lacking)))
     if wrong := [problem for name in _LISTENS if (problem := _wrong_address(name, chosen[name]))]:
         raise ValueError("\n".join(wrong))
-    emulated = tuple(vendor for vendor in VENDORS if not {vendor.key, file_setting(vendor.key)} & file.keys())
-    names = {vendor.name for vendor in emulated}
+    emulated = tuple(
+        each for each in EMULATED_VENDORS if not {(key := each.vendor.key), file_setting(key)} & file.keys()
+    )
+    names = {each.name for each in emulated}
     if names >= _WITH_THEIR_OWN_TIME:
         chosen = {"KERNEL_EMULATED_CLOCK": _CLOCK} | chosen
     if names >= _A_DEMO:
         chosen = {"KERNEL_TOOLS": _DEMO_TOOLS} | chosen
     settings = _with_derived(chosen)
     emulators = f"http://{_reachable(settings['EMULATORS_LISTEN'])}"
-    stand_ins = {name: value for vendor in emulated for name, value in vendor.stand_in(emulators).items()}
+    stand_ins = {name: value for each in emulated for name, value in each.stand_in(emulators).items()}
     rest = _without_settings(environ)
     if emulated:
         rest |= _reached_directly(settings["EMULATORS_LISTEN"], environ)
@@ -133,7 +136,7 @@ def _with_read_secrets(settings: Settings) -> Settings:
 
 
 def _without_settings(environ: Mapping[str, str]) -> Settings:
-    settings = (*_OURS, *(vendor.prefix for vendor in VENDORS))
+    settings = (*_OURS, *(vendor.prefix for vendor in VENDORS.values()))
     return {name: value for name, value in environ.items() if not name.startswith(settings)}
 
 

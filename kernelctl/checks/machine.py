@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernelctl.checks.http import Unreachable
 from kernelctl.checks.results import Result, Skipped, error, ok, warning
+from serving.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,29 +17,24 @@ if TYPE_CHECKING:
     from kernelctl.checks.http import Http
     from kernelctl.checks.setup import Setup
 
-_BASES: Final = {
-    "WhatsApp": "WHATSAPP_API_BASE_URL",
-    "OpenAI": "OPENAI_BASE_URL",
-    "Composio": "COMPOSIO_BASE_URL",
-}
 _SKEW, _LARGE_SKEW = 30.0, 240.0
-"""Seconds. Composio's events are refused beyond 300 s, and a Date is whole seconds and takes its way."""
+"""Seconds. Composio's events are refused beyond 300 s, and a Date, in whole seconds, arrives late."""
 MIB: Final = 1024 * 1024
 _LEAST, _ENOUGH = 200 * MIB, 2048 * MIB
 
 
 async def clock(setup: Setup, http: Http) -> Sequence[Result]:
     """Against the Date of the first vendor that answers."""
-    for vendor, setting in _BASES.items():
-        if setup.is_emulated(vendor):
+    for name, vendor in VENDORS.items():
+        if setup.is_emulated(name):
             continue
         try:
-            reply = await http.get(setup.get(setting))
-            told = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+            reply = await http.get(setup.get(vendor.base_url))
+            date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
         except (Unreachable, ValueError, TypeError):
             continue
-        return [_skew(setup.clock() - told, vendor)]
-    raise Skipped("no vendor is reached that could tell the time")
+        return [_skew(setup.clock() - date, name)]
+    raise Skipped("no vendor answers with a Date")
 
 
 def _skew(seconds: float, vendor: str) -> Result:

@@ -6,8 +6,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from kernelctl.checks.results import Result, Skipped, ok, warning
-from kernelctl.checks.setup import OURS, SECRETS, SETTINGS, VENDORS, read_file
+from kernelctl.checks.setup import OURS, SECRETS, SETTINGS, read_file
 from serving.secret_files import file_setting
+from serving.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,11 @@ OF_CONTAINERS: Final = frozenset(
     {"CONNECT_PORT", "GATEWAY_PORT", "KERNEL_PORT", "KERNEL_SERVICES", "POSTGRES_PASSWORD", "WHATSAPP_GATEWAYS"}
 )
 """`make up` reads these beside the settings of the services."""
-_PREFIXES: Final = tuple(prefix for prefix in (*OURS, *VENDORS.values(), "LOG_") if prefix != "EMULATORS_")
+_PREFIXES: Final = (
+    *(prefix for prefix in OURS if prefix != "EMULATORS_"),
+    *(vendor.prefix for vendor in VENDORS.values()),
+    "LOG_",
+)
 _KNOWN: Final = frozenset(
     {
         *SETTINGS,

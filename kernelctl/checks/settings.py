@@ -1,4 +1,4 @@
-"""The settings themselves: whether the services take them, how strong the secrets are, and who may read the file."""
+"""The settings themselves: whether the services accept them, how strong the secrets are, and who may read the file."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from kernelctl.checks.results import Result, Skipped, error, note, ok, warning
-from kernelctl.checks.setup import VENDORS
 from kernelctl.checks.vendor import emulated
+from serving.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,6 +19,7 @@ from serving.demo import DEMO_SECRETS, PUBLISHED
 from serving.listening import Address
 from serving.loopback import is_loopback
 from serving.secret_files import file_setting, secret_fields, secret_from
+from serving.vendors import VENDORS
 from whatsapp_gateway import config as gateway_config
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OURS: Final = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_")
-VENDORS: Final = {"WhatsApp": "WHATSAPP_", "OpenAI": "OPENAI_", "Composio": "COMPOSIO_"}
-KEYS: Final = {"WhatsApp": "WHATSAPP_ACCESS_TOKEN", "OpenAI": "OPENAI_API_KEY", "Composio": "COMPOSIO_API_KEY"}
-"""The setting without which an emulator replaces the vendor."""
 SETTINGS: Final = frozenset(
     name.upper() for service in (kernel_config.Settings, gateway_config.Settings) for name in service.model_fields
 )
@@ -87,7 +85,7 @@ class Setup:
 
     def _stand_in(self, name: str) -> str:
         """The value that an emulated vendor has."""
-        prefixes = tuple(prefix for vendor, prefix in VENDORS.items() if self.is_emulated(vendor))
+        prefixes = tuple(vendor.prefix for name, vendor in VENDORS.items() if self.is_emulated(name))
         return DEMO_SECRETS.get(name, "") if self.is_local and name.startswith(prefixes) else ""
 
     def number(self, name: str) -> float:
@@ -100,7 +98,7 @@ class Setup:
 
     def is_emulated(self, vendor: str) -> bool:
         """Whether no key is set, so that the local run and the demo replace the vendor."""
-        key = KEYS[vendor]
+        key = VENDORS[vendor].key
         return not (self.values.get(key) or self.values.get(file_setting(key)))
 
     def is_emulator(self, base_url: str) -> bool:
@@ -136,7 +134,7 @@ class Setup:
 
     @property
     def is_demo(self) -> bool:
-        return all(self.is_emulated(vendor) or self.values[KEYS[vendor]] in PUBLISHED for vendor in VENDORS)
+        return all(self.is_emulated(name) or self.values[vendor.key] in PUBLISHED for name, vendor in VENDORS.items())
 
     @property
     def connect_url(self) -> str:
@@ -189,7 +187,7 @@ def read_setup(file: Path, environ: Mapping[str, str]) -> Setup:
     given = {name: value for name, value in environ.items() if value}
     created = read_file(file.parent / "var" / "keys.env")
     if not file.exists() and any(_is_given(name, given, created) for name in _A_SERVICE):
-        prefixes = (*OURS, *VENDORS.values(), *_OTHERS)
+        prefixes = (*OURS, *(vendor.prefix for vendor in VENDORS.values()), *_OTHERS)
         values = _with_secrets({name: value for name, value in given.items() if name.startswith(prefixes)})
         return Setup(values, file.parent, source="the environment", is_local=False)
     exported = {name: value for name, value in given.items() if name.startswith(OURS)}
@@ -242,13 +240,13 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _refused(
-    settings: Callable[[], object], values: Mapping[str, str], told: Callable[[ValidationError], list[str]]
+    settings: Callable[[], object], values: Mapping[str, str], problems: Callable[[ValidationError], list[str]]
 ) -> list[str]:
     try:
         with environment(values):
             settings()
     except ValidationError as error:
-        return told(error)
+        return problems(error)
     return []
 
 

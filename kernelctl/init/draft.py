@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from kernelctl.checks.all_checks import named
 from kernelctl.checks.check import run_all
-from kernelctl.checks.setup import KEYS, Setup, read_file
+from kernelctl.checks.setup import Setup, read_file
 from kernelctl.init.env_file import quoted
 from kernelctl.init.new_secrets import CREATED, missing_secrets
 from serving.secret_files import file_setting
+from serving.vendors import VENDORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ class Draft:
 
     def emulate(self, vendor: str) -> None:
         if not self.before.is_emulated(vendor):
-            self.changes[KEYS[vendor]] = ""
+            self.changes[VENDORS[vendor].key] = ""
 
     def problem(self, question: Question, value: str) -> str:
         """Why the answer cannot be taken; "": it can."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernelctl import terminal
-from kernelctl.checks.setup import VENDORS
+from serving.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ RUN = """
 import asyncio, os, sys
 from local_run.__main__ import _until_signalled
 from local_run.plan import LocalRun, Service
-from local_run.vendors import VENDORS
+from local_run.emulated_vendors import EMULATED_VENDORS
 services = Service("serves", dict(os.environ), sys.argv[1]),
-sys.exit(asyncio.run(_until_signalled(LocalRun(services, {}, tuple(VENDORS), "", ""))))
+sys.exit(asyncio.run(_until_signalled(LocalRun(services, {}, EMULATED_VENDORS, "", ""))))
 """
 
 
