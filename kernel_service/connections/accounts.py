@@ -1,7 +1,7 @@
-"""Which accounts a person has, by our own store: those that wait, those that they have proven theirs, those removed.
+"""The accounts of a person, by our own store: pending ones, active ones, removed ones.
 
-Any account id works with the project's key, so that whose it is must be known here, and only from here. How an account
-comes to be theirs is told in `kernel_service.connections`.
+The project's key works with any account id, so only this store says which person an account belongs to.
+`kernel_service.connections` describes how an account becomes a person's.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Connections:
         self._store = store
 
     async def list(self, person_id: str) -> Sequence[Connection]:
-        """Oldest first, without those that the person removed, and what ended before it was proven theirs."""
+        """Oldest first, without those that the person removed or never confirmed before they ended."""
         known = await self._store.of_person(person_id)
         gone = ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED
         return [each for each in known if each.status not in gone or _was_ended_by_vendor(each)]
 
     async def active(self, person_id: str, toolkit: str) -> Sequence[Connection]:
-        """The person's own that they have proven theirs, of a toolkit that is still allowed: only these may be used."""
+        """The connections that the person has confirmed, of a toolkit that is still allowed: only these may be used."""
         if not self.allows(toolkit):
             return []
         return [
@@ -71,10 +71,10 @@ class Connections:
         """Whether accounts of this toolkit may be used."""
         return not self.toolkits or toolkit in self.toolkits
 
-    # --- what the vendor says of it -----------------------------------------------------------------------------
+    # --- the account's status at the vendor ---------------------------------------------------------------------
 
     async def status_of(self, connection: Connection) -> str:
-        """Composio's status of the account; FAILED if it is gone or, against all order, another person's.
+        """Composio's status of the account; FAILED if it is gone or, by an error of the vendor's, another person's.
 
         VendorUnavailable.
         """
@@ -103,7 +103,7 @@ class Connections:
         return True
 
     async def in_use(self, account_id: str, holder: str) -> Connection | None:
-        """The active connection that this account is, if the account is theirs."""
+        """The active connection of this account, if it belongs to that person."""
         connection = await self._store.of_account(account_id)
         if connection is None or connection.holder != holder or connection.status is not ConnectionStatus.ACTIVE:
             return None
@@ -114,7 +114,7 @@ class Connections:
         return await self._expire(connection, remove=True, notice=notice)
 
     async def _expire(self, connection: Connection, *, remove: bool, notice: Notice | None = None) -> bool:
-        """`remove`: the vendor keeps an account that has ended, and whatever it was granted."""
+        """`remove`: the vendor keeps an ended account with its permissions, so it is to be removed there."""
         expired = ConnectionStatus.EXPIRED
         news = await self._store.bar(connection, expired, remove=remove, notice=notice) is not None
         if news:
@@ -124,9 +124,9 @@ class Connections:
     # --- removing -----------------------------------------------------------------------------------------------
 
     async def disconnect(self, person_id: str, *, connection_id: str = "", toolkit: str = "") -> Sequence[Connection]:
-        """Remove one connection, or all of a toolkit: barred here first, then removed at Composio.
+        """Remove one connection, or all of a toolkit: first it is barred here, then it is removed at Composio.
 
-        Again is no harm. NotFound CONNECTION_NOT_FOUND; VendorUnavailable: barred, and removed there later.
+        A repeated call changes nothing. NotFound CONNECTION_NOT_FOUND; VendorUnavailable: it is removed there later.
         """
         known = await self._store.of_person(person_id)
         chosen = [
@@ -154,7 +154,7 @@ class Connections:
         return await self._bar(known[connection.id])
 
     async def remove_at_vendor(self, connection: Connection) -> Removal:
-        """If anything is left to remove there; what is not removed, a later sweep tries again."""
+        """Remove the account, if it is still there. A later sweep repeats a removal that failed."""
         if not connection.remove_due:
             return Removal.DONE
         try:

@@ -1,4 +1,4 @@
-"""Ends attempts that connect nothing: their account is barred at once, and removed at the vendor when it can be."""
+"""Ends attempts that connect nothing: their account is barred at once, and removed when the vendor is available."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class AttemptCloser:
         self._lapsing, self._removing = SweepCursor(clock), SweepCursor(clock)
 
     async def end(self, attempt: ConnectAttempt, outcome: ConnectAttemptState) -> bool:
-        """End the attempt unless it has changed meanwhile, and notify its person; whether it was ended here."""
+        """End the attempt unless it has changed meanwhile, and notify its person. Return whether this call ended it."""
         barred = await self._end(attempt, outcome)
         if barred is not None:
             await self._connections.remove_at_vendor(barred)
         return barred is not None
 
     async def _end(self, attempt: ConnectAttempt, outcome: ConnectAttemptState) -> Connection | None:
-        """The connection, whose account is still to be removed at the vendor; None: another change came first."""
+        """The connection, with its account still to be removed at the vendor. None: another change came first."""
         connection = replace(
             attempt.connection,
             status=ConnectionStatus.EXPIRED,

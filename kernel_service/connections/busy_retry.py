@@ -1,4 +1,4 @@
-"""A browser's request waits out a busy vendor: the page loads meanwhile, and the person need not click again."""
+"""A browser's request waits while the vendor is busy: the page loads meanwhile, and the person need not click again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code, sent in the chat by the person whose link it was, is what makes an account usable."""
+"""An account becomes usable when the person who requested the link sends its code in the chat."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CodeConfirmation(Codes):
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     completions: SingleFlight = field(default_factory=SingleFlight)
-    """A code sent twice completes its session once: the second request would be refused, and end the attempt."""
+    """By attempt. Equal codes share one completion: a second request would be refused, and would end the attempt."""
 
     async def confirm(self, person: Person, code: str, seq: int, *, at: float) -> Confirmed:
         attempt = await self.store.find(ConnectAttemptKey.CODE, digest(code))
@@ -89,7 +89,7 @@ class CodeConfirmation(Codes):
         return Confirmed(told, attempt.toolkit_name, tuple(resumed))
 
     async def _unverified(self, attempt: ConnectAttempt) -> bool:
-        """Whether the account is active before its session is completed: then no session proves whose account it is."""
+        """Whether the account is active before its session is completed: then no session proves its owner."""
         if not attempt.session_uri or attempt.state is not ConnectAttemptState.RETURNED:
             return False
         if await self.connections.status_of(attempt.connection) != "ACTIVE":
@@ -105,7 +105,7 @@ class CodeConfirmation(Codes):
 
         COMPLETING is stored before the request. A `session_uri` is used once, and a refusal is final whatever the
         account's status is: another person may have consented in between. After an earlier request whose answer is not
-        known, the account's status tells whether that one succeeded, since the account was not active before it.
+        known, the account's status shows whether that one succeeded, since the account was not active before it.
         """
         completing = replace(attempt, state=ConnectAttemptState.COMPLETING)
         asked_before = not await self.store.advance(completing, was=ConnectAttemptState.RETURNED)
@@ -120,7 +120,7 @@ class CodeConfirmation(Codes):
         return await settled_status(lambda: self.connections.status_of(attempt.connection), self.sleep) == "ACTIVE"
 
     async def _of_account(self, attempt: ConnectAttempt, account_id: str) -> ConnectAttempt | None:
-        """Two links followed in one browser may come back crosswise: the vendor's answer names the account."""
+        """Two links followed in one browser may return in the other order. The vendor's answer names the account."""
         if account_id == attempt.connection.account_id:
             return attempt
         for other in await self.store.live(attempt.person_id):
@@ -143,10 +143,10 @@ class CodeConfirmation(Codes):
         return texts.connecting.TOO_MANY_WRONG_CODES if ended else texts.connecting.CODE_UNKNOWN
 
     async def _of_another_person(self, attempt: ConnectAttempt, person: Person) -> str:
-        """The link or the code was passed on. Either way the person whom the link was for must not get this account."""
+        """The link or the code was passed on. The person who requested the link must not get this account."""
         if attempt.live:
             log.warning("code in another chat person=%s owner=%s", person.id, attempt.person_id)
             await self.attempt_closer.end(attempt, ConnectAttemptState.WRONG_PERSON)
         elif attempt.state is not ConnectAttemptState.WRONG_PERSON:
-            return await self._wrong(person)  # the code is no longer of use to anybody
+            return await self._wrong(person)  # the code is now of no use
         return texts.connecting.CODE_OF_ANOTHER

@@ -1,4 +1,7 @@
-"""The browser's part: from the link to the vendor's consent, and back to the code. Nothing here connects an account."""
+"""The steps in the browser: from the link to the vendor's consent page, and back to the code.
+
+None of them connects an account.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ CODE_SECONDS: Final = 600.0
 
 
 class PageKind(Enum):
-    """The page that a browser is shown when it opens one of the connect pages."""
+    """The connect page to show."""
 
     CONFIRM = auto()
     """Which chat the link connects, and a button to continue."""
@@ -50,7 +53,7 @@ class PageKind(Enum):
     OTHER_BROWSER = auto()
     """Another browser has claimed this link."""
     WRONG_BROWSER = auto()
-    """Consent came back in a browser that was not sent to the vendor: the attempt has ended."""
+    """The consent arrived from a browser that was not sent to the vendor: the attempt has ended."""
     DENIED = auto()
     CONNECTED = auto()
     ENDED = auto()
@@ -73,7 +76,7 @@ class Consent:
     """`connect_url` is the address of the connect pages, without a path. A browser is known by a secret in its cookie.
 
     `verifier`: the project has Composio's identity verifier, which sends browsers back to `verified`, and no account
-    is active before its session is completed. Without it they come back to `returned`.
+    is active before its session is completed. Without it they return to `returned`.
     """
 
     composio: Composio
@@ -112,7 +115,7 @@ class Consent:
         if attempt.state is ConnectAttemptState.OPEN:
             claimed = replace(attempt, state=ConnectAttemptState.CLAIMED, browser_digest=digest(browser))
             await self.store.advance(claimed, was=ConnectAttemptState.OPEN)
-            return await self.start(nonce, browser)  # as its first claimant, or as one who came too late
+            return await self.start(nonce, browser)  # as its first claimant, or after another browser
         if attempt.state is ConnectAttemptState.STARTED:
             return PageView(PageKind.REDIRECT, attempt, attempt.consent_url)
         try:
@@ -128,7 +131,7 @@ class Consent:
 
     async def _ask_vendor(self, link_nonce: str) -> None:
         attempt = await self.store.find(ConnectAttemptKey.LINK, digest(link_nonce))
-        if attempt is None or attempt.state is not ConnectAttemptState.CLAIMED:  # another tab's flight has just landed
+        if attempt is None or attempt.state is not ConnectAttemptState.CLAIMED:  # another tab was first
             return
         nonce = self.nonces.new()
         callback = f"{self.connect_url}/connect/return/{nonce}"
@@ -143,7 +146,7 @@ class Consent:
             consent_url=link.url,
             deadline=self.clock() + STARTED_SECONDS,
         )
-        if not await self.store.advance(started, was=ConnectAttemptState.CLAIMED):  # it has ended meanwhile
+        if not await self.store.advance(started, was=ConnectAttemptState.CLAIMED):  # the attempt has ended meanwhile
             await self.connections.remove_at_vendor(replace(started.connection, remove_due=True))
 
     # --- back from the vendor -----------------------------------------------------------------------------------
@@ -172,7 +175,7 @@ class Consent:
         )
 
     async def _check_consent(self, attempt: ConnectAttempt) -> PageView:
-        """Only the vendor's own answer tells whether consent was given. The callback is used once in any case."""
+        """Only the vendor's own answer shows whether consent was given. The callback is used once in any case."""
         try:
             with as_tenant(attempt.person_id):
                 status = await self._status_of(attempt)
@@ -200,7 +203,7 @@ class Consent:
         """The verifier's callback: the account becomes active only once `session_uri` is completed for a person.
 
         The vendor names no attempt here, so the attempt is found by the browser that was sent to the vendor. A session
-        that came with another browser before belongs to another person, and is rejected permanently.
+        that arrived from another browser before belongs to another person, and is rejected permanently.
         `admits_unmatched`: whether the database has room for one more of these.
         """
         if not self.verifier or not session_uri:

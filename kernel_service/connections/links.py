@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINK_SECONDS: Final = 1800.0
-"""How long a link can be followed. The vendor's own link, good for ten minutes, is made only when it is."""
+"""How long a link can be followed. The vendor's own link, valid for ten minutes, is requested only then."""
 MIN_REMAINING_SECONDS: Final = 60.0
 """A pending link with less time left is not issued again."""
 
@@ -37,7 +37,7 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class LinkInProgress:
-    """A link, and how far the person has come with it already."""
+    """A link, and the state of its attempt."""
 
     link: Link
     state: ConnectAttemptState
@@ -141,5 +141,5 @@ class ConnectLinks:
 
 
 def _expires_at(attempt: ConnectAttempt) -> float:
-    """Until when the link can be followed. The vendor's own link ends before the attempt does."""
+    """When the link expires. The vendor's own link ends before the attempt does."""
     return attempt.deadline - (CONSENT_GRACE_SECONDS if attempt.state is ConnectAttemptState.STARTED else 0.0)

@@ -1,4 +1,4 @@
-"""Waits for the vendor's status, which lags a moment behind a consent and a completed session."""
+"""Waits for the vendor's status, which changes a moment after a consent or a completed session."""
 
 from __future__ import annotations
 

@@ -47,11 +47,11 @@ class Nonces:
 
 
 def new_code() -> str:
-    """About 34 random bits, as `BCDF-GHJK`. It lives for minutes, and five wrong codes end the attempt."""
+    """About 34 random bits, as `BCDF-GHJK`. It is valid for some minutes, and five wrong codes end the attempt."""
     letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(8))
     return f"{letters[:4]}-{letters[4:]}"
 
 
 def digest(secret: str) -> bytes:
-    """SHA-256; of anything that a browser may bring as a secret."""
+    """SHA-256; accepts any text that a browser may send as a secret."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

@@ -1,4 +1,4 @@
-"""Verifier sessions that came with a browser which was not sent to the vendor: each is rejected afterwards.
+"""Verifier sessions that arrived from a browser which was not sent to the vendor: each is rejected afterwards.
 
 Every session is remembered, from any client and in any number. A forgotten one could be a victim's consent, which an
 attacker who sent them the link picks up later, at any node. So no limit that a stranger can use up decides what is
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from kernel_service.ports.connect_attempts import UnmatchedSessionStore
 
 CONSENT_GRACE_SECONDS: Final = 300.0
-"""Seconds after the vendor's link ends during which a consent begun in time may still come back."""
+"""Seconds after the vendor's link ends during which a consent begun in time may still arrive."""
 STARTED_SECONDS: Final = LINK_SECONDS + CONSENT_GRACE_SECONDS
-"""How long an attempt may be at the vendor. No session is of use for longer."""
+"""How long an attempt may be at the vendor. No session is valid for longer."""
 
 GATHER_SECONDS: Final = 0.05
 """In a flood each node adds at most one row in this time."""
@@ -101,7 +101,7 @@ class UnmatchedSessions:
         return self._filter.is_rejected(rejected, self._clock()) or await self._store.is_known(rejected)
 
     async def reject(self, session_uri: str, *, as_row: bool) -> None:
-        """This node knows it at once, the others when this returns. `as_row`: the database has room for one more."""
+        """This node rejects it at once, the others when this returns. `as_row`: the database has room for one more."""
         rejected, now = digest(session_uri), self._clock()
         self._filter.add(rejected, now)
         if as_row:

@@ -89,7 +89,7 @@ class ComposioEvents:
         return Notice(Reply("\n\n".join(filter(None, (lost, ended)))), *route, at=self._clock())
 
     def may_be_signed(self, headers: Mapping[str, str]) -> bool:
-        """Whether the headers carry a recent signature, so that the body is worth reading."""
+        """Whether the headers have a signature with a recent time, so that the body is to be read."""
         message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not self._secret or not message_id or "webhook-signature" not in headers:
             return False

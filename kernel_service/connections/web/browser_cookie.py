@@ -28,10 +28,10 @@ class BrowserCookie:
         self.name = f"__Host-{_NAME}" if self._secure else _NAME
 
     def of(self, request: web.Request) -> str:
-        """The browser's secret; empty if it sends none, or several, since the right one cannot be told.
+        """The browser's secret; empty if it sends none, or several, since the right one is unknown.
 
-        Names are compared as they came. A lenient parser treats several spellings as the same name, and browsers guard
-        the prefix in only one of them.
+        Names are compared exactly as received. A lenient parser treats several spellings as the same name, and
+        browsers protect the prefix in only one of them.
         """
         pairs = ";".join(request.headers.getall(hdrs.COOKIE, [])).split(";")
         found = [value for name, _, value in (pair.strip(" \t").partition("=") for pair in pairs) if name == self.name]

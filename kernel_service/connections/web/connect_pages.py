@@ -58,7 +58,7 @@ EVENT_SECONDS: Final = 10.0
 _NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
 _LINK: Final = re.compile(rb"/connect/(?:return/)?([A-Za-z0-9_-]{43})[? ]")
 _OTHER_PAGES: Final = (b"/connect/style.css", b"/connect/verify", b"/connect/events", b"/connect/health")
-"""A flood of these is bounded by the client's address alone: their first line does not show whether they are valid."""
+"""Requests for these are limited by the client's address only: from their first line their validity is unknown."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -90,14 +90,14 @@ class ConnectPages:
         self._not_found = NotFoundLimiter()
         self.refused_events = RefusedEvents()
         self._cookie = BrowserCookie(public_url)
-        # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
+        # The form's answer redirects to the vendor, and browsers apply the policy to redirects, too.
         policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
         self._headers = {**_HEADERS, "Content-Security-Policy": policy}
         self._busy = _in_bytes(_plain(PageKind.RATE_LIMITED), self._headers)
 
     @cached_property
     def _throttle(self) -> RequestThrottle:
-        """Its package takes 1.5 MB and 15 ms, which a service pays with the first page that it shows."""
+        """Imported with the first page, since its package takes 1.5 MB and 15 ms."""
         from kernel_service.connections.web.throttle import RequestThrottle  # noqa: PLC0415
 
         return RequestThrottle()
@@ -124,7 +124,7 @@ class ConnectPages:
         return app
 
     def _refusal(self, first_line: bytes) -> bytes | None:
-        """The answer to a link that we never made, while a flood of such links exceeds its share."""
+        """The answer to an invalid link, while requests of such links exceed their limit; else None."""
         _, _, target = first_line.partition(b" ")
         link = _LINK.match(target)
         if (
@@ -138,13 +138,13 @@ class ConnectPages:
     # --- requests ------------------------------------------------------------------------------------
 
     async def _view(self, request: web.Request) -> web.Response:
-        # It has its cookie before it claims the link: an answer may be lost.
+        # The browser gets its cookie before it claims the link, since an answer may be lost.
         browser = self._cookie.of(request) or new_nonce()
         seen = await self._consent.view(request.match_info["nonce"], browser)
         return await self._show(seen, browser, request.headers.get(hdrs.USER_AGENT, ""))
 
     async def _start(self, request: web.Request) -> web.Response:
-        # A page elsewhere must not send a browser past the one that says whose chat this is.
+        # A page of another site must not make a browser skip the page that names the chat.
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
             return await self._view(request)
         browser = self._cookie.of(request) or new_nonce()
@@ -252,7 +252,7 @@ class ConnectPages:
         return await self._throttle.admits(self._client(request), request.method, request.match_info.get("nonce", ""))
 
     def _limits_itself(self, request: web.Request) -> bool:
-        """Whether the handler applies the limits itself, after a signature or a session was looked at."""
+        """Whether the handler applies the limits itself, after it has checked a signature or a session."""
         return request.match_info.handler in {self._event, self._verify}
 
     def _client(self, request: web.Request) -> str:

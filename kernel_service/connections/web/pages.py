@@ -78,14 +78,14 @@ def status_of(kind: PageKind) -> HTTPStatus:
 
 
 def ask(attempt: ConnectAttempt, chat: str, user_agent: str = "") -> str:
-    """`chat` names the chat, masked; `user_agent` is the browser's own word."""
+    """`chat` names the chat, masked; `user_agent` is the header that the browser sent."""
     toolkit = escape(attempt.toolkit_name)
     inside = _INSIDE_AN_APP if is_inside_an_app(user_agent) else ""
     return _page(f"Connect {toolkit}", _ASK.substitute(toolkit=toolkit, chat=escape(chat), inside=inside))
 
 
 def is_inside_an_app(user_agent: str) -> bool:
-    """Whether an app shows the page itself: what it keeps is then kept from the person's browser.
+    """Whether an app shows the page itself: then the person's browser does not have what it stores.
 
     Android's WebView names itself `wv` (developer.android.com, "User-Agent in WebView"); WebKit's on iOS lacks the
     `Safari/` of the browsers there, and apps of Meta name themselves.
@@ -95,7 +95,7 @@ def is_inside_an_app(user_agent: str) -> bool:
 
 
 def code(attempt: ConnectAttempt, chat: str, chat_link: str) -> str:
-    """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it alone."""
+    """`chat_link` opens the chat with a text to send in place of `{text}`; empty: there is no such link."""
     toolkit = escape(attempt.toolkit_name)
     url = chat_link.replace("{text}", quote(texts.connecting.code_message(attempt.code), safe=""))
     open_chat = _OPEN.substitute(url=escape(url)) if chat_link else ""

@@ -64,13 +64,13 @@ class TrustedProxies:
 def _network(word: str) -> IPv4Network | IPv6Network:
     with suppress(ValueError):
         network = ip_network(word.strip())
-        if network.prefixlen:  # or everybody could say who they are
+        if network.prefixlen:  # or every client could forge its address
             return network
     raise ValueError("must be addresses or networks with commas, as 127.0.0.1,10.0.0.0/8, and not every address")
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """None: it is none. Some proxies add the port; a socket for both versions shows IPv4 as a part of IPv6."""
+    """None: it is no address. Some proxies add the port; a socket for both versions shows IPv4 as a part of IPv6."""
     host, _, _ = text.rpartition(":")
     for each in (text, host):
         with suppress(ValueError):

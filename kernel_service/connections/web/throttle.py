@@ -28,11 +28,11 @@ class RequestThrottle:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def admits(self, client: str, method: str, page: str = "") -> bool:
-        """A refused request adds nothing to memory, and an admitted one at most a digest; `page` empty: none."""
+        """A refused request takes no memory, an admitted one at most a digest. `page` empty: no page of a link."""
         if not await self._limiter.hit(MOST_OF_ADDRESS, client):
             return False
         return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())
 
     async def admits_unmatched(self, client: str) -> bool:
-        """Whether one more unmatched session may be a row. An address uses up its own share first."""
+        """Whether one more unmatched session may be a row: first by the limit of its address, then by that of all."""
         return await self._limiter.hit(MOST_UNMATCHED_OF_ADDRESS, client) and await self._limiter.hit(MOST_UNMATCHED)
