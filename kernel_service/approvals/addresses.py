@@ -1,7 +1,6 @@
 """Addresses in a text: of people (mail, telephone, @name) and of places on the web.
 
-The one vocabulary of them: what asks for a call (policy), what a question shows first (leaves), and whether it names
-everybody (unnamed) know the same forms.
+The policy, the order of a prompt's values (leaves) and the note on unnamed recipients (unnamed) use the same ones.
 """
 
 from __future__ import annotations

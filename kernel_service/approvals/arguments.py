@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_DEPTH: Final = 10
 MOST_VALUES: Final = 2000
 MOST_CHARACTERS: Final = 20_000
-"""Limits for all names and values together. A call beyond them is not judged, so it asks."""
+"""Limits for all names and values together. A call beyond them is not judged, so it needs approval."""
 
 _TELLING: Final = listed("""
     admin administrator anonymous anybody anyone anyonewithlink anyonewiththelink commenter deleted domain editor
@@ -43,7 +43,7 @@ class Argument:
 
     names: tuple[str, ...]
     value: str | float | bool | list[Any] | dict[str, Any] | None
-    """A list or an object only where it is empty."""
+    """A list or an object is a value only if it is empty."""
 
     @property
     def is_empty(self) -> bool:
@@ -94,7 +94,7 @@ def _is_plain(name: str) -> bool:
     said = words_of(name)
     if "".join(said) in words.PLAIN_NAMES:
         return True
-    # "text_to_insert" says where, "to" and "to_name" say to whom.
+    # The `to` of "text_to_insert" names a place, that of "to" and "to_name" a recipient.
     known = (word.isdigit() or among(word, words.PLAIN_ARGUMENT) for word in said)
     return bool(said) and all(
         is_known or (word == "to" and 0 < place < len(said) - 1)

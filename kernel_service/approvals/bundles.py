@@ -1,4 +1,4 @@
-"""The calls of one step as few questions as can show them: all in one, else halves of them."""
+"""The calls of one step in as few prompts as can show them: one for all, otherwise one for each half."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from kernel_service.ports.approvals import Approval
 
 Bundle = tuple[tuple["Approval", ...], "Shown | None"]
-"""Calls, and what shows them together. None: there is but one, and no message shows it."""
+"""Calls, and their common prompt. None: it is a single call that no prompt can show."""
 
 
 def bundles(approvals: Sequence[Approval]) -> Iterator[Bundle]:
-    """In order. Each call is in one of them."""
+    """The bundles in order. Each call is in one of them."""
     if not approvals:
         return
     together = shown(approvals)

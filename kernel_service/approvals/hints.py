@@ -24,7 +24,7 @@ def hints_of(toolkit: str, name: str, tags: Collection[str]) -> Hints:
 def _effect_of(tags: Collection[str]) -> Effect:
     """A tool that creates and updates counts as one that updates.
 
-    `openWorldHint` tells nothing: Composio also gives it to tools that list the person's own tasks.
+    `openWorldHint` is ignored: Composio also gives it to tools that list the person's own tasks.
     """
     kinds = _KINDS.intersection(tags)
     if kinds == {"readOnlyHint"}:

@@ -94,7 +94,7 @@ def _leaf(names: tuple[str, ...], path: str, value: Any) -> Leaf:
 
 
 def _could_be_another(text: str) -> bool:
-    """Text that would be shown as something else, as nothing, or without the characters around it."""
+    """Whether the text would appear as another, as nothing, or merge with the characters around it."""
     if units(text) > SHORT or "\n" in text:
         return False
     if text != text.strip() or text.startswith('"'):
@@ -105,7 +105,7 @@ def _could_be_another(text: str) -> bool:
 def _rank(names: tuple[str, ...], text: str, people: list[str], places: list[str]) -> Rank:
     words = [word.lower() for name in names for word in _WORDS.findall(name)]
     if units(text) > SHORT and 2 * sum(map(len, people)) < len(text):
-        # "recipients" says whom; "email_body" says what.
+        # "recipients" names people, "email_body" a text.
         is_party = bool(words) and among(words[-1], PARTIES)
         return Rank.ADDRESS if is_party or text.strip() in places else Rank.LONG
     if any(among(word, PARTIES) for word in words) or people or any(map(people_in, names)):

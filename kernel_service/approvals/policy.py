@@ -1,6 +1,6 @@
-"""The calls that ask the person first. Calls on an allow-list run without a question; all others ask.
+"""The calls that need the person's approval. Calls on an allow-list run without it, all others need it.
 
-docs/explanation/consent-and-taint.md says in full what runs, what asks, and what this does not catch.
+docs/explanation/consent-and-taint.md lists what runs, what needs approval, and what this policy does not detect.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Approve(StrEnum):
-    """The calls that ask the person first, from most to least trusting. Each mode includes the one before."""
+    """The calls that need approval, from most to least trusting. Each mode includes the one before."""
 
     DESTRUCTIVE = "destructive"
     """Calls that may destroy, reach others, widen access or pay."""
@@ -63,7 +63,7 @@ class ApprovalPolicy:
         return self._asks_to_write(tool, arguments, tainted=tainted)
 
     def reason(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> Reason:
-        """Why the person is asked before a call, if they are: of several reasons what they should heed most."""
+        """Why the person is asked before a call, if they are: of several reasons the most important one."""
         has_effect = not tool.read_only and reaches_others(tool, arguments)
         if tainted:
             return Reason.EFFECT_OUTSIDE if has_effect else Reason.OUTSIDE
@@ -75,14 +75,14 @@ class ApprovalPolicy:
         """Whether a standing permission may cover this call.
 
         It never covers a call that destroys, reaches others, shares or pays, or that names another party. It also never
-        covers a tool that must ask, or a call that the operator wants people to be asked for.
+        covers a tool that must ask, or a call for which the operator requires approval.
         """
         if self._mode in (Approve.WRITES, Approve.ALL) or self._is_named(tool):
             return False
         own = {each: value for each, value in arguments.items() if each != WHICH_ACCOUNT}
         if tool.asks_first or tool.read_only or reaches_others(tool, own, at_all=True):
             return False
-        # Outside a workspace everybody may see the result: a video, a status, an order.
+        # Outside a workspace anyone may see the result: a video, a status, an order.
         hints = tool.hints
         if hints and hints.toolkit not in WORKSPACES and not _writes_plainly(tool.schema.name, hints, own):
             return False
@@ -145,11 +145,11 @@ def _writes_plainly(name: str, hints: Hints, arguments: Mapping[str, Any]) -> bo
 
 
 def reaches_others(tool: Tool, arguments: Mapping[str, Any], *, at_all: bool = False) -> bool:
-    """Whether it may destroy, reach others, widen access or pay, as far as hints, names and values tell.
+    """Whether it may destroy, reach others, widen access or pay, as far as hints, names and values show.
 
-    `at_all`: an address in prose counts, and so does a change of what others may be told of.
+    `at_all`: an address in prose counts, and so does a change of what others may be notified of.
 
-    Names are judged by lists that are never complete: is_plain_write() is what to rely on.
+    The lists of names are never complete: rely on is_plain_write().
     """
     if tool.hints is not None and tool.hints.effect not in (Effect.CREATES, Effect.UPDATES):
         return True

@@ -1,7 +1,7 @@
 """A call in words that its person can judge: the tool, and each argument as it is, in one message of a phone.
 
 The most important arguments come first (see leaves). A long value is shown by its beginning and end, and its full text
-is in a document that goes before the question. A call that cannot be shown even so is not asked for.
+is in a document that is sent before the prompt. For a call that cannot be shown even so there is no prompt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.approvals import Approval
 
 MOST_SHOWN: Final = 1000
-"""UTF-16 code units of a question: WhatsApp shows 1,024 above buttons."""
+"""UTF-16 code units of a prompt: WhatsApp shows 1,024 above buttons."""
 FOLDED_FROM: Final = 700
 """WhatsApp's apps show about this much of a message, and the rest behind "Read more"."""
 MOST_DOCUMENT: Final = 300_000
@@ -30,12 +30,12 @@ MOST_DOCUMENT: Final = 300_000
 FILENAME: Final = "please-confirm.txt"
 
 MOST_TITLE: Final = 80
-"""Characters of what an id stands for, or of what a tool is called."""
+"""Characters of the title of a thing or a tool."""
 _MOST_PATH: Final = 60
 _MOST_NAMED: Final = 8
 """Addresses in a long text that are shown beside it."""
 _MOST_LINES: Final = 300
-"""More arguments than that are in no message."""
+"""A message shows no more arguments than that."""
 _ROOMS: Final = (240, 120, 60)
 """Characters of a long value that are shown."""
 _FEWER: Final = (16, 8, 4, 2, 0)
@@ -46,14 +46,14 @@ _MARKUP: Final = str.maketrans(dict.fromkeys("`*_~[]<>\\", " "))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The text of a question, and the document that goes before it; none: the text shows all."""
+    """The text of a prompt, and the document that is sent before it. None: the text shows all."""
 
     text: str
     document: bytes | None = None
 
 
 def shown(approvals: Sequence[Approval]) -> Shown | None:
-    """As much of it as one message holds. None: not even what matters most."""
+    """The prompt for these calls, as full as one message can be. None: it cannot even hold the essential values."""
     if sum(len(to_json(approval.arguments)) for approval in approvals) > MOST_DOCUMENT:
         return None
     calls = [_Call(approval, leaves_of(approval.arguments)) for approval in approvals]
@@ -65,7 +65,7 @@ def shown(approvals: Sequence[Approval]) -> Shown | None:
         return None
     note = texts.approvals.in_file(FILENAME, -(-len(document) // 1000))
     whole = [_Detail(room) for room in _ROOMS] if is_small else []
-    # Of several calls each argument is shown, or they are asked for apart.
+    # A prompt for several calls shows each argument. If that is impossible, each call gets its own prompt.
     details = whole if len(calls) > 1 else [*whole, *(_Detail(_ROOMS[-1], most) for most in _FEWER)]
     composed = (_composed(calls, detail, note) for detail in details)
     return next((Shown(text, document) for text in composed if units(text) <= MOST_SHOWN), None)
@@ -81,7 +81,7 @@ class _Detail:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call, and its arguments as they are read."""
+    """A call, and its arguments as the person sees them."""
 
     approval: Approval
     leaves: list[Leaf]
@@ -96,13 +96,13 @@ def _composed(calls: Sequence[_Call], detail: _Detail, note: str = "") -> str:
 
 
 def _why(calls: Sequence[_Call]) -> str:
-    """Each reason once."""
+    """Why the calls need approval, each reason once."""
     reasons = dict.fromkeys(call.approval.reason for call in calls if call.approval.reason)
     return "\n".join(texts.approvals.WHY[reason] for reason in reasons)
 
 
 def _shown(call: _Call, number: str, detail: _Detail) -> str:
-    """In a block of code nothing is markup, in any channel."""
+    """The arguments are in a block of code, where no channel interprets markup."""
     title = f"**{number}{_named(call.approval)}**"
     lines = "\n".join(_lines(call.leaves, detail))
     told = "\n".join((title, *_unnamed(call)))
@@ -115,7 +115,7 @@ def _unnamed(call: _Call) -> list[str]:
 
 
 def _named(approval: Approval) -> str:
-    """The tool's title in one line. Others may have chosen it."""
+    """The tool's title in one line, without markup, since a third party may have chosen it."""
     return _in_one_line((approval.title or texts.approvals.in_words(approval.tool)).translate(_MARKUP)) or "?"
 
 
@@ -128,9 +128,9 @@ def _lines(leaves: Sequence[Leaf], detail: _Detail) -> list[str]:
 
 
 def _argument(leaf: Leaf, room: int | None) -> list[str]:
-    """A value in one line stands behind its name; the lines of any other are marked, so that none looks like a name.
+    """A value of one line follows its name. The lines of a longer value are marked, so that none looks like a name.
 
-    Nothing else begins with what marks them, or with what tells of something left out.
+    Nothing else begins with that mark, or with the text for omitted parts.
     """
     path = leaf.path if room is None or leaf.rank is Rank.PARTY else _cut_in_line(leaf.path, _MOST_PATH)
     if room is not None and leaf.rank is not Rank.PARTY and sum(map(units, leaf.lines)) > room:
@@ -141,7 +141,7 @@ def _argument(leaf: Leaf, room: int | None) -> list[str]:
 
 
 def _cut(leaf: Leaf, room: int) -> list[str]:
-    """Its beginning and end, and which addresses are in between."""
+    """Its beginning, the addresses in between, and its end."""
     line = " ⏎ ".join(leaf.lines)
     begins, ends = head(line, max(2 * room // 3, _host(line))), tail(line, room // 3)
     between = [visible(each) for each in leaf.names if each[:_MOST_PATH] not in f"{begins}\n{ends}"]
@@ -152,7 +152,7 @@ def _cut(leaf: Leaf, room: int) -> list[str]:
 
 
 def _host(line: str) -> int:
-    """Where the host of a link ends: it tells where the rest goes."""
+    """The index at which the host of a link ends. The person must see the host, since the rest belongs to it."""
     scheme, found, rest = line.partition("://")
     ends = next((place for place, char in enumerate(rest) if char in "/?#"), len(rest))
     return min(len(scheme) + len(found) + ends, 2 * MOST_SHOWN) if found and " " not in scheme else 0
@@ -189,7 +189,7 @@ def _titles_in_lines(calls: Sequence[_Call]) -> str:
 
 
 def _title(title: str) -> str:
-    """In one line, whatever it holds: others choose the titles of things."""
+    """In one line and in quotes, since third parties choose the titles of things."""
     return f"“{_in_one_line(title)}”"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _STEM: Final = 4
-"""Characters by which two words are one: `updating` and `update`."""
+"""Two words that begin with the same characters of this number count as one: `updating` and `update`."""
 _FILLERS: Final = frozenset(
     (
         "about",
@@ -52,7 +52,7 @@ def listed(permissions: Sequence[StandingPermission]) -> str:
 
 
 def meant(permissions: Sequence[StandingPermission], said: str) -> list[StandingPermission]:
-    """Those that the words behind "ask me again" name: all, one by its number, or by words of what the tool is called.
+    """The permissions that the words after "ask me again" name: all, one by number, or by words of the tool's name.
 
     None: the words are about something else.
     """

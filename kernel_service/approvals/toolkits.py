@@ -1,4 +1,4 @@
-"""Composio's toolkits that hold what is the person's own. One that is not listed is taken for the open web.
+"""Composio's toolkits that hold the person's own content. A toolkit that is not listed counts as the open web.
 
 Slugs as in docs.composio.dev/toolkits.
 """

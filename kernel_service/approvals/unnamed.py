@@ -1,6 +1,6 @@
 """Calls that reach others whom their arguments do not name: by a draft, a thread, a list, an id.
 
-No question can show these people, so it says that it does not. Otherwise a person may conclude that the call reaches no
+No prompt can show these people, so it says so. Otherwise a person may conclude that the call reaches no
 one.
 """
 
@@ -31,16 +31,16 @@ _INDIRECT: Final = listed("""
     all alias audience automation broadcast campaign distribution draft everyone everybody group list mailing
     newsletter scenario segment sequence template trigger webhook workflow zap
     """)
-"""Words of what has its own recipients, in the name of a tool or of an argument, whatever else is named."""
+"""Words for things with their own recipients, in the name of a tool or of an argument, whatever else is named."""
 _ALL: Final = listed("all replyall replytoall sendtoall toall")
 _NUMBER: Final = "number"
-"""Of a telephone, among others: it says whom a call reaches only where the tool does."""
+"""A telephone number, or any other. It names a recipient only if the tool's name has a word for reaching people."""
 _OWN: Final = RIGHTS | listed("from mailbox me sender user username")
-"""Words of what says who sends, or what they may do: none of those who are reached."""
+"""Words for the sender, or for what people may do. They name none of the recipients."""
 _ANYBODY: Final = listed("anyone anyonewithlink anyonewiththelink domain everybody everyone external public world")
 _CHANNEL: Final = re.compile(r"(?:^|\s)#\w")
 _PHONE: Final = re.compile(r"\+?\d[\d ()./-]{5,18}\d")
-"""Shorter ones than people_in() takes for telephone numbers: here the argument says that it is one."""
+"""Also numbers too short for people_in(): here the argument's name says that it is a telephone number."""
 _IDS: Final = listed("gid id key uid uuid")
 _NAME: Final = re.compile(r"[^\W\d_][^\d_]*")
 _NOTHING: Final = frozenset(("", "false", "null", "[]", "{}"))
@@ -58,7 +58,7 @@ def reaches_unnamed(tool: str, leaves: Sequence[Leaf], titles: Mapping[str, str]
 
 
 def _names_somebody(leaf: Leaf, titles: Mapping[str, str]) -> bool:
-    """Whether the argument tells its reader whom the call reaches."""
+    """Whether the argument shows its reader whom the call reaches."""
     value = " ".join(leaf.lines).strip()
     if "".join(words_of(value)) in _ANYBODY:
         return True
@@ -76,7 +76,7 @@ def _is_address(value: str, *, is_reference: bool = False) -> bool:
 
 
 def _is_indirect(leaf: Leaf) -> bool:
-    """Whether it stands for further recipients: `list_id: 3`, but not `to_list: bob@example.org`, nor `all_day`."""
+    """Whether it refers to further recipients: `list_id: 3`, but not `to_list: bob@example.org`, nor `all_day`."""
     value, words = " ".join(leaf.lines).strip(), words_of(leaf.path)
     if value.strip('" ') in _NOTHING or _is_address(value, is_reference=True):
         return False

@@ -18,7 +18,7 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters, marks and a symbol that show nothing."""
 _JOINERS: Final = "\u200c\u200d"
-"""Many scripts and emoji are not themselves without them; between Latin letters they do nothing but hide."""
+"""Many scripts and emoji need them. Between Latin letters they are only invisible."""
 _KEYCAP: Final = "\u20e3"
 _MOST_SPACES: Final = 8
 _MOST_MARKS: Final = 3
@@ -31,7 +31,7 @@ def units(text: str) -> int:
 
 
 def visible(line: str) -> str:
-    """A line, all of which can be seen, and which ends no block of code."""
+    """The line with every character visible, and without the end of a block of code."""
     if not (line.isascii() and line.isprintable() and " " * _MOST_SPACES not in line):
         line = "".join(_shown(kind, "".join(char for _, char in run)) for kind, run in groupby(_kinds(line), _kind))
     return line.replace(_FENCE, "'''")

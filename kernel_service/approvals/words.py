@@ -55,7 +55,7 @@ THINGS: Final = listed("""
     tag task tasklist template text time timer title todo value worksheet
     """)
 EXISTING_REACH: Final = frozenset({"event"})
-"""Things that may have guests already, who are told of each change."""
+"""Things that may have guests already, who are notified of each change."""
 _CONNECTING: Final = listed("""
     a action all an and as at batch body bulk by custom email for from google id in into its multiple my new of
     on one or quick read single the this thread to type unread with
@@ -127,7 +127,7 @@ REACHED: Final = listed("""
     """)
 """Words in the name of an argument that says whom a call reaches."""
 RIGHTS: Final = listed("access owner permission role scope visibility")
-"""Those of one that says who may do what."""
+"""Words in the name of an argument that says who may do what."""
 PARTIES: Final = (
     (REACHED - {"room"})
     | RIGHTS
@@ -136,9 +136,9 @@ PARTIES: Final = (
         shared sharing user username wallet webhook
         """)
 )
-"""Those of one that says whom a call concerns: a question shows it first. The one list of them, for all who ask."""
+"""Words in the name of an argument that says whom a call concerns: a prompt shows such an argument first."""
 ADDRESSEES: Final = (REACHING | PARTIES) - {"comment", "key", "message", "request"}
-"""Of arguments: in a tool's name "to" tells nothing; a message is what is said, not to whom; a key may be any id."""
+"""Only in names of arguments. In a tool's name "to" has no meaning, a message is a text, and a key may be any id."""
 URLS: Final = listed("callback domain endpoint host hostname href link site uri url webhook webpage website")
 WEB: Final = URLS | listed(
     """

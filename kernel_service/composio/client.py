@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINK_SECONDS: Final = 600
-"""How long a connect link lives; the vendor does not say it with the link."""
+"""How long a connect link is valid; the vendor's answer does not say it."""
 MOST_TITLE: Final = 100
 MOST_WAIT_SECONDS: Final = 5.0
 """How long turns wait for a toolkit's tools. Such a short wait is not reported to the person."""
 PAUSE_SECONDS: Final = 30.0
-"""How long it is not asked for after that."""
+"""How long a toolkit is not asked for after that."""
 EMPTY_SECONDS: Final = 300.0
 """How long a toolkit without any tools, or one that Composio refuses, is not asked for again."""
 MOST_TOOLS: Final = 5000
@@ -146,14 +146,14 @@ class Composio:
 
     async def create_session(self, person_id: str, toolkits: Sequence[str]) -> str:
         """A session for this person; `toolkits` are the allowed ones, empty: all."""
-        # Composio takes any of these, and everybody's accounts would meet under it.
+        # Composio accepts any of these, and the accounts of all people would be under the same id.
         if person_id in _RESERVED or "," in person_id:
-            raise ValueError("a person's id at Composio is never empty, a default, or with a comma")
+            raise ValueError("a person's id at Composio is never empty, a default, and has no comma")
         made = await self._wire.ask("post", _SESSIONS, body={"user_id": person_id, **settings_of(toolkits)})
         return _text(made, "session_id")
 
     async def delete_session(self, session_id: str) -> None:
-        """Delete it; done already is done. Source: "Delete a tool router session" of Composio's API 3.1."""
+        """Delete it, if it is still there. Source: "Delete a tool router session" of Composio's API 3.1."""
         try:
             await self._wire.ask("delete", f"{_SESSIONS}/{session_id}")
         except SessionGoneError:
@@ -163,7 +163,7 @@ class Composio:
                 raise
 
     async def unknown(self, toolkits: Sequence[str]) -> list[str]:
-        """Those of the toolkits that Composio does not have (any more)."""
+        """The toolkits of these that Composio does not have, or has no longer."""
         return [slug for slug in toolkits if not await self._has(slug)]
 
     async def _has(self, slug: str) -> bool:
@@ -184,7 +184,7 @@ class Composio:
         return self._toolkits.get(slug)
 
     async def search(self, session_id: str, use_case: str) -> list[str]:
-        """Slugs of the tools that fit, best first."""
+        """Slugs of the tools that fit the use case, the best first."""
         body = {"queries": [{"use_case": use_case[:1024]}]}
         found = await self._wire.ask("post", f"{_SESSIONS}/{session_id}/search", body=body)
         results = _dicts(found, "results")
@@ -194,9 +194,9 @@ class Composio:
         return list(dict.fromkeys(slugs))
 
     async def tools_of(self, toolkit: str) -> list[ToolkitTool]:
-        """The toolkit's tools, kept for `schema_seconds`, and longer while Composio is away.
+        """The toolkit's tools, kept for `schema_seconds`, and longer while Composio is unavailable.
 
-        VendorUnavailable: nothing is known of them; it is worth waiting for as long as waits_for() says so.
+        VendorUnavailable: the tools are unknown. waits_for() says whether to try again.
         """
         now, kept = self._clock(), self._schemas.get(toolkit)
         if kept is not None and now < kept[0]:
@@ -233,7 +233,7 @@ class Composio:
         return tools
 
     def waits_for(self, toolkit: str, away: VendorUnavailable) -> bool:
-        """Whether the toolkit's tools may be available in a moment; else a turn continues without them."""
+        """Whether the toolkit's tools may be available in a moment. Otherwise a turn continues without them."""
         first, _ = self._failing.get(toolkit, (self._clock(), 0.0))
         return away.problem not in ALERTS and self._clock() - first <= MOST_WAIT_SECONDS
 
@@ -245,7 +245,7 @@ class Composio:
     # --- accounts -----------------------------------------------------------------------------------------------
 
     async def link(self, session_id: str, toolkit: str, callback_url: str | None = None) -> ConnectLink:
-        """A new account that waits for its person's consent, and where they give it."""
+        """A new account that waits for its person's consent, and the address where they give it."""
         body = {"toolkit": toolkit} | ({"callback_url": callback_url} if callback_url else {})
         now = self._clock()
         made = await self._wire.ask("post", f"{_SESSIONS}/{session_id}/link", body=body)
@@ -255,18 +255,18 @@ class Composio:
         return ConnectLink(url, _text(made, "connected_account_id"), now + LINK_SECONDS)
 
     async def account(self, account_id: str) -> Account | None:
-        """The account as Composio knows it; None: it knows it no longer."""
+        """The account at Composio; None: it is not there, or no longer."""
         try:
             found = await self._wire.ask("get", f"{_ACCOUNTS}/{account_id}")
         except ComposioRefusedError as refused:
             if refused.status in _GONE:
                 return None
-            log.warning("composio refuses to tell of an account code=%s", refused.code)
+            log.warning("composio refuses to describe an account code=%s", refused.code)
             raise VendorUnavailable("tools_unavailable") from None
         return Account(_text(found, "status"), _text(found, "user_id"))
 
     async def complete_auth(self, person_id: str, session_uri: str) -> str:
-        """Make active the account of a consent that waits at the project's verifier; its id.
+        """Make the account active whose consent waits for the project's verifier. Return the account's id.
 
         A `session_uri` is valid once, and only for the person for whom the link was made. ComposioRefusedError: any 4xx
         is final, with any slug, except a rate limit.
@@ -276,7 +276,7 @@ class Composio:
         return _text(done, "connected_account_id")
 
     async def delete_account(self, account_id: str) -> None:
-        """Remove it; done already is done."""
+        """Remove it, if it is still there."""
         try:
             await self._wire.ask("delete", f"{_ACCOUNTS}/{account_id}")
         except ComposioRefusedError as refused:

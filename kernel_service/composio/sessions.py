@@ -28,16 +28,16 @@ class Sessions:
         self._composio = composio
         self._store = store
         self._offered = tuple(toolkits)
-        """Without those that Composio turned out not to have, until this process ends."""
+        """Without those that Composio refused as unknown, until this process ends."""
         self._configuration = configuration_of(self._offered)
         self._flights = SingleFlight()
 
     async def of(self, person_id: str) -> str:
-        """The person's session id. VendorUnavailable: it could not be made."""
+        """The person's session id. VendorUnavailable: it could not be created."""
         return await self._flights.run(person_id, lambda: self._kept_or_made(person_id))
 
     async def using(self, person_id: str, do: Callable[[str], Coroutine[Any, Any, Result]]) -> Result:
-        """Do something in the person's session, once more in a new one if Composio forgot the old."""
+        """Do something in the person's session, and once more in a new one if Composio no longer has the old one."""
         session_id = await self.of(person_id)
         try:
             return await do(session_id)
@@ -50,7 +50,7 @@ class Sessions:
 
     async def _kept_or_made(self, person_id: str) -> str:
         kept = await self._store.of_person(person_id)
-        # A renewed session has a generation behind its configuration.
+        # A renewed session's configuration ends with its generation.
         if kept is not None and kept[1].partition("+")[0] == self._configuration:
             return kept[0]
         return await self._made(person_id, self._configuration)
@@ -74,8 +74,8 @@ class Sessions:
         unknown = await self._composio.unknown(self._offered)
         known = tuple(slug for slug in self._offered if slug not in unknown)
         named = ", ".join(unknown) or "all of them"
-        log.error("alert: Composio refuses KERNEL_TOOLKITS code=%s; take out what it has not: %s", refused.code, named)
-        if not unknown or not known:  # without any the session would allow all
+        log.error("alert: Composio refuses KERNEL_TOOLKITS code=%s; remove from it: %s", refused.code, named)
+        if not unknown or not known:  # a session without any would allow all
             raise VendorUnavailable("tools_refuse_settings") from None
         try:
             session_id = await self._composio.create_session(person_id, known)

@@ -1,4 +1,4 @@
-"""The requests to Composio about triggers: what a toolkit can be watched for, and who watches.
+"""The requests to Composio about triggers: the kinds of a toolkit's events, and the triggers that exist.
 
 Source of the shapes: composio-client 2.0.0rc19, `types/triggers_type_*` and `types/trigger_instance_*`; "Create or
 update a trigger" of Composio's API 3.1: a trigger with the same settings is not created twice.
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 MOST_TYPES: Final = 200
 """Of a toolkit."""
 MOST_WAIT_SECONDS: Final = 2.0
-"""How long a turn waits for a toolkit's types."""
+"""How long a turn waits for a toolkit's trigger types."""
 PAUSE_SECONDS: Final = 60.0
-"""How long a toolkit whose types are unavailable is not asked for again."""
+"""How long a toolkit whose trigger types are unavailable is not asked for again."""
 MOST_PAGES: Final = 20
 
 _TYPES: Final = "/api/v3.1/triggers_types"
@@ -64,7 +64,7 @@ class ComposioTriggers:
         self._types: dict[str, tuple[float, list[TriggerType]]] = {}
 
     async def types_of(self, toolkit: str) -> list[TriggerType]:
-        """The kinds of events that need no set-up by a developer, kept for `type_seconds`. Empty: unknown."""
+        """The kinds of events that need no set-up by a developer, kept for `type_seconds`. Empty: they are unknown."""
         kept_until, kept = self._types.get(toolkit, (0.0, []))
         if self._clock() < kept_until:
             return kept
@@ -87,9 +87,9 @@ class ComposioTriggers:
         return types
 
     async def upsert(self, slug: str, account_id: str, holder: str, config: dict[str, Any]) -> str:
-        """The id of the trigger with these settings, which exists from now on.
+        """Create the trigger with these settings, if it does not exist. Return its id.
 
-        ComposioRefusedError, VendorUnavailable: it was not created. UnansweredError: perhaps it was.
+        ComposioRefusedError, VendorUnavailable: it was not created. UnansweredError: it may have been created.
         """
         body = {"connected_account_id": account_id, "user_id": holder, "trigger_config": config}
         path = f"{_INSTANCES}/{quote(slug, safe='')}/upsert"
@@ -100,7 +100,7 @@ class ComposioTriggers:
         return trigger_id
 
     async def delete(self, trigger_id: str) -> None:
-        """Remove it; done already is done. ComposioRefusedError, VendorUnavailable."""
+        """Remove it, if it is still there. ComposioRefusedError, VendorUnavailable."""
         try:
             await self._wire.ask("delete", f"{_INSTANCES}/manage/{quote(trigger_id, safe='')}")
         except ComposioRefusedError as refused:
@@ -125,7 +125,7 @@ class ComposioTriggers:
 
 
 def _is_of(item: Any, account_id: str) -> bool:
-    """Whether the item is this account's. A filter that the vendor ignored would list those of everybody."""
+    """Whether the item is this account's. If the vendor ignored the filter, it would list those of all accounts."""
     if not isinstance(item, dict) or not isinstance(item.get("id"), str):
         return False
     return account_id in (item.get("connected_account_id"), item.get("connectedAccountId"))

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALERTS: Final = {
-    "tools_reject_key": "Composio refuses COMPOSIO_API_KEY; give another. Until then no tool of a toolkit works",
+    "tools_reject_key": "Composio refuses COMPOSIO_API_KEY; set a valid one. Until then no tool of a toolkit works",
     "tools_unpaid": "Composio's project has no credit; pay there. Until then no tool of a toolkit works",
 }
-"""The operator's action for each problem. All other problems pass by themselves."""
+"""The operator's action for each problem. All other problems end without one."""
 
 
 class ComposioRefusedError(Exception):
-    """Composio will not do this (400, 404, …). `code` is its slug for why, `explanation` is for the model only."""
+    """Composio refuses the request (400, 404, …). `code` is its slug for the reason; `explanation` is for the model."""
 
     def __init__(self, status: int, code: str, explanation: str = "") -> None:
         super().__init__(f"{status} {code}")
@@ -54,15 +54,15 @@ class ComposioRefusedError(Exception):
 
 
 class SessionGoneError(Exception):
-    """Composio knows this session no longer; nothing was done."""
+    """Composio no longer has this session. Nothing was done."""
 
 
 class MaybeDoneError(Exception):
-    """The request left, and no answer that can be understood came back."""
+    """The request was sent, and no valid answer arrived: it may have been done."""
 
 
 class UnansweredError(VendorUnavailable):
-    """Asked, and no answer that can be understood came back: perhaps to anybody, perhaps to this one request."""
+    """The request was sent, and no valid answer arrived: the vendor is unavailable, or cannot answer this request."""
 
     def __init__(self) -> None:
         super().__init__("tools_unavailable")
@@ -96,7 +96,7 @@ class Wire:
         await self._client.close()
 
     async def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """A request that does no harm if it is made twice."""
+        """Send a request that may be repeated without harm."""
         try:
             return await self.send(method, path, timeout=self._timeout, **request)
         except MaybeDoneError:
@@ -120,7 +120,7 @@ class Wire:
         options: Any = {"timeout": httpx.Timeout(timeout, connect=min(timeout, 5.0)), "max_retries": 0}
         if query is not None:
             options["params"] = query
-        # As JSON has it: what the client would not write must not look as if it had been sent.
+        # As JSON: a value that the client would leave out must not appear to have been sent.
         written = orjson.loads(to_json(body))
         await self._queue.acquire()
         if admitted is not None:
@@ -138,12 +138,12 @@ class Wire:
             raise refusal from None
         except APIConnectionError as error:
             raise _lost(error) from None
-        except (TimeoutError, APIError, RecursionError):  # the client reads an error's body by itself, however deep
+        except (TimeoutError, APIError, RecursionError):  # the client parses an error's body by itself, at any depth
             raise MaybeDoneError from None
         return self._read(raw)
 
     def _read(self, raw: bytes) -> dict[str, Any]:
-        """The client's own parser stops at what people write, and at what tools return."""
+        """The client's own parser fails on some texts that people write and tools return."""
         try:
             answer = from_json(raw)
         except ValueError:
@@ -163,7 +163,7 @@ class Wire:
         return refusal
 
     def _alert(self, problem: str) -> None:
-        """Once, until something is answered again."""
+        """Log an alert, once until a request is answered again."""
         if problem != self._alerted:
             log.error("alert: %s: %s", problem, ALERTS[problem])
         self._alerted = problem
@@ -178,7 +178,7 @@ _NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
-    httpx.ProxyError,  # the proxy let no request through
+    httpx.ProxyError,  # the proxy sent no request on
     httpx.UnsupportedProtocol,
 )
 
@@ -190,7 +190,7 @@ def _lost(error: APIConnectionError) -> Exception:
 
 
 _FOREIGN_ACCOUNT: Final = "ConnectedAccount_UserIdMismatch"
-"""A 403 that says nothing about our key: the account is another person's."""
+"""Codes of a 403 that says nothing about our key: the account is another person's."""
 _OF_THE_PROJECT: Final = {401: "tools_reject_key", 402: "tools_unpaid", 403: "tools_reject_key"}
 _PASSING: Final = {429: "tools_busy", 503: "tools_unavailable"}
 """Statuses that say that nothing was done."""
@@ -207,7 +207,7 @@ def _refusal(error: APIStatusError) -> Exception:
         return VendorUnavailable(_OF_THE_PROJECT[status])
     if status in _PASSING:
         return VendorUnavailable(_PASSING[status], retry_after(error.response.headers))
-    # Any other 5xx promises nothing: a tool may have done its work before its answer was lost.
+    # Any other 5xx leaves it open: a tool may have done its work before its answer was lost.
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         return MaybeDoneError()
     if status in _GONE and _SESSION_GONE.search(code):

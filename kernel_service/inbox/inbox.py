@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import CallerError, NotAllowed, Unavailable
-from kernel_service.media.incoming import brings_locked_file
+from kernel_service.media.incoming import holds_locked_file
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode
@@ -123,7 +123,7 @@ class Inbox:
     async def _accept(self, message: Message) -> Accepted:
         channel = message.channel
         self._check(message, channel)
-        if message.payload.file is not None and await brings_locked_file(message.payload):
+        if message.payload.file is not None and await holds_locked_file(message.payload):
             message = replace(message, locked_file=True)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
         if accepted.wants_media:

@@ -1,4 +1,4 @@
-"""Whether bytes are what they are said to be, looked at as they pass: a whole file is never held for it."""
+"""Checks a file's bytes against its declared type, chunk by chunk, so that the whole file is never in memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _layer(head: bytes) -> bool:
 
 
 class Inspection:
-    """Is shown a file's bytes in order, then says what it is. `mime_type` is what it was said to be."""
+    """Call see() with a file's bytes in order, then read its type and its problem. `mime_type` is the declared type."""
 
     def __init__(self, read_as: ReadAs, mime_type: str) -> None:
         self._read_as = read_as
@@ -100,13 +100,13 @@ class Inspection:
 
     @property
     def may_be_locked(self) -> bool:
-        """Whether it must be opened to know: a PDF that speaks of encryption may open without a password."""
+        """Whether it must be opened to know: a PDF that mentions encryption may open without a password."""
         return self._mentions_encryption
 
 
 def needs_password(pdf: bytes) -> bool:
-    """Whether a PDF opens only with a password. Slow; False of one that no reader understands."""
-    from pypdf import PdfReader  # noqa: PLC0415 - most processes never meet such a file
+    """Whether a PDF opens only with a password. Slow; False for a file that the reader cannot parse."""
+    from pypdf import PdfReader  # noqa: PLC0415 - most processes never need it
     from pypdf.errors import PyPdfError  # noqa: PLC0415
 
     try:

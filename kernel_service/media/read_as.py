@@ -14,7 +14,7 @@ MIB: Final = 1024 * 1024
 
 
 MOST_BYTES: Final = {ReadAs.SEE: 10 * MIB, ReadAs.HEAR: 16 * MIB, ReadAs.READ: 32 * MIB}
-"""The vendors take no more than 50 MB in a request, in base64."""
+"""The vendors accept at most 50 MB in a request, in base64."""
 
 PICTURES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 _OTHER_PICTURES: Final = frozenset(
@@ -75,10 +75,10 @@ _TYPE_OF_SUFFIX: Final = (
 )
 _SAYS_NOTHING: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/unknown"})
 _NAMELESS: Final = _SAYS_NOTHING | {"application/vnd.ms-excel", "text/comma-separated-values"}
-"""Types that say less than the name does: Windows takes any CSV for Excel's."""
+"""Types that say less than the file's name: Windows declares any CSV as Excel's."""
 
 
-def true_type(mime_type: str, filename: str) -> str:
+def effective_type(mime_type: str, filename: str) -> str:
     """The type without its parameters; of a file whose type says nothing, by its name."""
     bare = _bare(mime_type)
     return _TYPE_OF_SUFFIX.get(_suffix(filename), bare) if bare in _NAMELESS else bare
@@ -92,10 +92,10 @@ def says_nothing(mime_type: str) -> bool:
 def read_as_of(kind: str, mime_type: str, filename: str) -> ReadAs | None:
     """How a file is opened; None: it cannot be. `kind` is that of the message: image, audio, document, …
 
-    The person has sent a picture or a sound as such: whatever its type says, or does not say, the bytes tell what it
-    is, unless it is one that no model takes.
+    The channel says that it is a picture or a sound, so the bytes decide how it is opened, whatever its declared
+    type is, unless that type is one that no model accepts.
     """
-    bare = true_type(mime_type, filename)
+    bare = effective_type(mime_type, filename)
     if (kind == "image" and bare not in _OTHER_PICTURES) or (kind == "document" and bare in PICTURES):
         return ReadAs.SEE
     if (kind == "audio" and bare not in _OTHER_SOUNDS) or (kind == "document" and bare in SOUNDS):
@@ -106,8 +106,8 @@ def read_as_of(kind: str, mime_type: str, filename: str) -> ReadAs | None:
 
 
 def named(mime_type: str, filename: str) -> str:
-    """A name with the suffix of its type: by that the vendors know what a file is."""
-    bare = true_type(mime_type, filename)
+    """A name with the suffix of its type, by which the vendors recognise the type."""
+    bare = effective_type(mime_type, filename)
     suffix = SOUNDS.get(bare) or _DOCUMENTS.get(bare) or ("txt" if bare.startswith("text/") else "")
     if not suffix or _suffix(filename) == suffix:
         return filename or "file"

@@ -1,4 +1,4 @@
-"""Files on their way: asks channels for them, takes what they bring, hands out what they are to send, and tidies up."""
+"""Transfers of files: requests to channels, their uploads, downloads of replies' files, and the deletion of old ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import CallerError, Exhausted, StoreUnavailable
 from kernel_service.media.inspection import Inspection, needs_password
-from kernel_service.media.read_as import MOST_BYTES, read_as_of, says_nothing, true_type
+from kernel_service.media.read_as import MOST_BYTES, effective_type, read_as_of, says_nothing
 from kernel_service.ports.media import CHUNK_BYTES, FileProblem
 from kernel_service.uncancelled import Uncancelled
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 30.0
-"""A file that was leased and neither brought nor failed is asked for again."""
+"""After this time a leased file that was neither uploaded nor failed is requested again."""
 POLL_SECONDS: Final = 5.0
-"""How often the store is asked without a sign of something wanted: for leases that lapsed, for what others accepted."""
+"""How often the store is asked without a notice of a wanted file: for lapsed leases, and other nodes' messages."""
 UPLOADS_AT_ONCE: Final = 8
 """Of one channel. Each holds one chunk in memory; the others wait, and gRPC's flow control holds their senders."""
 
@@ -43,9 +43,9 @@ class UploadHeader:
 
 
 class MediaTransfers:
-    """One per process. `wake` is told of each person with a message that no longer waits.
+    """One per process. `wake` is called with each person whose message no longer waits for its file.
 
-    `uploads`: how many of a channel are at work at once.
+    `uploads`: how many of a channel run at the same time.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class MediaTransfers:
         self._polls_at: dict[str, dict[frozenset[str], float]] = {}
         """By channel, and by addresses that its streams serve: when the store is asked next."""
 
-    # --- what channels are asked for ----------------------------------------------------------------------------
+    # --- requests to channels -------------------------------------------------------------------------------------
 
     def wanted(self, channel: str) -> None:
-        """A message was accepted that waits for its file."""
+        """An accepted message waits for its file."""
         self._polls_at.pop(channel, None)
 
     async def lease(self, puller: Puller, addresses: Sequence[str], limit: int) -> list[MediaWanted]:
@@ -91,7 +91,7 @@ class MediaTransfers:
         return await self._store.leased_until(leases)
 
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
-        """No channel has seen these (id, token)."""
+        """Release leases (id, token) that reached no channel."""
         if leases:
             await self._store.release(leases)
             self._polls_at.clear()
@@ -99,17 +99,17 @@ class MediaTransfers:
     async def settle(self, channel: str, acks: Sequence[MediaAck]) -> list[AckResult]:
         """Store the outcomes of files that a channel could not upload."""
         settled = await self._store.settle(channel, acks, now=self._clock())
-        self.wanted(channel)  # a file to be tried again may be due already
+        self.wanted(channel)  # the next attempt of a file may be due already
         for ack, each in zip(acks, settled, strict=True):
             if each.person_id:
                 log.warning("file failed media=%s problem=%s person=%s", ack.media_id, ack.error_code, each.person_id)
                 self._wake(each.person_id)
         return [each.result for each in settled]
 
-    # --- what they bring ----------------------------------------------------------------------------------------
+    # --- uploads --------------------------------------------------------------------------------------------------
 
     async def take(self, channel: str, header: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file's bytes; return their number. Idempotent. If the upload ends early, nothing is kept.
+        """Store a file's bytes; return their number. Idempotent. If the upload ends early, nothing is stored.
 
         NotFound MEDIA_NOT_FOUND, CallerError PAYLOAD_TOO_LARGE or FIELD_INVALID, Exhausted MEDIA_FULL.
         """
@@ -120,7 +120,7 @@ class MediaTransfers:
             try:
                 return await self._keep(upload, header, pieces)
             except BaseException:
-                with suppress(StoreUnavailable):  # the sweep finds it
+                with suppress(StoreUnavailable):  # the sweep deletes it
                     await self._uncancelled.run(self._store.drop_upload(upload))
                 raise
 
@@ -132,21 +132,19 @@ class MediaTransfers:
         return inspection.size
 
     async def _agreed_type(self, upload: Upload, header: UploadHeader) -> str:
-        """The type that the network named last, as far as such a file is opened like the one that was announced."""
-        mime_type = true_type(header.mime_type, upload.filename)
+        """The type that the channel named last, if such a file is opened like the one that was announced."""
+        mime_type = effective_type(header.mime_type, upload.filename)
         if says_nothing(header.mime_type) or mime_type == upload.mime_type:
             return upload.mime_type
         if read_as_of("document", mime_type, upload.filename) is upload.read_as:
             return mime_type
         await self._fail(upload, FileProblem.WRONG_TYPE)
-        raise CallerError(
-            "FIELD_INVALID", "a file of this type is not the one that was announced", field="header.mime_type"
-        )
+        raise CallerError("FIELD_INVALID", "a file of this type is not the announced one", field="header.mime_type")
 
     async def _receive(
         self, upload: Upload, header: UploadHeader, inspection: Inspection, pieces: AsyncIterator[bytes]
     ) -> int:
-        """Write chunk by chunk; how many."""
+        """Write the file chunk by chunk. Return the number of chunks."""
         await self._check_size(upload, header.size)
         count = 0
         async for chunk in _chunks(pieces):
@@ -179,7 +177,7 @@ class MediaTransfers:
         self._wake_if_any(person_id)
 
     async def _is_locked(self, upload: Upload, count: int) -> bool:
-        """The one time that a file is whole in memory, and one at a time."""
+        """Whether the file needs a password. It is whole in memory only here, one file at a time."""
         async with self._inspecting:
             whole = b"".join([await self._files.chunk(upload.media_id, number) for number in range(count)])
             return await asyncio.to_thread(needs_password, whole)
@@ -194,17 +192,17 @@ class MediaTransfers:
         if person_id:
             self._wake(person_id)
 
-    # --- what they are to send ----------------------------------------------------------------------------------
+    # --- downloads ------------------------------------------------------------------------------------------------
 
     async def hand_out(self, channel: str, media_id: str) -> AsyncIterator[bytes]:
-        """The chunks of a file that went with a reply of this channel. NotFound MEDIA_NOT_FOUND."""
+        """The chunks of a file that is sent with a reply of this channel. NotFound MEDIA_NOT_FOUND."""
         for number in range(await self._made_files.chunks(channel, media_id)):
             yield await self._files.chunk(media_id, number)
 
-    # --- what is kept -------------------------------------------------------------------------------------------
+    # --- the sweep ------------------------------------------------------------------------------------------------
 
     async def sweep(self) -> None:
-        """Delete, step by step, what no open message and no reply needs."""
+        """Delete, step by step, the files that no open message and no reply needs."""
         more = True
         while more:
             more = bool(await self._store.sweep(now=self._clock()))

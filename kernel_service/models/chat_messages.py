@@ -70,7 +70,7 @@ class _Conversation:
             case "message" if item.get("role") == "assistant":
                 self._say(_text_of(item.get("content")))
             case "message":
-                self._hear(item.get("content"))
+                self._add_person(item.get("content"))
             case "function_call" if TOOLS not in self._left_out:
                 self._call(item)
             case "function_call_output":
@@ -91,7 +91,7 @@ class _Conversation:
                 told += [_result(call["call_id"], self._results[call["call_id"]]) for call in calls]
         return told
 
-    def _hear(self, content: Any) -> None:
+    def _add_person(self, content: Any) -> None:
         parts = [self._part(part) for part in content] if isinstance(content, list) else [_text_part(content)]
         content = _joined(parts)
         last = self._messages[-1] if self._messages else {}

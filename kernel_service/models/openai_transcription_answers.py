@@ -51,13 +51,13 @@ class VendorTranscript:
 def read_transcript(raw: bytes) -> VendorTranscript:
     """VendorUnavailable: it is no answer."""
     try:
-        heard = from_json(raw)
+        answer = from_json(raw)
     except ValueError:
-        heard = None
-    if not isinstance(heard, dict) or not isinstance(heard.get("text"), str):
+        answer = None
+    if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
         raise VendorUnavailable(_UNAVAILABLE, unanswered=True)
-    usage = heard.get("usage")
-    return _transcript(heard["text"].strip(), usage if isinstance(usage, dict) else {})
+    usage = answer.get("usage")
+    return _transcript(answer["text"].strip(), usage if isinstance(usage, dict) else {})
 
 
 def _transcript(text: str, usage: dict[str, Any]) -> VendorTranscript:

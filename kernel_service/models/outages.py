@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 ALERTS: Final = {
     "model_unpaid": "the account has no credit; pay at the vendor",
-    "model_rejects_key": "the vendor refuses OPENAI_API_KEY; give another",
+    "model_rejects_key": "the vendor refuses OPENAI_API_KEY; set a valid one",
     "model_moved": "OPENAI_BASE_URL redirects elsewhere, which is not followed; set it to the new address",
     "model_path_missing": "the server has no such path; check OPENAI_BASE_URL, or set OPENAI_API to the other endpoint",
     "model_not_found": "the vendor has no such model; set OPENAI_MODEL",

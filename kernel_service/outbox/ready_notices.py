@@ -41,7 +41,7 @@ class ReadyNotices:
         self._cluster = cluster
         self._notices = notices
         self._send = Paced[tuple[str, str, Ready]](self._send_now, LEAST_PAUSE_SECONDS)
-        self._hear = Paced[tuple[str, Ready]](lambda heard: poll(*heard), LEAST_PAUSE_SECONDS)
+        self._notify = Paced[tuple[str, Ready]](lambda ready: poll(*ready), LEAST_PAUSE_SECONDS)
         notices.on(NoticeKind.READY, self._heard)
 
     def connected_elsewhere(self) -> set[str]:
@@ -66,4 +66,4 @@ class ReadyNotices:
 
     def _heard(self, notice: NodeNotice) -> None:
         with suppress(ValueError):  # it is of a newer release
-            self._hear((notice.subject, Ready(notice.detail)))
+            self._notify((notice.subject, Ready(notice.detail)))

@@ -91,7 +91,7 @@ class Deletion:
         return deleted
 
     def _make_known(self, step: DeletionStep) -> None:
-        """Nothing rests on it: the store refuses whatever is still done for the person."""
+        """Stop the person's work sooner. Nothing depends on it: the store refuses what is still done for the person."""
         for each in step.people:
             self._forget(each)
             self._notices.tell_all(NodeNotice(NoticeKind.DELETED, each))

@@ -18,7 +18,7 @@ MOST_PAUSE_SECONDS: Final = 0.05
 
 
 class PersonExport:
-    """Nothing is held between two records: no transaction, no lease, and only the page that is being read out."""
+    """Between two records it holds no transaction and no lease, only the current page."""
 
     def __init__(self, store: ExportStore) -> None:
         self._store = store
@@ -51,5 +51,5 @@ class PersonExport:
 
 
 async def _pause(began: float) -> None:
-    """As long as the work took, so that half of the time is left to people."""
+    """Wait as long as the work took, so that it takes at most half of the time."""
     await asyncio.sleep(min(time.monotonic() - began, MOST_PAUSE_SECONDS))

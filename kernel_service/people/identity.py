@@ -1,6 +1,6 @@
 """The sender of a message: which ids are refused, and to which person the ids of one message belong.
 
-A strong id belongs to one person permanently; a weak one (a phone number) may pass to another person. So a weak id
+A strong id belongs to one person permanently; a weak one (a phone number) may be given to another person. So a weak id
 finds only a person who has no strong id, and only until it expires (ports/weak_ids.py); it follows its current owner.
 An id that is given or kept as weak is weak.
 
@@ -40,7 +40,7 @@ def check_user_id(user_id: str, channel: str) -> None:
     if (own if colon else user_id).casefold() in RESERVED:
         raise CallerError(
             "USER_ID_RESERVED",
-            "an empty id, `default` and `default_user` are nobody's: send the person's own",
+            "an empty id, `default` and `default_user` identify no one: send the person's own id",
             field="user_id",
         )
     if not CHANNEL.fullmatch(prefix) or not colon:
@@ -49,7 +49,7 @@ def check_user_id(user_id: str, channel: str) -> None:
         raise _invalid(f"must be at most {MAX_BYTES} bytes of UTF-8")
     if own != own.strip():
         raise _invalid("must not begin or end with white space")
-    # Of ASCII only the control characters are barred.
+    # Of ASCII only the control characters are refused.
     if "," in own or not (own.isprintable() if own.isascii() else _is_allowed(own)):
         raise _invalid("must not hold a comma, control character or invisible character")
     if prefix != channel:
@@ -85,19 +85,20 @@ def key(alias: Alias) -> tuple[str, str]:
 class FoundAlias:
     """A given id that already names a person, as it is kept.
 
-    `person_has_strong`: that person has a strong id besides this one, in whatever scope, or has given this weak one up
-    for another. `silent`: nothing came from it for too long. `worth_noting`: a message that it brings is to be noted.
+    `person_has_strong`: that person has a strong id besides this one, in whatever scope, or has changed this weak
+    one for another. `silent`: no message came from it for too long. `notes_use`: the time of its next message is
+    stored.
     """
 
     alias: Alias
     person_id: str
     person_has_strong: bool
     silent: bool = False
-    worth_noting: bool = False
+    notes_use: bool = False
 
     @property
     def finds_while_weak(self) -> bool:
-        """Whether it finds the person although it may have passed on."""
+        """Whether it finds the person although another person may have it now."""
         return not (self.person_has_strong or self.silent)
 
 
@@ -105,17 +106,17 @@ class FoundAlias:
 class Resolution:
     """The sender of a message (None: a new person); ids to keep for them, and weak ids to take from others.
 
-    `heard`: weak ids by which they were found, and of which it is to be noted that they are in use.
+    `used`: weak ids that found them, with a use that is to be stored.
     """
 
     person_id: str | None
     attach: tuple[Alias, ...] = ()
     move: tuple[Alias, ...] = ()
-    heard: tuple[Alias, ...] = ()
+    used: tuple[Alias, ...] = ()
 
 
 def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
-    """Say to whom the `given` ids belong; `found` are those of them that already name a person.
+    """Decide to whom the `given` ids belong; `found` are those of them that already name a person.
 
     Conflict IDENTITY_CONFLICT: two strong ids name different people.
     """
@@ -134,14 +135,14 @@ def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
     person_id = _person(strong, weak)
     # A person known by weak ids alone keeps those in use: taking one could leave them without any.
     move: list[Alias] = []
-    heard: list[Alias] = []
+    used: list[Alias] = []
     for one in weak:
         if one.person_id != person_id:
             if not one.finds_while_weak:
                 move.append(replace(one.alias, strong=False))
-        elif one.worth_noting:
-            heard.append(one.alias)
-    return Resolution(person_id, tuple(unknown), tuple(move), tuple(heard))
+        elif one.notes_use:
+            used.append(one.alias)
+    return Resolution(person_id, tuple(unknown), tuple(move), tuple(used))
 
 
 def named_alone(found: Iterable[FoundAlias]) -> str | None:
@@ -160,7 +161,7 @@ def named_alone(found: Iterable[FoundAlias]) -> str | None:
 def _person(strong: list[FoundAlias], weak: list[FoundAlias]) -> str | None:
     people = {one.person_id for one in strong}
     if len(people) > 1:
-        raise Conflict("IDENTITY_CONFLICT", "the ids belong to different people; an operator must look")
+        raise Conflict("IDENTITY_CONFLICT", "the ids belong to different people; an operator must decide")
     if people:
         return people.pop()
     return next((one.person_id for one in weak if one.finds_while_weak), None)

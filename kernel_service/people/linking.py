@@ -1,14 +1,14 @@
-"""The rules for a channel's notice that an id of a person became another.
+"""The rules for a channel's notice that an id of a person was replaced by another.
 
 As with messages (identity.py), a weak id given alone never finds a person who has a strong one, or any person after a
-long silence. A number may have passed on before the notice of its change arrives: believing it would give a stranger
-all that its former owner has. So a person with a strong id, whose change is reported by their number alone, starts
-again as a new person until an operator merges the two. A weak id also never replaces a strong one: messages for the
-person would go to the number's next owner.
+long silence. A number may have a new owner before the notice of its change arrives. To follow the notice would give the
+new owner the accounts and conversations of the former one. So a person with a strong id, whose change is reported by
+their number alone, starts again as a new person until an operator merges the two. A weak id also never replaces a
+strong one: messages for the person would go to the number's next owner.
 
 Notices overtake each other. A notice between strong ids is kept if its previous id belongs to no person yet. It is
-followed once another notice tells whose that id is: A became B, told after B became C, leads to C. Weak ids take no
-part in that.
+applied once another notice says whose that id is: "A became B", received after "B became C", leads to C. This does not
+apply to weak ids.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The new id is to name `person_id` (None: no person, see the module). `other_id` has it with equal right."""
+    """The new id is to name `person_id` (None: no person, see the module). `other_id` has an equal claim to it."""
 
     person_id: str | None
     other_id: str | None = None
@@ -60,25 +60,25 @@ def _named(given: Alias, found: FoundAlias | None) -> str | None:
 def is_strong(given: Alias, found: FoundAlias | None) -> bool:
     """An id that is given or kept as weak is weak.
 
-    A weak id that became another belongs to no person afterwards, whatever the outcome. Its next owner must not receive
+    A weak id that was replaced belongs to no person afterwards, whatever the outcome. Its next owner must not receive
     messages meant for the former one, and must not be mistaken for them when the same notice comes again.
     """
     return given.strong and (found is None or found.alias.strong)
 
 
-def comes_too_early(
+def may_precede_another(
     previous: Alias, current: Alias, *, previous_found: FoundAlias | None, current_found: FoundAlias | None
 ) -> bool:
-    """Whether another change may still tell whom this one is about."""
+    """Whether a notice that arrives later may say whom this one is about."""
     return previous_found is None and previous.strong and is_strong(current, current_found)
 
 
 def settled(outcome: LinkOutcome) -> bool:
-    """Whether the new id is in the previous one's place now."""
+    """Whether the new id has replaced the previous one."""
     return outcome in (LinkOutcome.LINKED, LinkOutcome.MERGED)
 
 
-def told_again(outcome: LinkOutcome) -> LinkOutcome:
+def outcome_of_repeat(outcome: LinkOutcome) -> LinkOutcome:
     """The outcome of the same change when it is reported again."""
     return LinkOutcome.LINKED if settled(outcome) else outcome
 
@@ -89,6 +89,6 @@ def older_first(one: MergeCandidate, other: MergeCandidate) -> tuple[MergeCandid
     return first, second
 
 
-def one_person(one: MergeCandidate, other: MergeCandidate) -> bool:
-    """Whether a channel's word is enough to merge them: not where it would mix two people's accounts."""
+def may_merge(one: MergeCandidate, other: MergeCandidate) -> bool:
+    """Whether a channel's notice is enough to merge them. It is not if both have connected accounts."""
     return not (one.connected and other.connected)

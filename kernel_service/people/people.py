@@ -1,4 +1,4 @@
-"""Changes of identity: ids that become others, people who are merged, and the kernels that must know of it."""
+"""Changes of identity: replaced ids and merged people. The kernels of all nodes are notified of them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class Kernels(Protocol):
-    """The part that is told of a merge; the kernel map implements it."""
+    """The part that is notified of a merge. The kernel map implements it."""
 
     def merged(self, person_id: str, into: str) -> None: ...
 
 
 class Wakes(Protocol):
-    """Wakes a person where they are run."""
+    """Wakes a person at the node that runs them."""
 
     def wake(self, person_id: str) -> None: ...
 
@@ -56,7 +56,7 @@ class People:
         self.links: Counter[LinkOutcome] = Counter()
 
     async def link(self, previous: Alias, current: Alias) -> LinkOutcome:
-        """A channel says that one of its ids became another; see LinkIdentity in the contract."""
+        """A channel says that one of its ids was replaced; see LinkIdentity in the contract."""
         linking = self._make_known(self._merging.link(previous, current, now=self._clock()))
         linked = await self._uncancelled.run(linking)
         for one in (linked, *linked.then):
@@ -71,7 +71,7 @@ class People:
             )
 
     async def merge(self, one_id: str, other_id: str) -> str:
-        """An operator says that two people are one. The one who stays. NotFound PERSON_NOT_FOUND."""
+        """Merge two people, at an operator's request. Return the one who stays. NotFound PERSON_NOT_FOUND."""
         merging = self._make_known(self._merging.merge(one_id, other_id, now=self._clock()))
         return (await self._uncancelled.run(merging)).person_id
 
@@ -86,7 +86,7 @@ class People:
         return await self._merging.kept_apart_pairs()
 
     async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
-        """Tell the kernels of all nodes of each committed change."""
+        """Notify the kernels of all nodes of each committed change."""
         linked = await work
         for one in (linked, *linked.then):
             if one.merged_id:

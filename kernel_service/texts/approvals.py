@@ -18,7 +18,7 @@ ALWAYS_APPROVE: Final = "Always approve"
 REFUSE: Final = "Refuse"
 REFUSE_ALL: Final = "Refuse all"
 
-# --- the question -----------------------------------------------------------------------------------------------------
+# --- the prompt -------------------------------------------------------------------------------------------------------
 
 QUESTION: Final = "Please confirm:"
 WHY: Final = {
@@ -28,7 +28,7 @@ WHY: Final = {
     "effect_outside": "I ask because this may delete, share, pay or reach others, and I have read content from others.",
     "unknown": "I ask because I don't do this kind of action by myself.",
 }
-"""By what made the assistant ask (see ports.approvals.Reason)."""
+"""By ports.approvals.Reason."""
 TITLES: Final = "These ids stand for:"
 LONG: Final = "(This is long. Please read all of it before you answer.)"
 UNNAMED: Final = "(I can't show you everybody whom this reaches. If you are not sure, refuse, and check first.)"
@@ -36,12 +36,12 @@ FILE: Final = "All details of the next question:"
 
 
 def in_file(filename: str, kilobytes: int) -> str:
-    """Before a question that does not show everything."""
+    """Before a prompt that does not show everything."""
     return f"(All details are in the file above: {filename}, {kilobytes} kB.)"
 
 
 def cut(count: int) -> str:
-    """Begins as no argument does (see approvals.prompt); so do the three below."""
+    """Begins like no argument, as do the three texts below (see approvals.prompt)."""
     return f"… {count} characters left out"
 
 

@@ -71,9 +71,9 @@ def _words(one: ParkedRequest) -> dict[str, Any]:
     return {"remaining": one.remaining, "messages": [_kept(each) for each in one.messages]}
 
 
-def _kept(heard: TurnMessage) -> dict[str, Any]:
-    kept = {name: getattr(heard, name) for name in KEPT_OF_MESSAGE}
-    return kept | {"content": to_stored(heard.payload)}
+def _kept(message: TurnMessage) -> dict[str, Any]:
+    kept = {name: getattr(message, name) for name in KEPT_OF_MESSAGE}
+    return kept | {"content": to_stored(message.payload)}
 
 
 def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:

@@ -84,7 +84,7 @@ def _as_it_stands(tx: Tx, person_id: str, request: ParkedRequest) -> ParkedReque
     return replace(request, messages=tuple(messages.values())) if messages else None
 
 
-def _changed(heard: TurnMessage, text: str) -> TurnMessage:
-    payload = heard.payload
+def _changed(message: TurnMessage, text: str) -> TurnMessage:
+    payload = message.payload
     is_text = isinstance(payload.content, Text)
-    return replace(heard, payload=replace(payload, content=Text(text)) if is_text else replace(payload, caption=text))
+    return replace(message, payload=replace(payload, content=Text(text)) if is_text else replace(payload, caption=text))

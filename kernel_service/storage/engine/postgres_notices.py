@@ -106,7 +106,7 @@ class PostgresNotices:
         try:
             connection.add_termination_listener(lambda _: self._woken.set())
             for channel in (_channel(""), _channel(self._me)):
-                await connection.add_listener(channel, self._hear)
+                await connection.add_listener(channel, self._receive)
             yield connection
         finally:
             self._disconnect()
@@ -137,7 +137,7 @@ class PostgresNotices:
         for to, (lines, _) in begun.items():
             yield _channel(to), "\n".join(lines)
 
-    def _hear(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
+    def _receive(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
         sender, *texts = payload.split("\n")
         if sender != self._me:
             for text in texts:

@@ -157,7 +157,7 @@ def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sende
         return None
     row = rows[0]
     found = resolve(found_among(came.given.asked, rows, now, weak_ids), came.given.ids)
-    if row.repeats or found.person_id is None or found.attach or found.move or found.heard:
+    if row.repeats or found.person_id is None or found.attach or found.move or found.used:
         return None
     return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, row, holds=row.holds, owner=row.owner)
 

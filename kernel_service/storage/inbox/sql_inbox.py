@@ -9,7 +9,7 @@ from sqlalchemy import Float, Integer, bindparam, case, func, insert, not_, or_,
 from sqlalchemy.sql import exists
 
 from kernel_service.errors import Exhausted, NotFound
-from kernel_service.media.incoming import parted
+from kernel_service.media.incoming import split_file
 from kernel_service.ports.commands import NOT_STOPPED, Command
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.media import WAIT_SECONDS
@@ -151,7 +151,7 @@ class SqlInbox(SqlPort):
         sent_at, status = _sent(received, command, sender.stopped_at, now)
         payload, file, media_id = received.payload, None, ""
         if isinstance(payload.content, File):
-            payload, file = parted(payload, locked=received.locked_file)
+            payload, file = split_file(payload, locked=received.locked_file)
         if file is not None:
             media_id = new_id("m", now)
             room.make_room(tx, person_id, len(file.data), self._quota, now=now)

@@ -22,7 +22,7 @@ from kernel_service.storage.sealing.ciphers import place
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from kernel_service.media.incoming import Incoming
+    from kernel_service.media.incoming import IncomingFile
     from kernel_service.ports.messages import Message
     from kernel_service.storage.engine.engine import Tx
 
@@ -40,7 +40,7 @@ _WAITS_NO_MORE = (
 )
 
 
-def keep(tx: Tx, person_id: str, seq: int, received: Message, file: Incoming, *, media_id: str, now: float) -> None:
+def keep(tx: Tx, person_id: str, seq: int, received: Message, file: IncomingFile, *, media_id: str, now: float) -> None:
     """Store a message's file in the transaction that stores the message: its bytes, or a request for them."""
     state = MediaState.FAILED if file.problem else MediaState.WANTED if file.wanted else MediaState.STORED
     pieces = [file.data[start : start + CHUNK_BYTES] for start in range(0, len(file.data), CHUNK_BYTES)]

@@ -74,9 +74,9 @@ class SqlFiles(SqlPort):
 
 
 def _file(tx: Tx, row: Row[Any]) -> StoredFile:
-    heard = row.transcript
-    if heard is not None:
-        heard = tx.cipher_of(row.person_id).open_text(heard, place(media.c.transcript, row.id))
+    transcript = row.transcript
+    if transcript is not None:
+        transcript = tx.cipher_of(row.person_id).open_text(transcript, place(media.c.transcript, row.id))
     return StoredFile(
         id=row.id,
         state=MediaState(row.state),
@@ -85,5 +85,5 @@ def _file(tx: Tx, row: Row[Any]) -> StoredFile:
         size=row.size,
         chunks=row.chunks,
         problem=FileProblem(row.problem),
-        transcript=heard,
+        transcript=transcript,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, not_, select, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.people.identity import key
-from kernel_service.people.linking import claim, comes_too_early, is_strong, settled, told_again
+from kernel_service.people.linking import claim, is_strong, may_precede_another, outcome_of_repeat, settled
 from kernel_service.ports.messages import Alias
 from kernel_service.ports.people import Linked, LinkOutcome
 from kernel_service.storage.keys.shared_secrets import awaiting_place
@@ -66,8 +66,8 @@ def follow(tx: Tx, previous: Alias, current: Alias, now: float, weak_ids: WeakId
     done = _done(tx, current, claim(previous, current, previous_found=before, current_found=after), after, now)
     if settled(done.outcome) or not is_strong(previous, before):
         tx.execute(_REPLACED, _row(tx, previous) | {"at": now})
-        tx.execute(_REMEMBER, change | {"outcome": told_again(done.outcome).value, "told_at": now})
-    elif comes_too_early(previous, current, previous_found=before, current_found=after):
+        tx.execute(_REMEMBER, change | {"outcome": outcome_of_repeat(done.outcome).value, "told_at": now})
+    elif may_precede_another(previous, current, previous_found=before, current_found=after):
         tx.execute(_REMEMBER, change | {"outcome": done.outcome.value, "told_at": now} | _sealed(tx, current, change))
     if settled(done.outcome):
         tx.execute(_IN_PLACE, _row(tx, current) | {"at": now})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
-from kernel_service.people.linking import MergeCandidate, older_first, one_person
+from kernel_service.people.linking import MergeCandidate, may_merge, older_first
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.people import Linked, LinkOutcome
 from kernel_service.storage.approvals import standing_permissions
@@ -84,7 +84,7 @@ def meet(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
     if len(people) == 1:
         return Linked(LinkOutcome.LINKED, people[0].person_id)
     older, newer = older_first(*people)
-    if one_person(older, newer):
+    if may_merge(older, newer):
         return unite(tx, older, newer, now)
     news = _keep_apart(tx, older.person_id, newer.person_id, now)
     return Linked(LinkOutcome.KEPT_APART, older.person_id, other_id=newer.person_id, news=news)

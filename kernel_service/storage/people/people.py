@@ -107,7 +107,7 @@ def person_of(tx: Tx, given: GivenIds, now: float, weak_ids: WeakIdExpiry) -> st
     person_id = resolution.person_id or _new_person(tx, now)
     attach(tx, person_id, resolution.attach, now)
     move(tx, person_id, resolution.move, now)
-    for one in resolution.heard:
+    for one in resolution.used:
         tx.execute(_HEARD, _row(tx, one) | {"at": now})
     return person_id
 
@@ -148,14 +148,14 @@ def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> Fo
     known, heard_at = Alias(user_id, row.strong, row.scope), row.heard_at
     if heard_at is None:
         if row.strong:  # If it is given as weak for the first time, its last use is unknown: it is not silent.
-            return FoundAlias(known, row.person_id, row.has_strong, worth_noting=not row.has_strong)
+            return FoundAlias(known, row.person_id, row.has_strong, notes_use=not row.has_strong)
         heard_at = row.created_at
     return FoundAlias(
         known,
         row.person_id,
         row.has_strong,
         silent=weak_ids.has_expired(heard_at, now),
-        worth_noting=not row.has_strong and weak_ids.should_note(heard_at, now),
+        notes_use=not row.has_strong and weak_ids.should_note(heard_at, now),
     )
 
 

@@ -265,7 +265,7 @@ async def test_a_toolkit_that_composio_has_not_costs_that_toolkit_alone(
     world.restart("asana", "no_such_toolkit", "gmail")
     assert await world.connections.sessions.of("p_alice")
     assert "KERNEL_TOOLKITS" in caplog.text
-    assert "take out what it has not: no_such_toolkit" in caplog.text
+    assert "remove from it: no_such_toolkit" in caplog.text
     (session,) = world.vendor.sessions
     assert (session.allows_toolkit("asana"), session.allows_toolkit("hackernews")) == (True, False)
     before = len(world.vendor.requests)

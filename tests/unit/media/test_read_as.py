@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel_service.media.read_as import named, read_as_of, true_type
+from kernel_service.media.read_as import effective_type, named, read_as_of
 from kernel_service.ports.media import ReadAs
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -65,4 +65,4 @@ def test_a_name_has_the_suffix_of_its_type(mime_type: str, filename: str, name: 
 
 
 def test_parameters_are_no_part_of_a_type() -> None:
-    assert true_type("Audio/OGG; codecs=opus", "") == "audio/ogg"
+    assert effective_type("Audio/OGG; codecs=opus", "") == "audio/ogg"

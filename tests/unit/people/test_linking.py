@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kernel_service.people.identity import FoundAlias
-from kernel_service.people.linking import Claim, MergeCandidate, claim, is_strong, older_first, one_person
+from kernel_service.people.linking import Claim, MergeCandidate, claim, is_strong, may_merge, older_first
 from kernel_service.ports.messages import Alias
 
 OLD, NEW = Alias("test:US.1"), Alias("test:US.2")
@@ -65,4 +65,4 @@ def test_of_one_age_the_ids_decide() -> None:
 
 @pytest.mark.parametrize(("one", "other", "merged"), [(True, True, False), (True, False, True), (False, False, True)])
 def test_a_channels_word_never_mixes_accounts(*, one: bool, other: bool, merged: bool) -> None:
-    assert one_person(MergeCandidate("p_1", 1.0, connected=one), MergeCandidate("p_2", 2.0, connected=other)) is merged
+    assert may_merge(MergeCandidate("p_1", 1.0, connected=one), MergeCandidate("p_2", 2.0, connected=other)) is merged
