@@ -1,4 +1,4 @@
-"""Transfers of files: requests to channels, their uploads, downloads of replies' files, and the deletion of old ones."""
+"""Transfers of files: requests to channels, uploads, downloads of replies' files, and the deletion of old files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request bodies that are joined from encoded parts. Files pass through in chunks, and never stand whole in memory."""
+"""Request bodies that are joined from encoded parts. Files are read in chunks, and are never whole in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Body:
-    """Bytes and files in order. Its length is known before it is made, which vendors ask for."""
+    """Bytes and files in order. Its length is known before it is written, which vendors require."""
 
     def __init__(self, parts: Sequence[bytes | ModelFile]) -> None:
         self._parts = parts
@@ -23,7 +23,7 @@ class Body:
         for part in parts:
             self.length += len(part) if isinstance(part, bytes) else 4 * -(-part.size // 3)
         self.fault: KernelError | None = None
-        """Why a file could not be read on the way: the client's own error does not say."""
+        """Why a file could not be read during the request, which the client's own error does not say."""
 
     @property
     def content(self) -> bytes | AsyncIterator[bytes]:
@@ -32,7 +32,7 @@ class Body:
         return first if isinstance(first, bytes) and len(self._parts) == 1 else self.chunks()
 
     def holds(self, written: bytes) -> bool:
-        """Whether these bytes are in it, beside the files."""
+        """Whether these bytes are in it, outside the files."""
         return any(written in part for part in self._parts if isinstance(part, bytes))
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -60,7 +60,7 @@ async def _base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 class Places:
-    """Stand for files' base64 in JSON that is still to be written."""
+    """Placeholders for files' base64 in JSON that is still to be written."""
 
     def __init__(self) -> None:
         self._mark = ""

@@ -1,4 +1,4 @@
-"""How many bytes may be whole in memory at a time: who wants more waits, in order."""
+"""The number of bytes that may be in memory at the same time. Callers that need more wait, in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ByteBudget:
-    """A request that is larger than the whole budget takes all of it."""
+    """A request for more than the whole budget reserves all of it."""
 
     def __init__(self, most: int) -> None:
         self._most = self._left = most

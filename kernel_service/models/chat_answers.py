@@ -1,6 +1,6 @@
 """A completion of the chat endpoint in the form of a Response, which openai_answers reads and repairs.
 
-Source: openai 3.54, `types/chat`; what other servers make of it: docs/reference/vendors.md.
+Source: openai 3.54, `types/chat`; how other servers differ: docs/reference/vendors.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Item = dict[str, Any]
 
 
 def read_completion(raw: bytes | Item, body: Body) -> ModelAnswer:
-    """As openai_answers.read_answer. Reasoning goes back to the server that told it, until the turn ends."""
+    """As openai_answers.read_answer. Reasoning is sent back to the server that wrote it, until the turn ends."""
     completion = value_of(raw) if isinstance(raw, bytes) else raw
     if not isinstance(completion, dict):
         return read_answer(b"null", body)

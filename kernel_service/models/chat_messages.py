@@ -1,4 +1,4 @@
-"""History items as messages of Chat Completions, in an order that strict servers and chat templates take.
+"""History items as messages of Chat Completions, in an order that strict servers and chat templates accept.
 
 - Results follow the message with their calls at once: OpenAI, vLLM and Mistral refuse any other place.
 - Roles alternate where a server asks for it: messages of one side in a row become one. Templates of Mistral and Gemma
@@ -27,7 +27,7 @@ Message = dict[str, Any]
 Item = dict[str, Any]
 
 REASONING: Final = ("reasoning_content", "reasoning")
-"""The names under which servers tell a model's reasoning: DeepSeek, llama.cpp and vLLM; OpenRouter, Groq and Ollama."""
+"""The names under which servers send a model's reasoning: DeepSeek, llama.cpp and vLLM; OpenRouter, Groq and Ollama."""
 _ID_SIZE: Final = 9
 
 

@@ -30,7 +30,7 @@ OPTIONAL: Final = (
     "stream_options", "stream", "reasoning_effort", "reasoning_content", "reasoning", "prompt_cache_key",
     "safety_identifier", *LIMITS, "store",
 )  # fmt: skip
-"""The optional parameters. A server that does not know `store` keeps nothing because of it."""
+"""The optional parameters. A server that does not know `store` stores nothing."""
 
 
 def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def parameters(request: ModelRequest, model: str, *, effort: str, stream: bool) 
 
 
 def body_of(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
-    """The request with these parameters, as far as they go together."""
+    """The request with these parameters, without combinations that the endpoint refuses."""
     without = {LIMITS[1]} if LIMITS[0] in chosen else set()
     if "stream" not in chosen:
         without.add("stream_options")

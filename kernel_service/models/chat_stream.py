@@ -1,4 +1,4 @@
-"""A completion that comes in chunks: its text while it comes, the whole of it at the end.
+"""A completion that arrives in chunks: its text at once, the whole of it at the end.
 
 Source: openai 3.54, `types/chat`.
 """
@@ -22,7 +22,7 @@ Chunk = dict[str, Any]
 
 
 class StreamedCompletion(StreamedAnswer):
-    """An answer of the chat endpoint; `listener` is told its text. Usage may come after the last piece."""
+    """An answer of the chat endpoint; `listener` receives its text. Usage may arrive after the last piece."""
 
     def __init__(self, listener: TextListener) -> None:
         self._teller = TextTeller(listener)
@@ -85,7 +85,7 @@ class StreamedCompletion(StreamedAnswer):
 
 
 def _text(content: Any) -> str:
-    """Of a text, or of parts of which some are reasoning."""
+    """The text of a content, without the parts that are reasoning."""
     if isinstance(content, list):
         return "".join(part["text"] for part in content if isinstance(part, dict) and _is_text(part))
     return content if isinstance(content, str) else ""
@@ -96,7 +96,7 @@ def _is_text(part: Chunk) -> bool:
 
 
 class _Calls:
-    """Calls in the making. Servers leave the index out, use 0 for all, or send each call whole."""
+    """Incomplete calls. Servers leave the index out, use 0 for all, or send each call whole."""
 
     def __init__(self) -> None:
         self.made: list[Chunk] = []
@@ -116,7 +116,7 @@ class _Calls:
 
 
 def _begins_another(call: Chunk, call_id: object, function: Chunk) -> bool:
-    """Whether a name at an index that has a call already is that of another call.
+    """Whether a name at the index of an earlier call begins another call.
 
     llama-cpp-python repeats name and id in each piece. Without ids, complete arguments end a call.
     """

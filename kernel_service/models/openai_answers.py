@@ -36,7 +36,7 @@ Item = dict[str, Any]
 def read_answer(raw: bytes | Item, body: Body) -> ModelAnswer:
     """The answer in a response, given as JSON or as its value, to the request that was sent as this body.
 
-    UnusableAnswerError, and what a failure that is told with HTTP 200 means: VendorUnavailable or ModelRejectedError.
+    UnusableAnswerError, and for a failure with HTTP 200: VendorUnavailable or ModelRejectedError.
     """
     response = value_of(raw) if isinstance(raw, bytes) else raw
     if not isinstance(response, dict):
@@ -141,7 +141,7 @@ def _items(output: list[object], taken: _TakenIds) -> list[Item]:
 
 
 def _repaired(item: object, taken: _TakenIds) -> Item | None:
-    """The item in a form that the vendor takes back; None: it is of no use to us."""
+    """The item in a form that the vendor accepts back. None: it is to be ignored."""
     if not isinstance(item, dict):
         return None
     kind = item.get("type") or ("message" if "content" in item else "")
@@ -151,7 +151,7 @@ def _repaired(item: object, taken: _TakenIds) -> Item | None:
         if not value or not isinstance(value, str) or (name == "id" and value in taken):
             kept.pop(name, None)
     if kind != "function_call":
-        kept.pop("call_id", None)  # it would be taken for a call's
+        kept.pop("call_id", None)  # otherwise it would pass as a call's
     repaired = None
     if kind == "message":
         repaired = kept | {"type": kind, "role": "assistant", "content": _parts(item.get("content"))}
@@ -171,7 +171,7 @@ def _is_name(value: object) -> bool:
 
 
 def _parts(content: object) -> list[Item]:
-    """A message's texts and refusals. One text may stand for a list."""
+    """A message's texts and refusals. One text may replace a list."""
     parts: list[Item] = []
     for part in content if isinstance(content, list) else [content]:
         if isinstance(part, str):
@@ -191,7 +191,7 @@ def _objects(values: object) -> list[Item]:
 
 
 def _repaired_call(item: Item, taken: _TakenIds) -> Item | None:
-    """A call without a name cannot be made. One whose id is missing, too long or taken gets another."""
+    """The call; None: it has no name. A call with an id that is missing, too long or taken gets another."""
     if not _is_name(item.get("name")):
         return None
     call_id = item.get("call_id")
@@ -210,17 +210,17 @@ def _written(item: Item) -> str:
 
 
 def _repaired_reasoning(item: Item) -> Item | None:
-    """Only what is sealed can come back to a vendor that keeps nothing."""
+    """Only encrypted reasoning can be sent back to a vendor that stores nothing."""
     if "id" not in item or not _is_name(item.get("encrypted_content")):
         return None
     return item | {"summary": _objects(item.get("summary"))}
 
 
-# --- what it cost -----------------------------------------------------------------------------------------------------
+# --- the costs -----------------------------------------------------------------------------------------------------
 
 
 def _usage(usage: object) -> Usage:
-    """Servers that only resemble OpenAI leave details out, or send null, texts or nonsense."""
+    """Compatible servers leave details out, or send null, texts or impossible numbers."""
     counts = []
     for within, name in _COUNTS:
         of = usage.get(within) if within and isinstance(usage, dict) else usage

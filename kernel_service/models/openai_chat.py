@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OpenAIChat(OpenAIModel):
-    """OPENAI_API=chat. Its origin differs, since neither endpoint takes the other's reasoning."""
+    """OPENAI_API=chat. Its origin differs, since neither endpoint accepts the other's reasoning."""
 
     vendor = "openai-chat"
     path = "/chat/completions"

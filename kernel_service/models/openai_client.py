@@ -1,4 +1,4 @@
-"""The one client of OpenAI that a process has: bytes out, bytes in, and what a refusal means.
+"""The one client of OpenAI in a process. It sends and returns bytes, and interprets refusals.
 
 Sources: openai 3.54, platform.openai.com/docs/guides/error-codes.
 """
@@ -47,13 +47,13 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
-"""Statuses of a proxy, or of the vendor's own front, behind which the request may have been worked on."""
+"""Statuses of a proxy, or of the vendor's own front end. The request may have been processed behind it."""
 _OF_THE_TEXT: Final = (400, 413, 422)
 _NO_SUCH_PATH: Final = (404, 405, 501)
 _FORM: Final = {"Content-Type": "multipart/form-data"}
 """Tells the vendor's client to send a form and not JSON. It adds the boundary."""
 REST_SECONDS: Final = 1.0
-"""For what follows the last event of a stream; a connection is of use again once its response was read to the end."""
+"""Seconds for the rest after the last event of a stream: a connection can be used again once it was read to the end."""
 
 
 class OpenAIClient:
@@ -77,7 +77,7 @@ class OpenAIClient:
         self.outages = Outages()
         self.latencies = latencies or Latencies()
         tls = vendor_tls()
-        # No retries here: the turn holds durably, and other people need the slot meanwhile.
+        # No retries here: the turn waits in the database, and other people need the slot meanwhile.
         self._openai = openai.AsyncOpenAI(
             api_key=api_key,
             base_url=base_url,
@@ -91,14 +91,14 @@ class OpenAIClient:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     async def post(self, path: str, body: Body) -> bytes:
-        """JSON out, JSON in.
+        """Send JSON, and return the JSON of the answer.
 
-        VendorUnavailable, ModelRejectedError, UnusableAnswerError, and whatever keeps the body's files from being read.
+        VendorUnavailable, ModelRejectedError, UnusableAnswerError, and the errors of reading the body's files.
         """
         return await self._asked(path, body, whole)
 
     async def stream(self, path: str, body: Body, streamed: StreamedAnswer) -> bytes | None:
-        """JSON out, events to `streamed` as they come, until it is whole. Bytes: the server answered in one piece.
+        """Send JSON, and pass events to `streamed` until it is whole. Bytes: the server answered in one piece.
 
         As post(), and UnusableAnswerError: an event is no JSON.
         """
@@ -145,7 +145,7 @@ class OpenAIClient:
         return means
 
     async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> VendorTranscript:
-        """A recording (name, bytes, type) in words.
+        """The words of a recording (name, bytes, type).
 
         VendorUnavailable, ModelRejectedError, TranscriptionMissingError.
         """
@@ -172,7 +172,7 @@ class OpenAIClient:
         return transcript
 
     async def speak(self, body: Body) -> bytes:
-        """A sound. VendorUnavailable, ModelRejectedError, UnusableAnswerError: it is too large.
+        """The text as sound. VendorUnavailable, ModelRejectedError, UnusableAnswerError: it is too large.
 
         None of them says anything about the model that answers people.
         """
@@ -203,18 +203,18 @@ def _outcome_of(error: Exception) -> str:
 
 
 def _is_path_missing(refusal: Refusal, means: VendorUnavailable) -> bool:
-    """Servers that speak the other endpoint only answer so. Proxies do too while a server restarts, so it is held."""
+    """Servers that have only the other endpoint answer so. So do proxies while a server restarts, so the turn waits."""
     return refusal.status in _NO_SUCH_PATH and means.problem == "model_unavailable"
 
 
 def _headers(client: openai.AsyncOpenAI) -> dict[str, str]:
-    """Those of the vendor's client but its telemetry: the key, the organisation, the project, OPENAI_CUSTOM_HEADERS."""
+    """The headers of the vendor's client without its telemetry: key, organisation, project, OPENAI_CUSTOM_HEADERS."""
     every = {**client.auth_headers, **client.default_headers}
     return {name: value for name, value in every.items() if isinstance(value, str) and "Stainless" not in name}
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The client wraps what its transport met, which wraps what aiohttp met."""
+    """The error and its causes: the client wraps its transport's error, which wraps aiohttp's."""
     while error is not None:
         yield error
         error = error.__cause__
@@ -243,7 +243,7 @@ def _json_or_text(body: bytes) -> object:
 
 
 class _Events(openai.AsyncStream[object]):
-    """Tells whether the server said that the stream is over, which the vendor's own class keeps for itself."""
+    """Shows whether the server has ended the stream, which the vendor's own class does not."""
 
     is_over = False
 
@@ -254,7 +254,7 @@ class _Events(openai.AsyncStream[object]):
 
 
 async def _hand_over(events: _Events, streamed: StreamedAnswer) -> None:
-    """All events; a stream that ends before the answer is whole broke, however it ended."""
+    """Pass on all events. A stream that ends before the answer is whole counts as broken, however it ended."""
     ended = False
     try:
         async with asyncio.timeout(None) as rest:

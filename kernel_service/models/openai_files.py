@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.payloads import File
 
 REFERENCE: Final = "media"
-"""The type of a part of ours: in the history it stands for a file, and never leaves as it is."""
+"""The type of a part of ours. In the history it refers to a file; it is never sent as it is."""
 _GONE: Final = "[The file itself is not at hand any more.]"
 _NOT_TAKEN: Final = {
     IMAGES: "[You cannot see it: the model that runs here takes no images.]",
@@ -28,18 +28,18 @@ _NEEDS: Final = {ReadAs.SEE: IMAGES, ReadAs.READ: FILES}
 
 
 def reference(file: File) -> list[dict[str, Any]]:
-    """The file, if the model is to be shown it; what was heard is there in words."""
+    """A reference to the file, if the model is to see it. A recording's words are in the history instead."""
     if not file.media_id or file.transcript is not None:
         return []
     return [{"type": REFERENCE, "media_id": file.media_id}]
 
 
 REFERS: Final = orjson.dumps({"type": REFERENCE, "media_id": ""})[: -len('"}')]
-"""The beginning of a reference as it is kept. Within a text each quotation mark has a backslash, so no words match."""
+"""The beginning of a stored reference. In texts each quotation mark has a backslash, so no words match."""
 
 
 MOST_TEXT_BYTES: Final = 60_000
-"""Of a file that is shown as text: as much as a model of 32,768 tokens has room for."""
+"""Bytes of a file that is shown as text: as much as fits a model of 32,768 tokens."""
 _TEXTS: Final = ("text/", "application/json", "application/xml", "application/csv")
 _BEGINS: Final = "[The file {name} begins here.]"
 _ENDS: Final = "[The file ends here.]"
@@ -47,12 +47,12 @@ _IS_CUT: Final = "[Only the beginning of the file is shown.]"
 
 
 async def as_text(files: Mapping[str, ModelFile | str]) -> dict[str, ModelFile | str]:
-    """The files, those of plain text as their text: for servers that take no files."""
+    """The files, with the text of those of plain text: for servers that accept no files."""
     return {media_id: await _text_of(file) or file for media_id, file in files.items()}
 
 
 async def _text_of(file: ModelFile | str) -> str:
-    """Empty: it is no plain text."""
+    """The file's text; empty: it is not plain text."""
     if isinstance(file, str) or file.read_as is not ReadAs.READ or not file.mime_type.startswith(_TEXTS):
         return ""
     data = b""
@@ -66,7 +66,7 @@ async def _text_of(file: ModelFile | str) -> str:
 
 
 def shown(media_id: str, files: Mapping[str, ModelFile | str], lacks: AbstractSet[str]) -> ModelFile | str:
-    """The file, or the sentence instead. `lacks` are things of openai_refusals.LACKS."""
+    """The file, or the sentence that replaces it. `lacks` are things of openai_refusals.LACKS."""
     file = files.get(media_id, _GONE)
     needed = _NEEDS.get(file.read_as, "") if isinstance(file, ModelFile) else ""
     return _NOT_TAKEN[needed] if needed in lacks else file

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class OpenAIModel(Model):
-    """One for the whole process; the client stays its owner's. A subclass knows one endpoint."""
+    """One for the whole process; its owner closes the client. A subclass knows one endpoint."""
 
     vendor: ClassVar[str]
     """The first part of the origin."""
@@ -43,7 +43,7 @@ class OpenAIModel(Model):
     """The parameters that are left out where a server refuses them."""
 
     def __init__(self, client: OpenAIClient, model: str, *, effort: str = "") -> None:
-        """`effort` is how much the model is to reason; empty: as the vendor sees fit."""
+        """`effort` is how much the model is to reason; empty: the vendor's default."""
         self._client = client
         self._model = model
         self._effort = effort
@@ -67,7 +67,7 @@ class OpenAIModel(Model):
     @staticmethod
     @abstractmethod
     def body(request: ModelRequest, chosen: dict[str, Any], lacks: AbstractSet[str]) -> Body:
-        """The request with these parameters. `lacks` are things of LACKS that the server does not take."""
+        """The request with these parameters. `lacks` are things of LACKS that the server does not accept."""
 
     @abstractmethod
     def streamed(self, listener: TextListener) -> StreamedAnswer: ...
@@ -89,13 +89,13 @@ class OpenAIModel(Model):
         return answer
 
     def learn(self, request: ModelRequest, body: Body, answer: ModelAnswer) -> None:
-        """Notice what the server lacks from its answer to a request that was sent as this body."""
+        """Learn from the answer to this body what the server lacks."""
 
     async def _asked(self, request: ModelRequest, listener: TextListener | None) -> tuple[bytes | dict[str, Any], Body]:
         """The response, and the body that it answers.
 
-        A part that the server refuses once is left out of all later requests: it is the same for everybody. If the
-        refusal may repeat words of this conversation, the part is left out of this request alone.
+        A part that the server refuses once is left out of all later requests, since the server refuses it for all
+        people. If the refusal may repeat words of this conversation, the part is left out of this request alone.
         """
         left_out_here: set[str] = set()
         while True:

@@ -1,4 +1,4 @@
-"""The meaning of a refusal by OpenAI, or by a server that speaks its wire: wait, or ask differently.
+"""The meaning of a refusal by OpenAI, or by a server that speaks its wire: wait, or change the request.
 
 The codes are OpenAI's (platform.openai.com/docs/guides/error-codes). Compatible servers send their own codes, a number,
 or words alone; docs/reference/vendors.md lists what is known of them.
@@ -31,7 +31,7 @@ _PARAM: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error as it came. `code` and `param` are safe to log, `message` is not; all are empty where there was none."""
+    """A received error. `code` and `param` are safe to log, `message` is not; all are empty if they were absent."""
 
     status: int
     code: str = ""
@@ -91,7 +91,7 @@ _REPEATED_INPUT: Final = re.compile(r"(?:['\"]input['\"]: |\binput_value=).*")
 def own_words(message: str) -> str:
     """The message without the parts of the request that it repeats, as those of llama.cpp and pydantic do.
 
-    A person's words in it must not decide what is left out for everybody.
+    A person's words in it must not decide what is left out for all people.
     """
     return _REPEATED_INPUT.sub("", _REPEATED_MESSAGES.sub("", message))
 
@@ -104,7 +104,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-# --- what it means ----------------------------------------------------------------------------------------------------
+# --- the meaning ------------------------------------------------------------------------------------------------------
 
 _UNPAID_CODES: Final = (
     "insufficient_quota", "insufficient_credits", "insufficient_balance", "insufficient_funds", "billing_not_active",
@@ -131,7 +131,7 @@ _TOO_LONG: Final = re.compile(
 _TOO_LARGE_FOR_ITS_RATE: Final = re.compile(
     r"request too large|must be reduced|reduce the length|maximum context length|context_length_exceeded", re.IGNORECASE
 )
-"""A request that alone is more than a minute's tokens never passes, however long it waits."""
+"""A request of more tokens than a minute's limit is never accepted, however long it waits."""
 _OF_THE_INPUT: Final = re.compile(r"input(?:$|[.\[](?!.*(?:call_id|\.id|\.name)$))")
 _TOO_LONG_PARTS: Final = ("string_above_max_length", "array_above_max_length", "string_too_long", "too_long")
 
@@ -150,7 +150,7 @@ _PASSING_CODES: Final = ("server_error", "rate_limit_exceeded", "slow_down", "se
 
 
 def meaning_of(refusal: Refusal, retry_after: float | None = None) -> VendorUnavailable | ModelRejectedError:
-    """VendorUnavailable: ask the same again later. ModelRejectedError: that is useless, ask differently."""
+    """VendorUnavailable: repeat the request later. ModelRejectedError: only a changed request can succeed."""
     if problem := _of_the_account(refusal):
         return VendorUnavailable(problem, retry_after)
     if code := _lack(refusal) or _canonical(refusal):
@@ -161,7 +161,7 @@ def meaning_of(refusal: Refusal, retry_after: float | None = None) -> VendorUnav
 
 
 def _of_the_account(refusal: Refusal) -> str:
-    """The problem that an operator has to fix; empty: address and account are in order."""
+    """The problem that an operator has to fix; empty: address and account are right."""
     if refusal.status in _KEY_STATUSES and not refusal.says(_FLAGGED):
         return "model_rejects_key"
     if refusal.status in _REDIRECTS:
@@ -171,7 +171,7 @@ def _of_the_account(refusal: Refusal) -> str:
 
 
 def _passing(refusal: Refusal) -> str:
-    """Why the same may be taken later; empty: it never is."""
+    """Why the same request may be accepted later; empty: it never is."""
     status = refusal.status
     if refusal.names("model_not_found") or (refusal.param in ("", "model") and refusal.says(_NO_MODEL)):
         return "model_not_found"
@@ -206,7 +206,7 @@ def _rejected(refusal: Refusal, code: str) -> ModelRejectedError:
     return ModelRejectedError(code, param=refusal.param, message=refusal.message)
 
 
-# --- what a server does not take at all -------------------------------------------------------------------------------
+# --- parts that a server does not accept ------------------------------------------------------------------------------
 
 TOOLS: Final = "tools"
 IMAGES: Final = "images"
@@ -258,7 +258,7 @@ LACKS: Final = {
         frozenset({IMAGES, FILES}),
     ),
 }  # fmt: skip
-"""Codes for what a server does not take from anybody: its words, and what they are about.
+"""Codes for parts that a server refuses from all people: its words, and the part that they concern.
 
 Sources: ggml-org/llama.cpp#15377 and #12947, vllm-project/vllm#10078, ollama/ollama#8345, studio-dots-ai/dots.ocr#61.
 """
@@ -268,14 +268,14 @@ def lacking(code: str) -> frozenset[str]:
     return LACKS[code][1] if code in LACKS else frozenset()
 
 
-# --- parameters that a server does not take ---------------------------------------------------------------------------
+# --- parameters that a server does not accept -------------------------------------------------------------------------
 
 _LIMITS: Final = ("max_output_tokens", "max_tokens", "max_completion_tokens")
 _PARAMETERS: Final = (
     "reasoning", "reasoning_effort", "reasoning_content", "include", "prompt_cache_key", "safety_identifier", *_LIMITS,
     "stream_options", "stream", "store", "context_management",
 )  # fmt: skip
-"""Of all endpoints. Which of them may be left out is a matter of the endpoint."""
+"""The parameters of all endpoints. Each endpoint decides which of them may be left out."""
 
 _NOT_TAKEN: Final = re.compile(
     r"un(?:known|supported|recogni[sz]ed|expected)|not (?:supported|permitted|allowed|recogni[sz]ed)|"
@@ -290,7 +290,7 @@ _COUNTS_OUTPUT: Final = re.compile(
     r"in the completion|\bmax_(?:output_|completion_)?tokens\b.{0,40}too large|output tokens must be reduced",
     re.IGNORECASE,
 )
-"""Some servers count what may be said to the context: without the parameter they take what is left of it."""
+"""Some servers add the answer's limit to the context. Without the parameter the answer may fill the rest."""
 _PROMPT_ALONE: Final = re.compile(r"length is (\d+) tokens.{0,80}\((\d+) in the (?:messages|prompt)", re.IGNORECASE)
 _NO_ENCRYPTED_CONTENT: Final = re.compile(r"encrypted content is not supported", re.IGNORECASE)
 _NAMED: Final = {
@@ -300,7 +300,7 @@ _NAMED: Final = {
 
 
 def unsupported(refusal: Refusal | ModelRejectedError, optional: Collection[str] = _PARAMETERS) -> str:
-    """The one of `optional` that the server does not take, or not with this value; empty: it is about others."""
+    """The one of `optional` that the server does not accept, or not with this value; empty: none of them."""
     root, _, inner = refusal.param.replace("[", ".").partition(".")
     if root == "messages":
         root = inner.rpartition(".")[2]  # reasoning that goes back to a server
@@ -339,7 +339,7 @@ def _counts_output(message: str) -> bool:
 
 
 def read_failure(response: dict[str, Any]) -> Refusal | None:
-    """The error that a response with HTTP 200 tells of; None: it tells of none."""
+    """The error that a response with HTTP 200 reports; None: it reports none."""
     error = response.get("error")
     if not error or (response.get("status") != "failed" and isinstance(response.get("output"), list)):
         return None

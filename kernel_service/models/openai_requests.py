@@ -31,7 +31,7 @@ LEAST_OUTPUT_TOKENS: Final = 16
 """The smallest max_output_tokens that the vendor accepts."""
 
 MOST_KEPT_TOOLS: Final = 256
-"""Tools that are kept as they are sent, since the same ones are offered to many people: 4 MB at most, mostly 0.3."""
+"""Encoded tools that are cached, since many people have the same ones: 4 MB at most, mostly 0.3 MB."""
 LEAST_COMPACT_TOKENS: Final = 1000
 """The smallest compact_threshold that the vendor accepts."""
 OF_A_REQUEST: Final = ("max_output_tokens", "context_management", "stream")
@@ -86,7 +86,7 @@ def _joined(start: bytes, items: Sequence[bytes], end: bytes) -> bytes:
 
 @lru_cache(maxsize=MOST_KEPT_TOOLS)
 def _tool(tool: ToolSchema) -> bytes:
-    # Vendors' schemas seldom meet what strict mode asks for.
+    # Vendors' schemas seldom fulfil the rules of strict mode.
     named = {"type": "function", "strict": False, "name": tool.name, "description": tool.description}
     return b'%b,"parameters":%b}' % (orjson.dumps(named)[:-1], tool.parameters_json)
 
@@ -95,7 +95,7 @@ def _tool(tool: ToolSchema) -> bytes:
 
 
 def _with_file(item: bytes, files: Mapping[str, ModelFile | str], lacks: AbstractSet[str], places: Places) -> bytes:
-    """The item as it is sent: each available file at its placeholder, any other in words."""
+    """The item to send: each available file at its placeholder, a sentence for any other."""
     data = orjson.loads(item)
     parts = data.get("content")
     if data.get("role") != "user" or not isinstance(parts, list) or parts[-1]["type"] != REFERENCE:

@@ -1,4 +1,4 @@
-"""The model's port on OpenAI's Responses API: stateless, output items kept as they came.
+"""The model's port on OpenAI's Responses API: stateless, with output items kept unchanged.
 
 Sources: openai 3.54 (`types/responses`), platform.openai.com/docs/api-reference/responses.
 """
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _PARAMETER: Final = "context_management"
 _SENT: Final = b'"context_management":'
 _MOST_BYTES_PER_TOKEN: Final = 12
-"""For a server that does not count: no text has fewer tokens."""
+"""Bytes of a token, for a server that reports no counts: no text has fewer tokens."""
 
 
 class OpenAIResponses(OpenAIModel):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.models.openai_client import OpenAIClient
 
 MOST_CHARS: Final = 4096
-"""Of a text, by the vendor's limit."""
+"""The vendor's limit of a text."""
 
 
 class OpenAISpeech(Speaker):

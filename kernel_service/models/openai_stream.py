@@ -1,4 +1,4 @@
-"""A response that comes as events: its text while it comes, the whole of it at the end.
+"""A response that arrives as events: its text at once, the whole of it at the end.
 
 Source: openai 3.54, `types/responses/response_*_event.py`.
 """
@@ -17,10 +17,10 @@ _LAST: Final = frozenset({"response.completed", "response.incomplete", "response
 
 
 class StreamedAnswer(Protocol):
-    """Takes the events of one answer in order. Unknown events are ignored."""
+    """Receives the events of one answer in order. Unknown events are ignored."""
 
     def take(self, event: object) -> bool:
-        """Whether the answer is whole. Events may follow nevertheless."""
+        """Whether the answer is whole. Events may still follow."""
         ...
 
     def is_whole(self) -> bool:
@@ -34,7 +34,7 @@ class StreamedAnswer(Protocol):
 
 
 class StreamedResponse(StreamedAnswer):
-    """An answer of the Responses API; `listener` is told its text."""
+    """An answer of the Responses API; `listener` receives its text."""
 
     def __init__(self, listener: TextListener) -> None:
         self._teller = TextTeller(listener)

@@ -17,7 +17,7 @@ from kernel_service.ports.model import ModelRejectedError, TranscriptionMissingE
 from kernel_service.storable import from_json
 
 LONGEST_WAIT: Final = 30.0
-"""Seconds that the vendor's word puts a recording off at most: it is not waited for long."""
+"""The vendor's Retry-After delays a recording by at most this number of seconds."""
 MOST_TOKENS: Final = 10**9
 _MOST_SECONDS: Final = 86_400
 
@@ -36,7 +36,7 @@ _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class VendorTranscript:
-    """The words, and their cost in tokens or in seconds of audio, as the vendor tells it; 0: it does not."""
+    """The words, and their cost in tokens or in seconds of audio, as the vendor reports it; 0: it does not."""
 
     text: str
     usage: Usage
@@ -49,7 +49,7 @@ class VendorTranscript:
 
 
 def read_transcript(raw: bytes) -> VendorTranscript:
-    """VendorUnavailable: it is no answer."""
+    """VendorUnavailable: it is not a valid answer."""
     try:
         answer = from_json(raw)
     except ValueError:
@@ -61,7 +61,7 @@ def read_transcript(raw: bytes) -> VendorTranscript:
 
 
 def _transcript(text: str, usage: dict[str, Any]) -> VendorTranscript:
-    """Models that are billed by the second tell no tokens, other servers nothing."""
+    """Models that are billed by the second report no tokens, other servers report nothing."""
     tokens = Usage(
         input_tokens=_count(usage.get("input_tokens")), output_tokens=_count(usage.get("output_tokens")), model_calls=1
     )

@@ -1,4 +1,4 @@
-"""Recordings in words, by OpenAI's transcription. The vendor's client wants a recording whole.
+"""Recordings in words, by OpenAI's transcription. The vendor's client needs the whole recording in memory.
 
 Sources: openai 3.54 (`types/audio`), platform.openai.com/docs/guides/speech-to-text.
 """
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from kernel_service.ports.model import ModelFile
 
 BUDGET_BYTES: Final = 32 * 1024 * 1024
-"""Of all recordings that are being heard: two of the largest, or hundreds of voice notes."""
+"""Bytes of all recordings in transcription: two of the largest, or hundreds of voice notes."""
 
 
 class OpenAITranscriptions(Transcriber):
-    """`tokens_per_second` is what a second counts where the vendor bills by it."""
+    """`tokens_per_second` are the tokens for which a second counts if the vendor bills by the second."""
 
     def __init__(self, client: OpenAIClient, model: str, *, tokens_per_second: int = 0) -> None:
         self._client = client

@@ -36,7 +36,7 @@ MOST_STREAM_BYTES: Final = 16 * MOST_ANSWER_BYTES
 """Each token of a text comes in an event of 200 to 300 bytes, and the whole text in the last ones."""
 MOST_REFUSAL_BYTES: Final = 1024 * 1024
 REFUSAL_SECONDS: Final = 5.0
-"""For the body of a refusal, whose status has come already."""
+"""Seconds for the body of a refusal, after its status."""
 _SUCCESS: Final = range(200, 300)
 
 
@@ -59,7 +59,7 @@ LOST: Final = (aiohttp.ClientError, OSError)
 
 
 def never_sent(lost: BaseException) -> bool:
-    """Whether there was no connection to send the request by."""
+    """Whether no connection was made, so that the request was not sent."""
     return isinstance(
         lost, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError
     )
@@ -67,7 +67,7 @@ def never_sent(lost: BaseException) -> bool:
 
 class OpenAITransport:
     """`base_url` may have a query, which each request gets. The last one of `headers` that differ only in case is sent.
-    Redirects are not followed: they would carry the key away.
+    Redirects are not followed: they would send the key to another server.
 
     The caller bounds the time of a request.
     """
@@ -117,7 +117,7 @@ async def whole(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def bounded(response: aiohttp.ClientResponse, most: int) -> AsyncIterator[bytes]:
-    """The body as it comes. TooLargeError: it exceeds `most` bytes."""
+    """The body, chunk by chunk. TooLargeError: it exceeds `most` bytes."""
     size = 0
     async for part in response.content.iter_any():
         size += len(part)
@@ -127,7 +127,7 @@ async def bounded(response: aiohttp.ClientResponse, most: int) -> AsyncIterator[
 
 
 def as_httpx(response: aiohttp.ClientResponse) -> httpx2.Response:
-    """For the reader of events of the vendor's client. The bytes are decompressed already."""
+    """The response for the event reader of the vendor's client. The bytes are decompressed already."""
     return httpx2.Response(response.status, stream=_Bytes(response), request=httpx2.Request("POST", str(response.url)))
 
 
@@ -143,7 +143,7 @@ class _Bytes(httpx2.AsyncByteStream):
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    """A refusal counts by its status, even if its body is endless, stalls or breaks off."""
+    """The beginning of a refusal's body. Its status counts even if the body is endless, stalls or breaks off."""
     body = b""
     with suppress(*LOST, TooLargeError):
         async with asyncio.timeout(REFUSAL_SECONDS):

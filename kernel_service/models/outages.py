@@ -15,11 +15,11 @@ ALERTS: Final = {
     "model_path_missing": "the server has no such path; check OPENAI_BASE_URL, or set OPENAI_API to the other endpoint",
     "model_not_found": "the vendor has no such model; set OPENAI_MODEL",
 }
-"""The operator's action for each problem. All other problems pass by themselves."""
+"""The operator's action for each problem. All other problems end without one."""
 
 
 class Outages:
-    """Of one vendor. `refused` counts requests that came to nothing, by the problem; `lasting` is what is on now."""
+    """The outages of one vendor. `refused` counts failed requests by the problem; `lasting` is the current outage."""
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()

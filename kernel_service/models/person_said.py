@@ -140,7 +140,7 @@ def _lines(*parts: str) -> str:
 
 
 def _file(file: File) -> str:
-    """A file by its name; a voice message is what the person says."""
+    """A file by its name, and a voice message by its words."""
     if file.transcript is not None:
         return _heard(file, file.transcript)
     name = f" named {file.filename}" if file.filename else ""
@@ -171,7 +171,7 @@ def _resumed(resumed: Resumed) -> str:
 
 
 def _decided(decided: Decided) -> str:
-    """No words of the person, but their button."""
+    """Not the words of the person: their decision by a button."""
     tools = ", ".join(decided.tools)
     if decided.approved:
         return f"[The person approved {tools} with their button. It is done now, as they were asked:]"

@@ -1,4 +1,4 @@
-"""Tells a listener a text piece by piece, as text that can be stored."""
+"""Passes a text on to a listener piece by piece, as text that can be stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HIGH_SURROGATES: Final = ("\ud800", "\udbff")
 
 
 class TextTeller:
-    """Of one answer. A half of a character waits for the other half."""
+    """For one answer. Half of a character waits for the other half."""
 
     def __init__(self, listener: TextListener) -> None:
         self._listener = listener

@@ -20,13 +20,13 @@ def without_thinking(text: str) -> str:
 
 
 class SpokenPart:
-    """The same for a text that comes in pieces. Reasoning without an opening tag passes for text here."""
+    """As without_thinking(), for a text that arrives in pieces. Reasoning without an opening tag counts as text."""
 
     def __init__(self) -> None:
         self._held: str | None = ""
 
     def take(self, piece: str) -> str:
-        """The text that can be said now."""
+        """The text that can be sent now."""
         if self._held is None:
             return piece
         self._held += piece
@@ -43,6 +43,6 @@ class SpokenPart:
         return held
 
     def end(self) -> str:
-        """The text that was held and begins no reasoning."""
+        """The text that was kept back and turned out not to begin reasoning."""
         held, self._held = self._held or "", None
         return without_thinking(held)

@@ -49,9 +49,9 @@ AWAITING_CODE: Final = (ConnectAttemptState.RETURNED, ConnectAttemptState.COMPLE
 
 
 class ConnectAttemptKey(StrEnum):
-    """The secret by which an attempt is found."""
+    """The secret by which an attempt is found, by the attribute that holds its digest."""
 
-    LINK = "door_digest"
+    LINK = "link_digest"
     RETURN = "return_digest"
     CODE = "code_digest"
 

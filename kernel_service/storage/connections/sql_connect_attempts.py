@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 _SECRETS: Final = ("consent_url", "session_uri", "code")
 _UNDER_WAY: Final = (ConnectAttemptState.STARTED, *AWAITING_CODE)
 _found = select(connect_attempt).order_by(connect_attempt.c.created_at, connect_attempt.c.connection_id)
-_BY: Final = {key: _found.where(connect_attempt.c[key.value] == bindparam("digest")) for key in ConnectAttemptKey}
+_COLUMNS: Final = {
+    ConnectAttemptKey.LINK: connect_attempt.c.door_digest,
+    ConnectAttemptKey.RETURN: connect_attempt.c.return_digest,
+    ConnectAttemptKey.CODE: connect_attempt.c.code_digest,
+}
+_BY: Final = {key: _found.where(column == bindparam("digest")) for key, column in _COLUMNS.items()}
 _IN_BROWSER = (
     select(connect_attempt)
     .where(

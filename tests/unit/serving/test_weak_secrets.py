@@ -9,7 +9,7 @@ import pytest
 from dotenv import dotenv_values
 
 from emulators.config import Config
-from local_run.vendors import VENDORS
+from local_run.emulated_vendors import EMULATED_VENDORS
 from serving.demo import DEMO_SECRETS, PUBLISHED
 from serving.weak_secrets import published, weak_key, weak_token
 
@@ -28,9 +28,9 @@ def test_every_secret_of_the_demo_is_recognised_as_published() -> None:
 
 def test_every_secret_of_the_emulators_and_make_run_is_recognised_as_published() -> None:
     config = Config(_env_file=None)
-    names = {name for vendor in VENDORS for name in vendor.emulated if name in DEMO_SECRETS}
+    names = {name for vendor in EMULATED_VENDORS for name in vendor.settings if name in DEMO_SECRETS}
     assert {name: getattr(config, name.lower()) for name in names} == {name: DEMO_SECRETS[name] for name in names}
-    emulated = {name: value for vendor in VENDORS for name, value in vendor.emulated.items()}
+    emulated = {name: value for vendor in EMULATED_VENDORS for name, value in vendor.settings.items()}
     assert {name for name in emulated if re.search("KEY|TOKEN|SECRET", name)} == names
 
 
