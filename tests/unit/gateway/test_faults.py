@@ -49,6 +49,9 @@ class FaultyKernel(KernelConnection):
         self.has_failed = False
         self.in_hand: list[list[str]] = []
 
+    async def connect(self, timeout: float) -> None:
+        pass
+
     async def pull(
         self,
         route: Route,
