@@ -41,11 +41,11 @@ REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: c
 CHANNEL_TOKEN = secrets.token_hex(16)
 
 
-def flood(door: str, rate: float, stop: multiprocessing.synchronize.Event) -> None:
-    asyncio.run(_flood(door, rate, stop))
+def flood(pages_url: str, rate: float, stop: multiprocessing.synchronize.Event) -> None:
+    asyncio.run(_flood(pages_url, rate, stop))
 
 
-async def _flood(door: str, rate: float, stop: multiprocessing.synchronize.Event) -> None:
+async def _flood(pages_url: str, rate: float, stop: multiprocessing.synchronize.Event) -> None:
     answers: dict[int, int] = {}
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as session,
@@ -54,7 +54,7 @@ async def _flood(door: str, rate: float, stop: multiprocessing.synchronize.Event
 
         async def ask() -> None:
             who = ".".join(str(random.randrange(1, 255)) for _ in range(4))
-            url = f"{door}/connect/{secrets.token_urlsafe(32)}"
+            url = f"{pages_url}/connect/{secrets.token_urlsafe(32)}"
             async with session.get(url, headers={"X-Forwarded-For": who}) as answer:
                 await answer.read()
                 answers[answer.status] = answers.get(answer.status, 0) + 1
@@ -134,11 +134,11 @@ async def _elsewhere(port: int) -> None:
         await asyncio.Event().wait()
 
 
-async def flooded(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: float) -> float:
+async def flooded(stub: kernel_pb2_grpc.KernelServiceStub, pages_url: str, rate: float) -> float:
     """The p95 of turns while an address is flooded."""
     spawned = multiprocessing.get_context("spawn")
     stop = spawned.Event()
-    process = spawned.Process(target=flood, args=(door, rate, stop))
+    process = spawned.Process(target=flood, args=(pages_url, rate, stop))
     process.start()
     await asyncio.sleep(1.5)
     p95 = percentile(await turns(stub), 95)
@@ -147,7 +147,7 @@ async def flooded(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: floa
     return p95
 
 
-async def measured(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: float) -> None:
+async def measured(stub: kernel_pb2_grpc.KernelServiceStub, pages_url: str, rate: float) -> None:
     port = free_port()
     other = multiprocessing.get_context("spawn").Process(target=elsewhere, args=(port,))
     other.start()
@@ -156,7 +156,7 @@ async def measured(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: flo
         for _ in range(ROUNDS):
             quiet = percentile(await turns(stub), 95)
             beside = await flooded(stub, f"http://127.0.0.1:{port}", rate)
-            here = await flooded(stub, door, rate)
+            here = await flooded(stub, pages_url, rate)
             rounds.append((quiet, beside, here))
             print(f"p95 quiet {quiet:.1f} ms, flood elsewhere {beside:.1f} ms, at the pages {here:.1f} ms", flush=True)
     finally:

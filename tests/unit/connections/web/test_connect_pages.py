@@ -243,7 +243,7 @@ async def test_an_event_that_is_too_large_is_counted_and_logged_without_its_cont
         sent: Any = body if told else pieces()
         status = await front.status("POST", "/connect/events", SOMEBODY, sent, **signed(body, world.clock.now))
         assert status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    assert front.door.refused_events.counts == {"too_large": 9}
+    assert front.pages.refused_events.counts == {"too_large": 9}
     assert caplog.text.count("event of Composio refused reason=too_large") == 5
     assert (f"bytes={len(body) if told else 'unknown'} " in caplog.text, "private" in caplog.text) == (True, False)
 
@@ -251,9 +251,9 @@ async def test_an_event_that_is_too_large_is_counted_and_logged_without_its_cont
 async def test_only_what_seems_to_be_an_event_of_composio_is_counted(front: Front, world: World) -> None:
     await front.event(SOMEBODY)
     await front.status("POST", "/connect/events", SOMEBODY, b"{}")
-    assert not front.door.refused_events.counts
+    assert not front.pages.refused_events.counts
     await front.event(SOMEBODY, "another")
-    assert front.door.refused_events.counts == {"wrong_signature": 1}
+    assert front.pages.refused_events.counts == {"wrong_signature": 1}
 
 
 async def test_an_old_signature_is_not_read(front: Front, world: World) -> None:
@@ -266,7 +266,7 @@ async def test_an_event_that_does_not_come_is_given_up(
 ) -> None:
     monkeypatch.setattr(connect_pages, "EVENT_SECONDS", 0.05)
     assert await front.stalled(signed(b"{}", world.clock.now)) == HTTPStatus.REQUEST_TIMEOUT
-    assert front.door.refused_events.counts == {"stalled": 1}
+    assert front.pages.refused_events.counts == {"stalled": 1}
     assert await front.event(SOMEBODY) == HTTPStatus.OK
 
 
