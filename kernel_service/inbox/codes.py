@@ -10,7 +10,7 @@ from kernel_service.inbox.phrases import plain
 CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
 """No vowels, so that few words look like a code."""
 MOST_CODES: Final = 8
-"""A text with more candidates has no code: it guesses codes, or is something else."""
+"""A text with more candidates has no code: its sender guesses codes, or it is another kind of text."""
 
 _LETTER = f"[{CODE_LETTERS}]"
 _ANY_CASE = f"[{CODE_LETTERS}{CODE_LETTERS.lower()}]"
@@ -21,7 +21,7 @@ _NO_LETTER = re.compile(r"[^A-Z]")
 _BETWEEN = r"[\W_ー]{0,8}"
 # Letters of other scripts can touch a code without a space: `コードはXNDW-HVXBです`.
 _LATIN = "[0-9A-ZÀ-ÖØ-öø-ɏḀ-ỿ]"
-# Capitals end where lower case begins: `codeXNDW-HVXB`. A link to the chat has `Connect%20XNDW-HVXB`.
+# A code in capitals ends where lower case begins: `codeXNDW-HVXB`. A link to the chat has `Connect%20XNDW-HVXB`.
 _BEGINS = rf"(?:(?<!{_LATIN})|(?<=connect)|(?<=%20)|(?-i:(?<=[a-z])(?=[A-Z])))"
 _ENDS = rf"(?:(?!{_LATIN})|(?-i:(?<=[A-Z])(?=[a-z])))"
 # Matches may overlap: an abbreviation of four letters may precede the code.

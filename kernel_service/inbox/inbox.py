@@ -30,7 +30,7 @@ CHECKED_AT_ONCE: Final = 200
 """Messages in one statement."""
 MOST_CHAT_LINKS: Final = 1000
 LINK_SECONDS: Final = 60.0
-"""For this time a node takes the link that it saw last for the stored one; another node may have stored another."""
+"""For this time a node assumes that its last link is the stored one. Another node may have stored another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Inbox:
             self._waiters.ended(await self._store.ended_among(waited[first : first + CHECKED_AT_ONCE]))
 
     def gone(self, _: str) -> None:
-        """A person was deleted, and with them the links to chats that were theirs alone, whichever these are."""
+        """A person was deleted, and with them the links to chats that only they used, which are not known here."""
         self._chat_links.clear()
 
     def close(self) -> None:

@@ -117,7 +117,7 @@ class Outbox:
             self._poll_files_now(channel)
 
     def _told(self, channel: str, what: Ready) -> None:
-        """Another node tells it."""
+        """Another node reports it."""
         match what:
             case Ready.REPLIES:
                 self._poll_now(channel)
@@ -329,7 +329,7 @@ class Outbox:
         return released
 
     def fetched(self, channel: str, media_id: str, token: str) -> None:
-        """A channel has delivered a file or failed to: its stream has credit for another."""
+        """A channel has delivered a file, or has failed to, so its stream has credit for another."""
         self._return_credit(channel, media_id)
         self._others.tell_credit(channel, {node_mark_in(token)})
         self.wanted(channel)

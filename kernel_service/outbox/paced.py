@@ -1,4 +1,4 @@
-"""Something that is asked for often, and done at once or after a short pause since the last time."""
+"""An action that is requested often, and runs at once or after a short pause since the last time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ K = TypeVar("K", bound="Hashable")
 
 
 class Paced(Generic[K]):
-    """Calls `act` with a key, at most once in `seconds` for the same key. Nothing that was asked for is left out."""
+    """Calls `act` with a key, at most once in `seconds` for the same key. No request is lost."""
 
     def __init__(self, act: Callable[[K], None], seconds: float) -> None:
         self._act = act

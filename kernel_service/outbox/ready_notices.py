@@ -35,7 +35,7 @@ class Ready(StrEnum):
 
 
 class ReadyNotices:
-    """One per process. `poll` is called for what other nodes tell."""
+    """One per process. `poll` is called for each notice of another node."""
 
     def __init__(self, cluster: Cluster, notices: Notices, poll: Callable[[str, Ready], None]) -> None:
         self._cluster = cluster

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 MOST_USER_IDS: Final = 10_000
 """The size of the cache for messages whose turn has not ended. Other user ids are looked up."""
 ELSEWHERE_SECONDS: Final = 5.0
-"""The interval at which other nodes are told of a message again."""
+"""The interval between notices to other nodes about the same message."""
 
 
 class TypingStream:
@@ -114,7 +114,7 @@ class Typing(TypingStatus):
             work.lookup.cancel()
 
     def gone(self, _: str) -> None:
-        """A person was deleted. Their messages that waited get no turn, so that nothing else would drop their id."""
+        """A person was deleted. No turn of their waiting messages would drop the user id from the cache."""
         self._user_ids.clear()
 
     @contextmanager

@@ -1,7 +1,7 @@
 """Which run of a due schedule is made, and when the next one is due.
 
 A run that is late was missed: this service did not run, or it was busy. A schedule that runs once always makes its run.
-A recurring one makes its latest run only, unless that is too late to be of use.
+A recurring one makes its latest run only, unless that is too late to be useful.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def runs(cron: str, time_zone: str, *, after: float) -> Iterator[float]:
     last = after
     for moment in _parsed(cron, datetime.fromtimestamp(int(after), zone_of(time_zone) or UTC)):
         at = moment.timestamp()
-        if at > last:  # the library starts a doubled hour again, and repeats the end of a gap
+        if at > last:  # the library repeats an hour that the clocks show twice, and the end of a gap
             yield at
             last = at
 
@@ -74,5 +74,5 @@ def _parsed(cron: str, start: datetime) -> CronSim:
         return CronSim(cron, start)
     except CronSimError as error:
         raise UnreadableCronError(next((name for name in FIELDS if name in str(error)), "")) from None
-    except (AssertionError, TypeError, ValueError):  # the library does not foresee each text
+    except (AssertionError, TypeError, ValueError):  # the library fails on some texts
         raise UnreadableCronError from None

@@ -1,4 +1,4 @@
-"""The tick of schedules: puts due runs into the inbox, at a pace that leaves room for people's own messages."""
+"""The tick of schedules: puts due runs into the inbox, slowly enough not to delay people's own messages."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _ANY_DAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def in_words(asked: NewSchedule, next_due_at: float | None, *, now: float, here: str = "") -> str:
-    """`here`: the person's time zone, in which the next run is told too if that is another time; empty: unknown."""
+    """`here`: the person's time zone, in which the next run is given too, if that is another time; empty: unknown."""
     if asked.cron:
         told = f"{recurrence_in_words(asked.cron)}, {zone_in_words(asked.time_zone)}"
         return f"{told}; {_next_run(asked, next_due_at, now, here)}"
@@ -39,7 +39,7 @@ def in_words(asked: NewSchedule, next_due_at: float | None, *, now: float, here:
 
 
 def moment_in_words(at: float, time_zone: str, *, now: float | None) -> str:
-    """`Thursday, 26 November, at 09:00`. `now` is None: it is read at any time, so that there is no "today"."""
+    """`Thursday, 26 November, at 09:00`. Without `now` it has no "today", since it may be read at any time."""
     moment = _local(at, time_zone)
     day = f"{moment:%A}, {moment.day} {moment:%B}" if now is None else _day(moment, now)
     return f"{day}, at {_time(moment)}"

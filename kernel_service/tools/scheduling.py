@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.triggers import Trigger, TriggerStore
 
 MOST_LISTED_CHARS: Final = 200
-"""Of a request in a list."""
+"""Characters of a request in a list."""
 MOST_MINUTES: Final = 10 * 366 * 24 * 60
 SAME_SECONDS: Final = 120.0
 """Two schedules that run once are one if they have the same request and are due within this time of each other."""
@@ -182,7 +182,7 @@ class DeleteScheduleTool(NeedsNoAccount):
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         wanted = arguments.get("id")
         if not isinstance(wanted, str) or not wanted.strip():
-            return _told("Give the id as text. list_schedules tells the ids.", ok=False)
+            return _told("Give the id as text. list_schedules lists the ids.", ok=False)
         try:
             gone = await self._schedules.delete(person.id, wanted.strip(), now=self._clock())
         except StoreUnavailable:
@@ -210,7 +210,7 @@ def _trigger(one: Trigger) -> dict[str, str]:
 
 
 def _request_id(person: Person, new: NewSchedule) -> str:
-    """Of this call with these arguments: some servers number the calls of each answer from 0."""
+    """The key of this call with these arguments: some servers number the calls of each answer from 0."""
     asked = to_json([person.call_id, new.kind.value, new.request, new.time_zone, new.cron, new.at])
     return hashlib.sha256(asked).hexdigest()
 

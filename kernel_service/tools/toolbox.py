@@ -36,11 +36,11 @@ MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once, if a request holds them; else they are found."""
 MOST_FOUND: Final = 10
 TOOL_SECONDS: Final = 75.0
-"""Above what the client allows for an execution, so that its own error comes first."""
+"""Longer than the client's own timeout of an execution, so that its error comes first."""
 
 
 class KernelToolbox(Toolbox):
-    """The toolbox of all people; what it offers is the asking person's."""
+    """The toolbox of all people. It offers each person their own tools."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class KernelToolbox(Toolbox):
         return [tool for tool in connected if tool.toolkit == toolkit and tool.read_only]
 
     def _that_need_no_account(self, away: Sequence[str] = ()) -> list[Tool]:
-        """The tools that everybody has. `away` as in ConnectTool."""
+        """The tools that all people have. `away` as in ConnectTool."""
         return [
             *self._developer_tools,
             ConnectTool(self._connections, self._connect_links, away),
@@ -188,7 +188,7 @@ class ConnectedTool(PlainArguments):
         return replace(result, own=result.own or created)
 
     async def _is_over(self, account: Connection, failed: ToolResult) -> bool:
-        """Whether the call failed because the vendor has ended the account, of which it seldom tells by itself."""
+        """Whether the call failed because the vendor has ended the account, which it seldom reports by itself."""
         if failed.output == OUTCOME_UNKNOWN:
             return False
         try:
@@ -202,7 +202,7 @@ class ConnectedTool(PlainArguments):
 
 
 class AwayTool(PlainArguments):
-    """A tool that the person has, and of which nothing is known while its vendor is away."""
+    """A tool that the person has. It is unknown while its vendor is unavailable."""
 
     read_only = False
     asks_first = True
@@ -254,5 +254,5 @@ class SearchTools(NeedsNoAccount):
         slugs = await self._sessions.using(person.id, lambda session: self._composio.search(session, query))
         found = tuple(self._connected[slug] for slug in slugs if slug in self._connected)[:MOST_FOUND]
         told = [{"name": tool.schema.name, "description": tool.schema.description} for tool in found]
-        # A toolkit's descriptions of its tools come with every request: here they are nothing that taints.
+        # The descriptions of tools are in every request, so a result that has them does not taint the turn.
         return ToolResult(to_json({FOUND: told}).decode(), found=found, own=True)

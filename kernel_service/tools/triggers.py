@@ -1,4 +1,4 @@
-"""The tools with which the model lets the person be told of news in their accounts, and stops that."""
+"""The tools with which the model tells the vendor to watch a person's accounts for news, and to stop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_REQUEST: Final = 1000
 """Characters of what is to be done with each event."""
 MOST_CONFIG_BYTES: Final = 4000
 MOST_KINDS: Final = 60
-"""In the description. More are known, but not listed."""
+"""Kinds of events in the tool's description. Others exist, but are not listed."""
 _LATE: Final = " The vendor looks about every 15 minutes, so news may come that late: say so."
 _KIND_TOKENS: Final = 60
 _SETTINGS_TOKENS: Final = 400
@@ -41,7 +41,7 @@ class CreateTriggerTool(PlainArguments):
     """Lets the vendor watch an account. `kinds`: what the person's accounts, by toolkit, can be watched for."""
 
     read_only = False
-    asks_first = False  # except where others' words are among what the model sees: they may not open a way in
+    asks_first = False  # unless the model sees other people's words, which must not create a trigger
     hints = None
     timeout = 60.0
 

@@ -1,1 +1,1 @@
-"""Triggers: what the vendor watches people's accounts for, and how its events reach their assistants."""
+"""Triggers: the vendor watches people's accounts for events, and each event becomes a message to the assistant."""

@@ -1,6 +1,6 @@
 """The data of an event, bounded for the model: who, what and when fit, and a long text is cut.
 
-An event may hold a whole mail with its source. Any author may have written it, so its size is theirs to choose, too.
+An event may hold a whole mail with its source. Any author may have written it, so any size is possible.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from kernel_service.storable import storable, storable_text, to_json
 from kernel_service.token_counts import cut, tokens
 
 MOST_TOKENS: Final = 1000
-"""Of one event."""
+"""Tokens of one event."""
 MOST_DEPTH: Final = 5
 _STEPS: Final = ((200, 500), (200, 100), (60, 100), (30, 60), (8, 40))
 """The most values of an event, and the most tokens of each text in it: the first pair that is enough."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAPSE_SECONDS: Final = 600.0
-"""Far longer than a creation takes. One that began earlier was cut off."""
+"""Seconds, far longer than a creation takes. A creation that began earlier was interrupted."""
 
 
 class TriggerRemover:
@@ -32,7 +32,7 @@ class TriggerRemover:
     async def sweep(self) -> None:
         """A refused removal does not block the others; an unavailable vendor is not asked about each trigger."""
         if lapsed := await self._store.lapse(before=self._clock() - LAPSE_SECONDS):
-            log.warning("triggers whose creation was cut off are removed count=%d", lapsed)
+            log.warning("triggers with an interrupted creation are removed count=%d", lapsed)
         due = await self._store.to_remove(after=self._removing.after, limit=PAGE_SIZE)
         ended, unanswered = {each.id: each for each in due}, 0
         for trigger_id in self._removing.eligible(list(ended)):

@@ -42,12 +42,12 @@ class EventTeller:
         self._most_waiting = most_waiting
 
     async def tick(self) -> None:
-        """One trigger after the other, so that people's own messages commit in between. Those without room wait."""
+        """One trigger after the other, so that people's own messages commit in between. A full inbox makes events wait."""
         for trigger_id in await self._store.due(now=self._clock(), limit=MOST, most_waiting=self._most_waiting()):
             try:
                 await self._tell(trigger_id)
             except KernelError as error:  # such as a missing key of one person
-                log.warning("events not told yet trigger=%s reason=%s", trigger_id, error.reason)
+                log.warning("events not yet in the inbox trigger=%s reason=%s", trigger_id, error.reason)
 
     async def _tell(self, trigger_id: str) -> None:
         limited = texts.triggers.limited(self._limits.daily_messages)
@@ -55,7 +55,7 @@ class EventTeller:
         if told is None:
             return
         if told.seq is not None:
-            log.info("events told trigger=%s person=%s", trigger_id, told.person_id)
+            log.info("events put into the inbox trigger=%s person=%s", trigger_id, told.person_id)
             self._wake(told.person_id)
         if told.notice_in:
             self._notify(told.notice_in)

@@ -63,10 +63,10 @@ class Triggers:
     async def create(
         self, person: Person, account: Connection, kind: TriggerType, config: dict[str, Any], request: str
     ) -> Created:
-        """Let the vendor watch the account. Again is no harm.
+        """Let the vendor watch the account. A repeated call changes nothing.
 
         ComposioRefusedError: the vendor refuses the settings. VendorUnavailable: nothing was created; UnansweredError:
-        perhaps it was, and without a repeat it will be removed. Exhausted, NotFound, Conflict.
+        it may have been created, and a sweep removes it unless the call is repeated. Exhausted, NotFound, Conflict.
         """
         called = texts.connecting.named(account.toolkit_name, account.name)
         new = NewTrigger(
@@ -100,7 +100,7 @@ class Triggers:
         return True
 
     async def remove_at_vendor(self, ended: EndedTrigger) -> Removal:
-        """Remove an ended trigger there. If that fails, a later sweep tries again."""
+        """Remove an ended trigger at the vendor. If that fails, a later sweep tries again."""
         try:
             if not await self._removed(ended):
                 return Removal.UNANSWERED
@@ -111,13 +111,13 @@ class Triggers:
         return Removal.DONE
 
     async def _removed(self, ended: EndedTrigger) -> bool:
-        """False: it cannot be told yet which one it is."""
+        """False: it is not yet known which one it is."""
         if ended.vendor_id:
             await self._composio.delete(ended.vendor_id)
             return True
         if not ended.account_id:
             return True
-        # The vendor's answer got lost. Of the account's triggers, it is one that is not known here.
+        # The vendor's answer was lost. The new trigger is one of the account's that our store does not have.
         listed = await self._composio.at_account(ended.account_id)
         known = await self._store.known_at(ended.account_id)
         if known is None:
