@@ -42,7 +42,7 @@ class EventTeller:
         self._most_waiting = most_waiting
 
     async def tick(self) -> None:
-        """One trigger after the other, so that people's own messages commit in between. A full inbox makes events wait."""
+        """One trigger after the other, so that people's messages commit in between. A full inbox makes events wait."""
         for trigger_id in await self._store.due(now=self._clock(), limit=MOST, most_waiting=self._most_waiting()):
             try:
                 await self._tell(trigger_id)
