@@ -55,6 +55,8 @@ class Crashes:
         self._feed = feed
         self._now = now
         self._kill: _Kill | None = None
+        self._taken = 0
+        """The people's messages that a service had accepted when the kernel service was asked last."""
         switch.changed = self._publish
         switch.killed = self._killed
         switch.restarted = self._restarted
@@ -67,15 +69,25 @@ class Crashes:
         app.router.add_post("/phones/kills", self._ask)
 
     def look(self, system: dict[str, Any]) -> None:
-        """Take what the kernel service has just told of the people: whether anything waits."""
+        """Take the latest state of the people: whether anything waits.
+
+        The kernel service was asked after the previous look. A message that was accepted since then may be missing.
+        """
+        taken_before, (taken, written) = self._taken, self._messages()
+        self._taken = taken
         kill = self._kill
         if kill is None or kill.seconds is None or kill.is_settled or system["problem"]:
             return
-        not_taken = sum(message.ticks == "sent" for phone in self._phones for message in phone.messages if message.mine)
-        waiting = not_taken + sum(person.get("waiting", 0) for person in system["people"])
+        counted = written - taken + sum(person.get("waiting", 0) for person in system["people"])
+        waiting = counted or max(0, written - taken_before)
         if waiting != kill.waiting:
             kill.waiting = waiting
             self._publish()
+
+    def _messages(self) -> tuple[int, int]:
+        """The number of messages that were accepted, and of those that people wrote."""
+        written = [message for phone in self._phones for message in phone.messages if message.mine]
+        return sum(message.ticks != "sent" for message in written), len(written)
 
     async def _ask(self, request: web.Request) -> web.Response:
         # Programs on this machine send no origin: only the page's own buttons kill.

@@ -11,6 +11,7 @@ import pytest
 
 from emulators.app import Emulators
 from emulators.config import Config
+from emulators.whatsapp.chat import ChatMessage
 from tests.emulators.whatsapp.test_page import Admin, Stream, asking
 
 
@@ -106,6 +107,22 @@ async def test_the_page_tells_that_everything_was_answered_once_or_what_came_twi
         while (kill := (await stream.next("crash"))["kill"])["waiting"] is None:
             pass
         assert (kill["waiting"], kill["answers"], kill["twice"]) == (0, 1, 1)
+
+
+async def test_a_message_accepted_after_the_kernel_service_was_asked_still_waits() -> None:
+    async with Emulators.start(Config(emulators_listen="127.0.0.1:0")) as emulators:
+        crashes, alice = emulators.whatsapp.crashes, emulators.whatsapp.add_phone("Alice")
+        idle: dict[str, Any] = {"problem": "", "people": [{"waiting": 0}]}
+        crashes.look(idle)
+        crashes.switch.killed("kernel_service")
+        crashes.switch.restarted("kernel_service", 1.0)
+        accepted = ChatMessage("wamid.1", mine=True, kind="text", text="hello", at=0.0, number="1", ticks="delivered")
+        alice.messages.append(accepted)
+        told = []
+        for state in (idle, {**idle, "people": [{"waiting": 1}]}, idle):
+            crashes.look(state)
+            told.append(crashes.state["kill"]["waiting"])
+        assert told == [1, 1, 0]
 
 
 async def test_without_a_local_run_there_is_nothing_to_kill() -> None:
