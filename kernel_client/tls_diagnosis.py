@@ -1,4 +1,4 @@
-"""Why calls do not reach the kernel service, if TLS is the reason: gRPC says only that they did not."""
+"""Explains failed calls by a TLS problem: gRPC says only that the kernel service was not reached."""
 
 import asyncio
 from typing import Final
@@ -7,28 +7,28 @@ from kernel_client.address import KernelAddress
 from kernel_client.errors import KernelError
 from serving.tls_problems import PROBLEMS, TlsProblem, tls_problem
 
-LOOK_SECONDS: Final = 2.0
-"""A result is used for this long, so that probes of strangers cause no flood of handshakes."""
+RESULT_SECONDS: Final = 2.0
+"""How long a result is used. Probes of strangers so cause no flood of handshakes."""
 REASONS: Final = frozenset(problem.reason for problem in PROBLEMS)
-_UNHEARD: Final = frozenset({"UNAVAILABLE", "UNREACHABLE", "DEADLINE_EXCEEDED"})
+_NOT_REACHED: Final = frozenset({"UNAVAILABLE", "UNREACHABLE", "DEADLINE_EXCEEDED"})
 
 
 class TlsDiagnosis:
-    """Of one address. Concurrent questions share a look."""
+    """The TLS problem of one address. Concurrent calls share one handshake."""
 
     def __init__(self, address: KernelAddress) -> None:
         self._address = address
-        self._look: asyncio.Task[TlsProblem | None] | None = None
-        self._looked_at = 0.0
+        self._handshake: asyncio.Task[TlsProblem | None] | None = None
+        self._began_at = 0.0
 
     async def of(self, error: KernelError, seconds: float) -> KernelError:
         """The same error, or one that names what is wrong with TLS, within `seconds`."""
-        if error.reason not in _UNHEARD:
+        if error.reason not in _NOT_REACHED:
             return error
         now = asyncio.get_running_loop().time()
-        if self._look is None or now - self._looked_at > LOOK_SECONDS:
-            self._looked_at = now
-            self._look = asyncio.create_task(tls_problem(self._address.target, self._address.tls_ca))
-        found, _ = await asyncio.wait([self._look], timeout=seconds)
-        problem = self._look.result() if found else None
+        if self._handshake is None or now - self._began_at > RESULT_SECONDS:
+            self._began_at = now
+            self._handshake = asyncio.create_task(tls_problem(self._address.target, self._address.tls_ca))
+        found, _ = await asyncio.wait([self._handshake], timeout=seconds)
+        problem = self._handshake.result() if found else None
         return error if problem is None else KernelError(problem.reason, message=problem.text)

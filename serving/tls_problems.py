@@ -1,4 +1,4 @@
-"""The reason why TLS does not work between a client and the kernel service, found by a handshake.
+"""Finds by a handshake why TLS fails between a client and the kernel service.
 
 gRPC hides the cause while a call waits for the service. Its texts of failed connections differ by release, and none of
 them tells that plain text met TLS.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 2.0
 _EXPIRED, _NOT_YET_VALID, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
-"""Of OpenSSL's X509_verify_cert_error_string(3)."""
+"""Error codes of OpenSSL: X509_verify_cert_error_string(3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Removes at the tools' vendor what deleted people had there, accounts with their triggers, and unused sessions."""
+"""Removes at the tools' vendor the accounts and triggers of deleted people, and unused sessions."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Revoker:
         try:
             await self._remove_there(owed)
         except (VendorUnavailable, ComposioRefusedError) as problem:
-            log.warning("%s that is not used any more not removed at the vendor yet problem=%s", owed.kind, problem)
+            log.warning("unused %s is not removed at the vendor yet problem=%s", owed.kind, problem)
             return not_removed(problem)
         await self._store.done(owed.vendor_id)
-        log.info("%s that is not used any more removed at the vendor", owed.kind)
+        log.info("unused %s removed at the vendor", owed.kind)
         return Removal.DONE
 
     async def _remove_there(self, owed: Revocation) -> None:
