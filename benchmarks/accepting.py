@@ -35,8 +35,8 @@ async def at_fixed_rate(system: System) -> Accepted:
     """An open loop: at the rate of arrival."""
     rounds = []
     for number in range(ROUNDS):
-        _, requests = system.some(OPEN_MESSAGES)
         times = load.arrivals(RATE, OPEN_MESSAGES, random.Random(number))
+        _, requests = system.written_at(times)
         rounds.append(await load.opened(system.client, requests, times))
         await system.quiet()
     return _accepted(rounds)

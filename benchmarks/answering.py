@@ -45,7 +45,7 @@ async def compare(pair: System, bare: System, *, rate: float, messages: int, rou
 
 
 async def _round(system: System, noted: _Rounds, times: Sequence[float]) -> None:
-    markers, requests = system.some(len(times))
+    markers, requests = system.written_at(times)
     before, parts_before = system.cpu_seconds(), system.cpu_parts()
     outcome = await load.opened(system.client, requests, times)
     await system.quiet()

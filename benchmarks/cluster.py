@@ -109,8 +109,9 @@ async def stored(folder: Path, urls: list[str]) -> None:
     async with pair(folder, urls[0], people=PEOPLE, debounce=0.0) as system, _connected(urls[0]) as connection:
         await system.warm_up()
         sizes, log = await _sizes(connection), await connection.fetchval(_LOG)
-        markers, requests = system.some(EACH * PEOPLE)
-        await load.opened(system.client, requests, [number / RATE for number in range(len(requests))])
+        times = [number / RATE for number in range(EACH * PEOPLE)]
+        markers, requests = system.written_at(times)
+        await load.opened(system.client, requests, times)
         await system.quiet()
         log = await connection.fetchval(_LOG) - log
         grown = {table: size - sizes[table] for table, size in (await _sizes(connection)).items()}
@@ -154,8 +155,8 @@ async def drained(folder: Path, urls: list[str]) -> None:
 async def rolling(folder: Path, urls: list[str]) -> None:
     async with pair(folder, urls[0], people=PEOPLE, debounce=0.0, nodes=3) as system:
         await system.warm_up()
-        markers, requests = system.some(int(RATE * ROLLING_SECONDS))
-        times = [number / RATE for number in range(len(requests))]
+        times = [number / RATE for number in range(int(RATE * ROLLING_SECONDS))]
+        markers, requests = system.written_at(times)
         sending = asyncio.create_task(load.opened(system.client, requests, times))
         began = time.monotonic()
         for kernel in system.processes[1:]:

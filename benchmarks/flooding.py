@@ -45,7 +45,7 @@ async def _round(system: System, times: Sequence[float], flood: Sequence[float])
     others = [(time, n % PEOPLE, f"q-{next(system.markers)}") for n, time in enumerate(times)]
     floods = [(time, FLOODER, f"q-{next(system.markers)}") for time in flood]
     came = sorted(others + floods)
-    requests = [webhooks.message(person, marker) for _, person, marker in came]
+    requests = [webhooks.message(person, marker, time) for time, person, marker in came]
     outcome = await load.opened(system.client, requests, [time for time, _, _ in came])
     await system.quiet()
     sent = system.vendors.sent

@@ -57,7 +57,7 @@ def _read(counters: dict[str, Counts], system: System) -> Counter[tuple[str, str
 
 
 async def _one_message(system: System) -> None:
-    [marker], [request] = system.some(1)
+    [marker], [request] = system.written_at([0.0])
     if await system.client.ask(request) != load.OK:
         raise RuntimeError("the webhook was refused")
     async with asyncio.timeout(_SETTLED_SECONDS):

@@ -69,7 +69,10 @@ async def _round(system: System, number: int) -> list[float]:
     """The milliseconds from each message of the fifty to the Graph call that answers it."""
     times = load.arrivals(RATE, int(RATE * SECONDS), random.Random(number))
     markers = [f"q-{next(system.markers)}" for _ in times]
-    requests = [webhooks.message(SCHEDULED + place % PEOPLE, marker) for place, marker in enumerate(markers)]
+    requests = [
+        webhooks.message(SCHEDULED + place % PEOPLE, marker, time)
+        for place, (marker, time) in enumerate(zip(markers, times, strict=True))
+    ]
     outcome = await load.opened(system.client, requests, times)
     await system.quiet()
     sent = system.vendors.sent

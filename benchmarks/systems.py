@@ -18,7 +18,7 @@ from benchmarks.processes import Process
 from benchmarks.vendors import Vendors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
     from pathlib import Path
 
 CHANNEL_TOKEN = "benchmark-channel-token"  # noqa: S105 - of no service
@@ -44,13 +44,18 @@ class System:
 
     def messages(self) -> Iterator[tuple[str, bytes]]:
         """An endless series of markers and requests, one person after the other."""
-        for number in self.markers:
-            marker = f"q-{number}"
-            yield marker, webhooks.message(number % self.people, marker)
+        while True:
+            yield self._message(0.0)
 
-    def some(self, many: int) -> tuple[list[str], list[bytes]]:
-        made = list(itertools.islice(self.messages(), many))
+    def written_at(self, times: Sequence[float]) -> tuple[list[str], list[bytes]]:
+        """The markers and requests of messages that are written at these times, in seconds from now."""
+        made = [self._message(time) for time in times]
         return [marker for marker, _ in made], [request for _, request in made]
+
+    def _message(self, delay: float) -> tuple[str, bytes]:
+        number = next(self.markers)
+        marker = f"q-{number}"
+        return marker, webhooks.message(number % self.people, marker, delay)
 
     def cpu_seconds(self) -> float:
         """The CPU time of all its processes so far."""
@@ -65,8 +70,7 @@ class System:
 
     async def warm_up(self) -> None:
         """Let each person write once, so that they are known, their kernels resident, and all connections open."""
-        _, requests = self.some(self.people)
-        waiting = iter(requests)
+        waiting = (request for _, request in itertools.islice(self.messages(), self.people))
         async with asyncio.TaskGroup() as group:
             for _ in range(_WARM_UP_AT_ONCE):
                 group.create_task(self._send_all(waiting))

@@ -14,14 +14,17 @@ NUMBER = "106540352242922"
 _FILLER = "could you have a look at this when you find a minute, and tell me what you think of it?"
 
 
-def message(person: int, marker: str) -> bytes:
-    """The whole request with one person's text, which contains the marker."""
+def message(person: int, marker: str, delay: float = 0.0) -> bytes:
+    """The whole request with one person's text, which contains the marker. They write it `delay` seconds from now.
+
+    A message with an old time is late, and costs the kernel service more.
+    """
     phone, user = f"4915{person:09}", bsuid(person)
     said = {
         "from": phone,
         "from_user_id": user,
         "id": f"wamid.{marker}",
-        "timestamp": str(int(time.time())),
+        "timestamp": str(int(time.time() + delay)),
         "type": "text",
         "text": {"body": f"{marker} {_FILLER}"},
     }
