@@ -32,8 +32,8 @@ async def counts_per_message(folder: Path, database_url: str) -> PerMessage:
 
     Nothing shares a commit or a batch with another message, so these are the most that a message costs.
     """
-    async with pair(folder, database_url, people=PEOPLE, debounce=0.0, counted=True) as system:
-        counters = {name: Counts(folder / f"{name}.counts") for name in PROCESSES}
+    async with pair(folder, database_url, people=PEOPLE, debounce=0.0, under="counting") as system:
+        counters = {name: Counts(folder / f"{name}.counting") for name in PROCESSES}
         await system.warm_up()
         await system.warm_up()
         loop = asyncio.get_running_loop()

@@ -101,15 +101,15 @@ async def pair(
     people: int,
     debounce: float,
     thinking: float = 0.0,
-    counted: bool = False,
+    under: str = "",
     nodes: int = 1,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[System]:
     """kernel_service and whatsapp_gateway, with defaults except for the debounce (seconds) and the limits.
 
-    `thinking` is the model's delay, in seconds. `counted`: each process counts what it does (`counting`), in a file
-    named after it. `nodes` is the number of kernel services; more than one need PostgreSQL.
-    `settings` are further ones of the kernel service.
+    `thinking` is the model's delay, in seconds. `under` is a module of this package that runs each service and notes
+    what it does (`counting` or `profiling`), in a file named after the service. `nodes` is the number of kernel
+    services; more than one need PostgreSQL. `settings` are further ones of the kernel service.
     """
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors(thinking).serving())
@@ -133,7 +133,7 @@ async def pair(
                 "KERNEL_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
                 "CONNECT_LISTEN": f"127.0.0.1:{free_port()}",
             }
-            kernel = _service("kernel_service", _model(vendors) | kernel_settings | listens, folder, counted=counted)
+            kernel = _service("kernel_service", _model(vendors) | kernel_settings | listens, folder, under=under)
             stack.push_async_callback(kernel.end)
             await kernel.ready(f"http://127.0.0.1:{metrics_port}/healthz")
             kernels.append(kernel)
@@ -143,7 +143,7 @@ async def pair(
             "WHATSAPP_MESSAGES_PER_SECOND": "0",  # as above
         }
         settings = _whatsapp(vendors, gateway_port) | gateway_settings
-        gateway = _service("whatsapp_gateway", settings, folder, counted=counted)
+        gateway = _service("whatsapp_gateway", settings, folder, under=under)
         stack.push_async_callback(gateway.end)
         await gateway.ready(f"http://127.0.0.1:{gateway_port}/readyz")
         system = await stack.enter_async_context(_system("pair", gateway_port, vendors, [gateway, *kernels], people))
@@ -151,11 +151,11 @@ async def pair(
         yield system
 
 
-def _service(module: str, settings: dict[str, str], folder: Path, *, counted: bool) -> Process:
+def _service(module: str, settings: dict[str, str], folder: Path, *, under: str) -> Process:
     log = folder / f"{module}.log"
-    if counted:
-        arguments = (str(folder / f"{module}.counts"), module)
-        return Process("benchmarks.counting", settings, log, arguments=arguments)
+    if under:
+        arguments = (str(folder / f"{module}.{under}"), module)
+        return Process(f"benchmarks.{under}", settings, log, arguments=arguments)
     return Process(module, settings, log)
 
 
