@@ -87,7 +87,7 @@ def to_json(value: Any, *, sort_keys: bool = False) -> bytes:
 def from_json(raw: bytes | str) -> Any:
     """The JSON value, repaired if necessary. ValueError if it is not JSON."""
     written = raw if isinstance(raw, bytes) else raw.encode(errors="replace")
-    if not (_has_long_digits(written) and _has_long_digits(_STRING.sub(b"", written))):
+    if not (_may_have_long_integers(written) and _may_have_long_integers(_STRING.sub(b"", written))):
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -98,14 +98,16 @@ def from_json(raw: bytes | str) -> Any:
     return storable(json.loads(_shallow(text), parse_int=_integer))
 
 
-_LONG_NUMBER: Final = b"0" * 19
+_LONG_INTEGER: Final = b" " + b"0" * 19
 """orjson reads an integer beyond 64 bits as a float, which changes its value."""
-_DIGITS_AS_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_FORMS: Final = bytes.maketrans(b"123456789[:,-\t\n\r", b"0" * 9 + b" " * 7)
+"""Each digit becomes 0, and each byte that may precede a number a space."""
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
-def _has_long_digits(written: bytes) -> bool:
-    return _LONG_NUMBER in written.translate(_DIGITS_AS_ZEROS)
+def _may_have_long_integers(written: bytes) -> bool:
+    """Most vendors' ids have long runs of digits, but within a word."""
+    return _LONG_INTEGER in b" " + written.translate(_FORMS)
 
 
 def _needs_no_repair(written: bytes) -> bool:

@@ -105,6 +105,21 @@ def test_long_digits_within_a_text_are_no_number(text: str, monkeypatch: pytest.
     assert from_json(written) == from_json(written.encode()) == orjson.loads(written)
 
 
+def test_digits_within_a_word_need_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in ids of vendors. To remove the texts of a long answer costs many times what reading it does."""
+    monkeypatch.setattr("kernel_service.storable._STRING", None)
+    written = f'{{"id": "rs_{1:048x}", "other": "{"9" * 40}", "part": 0.{"1" * 30}, "n": [{2**53}, -1]}}'
+    assert from_json(written) == from_json(written.encode()) == orjson.loads(written)
+
+
+@pytest.mark.parametrize("before", ["", " ", "\t", "\n", "\r", "[", "[1,", "[1, ", '{"a":', '{"a": ', '{"a":\n'])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_long_integer_keeps_its_digits_wherever_it_stands(before: str, sign: str) -> None:
+    number = sign + "123456789012345678901234567890"
+    after = {"[": "]", "{": "}"}.get(before[:1], "")
+    assert number in str(from_json(before + number + after))
+
+
 def test_quotes_without_an_end_are_searched_once() -> None:
     with pytest.raises(ValueError, match=r"Unterminated|Expecting|control"):
         from_json('["' + '\\"' * 200_000 + " 12345678901234567890")
