@@ -95,6 +95,7 @@ def kernel_metrics() -> Metrics:
         turns=TurnCounters(),
         queues=queues,
         outages=Outages(),
+        flaws=Counter(),
         cluster=ClusterMetrics(cluster, NoticeBoard(None), Counter()),
         work=_work_metrics(),
         backlog=_no_backlog,

@@ -43,8 +43,8 @@ class Metrics:
     """Reads the counters of other parts on request. `collect` implements the collector protocol of prometheus_client.
 
     `connects` counts attempts to connect by their end, `refused_events` Composio's events by reason, `refused_tokens`
-    calls by reason, and `refused_calls` calls by channel. `queues` are the vendors', `outages` the model's. `backlog`
-    returns None at a node that does not read it.
+    calls by reason, and `refused_calls` calls by channel. `queues` are the vendors', `outages` and `flaws` the
+    model's. `backlog` returns None at a node that does not read it.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Metrics:
         refused_events: Counter[str],
         queues: Sequence[FairQueue],
         outages: Outages,
+        flaws: Counter[str],
         refused_tokens: Counter[str],
         refused_calls: Counter[str],
         cluster: ClusterMetrics,
@@ -77,6 +78,7 @@ class Metrics:
         self._turns = turns
         self._queues = queues
         self._outages = outages
+        self._flaws = flaws
         self._people = people
         self._kept_apart: int | None = None
         self._ping = ping
@@ -106,6 +108,8 @@ class Metrics:
         yield from self._cluster.collect()
         yield from self._work.collect()
         yield from _outages(self._outages)
+        told = "Answers of the model that could not be used or were empty, by what was wrong with their form"
+        yield counter_metric("kernel_model_flaws", told, "flaw", self._flaws)
         yield from _queues(self._queues)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
         yield counter_metric("kernel_connect_attempts", told, "outcome", self._connects)

@@ -6,11 +6,14 @@ Source: openai 3.54, `types/chat`; how other servers differ: docs/reference/vend
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.models import flaws
 from kernel_service.models.chat_messages import REASONING, call_id_of
 from kernel_service.models.openai_answers import read_answer, value_of
 from kernel_service.models.thinking import without_thinking
+from kernel_service.ports.model import UnusableAnswerError
 
 if TYPE_CHECKING:
     from kernel_service.models.body import Body
@@ -35,16 +38,29 @@ def read_completion(raw: bytes | Item, body: Body) -> ModelAnswer:
     if not isinstance(completion, dict):
         return read_answer(b"null", body)
     choice = _choice(completion)
-    answer = read_answer(_as_response(completion, choice), body)
-    if answer.items and (thought := _thought(choice.get("message"))):
+    try:
+        answer = read_answer(_as_response(completion, choice), body)
+    except UnusableAnswerError as nonsense:
+        raise UnusableAnswerError(nonsense.usage, _flaw(completion, choice)) from None
+    thought = _thought(choice.get("message"))
+    if thought and answer.items:
         answer.items.insert(0, thought)
-    return answer
+    return replace(answer, flaw=flaws.REASONING_ALONE) if thought and answer.flaw else answer
 
 
 def _choice(completion: Item) -> Item:
     choices = completion.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, dict) else {}
+
+
+def _flaw(completion: Item, choice: Item) -> str:
+    """Of a completion without a message."""
+    if not isinstance(completion.get("choices"), list):
+        return flaws.of_field(completion, "choices")
+    if not completion["choices"]:
+        return flaws.NO_CHOICE
+    return flaws.of_field(choice, "message") if choice else flaws.BAD_CHOICE
 
 
 def _as_response(completion: Item, choice: Item) -> Item:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from kernel_service.models import flaws
 from kernel_service.models.openai_refusals import meaning_of, read_failure
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import FILTERED, FunctionCall, ModelAnswer, UnusableAnswerError
@@ -40,12 +42,14 @@ def read_answer(raw: bytes | Item, body: Body) -> ModelAnswer:
     """
     response = value_of(raw) if isinstance(raw, bytes) else raw
     if not isinstance(response, dict):
-        raise UnusableAnswerError(Usage(model_calls=1))
+        raise UnusableAnswerError(Usage(model_calls=1), flaws.NO_OBJECT)
     if response.get("error") and (failure := read_failure(response)):
         raise meaning_of(failure)
     usage = _usage(response.get("usage"))
-    if response.get("status") in _UNFINISHED or not isinstance(response.get("output"), list):
-        raise UnusableAnswerError(usage)
+    if response.get("status") in _UNFINISHED:
+        raise UnusableAnswerError(usage, flaws.UNFINISHED)
+    if not isinstance(response.get("output"), list):
+        raise UnusableAnswerError(usage, flaws.of_field(response, "output"))
     return _answer(response, usage, _TakenIds(body))
 
 
@@ -53,7 +57,7 @@ def value_of(raw: bytes) -> object:
     try:
         return from_json(raw)
     except ValueError:
-        raise UnusableAnswerError(Usage(model_calls=1)) from None
+        raise UnusableAnswerError(Usage(model_calls=1), flaws.of_text(raw)) from None
 
 
 def _answer(response: Item, usage: Usage, taken: _TakenIds) -> ModelAnswer:
@@ -61,7 +65,7 @@ def _answer(response: Item, usage: Usage, taken: _TakenIds) -> ModelAnswer:
     texts, refusals, calls = _sorted(items)
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
-    return ModelAnswer(
+    answer = ModelAnswer(
         items=items,
         text="\n\n".join(texts),
         usage=usage,
@@ -69,6 +73,7 @@ def _answer(response: Item, usage: Usage, taken: _TakenIds) -> ModelAnswer:
         refusal="".join(refusals) or (FILTERED if reason == "content_filter" else ""),
         cut=reason == "max_output_tokens",
     )
+    return replace(answer, flaw=flaws.of_output(response["output"])) if answer.says_nothing else answer
 
 
 def _sorted(items: list[Item]) -> tuple[list[str], list[str], list[FunctionCall]]:

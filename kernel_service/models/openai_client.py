@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiohttp
 import httpx2
 
 from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.models.flaws import BAD_EVENT, TOO_LARGE
 from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure
 from kernel_service.models.openai_transcription_answers import read_transcript, transcription_refusal
 from kernel_service.models.openai_transport import (
@@ -75,6 +77,8 @@ class OpenAIClient:
         self._timeout = timeout
         self.queue = queue
         self.outages = Outages()
+        self.flaws: Counter[str] = Counter()
+        """Of answers that could not be used, by what was wrong with them (see flaws.py)."""
         self.latencies = latencies or Latencies()
         tls = vendor_tls()
         # No retries here: the turn waits in the database, and other people need the slot meanwhile.
@@ -126,7 +130,7 @@ class OpenAIClient:
             except StatusError as refused:
                 raise self._meaning_of(refused) from None
             except TooLargeError:
-                raise UnusableAnswerError(Usage(model_calls=1)) from None
+                raise UnusableAnswerError(Usage(model_calls=1), TOO_LARGE) from None
         if self.outages.lasting:
             self.outages.over()
         return answer
@@ -189,7 +193,7 @@ class OpenAIClient:
             except StatusError as refused:
                 raise _of_speech(refused) from None
             except TooLargeError:
-                raise UnusableAnswerError(Usage(model_calls=1)) from None
+                raise UnusableAnswerError(Usage(model_calls=1), TOO_LARGE) from None
 
     async def close(self) -> None:
         await self._transport.close()
@@ -275,5 +279,5 @@ def _meaning_of_broken(error: Exception) -> Exception:
     if isinstance(error, UnicodeDecodeError) and error.reason == "unexpected end of data":
         return aiohttp.ClientPayloadError("the stream ended within a character")
     if isinstance(error, ValueError | RecursionError):
-        return UnusableAnswerError(Usage(model_calls=1))
+        return UnusableAnswerError(Usage(model_calls=1), BAD_EVENT)
     return error

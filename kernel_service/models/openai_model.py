@@ -78,13 +78,16 @@ class OpenAIModel(Model):
         """As openai_answers.read_answer."""
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
-        raw, body = await self._asked(request, listener)
         try:
+            raw, body = await self._asked(request, listener)
             answer = self.read(raw, body)
         except UnusableAnswerError as nonsense:
+            self._client.flaws[nonsense.flaw] += 1
             self._client.queue.record_cost(nonsense.usage.tokens)
             raise
         self._client.queue.record_cost(answer.usage.tokens)
+        if answer.flaw:
+            self._client.flaws[answer.flaw] += 1
         self.learn(request, body, answer)
         return answer
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from kernel_service.models.body import Body
+from kernel_service.models.flaws import NOT_OPUS
 from kernel_service.opus import is_opus
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import Speaker, UnusableAnswerError
@@ -31,5 +32,5 @@ class OpenAISpeech(Speaker):
     async def speak(self, text: str) -> bytes:
         sound = await self._client.speak(Body([orjson.dumps(self._chosen | {"input": text[:MOST_CHARS]})]))
         if not is_opus(sound):
-            raise UnusableAnswerError(Usage(model_calls=1))
+            raise UnusableAnswerError(Usage(model_calls=1), NOT_OPUS)
         return sound

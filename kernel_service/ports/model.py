@@ -115,7 +115,7 @@ class ModelAnswer:
 
     `text` joins its words to the person; `refusal` is its refusal; `cut` tells that it ran out of output tokens.
     `filtered`: the vendor's filter removed the answer, which may react to old items. `says_nothing`: it is empty, with
-    no call, no refusal and no visible text.
+    no call, no refusal and no visible text. Then `flaw` says what it has instead, and is safe to log.
     """
 
     items: list[dict[str, Any]]
@@ -124,6 +124,7 @@ class ModelAnswer:
     calls: list[FunctionCall] = field(default_factory=list)
     refusal: str = ""
     cut: bool = False
+    flaw: str = ""
     filtered: bool = field(init=False)
     says_nothing: bool = field(init=False)
 
@@ -170,11 +171,15 @@ class ModelRejectedError(Exception):
 
 
 class UnusableAnswerError(Exception):
-    """The answer is not JSON, has no output, or is not finished. A retry may succeed. `usage` is its cost."""
+    """The answer is not JSON, has no output, or is not finished. A retry may succeed. `usage` is its cost.
 
-    def __init__(self, usage: Usage) -> None:
-        super().__init__("the model's answer cannot be used")
+    `flaw` says what is wrong with its form, and is safe to log.
+    """
+
+    def __init__(self, usage: Usage, flaw: str) -> None:
+        super().__init__(flaw)
         self.usage = usage
+        self.flaw = flaw
 
 
 class Model(Protocol):

@@ -66,6 +66,7 @@ def build_served(
         refused_events=connect.pages.refused_events.counts,
         queues=vendors.queues,
         outages=vendors.openai.outages,
+        flaws=vendors.openai.flaws,
         refused_tokens=refused_tokens.counts,
         refused_calls=admission.refused,
         cluster=ClusterMetrics(base.membership, base.notices, received.kernels.moves),

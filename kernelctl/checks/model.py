@@ -88,9 +88,26 @@ async def answer(setup: Setup, http: Http) -> Sequence[Result]:
         reply = await (_chat(server, model) if is_chat else server.post(path, _responses_body(model)))
     except Unreachable:
         raise Skipped("see the finding of the model") from None
-    if reply.status == HTTPStatus.OK and isinstance(reply.json, dict):
-        return [ok(f"the model answers at {path} and takes tools")]
-    return [_no_answer(setup, reply, path)]
+    if reply.status != HTTPStatus.OK:
+        return [_no_answer(setup, reply, path)]
+    if flaw := _flaw(reply, is_chat=is_chat):
+        fix = "Correct OPENAI_BASE_URL, which usually ends with /v1, or OPENAI_API, or the server."
+        return [error(f"the model's server answers {path} with {flaw}", why=_NO_ANSWERS, fix=fix)]
+    return [ok(f"the model answers at {path} and takes tools")]
+
+
+def _flaw(reply: Reply, *, is_chat: bool) -> str:
+    """The fault in the form of an answer with status 200; empty: there is none."""
+    whole = reply.json
+    if not isinstance(whole, dict):
+        return "a web page" if reply.text.lstrip().startswith("<") else "something else than a JSON object"
+    if is_chat and any(object_in(choice, "message") for choice in objects_in(whole, "choices")):
+        return ""
+    if not is_chat and isinstance(whole.get("output"), list):
+        return ""
+    if whole.get("error"):
+        return f"status 200 and an error: {_message(reply)[:160]}"
+    return "an object without `choices[0].message`" if is_chat else "an object without a list as its `output`"
 
 
 def _responses_body(model: str) -> dict[str, Any]:
@@ -239,4 +256,5 @@ def _code(reply: Reply) -> str:
 
 
 def _message(reply: Reply) -> str:
-    return str(_error(reply).get("message") or reply.text).strip()
+    told = reply.json.get("error") if isinstance(reply.json, dict) else None
+    return str(_error(reply).get("message") or (told if isinstance(told, str) else "") or reply.text).strip()

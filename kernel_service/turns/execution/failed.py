@@ -33,8 +33,7 @@ class FailedTurn:
         """
         if isinstance(error, StoreUnavailable | LeaseLost | SealingKeyUnknown):
             raise error
-        nonsense = isinstance(error, UnusableAnswerError)
-        problem = "model_answers_nonsense" if nonsense else "turn_broke"
+        problem = "model_answers_nonsense" if isinstance(error, UnusableAnswerError) else "turn_broke"
         lost = False
         try:
             until = await self.journal.fail(problem)
@@ -43,13 +42,13 @@ class FailedTurn:
             raise
         finally:
             if not lost:
-                self._log(error, nonsense=nonsense)
+                self._log(error)
         self.reports.count("broke", problem=problem)
         return until
 
-    def _log(self, error: Exception, *, nonsense: bool) -> None:
+    def _log(self, error: Exception) -> None:
         turn = self.turn
-        if nonsense:
-            log.warning("model answer unusable turn=%s person=%s", turn.id, turn.person_id)
+        if isinstance(error, UnusableAnswerError):
+            log.warning("model answer unusable: %s turn=%s person=%s", error.flaw, turn.id, turn.person_id)
         else:
             log.error("turn attempt failed turn=%s person=%s", turn.id, turn.person_id, exc_info=error)

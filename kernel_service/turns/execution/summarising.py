@@ -88,7 +88,7 @@ class Summariser:
         except LeaseLost:
             raise
         except (KernelError, BudgetSpentError, ModelRejectedError, UnusableAnswerError, TimeoutError) as error:
-            log.warning("no summary problem=%s person=%s", type(error).__name__, self.kernel.person_id)
+            log.warning("no summary problem=%s person=%s", _problem(error), self.kernel.person_id)
 
     def _is_due(self) -> bool:
         ended, kernel = self.kernel.history.ended, self.kernel
@@ -169,3 +169,8 @@ class Summariser:
             kernel.history.keep(kernel.history.ended.followed_by([summary]), [])
             kernel.summary_from = 0
             log.info("conversation summarised person=%s", kernel.person_id)
+
+
+def _problem(error: Exception) -> str:
+    """Safe to log."""
+    return error.flaw if isinstance(error, UnusableAnswerError) else type(error).__name__

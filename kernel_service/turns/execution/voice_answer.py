@@ -84,4 +84,6 @@ def _reason(failure: Exception) -> str:
     """Safe to log."""
     if isinstance(failure, VendorUnavailable):
         return failure.problem
+    if isinstance(failure, UnusableAnswerError):
+        return failure.flaw
     return failure.code if isinstance(failure, ModelRejectedError) else type(failure).__name__

@@ -112,6 +112,8 @@ class Recovery:
         """Whether to repeat the request after an empty or filtered answer."""
         if not (answer.says_nothing or answer.filtered) or self.transcript.has_something_for_the_person():
             return False
+        if answer.flaw:
+            log.warning("model answer empty: %s", answer.flaw)
         if answer.cut:
             return self._with_more_tokens()
         if answer.filtered:

@@ -96,6 +96,26 @@ async def test_a_fault_of_the_model_is_found(
     assert fix in found.fix
 
 
+@pytest.mark.parametrize(
+    ("api", "body", "text"),
+    [
+        ("responses", "<html>Welcome</html>", "/responses with a web page"),
+        ("responses", "OK", "something else than a JSON object"),
+        ("responses", '{"choices": []}', "without a list as its `output`"),
+        ("responses", '{"error": {"code": 402, "message": "no credit"}}', "status 200 and an error: no credit"),
+        ("chat", '{"error": "Unexpected endpoint or method."}', "status 200 and an error: Unexpected endpoint"),
+        ("chat", '{"choices": null}', "without `choices[0].message`"),
+        ("chat", '{"choices": [{"message": null}]}', "without `choices[0].message`"),
+    ],
+)
+async def test_an_answer_of_the_wrong_form_is_found(real: Vendors, api: str, body: str, text: str) -> None:
+    real.values["OPENAI_API"] = api
+    real.emulators.openai.fail(200, body=body, match=lambda call: call.method == "POST")
+    found = await real.finding("model.answer")
+    assert text in found.text
+    assert "OPENAI_BASE_URL" in found.fix
+
+
 async def test_a_server_that_does_not_speak_is_found(real: Vendors) -> None:
     real.values["OPENAI_SPEECH_MODEL"] = "gpt-4o-mini-tts"
     real.emulators.openai.without.add("/audio/speech")

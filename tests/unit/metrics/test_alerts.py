@@ -93,6 +93,7 @@ CASES: dict[str, tuple[Series, Series, dict[str, str]]] = {
         *of("kernel_model_unavailable_total", 'problem="model_busy"', "0+120x90", RARELY),
         {},
     ),
+    "KernelModelFlaws": (*of("kernel_model_flaws_total", 'flaw="html"', BY_ONE, "0+0.2x90"), {"flaw": "html"}),
     "KernelCallsRefused": (
         *of("kernel_refused_calls_total", 'channel="telegram"', BY_ONE, RARELY),
         {"channel": "telegram"},

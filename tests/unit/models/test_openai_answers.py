@@ -43,20 +43,53 @@ def test_well_formed_items_are_kept_verbatim() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw",
+    ("raw", "flaw"),
     [
-        b"<html><body>We will be back soon</body></html>", b"", b"null", b"[]", b"{}", b"3", b'"text"', b"\xff\xfe",
-        b'{"status": "completed", "output": [{"type": "mess', b'{"status": "completed", "output": {}}',
-        b'{"status": "completed", "output": "Hi"}', b'{"status": "completed", "output": null}',
-        b'{"status": "queued", "output": []}', b'{"status": "in_progress", "output": []}',
-        b'{"status": "cancelled", "output": []}', b'{"choices": [{"message": {"content": "Hi"}}]}',
-        b'data: {"type": "response.created"}\n\n', b"[" * 5000,
+        (b"<html><body>We will be back soon</body></html>", "html"),
+        (b" \n<!DOCTYPE html>", "html"),
+        (b"", "empty_body"),
+        (b" \n\n", "empty_body"),
+        (b"null", "no_object"),
+        (b"[]", "no_object"),
+        (b"3", "no_object"),
+        (b'"text"', "no_object"),
+        (b"\xff\xfe", "not_json"),
+        (b'{"status": "completed", "output": [{"type": "mess', "not_json"),
+        (b"[" * 5000, "not_json"),
+        (b'data: {"type": "response.created"}\n\n', "event_stream"),
+        (b"{}", "no_output"),
+        (b'{"choices": [{"message": {"content": "Hi"}}]}', "no_output"),
+        (b'{"status": "completed", "output": null}', "output_null"),
+        (b'{"status": "completed", "output": {}}', "output_of_wrong_type"),
+        (b'{"status": "completed", "output": "Hi"}', "output_of_wrong_type"),
+        (b'{"status": "queued", "output": []}', "unfinished"),
+        (b'{"status": "in_progress", "output": []}', "unfinished"),
+        (b'{"status": "cancelled", "output": []}', "unfinished"),
     ],
-)  # fmt: skip
-def test_an_invalid_answer_is_unusable_and_counts_as_a_call(raw: bytes) -> None:
+)
+def test_an_invalid_answer_is_unusable_named_and_counts_as_a_call(raw: bytes, flaw: str) -> None:
     with pytest.raises(UnusableAnswerError) as caught:
         read_answer(raw, REQUEST)
-    assert caught.value.usage.model_calls == 1
+    assert (caught.value.flaw, caught.value.usage.model_calls) == (flaw, 1)
+
+
+@pytest.mark.parametrize(
+    ("output", "flaw"),
+    [
+        ([], "no_items"),
+        ([REASONING], "reasoning_alone"),
+        ([{"type": "web_search_call"}, 7], "unknown_items"),
+        ([message(None)], "no_content"),
+        ([message([])], "no_content"),
+        ([message([text(" ")])], "blank_text"),
+        ([message(7)], "content_of_wrong_type"),
+        ([message([{"type": "output_text", "value": "Hi"}])], "content_of_wrong_type"),
+        ([message([text("Hi")])], ""),
+        ([call()], ""),
+    ],
+)
+def test_an_empty_answer_names_its_contents(output: list[Any], flaw: str) -> None:
+    assert read(*output).flaw == flaw
 
 
 def test_an_unusable_answer_keeps_its_reported_usage() -> None:

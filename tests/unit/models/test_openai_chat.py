@@ -181,6 +181,43 @@ def test_bodies_that_are_no_answer(body: bytes, meaning: type[Exception]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("body", "flaw"),
+    [
+        (b"<html>", "html"),
+        (b"[]", "no_object"),
+        (b"{}", "no_choices"),
+        (b'{"output": []}', "no_choices"),
+        (b'{"choices": null}', "choices_null"),
+        (b'{"choices": {}}', "choices_of_wrong_type"),
+        (b'{"choices": []}', "choices_empty"),
+        (b'{"choices": [7]}', "choice_of_wrong_type"),
+        (b'{"choices": [{"text": "Hi"}]}', "no_message"),
+        (b'{"choices": [{"message": null}]}', "message_null"),
+        (b'{"choices": [{"message": "Hi"}]}', "message_of_wrong_type"),
+    ],
+)
+def test_an_unusable_completion_names_its_flaw(body: bytes, flaw: str) -> None:
+    with pytest.raises(UnusableAnswerError) as caught:
+        read_completion(body, Body([b""]))
+    assert caught.value.flaw == flaw
+
+
+@pytest.mark.parametrize(
+    ("message", "flaw"),
+    [
+        ({"content": 7}, "content_of_wrong_type"),
+        ({"content": {"value": "Hi"}}, "content_of_wrong_type"),
+        ({"content": None}, "no_content"),
+        ({"content": "", "reasoning": "Hm"}, "reasoning_alone"),
+        ({"content": " \n"}, "blank_text"),
+        ({"content": "Hi"}, ""),
+    ],
+)
+def test_an_empty_completion_names_its_contents(message: dict[str, Any], flaw: str) -> None:
+    assert read_completion(completion({"message": message}), Body([b""])).flaw == flaw
+
+
+@pytest.mark.parametrize(
     ("usage", "counts"),
     [
         ({"prompt_tokens": 7, "completion_tokens": 3}, (7, 0, 3, 0)),

@@ -92,7 +92,7 @@ FAILURES = [
     VendorUnavailable("speech_unavailable"),
     Busy("model_busy", 3),
     ModelRejectedError("http_400"),
-    UnusableAnswerError(Usage(model_calls=1)),
+    UnusableAnswerError(Usage(model_calls=1), "not_opus"),
 ]
 
 

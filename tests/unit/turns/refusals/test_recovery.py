@@ -309,12 +309,16 @@ async def test_reasoning_that_used_up_all_tokens_gets_more_once(scene: Scene) ->
 # --- unusable answers -------------------------------------------------------------------------------------------------
 
 
-async def test_nonsense_is_given_up_after_a_bounded_number_of_tries(scene: Scene) -> None:
-    scene.model.says = [UnusableAnswerError(Usage(input_tokens=3, model_calls=1)) for _ in range(scene.limits.attempts)]
+async def test_nonsense_is_given_up_after_a_bounded_number_of_tries(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    nonsense = UnusableAnswerError(Usage(input_tokens=3, model_calls=1), "no_choices")
+    scene.model.says = [nonsense] * scene.limits.attempts
     assert await talk(scene, "go", 1) == [texts.answers.FAILED]
     assert len(scene.model.shown) == scene.limits.attempts
     spent = await scene.store.spending.spent_today(scene.person_id, now=scene.clock())
     assert spent == 3 * scene.limits.attempts, "each try is billed"
+    assert caplog.text.count("model answer unusable: no_choices turn=") == scene.limits.attempts
     scene.model.says = [says("fine")]
     assert await talk(scene, "and now?", 2) == ["fine"]
 
@@ -328,7 +332,7 @@ async def test_a_turn_that_makes_progress_for_ever_between_breaks_ends(scene: Sc
         answer.items[0]["call_id"] = f"c{number}"
         answer.calls[0] = FunctionCall(f"c{number}", "look", {})
         answers += [ModelAnswer(answer.items, "", Usage(model_calls=1), answer.calls)]
-        answers += [UnusableAnswerError(Usage(model_calls=1))]
+        answers += [UnusableAnswerError(Usage(model_calls=1), "html")]
     scene.model.says = answers
     assert await talk(scene, "go", 1) == [texts.answers.TOO_MANY_STEPS]
     scene.model.says = [says("fine")]
@@ -397,7 +401,7 @@ class Allergic(Model):
     "failure",
     [
         *map(VendorUnavailable, ("model_unavailable", "model_rejects_key", "model_unpaid")),
-        UnusableAnswerError(Usage()),
+        UnusableAnswerError(Usage(), "html"),
         REFUSED,
         ModelAnswer([], "", Usage(), refusal=FILTERED),
     ],

@@ -185,7 +185,7 @@ async def test_each_kind_of_retry_is_counted(scene: Scene) -> None:
     scene.limits = AMPLE
     blank = ModelAnswer([], "", Usage(input_tokens=100, output_tokens=10))
     await scene.hear()
-    scene.model.says = [UnusableAnswerError(Usage(input_tokens=1_000, model_calls=1))]
+    scene.model.says = [UnusableAnswerError(Usage(input_tokens=1_000, model_calls=1), "html")]
     await scene.run()
     scene.clock.now += 100
     scene.model.says = [blank, VendorUnavailable("model_busy")]
