@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.approvals.addresses import people_in, places_in
 from kernel_service.approvals.disguises import readings_of
+from kernel_service.approvals.roles import Role, role_of
 from kernel_service.approvals.visible import units, visible_lines
 from kernel_service.approvals.words import PARTIES, among, is_reference
 
@@ -56,6 +57,7 @@ class Leaf:
     names: list[str]
     rank: Rank
     essential: bool
+    role: Role
 
 
 def leaves_of(arguments: Mapping[str, Any]) -> list[Leaf]:
@@ -89,8 +91,8 @@ def _leaf(names: tuple[str, ...], path: str, value: Any) -> Leaf:
     text = value if isinstance(value, str) and not _could_be_another(value) else json.dumps(value, ensure_ascii=False)
     people, places = named_in(text, is_reference=is_reference(names[-1] if names else ""))
     named = [*people, *places]
-    rank = _rank(names, text, people, places)
-    return Leaf(path, len(text), visible_lines(text), named, rank, essential=rank < Rank.SHORT or bool(named))
+    rank, role = _rank(names, text, people, places), role_of(names)
+    return Leaf(path, len(text), visible_lines(text), named, rank, rank < Rank.SHORT or bool(named), role)
 
 
 def _could_be_another(text: str) -> bool:
@@ -109,7 +111,7 @@ def _rank(names: tuple[str, ...], text: str, people: list[str], places: list[str
         is_party = bool(words) and among(words[-1], PARTIES)
         return Rank.ADDRESS if is_party or text.strip() in places else Rank.LONG
     if any(among(word, PARTIES) for word in words) or people or any(map(people_in, names)):
-        return Rank.PARTY
+        return Rank.ADDRESS if role_of(names) in (Role.SENDER, Role.SEARCH) else Rank.PARTY
     if any(map(_AMOUNTS.fullmatch, words)):
         return Rank.AMOUNT
     return Rank.ADDRESS if places else Rank.SHORT

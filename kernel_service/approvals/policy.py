@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from kernel_service.approvals import words
 from kernel_service.approvals.arguments import CannotJudgeError, arguments_in
 from kernel_service.approvals.leaves import Rank, leaves_of
+from kernel_service.approvals.roles import Role, role_of
 from kernel_service.approvals.toolkits import ACCOUNTS, WORKSPACES
 from kernel_service.approvals.words import among, words_of_tool
 from kernel_service.ports.approvals import Reason
 from kernel_service.ports.hints import Effect
-from kernel_service.ports.tools import WHICH_ACCOUNT
+from kernel_service.ports.tools import BUILT_IN, WHICH_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ class ApprovalPolicy:
 
     def reason(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> Reason:
         """Why the person is asked before a call, if they are: of several reasons the most important one."""
-        has_effect = not tool.read_only and reaches_others(tool, arguments)
+        has_effect = not tool.read_only and reaches_others(tool, arguments, searches=False)
         if tainted:
             return Reason.EFFECT_OUTSIDE if has_effect else Reason.OUTSIDE
         if self._is_named(tool) or self._mode in (Approve.WRITES, Approve.ALL):
@@ -144,16 +145,19 @@ def _writes_plainly(name: str, hints: Hints, arguments: Mapping[str, Any]) -> bo
     )
 
 
-def reaches_others(tool: Tool, arguments: Mapping[str, Any], *, at_all: bool = False) -> bool:
+def reaches_others(tool: Tool, arguments: Mapping[str, Any], *, at_all: bool = False, searches: bool = True) -> bool:
     """Whether it may destroy, reach others, widen access or pay, as far as hints, names and values show.
 
     `at_all`: an address in prose counts, and so does a change of what others may be notified of.
+    `searches`: an address that is looked for, or of the sender, counts, and so does all that built-in tools are given.
 
     The lists of names are never complete: rely on is_plain_write().
     """
     if tool.hints is not None and tool.hints.effect not in (Effect.CREATES, Effect.UPDATES):
         return True
     said = words_of_tool(tool.schema.name, tool.hints.toolkit if tool.hints else "")
+    if tool.schema.name in BUILT_IN and not searches:
+        return any(among(word, words.REACHING) for word in said[:1])  # `create_trigger` triggers no one
     reaching = words.REACHING | words.EXISTING_REACH if at_all else words.REACHING
     if any(among(word, reaching) for word in said):
         return True
@@ -162,7 +166,7 @@ def reaches_others(tool: Tool, arguments: Mapping[str, Any], *, at_all: bool = F
             any(among(word, words.ADDRESSEES) for word in argument.words)
             or (argument.addresses_somebody and (at_all or not argument.is_prose))
             for argument in arguments_in(arguments)
-            if not argument.is_empty
+            if not argument.is_empty and (searches or role_of(argument.names) not in (Role.SENDER, Role.SEARCH))
         )
     except CannotJudgeError:
         return True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.approvals.leaves import Leaf, Rank, leaves_of
+from kernel_service.approvals.roles import Role
 from kernel_service.approvals.unnamed import reaches_unnamed
 from kernel_service.approvals.visible import head, tail, units, visible
 from kernel_service.storable import to_json
@@ -173,7 +174,8 @@ def _decoded(leaf: Leaf) -> list[str]:
 
 def _in_plain_letters(leaf: Leaf) -> list[str]:
     """Addresses with letters that may look like others."""
-    odd = [each for each in leaf.names if not each.isascii()] if leaf.rank is Rank.PARTY else []
+    names_people = leaf.rank is Rank.PARTY or leaf.role in (Role.SENDER, Role.SEARCH)
+    odd = [each for each in leaf.names if not each.isascii()] if names_people else []
     return [texts.approvals.odd_letters(each.encode("unicode_escape").decode()) for each in odd]
 
 

@@ -10,7 +10,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.approvals.addresses import people_in
+from kernel_service.approvals.roles import Role
 from kernel_service.approvals.words import REACHED, RIGHTS, among, listed, words_of
+from kernel_service.ports.tools import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -49,7 +51,7 @@ _NOT_SAID: Final = frozenset(("me", "self", "true", "primary", "default", *_NOTH
 
 def reaches_unnamed(tool: str, leaves: Sequence[Leaf], titles: Mapping[str, str]) -> bool:
     """Whether others may be reached whom neither the arguments name, nor a title that was looked up."""
-    said = words_of(tool)
+    said = [] if tool in BUILT_IN else words_of(tool)
     if not _has(said, _REACHING) and (not _has(said, _SENT) or _has(said, _KEPT)):
         return False
     if _has(said, _INDIRECT) or any(map(_is_indirect, leaves)):
@@ -63,7 +65,11 @@ def _names_somebody(leaf: Leaf, titles: Mapping[str, str]) -> bool:
     if "".join(words_of(value)) in _ANYBODY:
         return True
     words = words_of(leaf.path)
-    if _has(words, _OWN) or not _has(words, REACHED | {_NUMBER}):
+    if (
+        leaf.role in (Role.SENDER, Role.SEARCH, Role.DOUBTFUL)
+        or _has(words, _OWN)
+        or not _has(words, REACHED | {_NUMBER})
+    ):
         return False
     if _is_address(value, is_reference=_has(words[-1:], _IDS)) or value in titles:
         return True
@@ -76,11 +82,18 @@ def _is_address(value: str, *, is_reference: bool = False) -> bool:
 
 
 def _is_indirect(leaf: Leaf) -> bool:
-    """Whether it refers to further recipients: `list_id: 3`, but not `to_list: bob@example.org`, nor `all_day`."""
+    """Whether it refers to further recipients: `list_id: 3` and `recipient_filter: x`.
+
+    `to_list: bob@example.org` and `all_day` do not.
+    """
     value, words = " ".join(leaf.lines).strip(), words_of(leaf.path)
     if value.strip('" ') in _NOTHING or _is_address(value, is_reference=True):
         return False
-    return "".join(words) in _ALL or _has([word for word in words if word != "all"], _INDIRECT)
+    return (
+        leaf.role is Role.DOUBTFUL
+        or "".join(words) in _ALL
+        or _has([word for word in words if word != "all"], _INDIRECT)
+    )
 
 
 def _has(said: Sequence[str], known: Collection[str]) -> bool:

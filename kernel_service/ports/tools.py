@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Check before you repeat it."
 """The output of a call with an unknown outcome. No call with side effects follows it in its step."""
 
+BUILT_IN: Final = frozenset(
+    (
+        "connect",
+        "disconnect",
+        "search_tools",
+        "remember",
+        "forget_fact",
+        "create_schedule",
+        "list_schedules",
+        "delete_schedule",
+        "create_trigger",
+        "delete_trigger",
+    )
+)
+"""The names of the built-in tools. A bot developer's tool has none of them, and a vendor's has capital letters."""
+
 WHICH_ACCOUNT: Final = "which_account"
 """An extra argument that selects one of the person's accounts. No tool has an argument of this name."""
 

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from kernel_service import tool_schemas
 from kernel_service.ports.model import ToolSchema
-from kernel_service.ports.tools import NeedsNoAccount, ToolResult, UnclearCallError
+from kernel_service.ports.tools import BUILT_IN, NeedsNoAccount, ToolResult, UnclearCallError
 from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 
@@ -37,18 +37,6 @@ MOST_TOOLS = 80
 """A request to the model holds 128 in all: ours, those of connected toolkits and those that were searched for, too."""
 MOST_BYTES = MOST_OFFERED_BYTES // 2
 """Of all of them as JSON: the rest is for those of people's toolkits."""
-RESERVED_NAMES = (
-    "connect",
-    "disconnect",
-    "search_tools",
-    "remember",
-    "forget_fact",
-    "create_schedule",
-    "list_schedules",
-    "delete_schedule",
-    "create_trigger",
-    "delete_trigger",
-)
 # Small letters only: the names of connected toolkits' tools are in capitals, so that the two never meet.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -168,8 +156,8 @@ def load_tools(setting: str) -> list[DeveloperTool]:
 
 def _name(function: Callable[..., Any]) -> str:
     name = function.__name__
-    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
-        rule = f"small letters, digits and _, at most 64, and not {' or '.join(RESERVED_NAMES)}"
+    if not _NAME.fullmatch(name) or name in BUILT_IN:
+        rule = f"small letters, digits and _, at most 64, and not {' or '.join(sorted(BUILT_IN))}"
         raise ToolSettingError(f"a tool cannot be named {name}: use {rule}")
     return name
 

@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 import pytest
 
+from kernel_service import texts
 from tests.integration.injections import MAIL, connect
 from tests.integration.world import whole_world
 
@@ -95,6 +96,18 @@ async def test_exemptions_of_the_operator_do_not_hold_for_the_orders_of_a_mail(t
         world.pass_time(6)
         await alice.wait_for_message(lambda message: bool(message.choices), timeout=20)
         assert not world.emulators.composio.workplace_of(await world.person_of(alice)).sent
+
+
+async def test_a_question_shows_the_address_that_is_waited_for_as_a_search(world: World) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice, "gmail")
+    world.emulators.composio.arrives(await world.person_of(alice), BANK, "Your account", "Hello.")
+    await world.ask(alice, "read my mails")
+    question = await world.ask(alice, WISH)
+    assert question.choices, question.text
+    assert "query: from:bank" in question.text
+    assert texts.approvals.UNNAMED not in question.text
+    assert question.text.endswith(texts.approvals.WHY["outside"])
 
 
 async def test_an_event_that_the_model_finds_to_be_of_no_use(world: World) -> None:
