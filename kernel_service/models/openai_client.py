@@ -30,7 +30,7 @@ from kernel_service.models.openai_transport import (
 from kernel_service.models.outages import Outages
 from kernel_service.models.package import openai
 from kernel_service.ports.messages import Usage
-from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
+from kernel_service.ports.model import SPEECH_FAILED, ModelRejectedError, UnusableAnswerError
 from kernel_service.rate_limits.wait_histogram import Latencies
 from kernel_service.storable import from_json
 from kernel_service.vendor_tls import vendor_tls
@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 _GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
 """Statuses of a proxy, or of the vendor's own front end. The request may have been processed behind it."""
 _OF_THE_TEXT: Final = (400, 413, 422)
+_NOT_IMPLEMENTED: Final = 501
+_FIRST_SERVER_ERROR: Final = 500
+_NO_SPEECH: Final = "speech_unavailable"
 _NO_SUCH_PATH: Final = (404, 405, 501)
 _FORM: Final = {"Content-Type": "multipart/form-data"}
 """Tells the vendor's client to send a form and not JSON. It adds the boundary."""
@@ -189,7 +192,8 @@ class OpenAIClient:
                 ):
                     return await whole(response)
             except LOST as lost:
-                raise VendorUnavailable("speech_unavailable", unanswered=not never_sent(lost)) from None
+                unsent = never_sent(lost)
+                raise VendorUnavailable(_NO_SPEECH if unsent else SPEECH_FAILED, unanswered=not unsent) from None
             except StatusError as refused:
                 raise _of_speech(refused) from None
             except TooLargeError:
@@ -232,11 +236,12 @@ def _of_transcription(error: openai.APIStatusError) -> Exception:
 
 
 def _of_speech(refused: StatusError) -> VendorUnavailable | ModelRejectedError:
-    """A text may be refused; any other refusal concerns every text."""
+    """A text may be refused, or break the server; any other refusal concerns every text."""
     code = Refusal.read(refused.status, _json_or_text(refused.body)).code or f"http_{refused.status}"
     if refused.status in _OF_THE_TEXT:
         return ModelRejectedError(code)
-    return VendorUnavailable("speech_unavailable", unanswered=refused.status in _GAVE_UP_WAITING)
+    fails = refused.status in _GAVE_UP_WAITING or _NOT_IMPLEMENTED != refused.status >= _FIRST_SERVER_ERROR
+    return VendorUnavailable(SPEECH_FAILED if fails else _NO_SPEECH, unanswered=refused.status in _GAVE_UP_WAITING)
 
 
 def _json_or_text(body: bytes) -> object:

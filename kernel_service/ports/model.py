@@ -238,13 +238,18 @@ class TranscriptionMissingError(Exception):
     """The vendor has no transcription: no such path, or no such model. The text is safe to log."""
 
 
+SPEECH_FAILED: Final = "speech_failed"
+"""The problem of a text that was not said, while the vendor may say others."""
+
+
 class Speaker(Protocol):
     """Says texts."""
 
     async def speak(self, text: str) -> bytes:
         """A voice message: Opus in OGG.
 
-        VendorUnavailable: no text can be said now. ModelRejectedError: this text is refused. UnusableAnswerError.
+        VendorUnavailable: no text can be said now, or with SPEECH_FAILED this one. ModelRejectedError: this text is
+        refused. UnusableAnswerError.
         """
         ...
 

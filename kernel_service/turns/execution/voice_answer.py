@@ -45,7 +45,7 @@ class VoiceAnswer:
     async def added_to(self, finished: Finished) -> Finished:
         """The ending with the voice beside its first text, if the person's last message is a voice message."""
         speech = self.speech
-        if speech is None or speech.is_at_rest or not self._is_wanted(finished):
+        if speech is None or speech.is_at_rest(self.turn.person_id) or not self._is_wanted(finished):
             return finished
         first = finished.replies[0]
         try:
@@ -73,7 +73,7 @@ class VoiceAnswer:
     async def _said(self, speech: Speech, text: str) -> bytes:
         per_second = speech.tokens_per_second
         async with self.spending.request(lambda: estimates.of_speech(text, per_second)) as cost:
-            sound = await self.interrupts.wait_for(speech.say(text))
+            sound = await self.interrupts.wait_for(speech.say(self.turn.person_id, text))
             # The vendor tells no usage with a sound.
             heard = int(seconds_of(sound) * per_second) + 1
             cost.reported = Usage(input_tokens=max(1, tokens(text)), output_tokens=heard, model_calls=1)

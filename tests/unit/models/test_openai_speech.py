@@ -10,7 +10,7 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_speech import MOST_CHARS, OpenAISpeech
 from kernel_service.opus import seconds_of
-from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
+from kernel_service.ports.model import SPEECH_FAILED, ModelRejectedError, UnusableAnswerError
 from tests.unit.models.test_openai_responses import asking, client, emulators, responses
 from tests.unlimited_queue import unlimited_queue
 
@@ -66,6 +66,20 @@ async def test_a_refusal_concerns_voices_alone(  # noqa: PLR0917 - the table's c
     with pytest.raises(meaning):
         await speech.speak("Hello")
     assert (await responses.answer(asking(responses, "Hello"))).text
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [(500, SPEECH_FAILED), (504, SPEECH_FAILED), (0, SPEECH_FAILED), (404, "speech_unavailable"),
+     (401, "speech_unavailable"), (429, "speech_unavailable"), (501, "speech_unavailable")],
+)  # fmt: skip
+async def test_a_refusal_concerns_one_text_or_all(
+    emulators: Emulators, speech: OpenAISpeech, status: int, problem: str
+) -> None:
+    emulators.openai.fail(status)
+    with pytest.raises(VendorUnavailable) as away:
+        await speech.speak("Hello")
+    assert away.value.problem == problem
 
 
 async def test_a_stalling_vendor_is_not_waited_for(emulators: Emulators) -> None:

@@ -10,7 +10,7 @@ import pytest
 from emulators.openai.opus import silence
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.ports.messages import Message, ReplyMode, Usage
-from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
+from kernel_service.ports.model import SPEECH_FAILED, ModelRejectedError, UnusableAnswerError
 from kernel_service.ports.payloads import Audio, Payload, Text
 from kernel_service.turns.limits import TurnLimits
 from kernel_service.turns.replies import speech
@@ -90,6 +90,7 @@ async def test_other_messages_are_answered_by_text(scene: Scene, content: Conten
 
 FAILURES = [
     VendorUnavailable("speech_unavailable"),
+    VendorUnavailable(SPEECH_FAILED),
     Busy("model_busy", 3),
     ModelRejectedError("http_400"),
     UnusableAnswerError(Usage(model_calls=1), "not_opus"),
@@ -102,7 +103,7 @@ async def test_a_failure_leaves_the_text(scene: Scene, failure: Exception) -> No
     assert (reply.text, reply.media) == ("It is **noon**.", ())
 
 
-@pytest.mark.parametrize(("failure", "asked"), list(zip(FAILURES, [1, 2, 2, 2], strict=True)))
+@pytest.mark.parametrize(("failure", "asked"), list(zip(FAILURES, [1, 1, 2, 2, 2], strict=True)))
 async def test_only_an_absent_vendor_is_left_alone(scene: Scene, failure: Exception, asked: int) -> None:
     speaker = Speaker(failure, SOUND, SOUND)
     voice = of(scene, speaker)
@@ -117,9 +118,9 @@ async def test_only_an_absent_vendor_is_left_alone(scene: Scene, failure: Except
 async def test_a_clock_that_is_set_back_does_not_prolong_the_rest(scene: Scene) -> None:
     voice = of(scene, Speaker(VendorUnavailable("speech_unavailable")))
     await answered(scene, voice)
-    assert voice.is_at_rest
+    assert voice.is_at_rest(scene.person_id)
     scene.clock.now -= 3600
-    assert not voice.is_at_rest
+    assert not voice.is_at_rest(scene.person_id)
 
 
 async def test_a_vendor_that_hangs_delays_the_text_for_a_limited_time(
@@ -130,7 +131,8 @@ async def test_a_vendor_that_hangs_delays_the_text_for_a_limited_time(
     speaker.gate = asyncio.Event()
     voice = of(scene, speaker)
     (reply,) = await answered(scene, voice)
-    assert (reply.text, reply.media, voice.is_at_rest) == ("It is **noon**.", (), True)
+    assert (reply.text, reply.media, voice.is_at_rest(scene.person_id)) == ("It is **noon**.", (), True)
+    assert not voice.is_at_rest("p_other")
 
 
 async def test_a_spent_budget_leaves_the_text(scene: Scene) -> None:
