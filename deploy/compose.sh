@@ -14,8 +14,9 @@ LAST_LINES=20
 ROLLING="kernel_service whatsapp_gateway"
 IMAGE=kernel-per-person
 DOCKER=${DOCKER:-docker}
-# How often a service must be seen failing before it counts: a container that is about to be replaced may fail, too.
-PATIENCE=${PATIENCE:-10}
+# The weight at which a failing service counts: a container that is about to be replaced may fail, too, and one that waits
+# for another is unhealthy until its next probe.
+PATIENCE=${PATIENCE:-30}
 
 if [ -z "${COMPOSE:-}" ]; then
 	COMPOSE="docker compose"
@@ -114,11 +115,17 @@ check_settings() {
 # Lines of "service state health"; health is empty for a service without a probe.
 states() { compose ps --all --format '{{.Service}} {{.State}} {{.Health}}'; }
 
-# Whether a service fails to start. A service that ended is restarted, so "exited" means one that is being replaced.
-some_fail() { states | awk '$2 == "restarting" || $3 == "unhealthy" { ill = 1 } END { exit !ill }'; }
+watched= # the service that is replaced, or none: then all count
+watched_states() { states | awk -v only="$watched" '!only || $1 == only'; }
+
+# The weight of the worst service: 6 if it fails to start, 1 if it is unhealthy, else 0. A service that ended is restarted,
+# so "exited" means one that is being replaced.
+failing() {
+	watched_states | awk '$2 == "restarting" { worst = 6 } $3 == "unhealthy" && !worst { worst = 1 } END { print worst + 0 }'
+}
 
 # Whether there are services and all are healthy: not every version of Compose reports a failure by its exit code.
-all_well() { states | awk '{ if ($2 != "running" || $3 != "healthy") ill = 1 } END { exit ill || !NR }'; }
+all_well() { watched_states | awk '{ if ($2 != "running" || $3 != "healthy") ill = 1 } END { exit ill || !NR }'; }
 
 explain() {
 	said
@@ -138,19 +145,28 @@ close_env() {
 
 # Start what the arguments say, and wait until every service is healthy.
 start() {
+	seen=0
+	# Compose gives up at once on a container that is unhealthy, as a gateway is whose kernel service has just started.
+	until start_once "$@"; do
+		[ "$weight" -gt 0 ] && [ $seen -lt "$PATIENCE" ] || { explain; exit 1; }
+		seen=$((seen + 1))
+	done
+}
+
+start_once() {
 	(BECOME=exec && compose up --detach --wait --wait-timeout "$SECONDS_TO_START" "$@") & # a signal then reaches it
 	starting=$!
-	trap 'kill $starting 2>/dev/null || true' INT TERM
+	trap 'seen=$PATIENCE; kill $starting 2>/dev/null || true' INT TERM
 	# Compose itself would wait while a service that ends at once is restarted.
-	seen=0
 	while kill -0 $starting 2>/dev/null && [ $seen -lt "$PATIENCE" ]; do
 		sleep 1
-		# A failing service seems to run between two restarts, so one good look lowers the count only a little.
-		if some_fail; then seen=$((seen + 2)); elif [ $seen -gt 0 ]; then seen=$((seen - 1)); fi
+		weight=$(failing)
+		# A failing service seems to run between two restarts, so one good look lowers the sum only a little.
+		if [ "$weight" -gt 0 ]; then seen=$((seen + weight)); elif [ $seen -gt 2 ]; then seen=$((seen - 3)); fi
 	done
 	[ $seen -lt "$PATIENCE" ] || kill $starting 2>/dev/null || true
 	wait $starting 2>/dev/null || true
-	all_well || { explain; exit 1; }
+	all_well
 }
 
 # The containers of a service that are of another image, or have other settings, than new ones would.
@@ -166,6 +182,7 @@ is_healthy() { [ "$($DOCKER inspect --format '{{if .State.Health}}{{.State.Healt
 
 # A new container is healthy before an old one ends. Compose alone ends all the old ones first.
 replace() {
+	watched=$1 # a gateway that fails must not keep the kernel services from being replaced, nor then itself
 	for old in $(outdated "$1"); do
 		# Such as what a version that did not start has left.
 		is_healthy "$old" || $DOCKER rm --force "$old" >/dev/null
@@ -183,6 +200,7 @@ up() {
 	drop_unwanted
 	compose build
 	for service in $ROLLING; do replace "$service"; done
+	watched=
 	start --no-build --remove-orphans
 	greet
 }

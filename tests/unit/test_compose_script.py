@@ -244,6 +244,18 @@ def test_service_that_is_being_replaced_may_be_ending(machine: Machine) -> None:
     assert machine.run("up").returncode == 0
 
 
+def test_compose_is_asked_again_while_a_gateway_gets_its_kernel_service_back(machine: Machine) -> None:
+    """Compose gives up at once on a container that was unhealthy before, and the next probe finds it healthy."""
+    machine.engine(HEALTHY.replace("gateway running healthy", "gateway running unhealthy"), code=1)
+    engine = (machine.folder / "engine").read_text()
+    again = f"grep -q ' up ' before && echo '{HEALTHY.strip()}' >states; cp told before; sleep"
+    (machine.folder / "engine").write_text(engine.replace(" sleep", f" {again}", 1))
+    (machine.folder / "before").touch()
+    done = machine.run("up", PATIENCE="30")
+    assert done.returncode == 0, done.stderr
+    assert machine.told.count(" up ") == 2
+
+
 def test_each_old_container_ends_only_after_a_new_one_is_healthy(machine: Machine) -> None:
     machine.runs("one", "two", image="sha256:old")
     assert machine.run("up").returncode == 0
@@ -280,6 +292,14 @@ def test_a_version_that_does_not_start_replaces_no_container(machine: Machine) -
     assert done.returncode == 1
     assert "stop" not in machine.told
     assert "The last lines of kernel_service" in done.stderr
+
+
+def test_a_failing_gateway_does_not_keep_the_kernel_services_from_being_replaced(machine: Machine) -> None:
+    machine.runs("one", image="sha256:old")
+    machine.engine("kernel_service running healthy\nwhatsapp_gateway restarting \n", takes=1)
+    assert machine.run("up").returncode == 1
+    assert "rm one" in machine.told
+    assert "--scale whatsapp_gateway=2 whatsapp_gateway" in machine.told
 
 
 @pytest.mark.parametrize("code", [0, 1])
