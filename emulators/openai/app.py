@@ -36,6 +36,7 @@ from emulators.openai.wire import (
 from emulators.vendor import RefusedError, Vendor
 
 TRANSCRIPTIONS = "/audio/transcriptions"
+_FAILING = {"rejected": 400, "failing": 500}
 MODELS = ("gpt-6.2-sol", "gpt-6-luna", "gpt-transcribe", "gpt-4o-mini-tts")
 """The models that GET /models lists. Calls take other names, too, unless withdraw() names them."""
 
@@ -68,7 +69,8 @@ class OpenAI(Vendor):
         self.context_window = config.emulators_context_window
         self._context_window = self.context_window
         self.compaction = "on"
-        """`on`; `refused` or `dropped`, as a server that does not know `context_management`."""
+        """`on`; `refused` or `dropped`, as a server that does not know `context_management`; `unreadable`: it refuses
+        each compaction that it made; `rejected` (400) or `failing` (500): it fails where a compaction is due."""
         self._key = config.openai_api_key
         self._effects = effects
         self.models = set(MODELS)
@@ -327,7 +329,7 @@ class OpenAI(Vendor):
 
     def _known(self, body: dict[str, Any]) -> dict[str, Any]:
         """The parameters that this server knows. It refuses `context_management`, or drops it without a word."""
-        if self.compaction == "on" or "context_management" not in body:
+        if self.compaction not in {"refused", "dropped"} or "context_management" not in body:
             return body
         if self.compaction == "refused":
             name = "context_management"
@@ -352,7 +354,8 @@ class OpenAI(Vendor):
                 self._effects.record("foreign_content", person=person, key=item.id or "", owner=content["person"])
                 removal = {"id": item.id or "", "action": "removed", "reason": "end_user_mismatch"}
                 removed.append({**removal, "type": "reasoning"})
-            if isinstance(item, CompactionItem) and (foreign or content.get("model", model) != model):
+            refuses = self.compaction == "unreadable" or foreign or content.get("model", model) != model
+            if isinstance(item, CompactionItem) and refuses:
                 raise unreadable(item.encrypted_content)
         return contents, removed
 
@@ -373,6 +376,8 @@ class OpenAI(Vendor):
         """Put a compaction before the output if the request passes its own threshold."""
         for rule in request.context_management or []:
             if rule.compact_threshold is not None and size > rule.compact_threshold:
+                if self.compaction in _FAILING:
+                    raise refused("Compaction failed.", status=_FAILING[self.compaction], kind="server_error")
                 person = request.safety_identifier or ""
                 item = self._maker.compaction(person, request.model, conversation.carried)
                 response["output"].insert(0, item)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.kernels.history import CONTEXT_TOKENS, History
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.foresight import Foresight
     from kernel_service.ports.kernels import Activation
+
+
+MOST_FAILED_COMPACTIONS: Final = 2
+"""The first may come from a key that was changed."""
 
 
 class EvictionReason(StrEnum):
@@ -33,7 +37,8 @@ class Kernel:
     `wakeup` is set while a turn runs, and done when a new message may concern the turn. `leaving`: the process ends, so
     the turn stops at its next durable step. `outdated`: the store has changed, so the turn stops and is resumed from
     the store. `context_tokens` limits the context of the model. A summary is not tried before
-    the history has `summary_from` tokens. `foresight` is None if the store decides what is next.
+    the history has `summary_from` tokens. `failed_compactions` counts those of the vendor that were of no use.
+    `foresight` is None if the store decides what is next.
     """
 
     __slots__ = (
@@ -42,6 +47,7 @@ class Kernel:
         "activated_at",
         "context_tokens",
         "epoch",
+        "failed_compactions",
         "foresight",
         "last_used_at",
         "leaving",
@@ -58,8 +64,14 @@ class Kernel:
         self.wakeup: asyncio.Future[None] | None = None
         self.foresight: Foresight | None = None
         self.summary_from = 0
+        self.failed_compactions = 0
         self.leaving = False
         self.outdated = False
+
+    @property
+    def summarises(self) -> bool:
+        """Whether the vendor's compactions are of no use for this person, so that this process summarises."""
+        return self.failed_compactions >= MOST_FAILED_COMPACTIONS
 
     def wake_turn(self) -> None:
         """Let the running turn, if any, check for new messages."""

@@ -92,7 +92,7 @@ class TurnRunner:
             kernel.foresight = None
             raise
         kernel.foresight = foresight.after(turn, kernel.foresight, self._clock()) if due is None else None
-        if due is None and not self._dependencies.model.compacts:
+        if due is None and (kernel.summarises or not self._dependencies.model.compacts):
             with yielding(yields=True):  # people who wait for an answer come first
                 await execution.summariser().run()
         return due

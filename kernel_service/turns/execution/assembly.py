@@ -84,7 +84,14 @@ class _Assembly:
             turn, self._person, process.toolbox, OfferedTools(process.refused_tools), limits, clock
         )
         self._recovery = Recovery(
-            transcript, window, journal, files, tools, limits.output_tokens, process.counters.recoveries
+            transcript,
+            window,
+            journal,
+            files,
+            tools,
+            limits.compaction,
+            limits.output_tokens,
+            process.counters.recoveries,
         )
         self._requests = ModelRequests(
             turn.person_id, process.instructions, window, tools, files, self._recovery, limits.compaction

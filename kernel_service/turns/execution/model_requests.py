@@ -31,6 +31,7 @@ class ModelRequests:
     def next(self) -> ModelRequest:
         told = instructions(self.own_instructions)
         shown = self.window.shown()
+        most, turns = shown.most_tokens, shown.turns
         return ModelRequest(
             instructions=f"{told}\n\n{WITHOUT_TOOLS}" if self.tools.unreachable else told,
             items=shown.lines,
@@ -38,5 +39,7 @@ class ModelRequests:
             person_key=person_key(self.person_id),
             max_output_tokens=self.recovery.output_tokens,
             files=self.files.for_model() if self.files.any else {},
-            compact_at=self.compaction.compact_at(tokens=shown.most_tokens, turns=shown.turns, limit=self.window.limit),
+            compact_at=self.compaction.compact_at(tokens=most, turns=turns, limit=self.window.limit)
+            if self.recovery.asks_for_compaction
+            else 0,
         )

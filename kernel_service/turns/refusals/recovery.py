@@ -11,13 +11,16 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from kernel_service.kernels.kernel import MOST_FAILED_COMPACTIONS
 from kernel_service.ports.model import CONTEXT_TOO_LONG, FOREIGN_REASONING
+from kernel_service.ports.turns import COMPACTION
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from kernel_service.ports.model import ModelAnswer, ModelRejectedError
     from kernel_service.turns.calls.available_tools import AvailableTools
+    from kernel_service.turns.compaction_rule import CompactionRule
     from kernel_service.turns.context.context_window import ContextWindow
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.files.turn_files import TurnFiles
@@ -38,11 +41,13 @@ class Recovery:
     journal: TurnJournal
     files: TurnFiles
     tools: AvailableTools
+    compaction: CompactionRule
     output_tokens: int
     taken: Counter[str]
     _once: set[str] = field(init=False, default_factory=set)
     _smaller_on_trial: bool = field(init=False, default=False)
     _answer_on_trial: bool = field(init=False, default=False)
+    _uncompacted_on_trial: bool = field(init=False, default=False)
 
     # --- a refusal ----------------------------------------------------------------------------------------------
 
@@ -59,9 +64,11 @@ class Recovery:
         return self._retry_without_history()
 
     async def _without_reasoning(self) -> bool:
+        is_compacted = any(item.kind == COMPACTION for item in self.window.seen)
         origin = self.window.disown()
         if not origin:
             return False
+        self.journal.kernel.failed_compactions += is_compacted
         await self.journal.disown(origin)
         return True
 
@@ -85,7 +92,27 @@ class Recovery:
         return False
 
     def retries_without_history(self) -> bool:
-        """Whether to repeat the request without the history, on trial; once in a turn."""
+        """Whether to repeat the request without a compaction that is due, or without the history, each once in a turn.
+
+        Both are on trial.
+        """
+        return self._uncompacted() or self._afresh()
+
+    @property
+    def asks_for_compaction(self) -> bool:
+        """Whether the vendor may compact the next request."""
+        return not (self._uncompacted_on_trial or self.journal.kernel.summarises)
+
+    def _uncompacted(self) -> bool:
+        shown = self.window.shown()
+        is_due = self.compaction.is_due(tokens=shown.most_tokens, turns=shown.turns, limit=self.window.limit)
+        if not (is_due and self.window.model.compacts and self.asks_for_compaction and self._first("uncompacted")):
+            return False
+        self._uncompacted_on_trial = True
+        return self._note("uncompacted")
+
+    def _afresh(self) -> bool:
+        self._uncompacted_on_trial = False
         return self._first("afresh") and self.window.hide_older() and self._note("afresh")
 
     async def answered(self) -> None:
@@ -93,6 +120,9 @@ class Recovery:
         if self._answer_on_trial:
             self.window.show_older()
             return
+        if self._uncompacted_on_trial:
+            log.warning("model fails to compact: this process summarises the conversation itself")
+            self.journal.kernel.failed_compactions = MOST_FAILED_COMPACTIONS
         left_behind = self.window.drop_hidden()
         if left_behind:
             log.warning("history dropped from the context: the model refuses it")
@@ -128,7 +158,7 @@ class Recovery:
 
     def _without_history(self) -> bool:
         """For this answer alone: a filtered answer does not prove that the history is the cause."""
-        self._answer_on_trial = self.retries_without_history()
+        self._answer_on_trial = self._afresh()
         return self._answer_on_trial
 
     # --- bookkeeping --------------------------------------------------------------------------------------------

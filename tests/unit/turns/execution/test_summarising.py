@@ -129,6 +129,47 @@ async def test_refused_summary_changes_nothing(chat: Chat) -> None:
     assert len(chat.last) == 11
 
 
+@pytest.mark.parametrize("is_", ["unreadable", "rejected"])
+async def test_vendor_whose_compactions_are_of_no_use_gets_a_summary(chat: Chat, is_: str) -> None:
+    chat.emulators.openai.compaction = is_
+    await nearly_due(chat)
+    for number in range(12):
+        assert "You said" in await chat.ask(f"{number} {LONG}")
+    assert await chat.ask("what is my name") == "Your name is Ada.", "nothing is forgotten"
+    assert HEADING.strip() in str(chat.last[0])
+    assert 2 <= len(summary_requests(chat)) <= 4
+    sent = len(chat.client.sent)
+    for number in range(3):
+        await chat.ask(f"hello {number}")
+    assert len(chat.client.sent) - sent <= 4, "no request is refused any more"
+    chat.restart()
+    assert await chat.ask("what is my name") == "Your name is Ada."
+
+
+async def test_vendor_that_fails_to_compact_holds_no_message_for_ever(chat: Chat) -> None:
+    chat.emulators.openai.compaction = "failing"
+    chat.scene.limits = replace(chat.scene.limits, holds=0)
+    await nearly_due(chat)
+    await chat.ask(LONG)
+    for _ in range(2):
+        assert await chat.ask("what is my name") == "Your name is Ada."
+    assert HEADING.strip() in str(chat.last[0])
+
+
+async def test_key_of_another_organisation_leaves_compaction_to_the_vendor(chat: Chat) -> None:
+    chat.emulators.openai.compaction = "on"
+    await nearly_due(chat)
+    for _ in range(2):
+        await chat.ask(LONG)
+    chat.emulators.openai.change_organisation("other")
+    for _ in range(7):
+        await chat.ask(LONG)
+    assert not summary_requests(chat)
+    assert chat.kernel
+    assert not chat.kernel.summarises
+    assert await chat.ask("what is my name") == "Your name is Ada."
+
+
 async def test_message_does_not_wait_for_a_summary(chat: Chat) -> None:
     await nearly_due(chat)
     hold = chat.emulators.openai.hold(lambda call: REQUEST in str(call.body["input"][-1]))
