@@ -33,11 +33,12 @@ class KernelClient(PersonCalls):
 
     `address` is a gRPC target, as `127.0.0.1:50051` or `dns:///kernel.example:50051`; `token` is that of the channel
     (`KERNEL_CHANNEL_TOKENS` of the service). `tls_ca` is a file of certificates in PEM; None: plain text, which leaves
-    this machine only with `allow_insecure`.
+    this machine only with `allow_insecure`. `ValueError`: they cannot be used.
 
     Each call is repeated while the contract's own table says that a repeat may help, until `timeout` seconds have
     passed. Then it raises `KernelError`. A repeat has no further effect: the service recognises what it has done.
-    The first problem of each kind is logged.
+    The first problem of each kind is logged. A token that the service refuses is raised at once, unless it has accepted
+    the token before: then the call is repeated, since the nodes of a service get a new setting one after the other.
 
     Use it as `async with KernelClient(…) as kernel:`. It follows the nodes of the service, and works from many tasks.
     """
@@ -47,6 +48,10 @@ class KernelClient(PersonCalls):
     ) -> None:
         if tls_ca is None and not allow_insecure and not keeps_to_loopback(address):
             raise ValueError(f"{address} leads to another machine: give tls_ca, or allow_insecure=True for plain text")
+        if not token.strip():
+            raise ValueError("the token is empty: give that of the channel, of the service's KERNEL_CHANNEL_TOKENS")
+        if not (token.isascii() and token.isprintable()):
+            raise ValueError("the token holds a line break, or another character that no call can carry")
         self._address = KernelAddress(address, Path(tls_ca) if tls_ca is not None else None, allow_insecure)
         self._token = token
         self._opened: KernelConnection | None = None
@@ -162,8 +167,8 @@ class KernelClient(PersonCalls):
         accounts. `addresses` are those to send from; empty: all. At most `max_in_flight` replies wait here or are not
         acknowledged. Their leases are renewed meanwhile, for five minutes once the caller has a reply.
 
-        It ends with `close`, or with `KernelError` if the service permanently refuses it: for another channel's token,
-        or a field beyond its limits. It reconnects by itself, and follows the nodes. `submit`, `report` and
+        It ends with `close`, or with `KernelError` if the service permanently refuses it: for a wrong token, or a field
+        beyond its limits. It reconnects by itself, and follows the nodes. `submit`, `report` and
         acknowledgements go over its streams, which costs less than separate calls.
         """
         async with aclosing(self.outbox(channel, addresses=addresses, max_in_flight=max_in_flight)) as items:
@@ -243,7 +248,7 @@ class KernelClient(PersonCalls):
                 await self._pause_after(error, repeats)
 
     async def _pause_after(self, error: KernelError, repeats: Repeats) -> None:
-        if self._opened is None:
+        if self._opened is None or not self._opened.may_pass(error):
             raise error
         await repeats.pause_after(error)
 

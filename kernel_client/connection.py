@@ -32,6 +32,8 @@ OTHER_NODE: Final = "OTHER_NODE"
 OPENING_SECONDS: Final = 5.0
 """How long a node, or what answers at the service's address, may take to serve a stream."""
 
+REFUSED_TOKEN: Final = frozenset({"TOKEN_MISSING", "TOKEN_INVALID", "UNAUTHENTICATED"})
+
 _Metadata = tuple[tuple[str, str], ...]
 _Answer = TypeVar("_Answer")
 
@@ -54,6 +56,13 @@ class KernelConnection:
         self._streams = Streams()
         self._to_nodes: list[Route] = []
         self._tls = TlsDiagnosis(address)
+        self._is_admitted = False
+
+    def may_pass(self, error: KernelError) -> bool:
+        """Whether the call may succeed later. A token that the service has never accepted is a wrong setting; one that
+        it has accepted may be valid again, as when a node has not got the new setting yet.
+        """
+        return error.retryable and (self._is_admitted or error.reason not in REFUSED_TOKEN)
 
     @property
     def _route(self) -> Route:
@@ -145,19 +154,19 @@ class KernelConnection:
             except Unanswered:
                 tried.append(stream)
         remaining = max(0.0, deadline - asyncio.get_running_loop().time())
-        return await _answer(self._route.calls[kind](request, timeout=remaining, metadata=self._bearer))
+        return await self._answer(self._route.calls[kind](request, timeout=remaining, metadata=self._bearer))
 
     # --- all other calls ------------------------------------------------------------------------------------------
 
     async def rpc(self, name: str, request: Any, timeout: float) -> Any:
         """One separate call of `KernelService`, by its name in the contract."""
         _check_size(request)
-        return await _answer(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
+        return await self._answer(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
 
     def read(self, name: str, request: Any, timeout: float | None) -> AsyncGenerator[Any]:
         """The responses of a call of `KernelService` that answers with a stream; close the generator."""
         _check_size(request)
-        return _responses(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
+        return self._responses(getattr(self._route.stub, name)(request, timeout=timeout, metadata=self._bearer))
 
     async def release(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
         """Release all leases of this process except those in progress (at most MOST_AT_ONCE)."""
@@ -180,7 +189,7 @@ class KernelConnection:
         except BaseException:
             call.cancel()
             raise
-        await _answer(call)
+        await self._answer(call)
 
     async def download(self, ref: str, timeout: float) -> bytes:
         """A reply's whole file."""
@@ -196,7 +205,7 @@ class KernelConnection:
         """Why no node reports that it is serving; None: one does."""
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         try:
-            answer = await _answer(self._route.health.Check(request, timeout=timeout))
+            answer = await _result(self._route.health.Check(request, timeout=timeout))
         except KernelError as error:
             return await self.explained(error)
         return None if answer.status == health_pb2.HealthCheckResponse.SERVING else KernelError("DRAINING")
@@ -232,21 +241,47 @@ class KernelConnection:
             if refusal.reason != grpc.StatusCode.UNIMPLEMENTED.name:
                 raise
             # An older service has no ServeChannel.
-            async with aclosing(_responses(route.stub.PullOutbox(request, metadata=self._bearer))) as items:
-                async for item in items:
-                    take(item, "")
+            await self._pull_alone(route.stub.PullOutbox(request, metadata=self._bearer), take)
         finally:
             opening.cancel()
             stream.close()
             self._streams.discard(stream)
             self.nodes.ended(stream)
 
+    async def _pull_alone(self, call: Any, take: Callable[[outbox_pb2.PullOutboxResponse, str], None]) -> None:
+        """The items of PullOutbox. `KernelError` UNREACHABLE: it is not served within OPENING_SECONDS."""
+        async with aclosing(self._responses(call)) as items:
+            if not await _is_served(call):
+                raise KernelError("UNREACHABLE")
+            async for item in items:
+                take(item, "")
+
     def _heard(self, route: Route, stream: ChannelStream, nodes: Sequence[channel_pb2.ServingNode]) -> None:
         if route is self.bootstrap:
             self.bootstrap_node = stream.node_id
         elif stream.node_id != route.node_id:
             raise KernelError(OTHER_NODE)
+        self._is_admitted = True
         self.nodes.heard(stream, nodes)
+
+    async def _answer(self, call: Awaitable[_Answer]) -> _Answer:
+        answer = await _result(call)
+        self._is_admitted = True
+        return answer
+
+    async def _responses(self, call: Any) -> AsyncGenerator[Any]:
+        try:
+            async for response in call:
+                self._is_admitted = True
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise error_of(error) from None
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            raise KernelError("CANCELLED") from None  # by `close`
+        finally:
+            call.cancel()
 
 
 def _check_size(request: Any) -> None:
@@ -254,21 +289,17 @@ def _check_size(request: Any) -> None:
         raise KernelError("PAYLOAD_TOO_LARGE", message=f"a request may hold at most {MOST_BYTES} bytes")
 
 
-async def _responses(call: Any) -> AsyncGenerator[Any]:
+async def _is_served(call: Any) -> bool:
+    """Whether headers come within OPENING_SECONDS, or an error, which the call raises to its reader."""
+    headers = asyncio.ensure_future(call.initial_metadata())
     try:
-        async for response in call:
-            yield response
-    except grpc.aio.AioRpcError as error:
-        raise error_of(error) from None
-    except asyncio.CancelledError:
-        if is_cancelled():
-            raise
-        raise KernelError("CANCELLED") from None  # by `close`
+        done, _ = await asyncio.wait([headers], timeout=OPENING_SECONDS)
     finally:
-        call.cancel()
+        headers.cancel()
+    return bool(done)
 
 
-async def _answer(call: Awaitable[_Answer]) -> _Answer:
+async def _result(call: Awaitable[_Answer]) -> _Answer:
     try:
         return await call
     except grpc.aio.AioRpcError as error:

@@ -28,7 +28,9 @@ RELEASE_RETRY_SECONDS: Final = 30
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 LONGEST_PAUSE_OF_NODE: Final = 30.0
-"""A node that cannot be reached from here is tried rarely: its work arrives over the other routes."""
+"""A node that cannot be reached from here is tried rarely: its work arrives over the other routes. No pause that the
+service asks for is longer, either.
+"""
 _UNAVAILABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"})
 
 
@@ -68,15 +70,17 @@ class OutboxPuller:
         self._served = False
         self._is_wrong = False
         self._last_problem = ""
+        self._asked_pause = 0.0
 
     async def run(self) -> None:
         """Pull for ever, unless the route leads to another node than its own."""
         served_nothing = retry_if_exception_type(Exception) | retry_if_result(lambda served: not served)
         longest = LONGEST_PAUSE_OF_NODE if self._route.node_id else LONGEST_PAUSE
-        wait = wait_random_exponential(multiplier=FIRST_PAUSE, max=longest)
+        backoff = wait_random_exponential(multiplier=FIRST_PAUSE, max=longest)
+        retrying = AsyncRetrying(retry=served_nothing, wait=lambda retry: max(backoff(retry), self._asked_pause))
         while not self._is_wrong:
-            await AsyncRetrying(retry=served_nothing, wait=wait)(self._pull)
-            await asyncio.sleep(FIRST_PAUSE)
+            await retrying(self._pull)
+            await asyncio.sleep(max(FIRST_PAUSE, self._asked_pause))
         await self.release()
 
     async def release(self) -> None:
@@ -90,7 +94,7 @@ class OutboxPuller:
         if self._route.node_id and self._kernel.nodes.is_draining(self._route.node_id):
             return False
         began = self._now()
-        self._served = False
+        self._served, self._asked_pause = False, 0.0
         stream = OutboxStream(self._stall_detector, self._now)
         try:
             await self._log_tls()
@@ -106,10 +110,11 @@ class OutboxPuller:
             # An item may have been buffered since before its lease expired. The waiting ones come again at once.
             logger.warning("this process was suspended for a while: pulling again")
         except KernelError as error:
+            self._asked_pause = min(error.retry_after, LONGEST_PAUSE_OF_NODE)
             refusal = await self._kernel.explained(error)
             self._observer.failed(refusal)
             self._log_once(refusal)
-            if not (refusal.retryable or self._route.node_id):
+            if not (self._kernel.may_pass(refusal) or self._route.node_id):
                 self._observer.pull_refused(refusal)
             self._is_wrong = refusal.reason == OTHER_NODE
         except Exception as fault:  # noqa: BLE001 - or nothing would be pulled any more, unnoticed

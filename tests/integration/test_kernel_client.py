@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from tests.integration.world import TELEGRAM_TOKEN, whole_world
 from tests.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tests.integration.world import World
@@ -125,24 +124,42 @@ async def test_an_iteration_that_the_service_refuses_ends_and_says_what_to_do(
     assert refused.value.reason == reason
 
 
-async def test_an_iteration_with_a_wrong_token_waits_and_logs_what_to_do(
+@pytest.mark.parametrize("kind", ["send", "stream", "submit", "replies", "memory"])
+async def test_a_token_that_was_never_accepted_is_refused_at_once(world: World, kind: str) -> None:
+    async with KernelClient(world.kernel_address, "of-another-service") as kernel, asyncio.timeout(10):
+        calls: dict[str, Callable[[], Awaitable[Any]]] = {
+            "send": lambda: kernel.send(ADA, "hello"),
+            "stream": lambda: anext(kernel.stream(ADA, "hello")),
+            "submit": lambda: kernel.submit(ADA, "hello"),
+            "replies": lambda: anext(kernel.replies("telegram")),
+            "memory": lambda: kernel.memory(ADA),
+        }
+        with pytest.raises(KernelError, match="KERNEL_CHANNEL_TOKENS") as refused:
+            await calls[kind]()
+    assert (refused.value.reason, refused.value.retryable) == ("TOKEN_INVALID", True)
+
+
+async def test_a_channel_outlasts_a_time_in_which_its_token_is_unknown(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    token = TELEGRAM_TOKEN[::-1]
-    async with KernelClient(world.kernel_address, token) as kernel, asyncio.timeout(30):
-        taking = asyncio.create_task(take(kernel, 1))
-        while "KERNEL_CHANNEL_TOKENS" not in caplog.text:
+    tokens = world.settings["kernel_channel_tokens"]
+    async with KernelClient(world.kernel_address, TELEGRAM_TOKEN) as kernel, asyncio.timeout(60):
+        await kernel.submit(ADA, "my name is Ada")
+        taking = asyncio.create_task(take(kernel, 2))
+        await with_tokens(world, tokens.replace(TELEGRAM_TOKEN, "of-another-channel"))
+        submitted = asyncio.create_task(kernel.submit(BOB, "hello"))
+        while caplog.text.count("KERNEL_CHANNEL_TOKENS") < 2:
             await asyncio.sleep(0.01)
-        assert not taking.done()
-        taking.cancel()
+        assert [taking.done(), submitted.done()] == [False, False]
+        await with_tokens(world, tokens)
+        await submitted
+        assert await taking
 
 
-async def test_a_wrong_token_is_told_once_and_raised_at_the_end(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    async with KernelClient(world.kernel_address, "of-another-service") as kernel:
-        with pytest.raises(KernelError, match="KERNEL_CHANNEL_TOKENS") as refused:
-            await kernel.send(ADA, "hello", timeout=1)
-    assert (refused.value.reason, refused.value.retryable) == ("TOKEN_INVALID", True)
-    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING].count("kernel_client") == 1
+async def with_tokens(world: World, tokens: str) -> None:
+    await world.stop_kernel()
+    world.settings["kernel_channel_tokens"] = tokens
+    await world.start_kernel()
 
 
 async def test_without_a_service_a_call_ends_at_its_deadline() -> None:
@@ -220,6 +237,12 @@ async def test_duplicate_sends_at_the_same_time_are_one_message(world: World) ->
         with pytest.raises(KernelError, match="different id") as refused:
             await kernel.send(ADA, "other words", message_id="1")
         assert refused.value.reason == "MESSAGE_ID_REUSED"
+
+
+@pytest.mark.parametrize("token", ["", " ", "of-a-file-with-its-end\n", "größe-of-a-token"])
+def test_a_token_that_cannot_be_sent_is_named_at_once(token: str) -> None:
+    with pytest.raises(ValueError, match=r"^the token (is empty|holds)"):
+        KernelClient("127.0.0.1:50051", token)
 
 
 def test_plain_text_stays_on_this_machine() -> None:

@@ -49,14 +49,25 @@ async def test_a_turn_that_ends_in_order_without_its_answer_is_repeated(
     assert events == ["text_delta", "text_reset", "text_delta", "completed"]
 
 
+@pytest.mark.parametrize("serves_channels", [True, False], ids=["one stream", "older"])
 async def test_an_outbox_that_is_not_served_is_opened_again(
-    service: OddService, kernel: KernelClient, monkeypatch: pytest.MonkeyPatch
+    service: OddService, kernel: KernelClient, monkeypatch: pytest.MonkeyPatch, *, serves_channels: bool
 ) -> None:
     monkeypatch.setattr("kernel_client.connection.OPENING_SECONDS", 0.1)
-    service.unserved = 2
+    service.unserved, service.serves_channels = 2, serves_channels
     async with aclosing(kernel.replies("telegram")) as replies:
         assert (await anext(replies)).id == "rp_1"
     assert service.streams == 3
+
+
+async def test_an_outbox_is_not_opened_before_the_time_that_the_service_names(
+    service: OddService, kernel: KernelClient
+) -> None:
+    service.busy_for = 1
+    async with aclosing(kernel.replies("telegram")) as replies:
+        assert (await anext(replies)).id == "rp_1"
+    first, second = service.began
+    assert second - first >= 1
 
 
 async def test_after_a_suspension_the_replies_that_waited_come_again_at_once(
