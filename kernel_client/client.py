@@ -37,8 +37,8 @@ class KernelClient(PersonCalls):
 
     Each call is repeated while the contract's own table says that a repeat may help, until `timeout` seconds have
     passed. Then it raises `KernelError`. A repeat has no further effect: the service recognises what it has done.
-    The first problem of each kind is logged. A token that the service refuses is raised at once, unless it has accepted
-    the token before: then the call is repeated, since the nodes of a service get a new setting one after the other.
+    The first problem of each kind is logged. A token that the service has never accepted is raised at once. One that it
+    has accepted before is repeated, since the nodes of a service get new tokens one after the other.
 
     Use it as `async with KernelClient(…) as kernel:`. It follows the nodes of the service, and works from many tasks.
     """

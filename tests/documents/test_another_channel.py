@@ -189,7 +189,7 @@ async def test_a_channel_whose_token_is_unknown_says_why(world: World, tmp_path:
 RUN_TYPESCRIPT = ["node", "dist/examples/terminal.js"]
 FAULTS = """
 import { KernelClient, KernelError } from "./dist/src/index.js";
-const [address, token, nowhere, odd, silent, stopped] = process.argv.slice(1);
+const [address, token, nowhere, odd, silent, stopped, busy] = process.argv.slice(1);
 async function fault(kernel, ...given) {
   try { return (await kernel.send(...given)).map((reply) => reply.text); }
   catch (error) { return error instanceof KernelError ? [error.reason, error.retryable] : [error.name]; }
@@ -197,7 +197,7 @@ async function fault(kernel, ...given) {
 const right = new KernelClient(address, token);
 const wrong = new KernelClient(address, "of-another-service");
 const absent = new KernelClient(nowhere, token);
-let plain = ""; try { new KernelClient("kernel.example:50051", token); } catch (error) { plain = error.message; }
+function mistake(...given) { try { new KernelClient(...given); } catch (error) { return error.message; } }
 const same = { messageId: "1" };
 const unserved = new KernelClient(silent, token);
 const opened = unserved.replies("telegram").next();
@@ -207,13 +207,17 @@ const before = (await fresh.next()).value;
 Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5500);
 let resumed = before.isLive;
 while (resumed) resumed = await new Promise((look) => setTimeout(() => look(before.isLive), 0));
+const waiting = new KernelClient(busy, token);
+const asked = (await waiting.replies("telegram").next()).value;
 const breaking = new KernelClient(odd, token);
 const events = [];
 for await (const { event } of breaking.stream("terminal:1", "hello")) events.push(event.case);
 console.log(JSON.stringify({
   empty: await fault(right, "terminal:1", ""),
   other: await fault(right, "whatsapp:1", "hello"),
-  wrong: await fault(wrong, "terminal:1", "hello", { timeout: 300 }),
+  wrong: await fault(wrong, "terminal:1", "hello"),
+  unknown: await wrong.replies("terminal").next().catch((error) => [error.reason, error.retryable]),
+  again: await asked.retry("busy", { after: 5000 }),
   absent: await fault(absent, "terminal:1", "hello", { timeout: 300 }),
   aborted: await fault(right, "terminal:1", "hello", { signal: AbortSignal.abort() }),
   twice: await Promise.all([1, 2].map(() => fault(right, "terminal:2", "my name is Ada", same))),
@@ -224,9 +228,9 @@ console.log(JSON.stringify({
   opened: (await opened).value.reply.id,
   resumed,
   events,
-  plain,
+  mistakes: [mistake("kernel.example:50051", token), mistake(address, ""), mistake(address, token + "\\n")],
 }));
-for (const each of [right, wrong, absent, breaking, unserved, blocked]) await each.close();
+for (const each of [right, wrong, absent, breaking, unserved, blocked, waiting]) await each.close();
 """
 
 
@@ -247,10 +251,23 @@ def built(folder: Path) -> Path:
 @pytest.mark.slow
 async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
     client = await asyncio.to_thread(built, tmp_path)
+    environment = {name: value for name, value in os.environ.items() if name != "TERMINAL_TOKEN"}
+    unset = await asyncio.to_thread(
+        subprocess.run,
+        RUN_TYPESCRIPT,
+        cwd=client,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "TERMINAL_TOKEN is not set" in unset.stderr
     await converses(world, await started(world, RUN_TYPESCRIPT, client))
 
-    async with odd_service() as odd, odd_service() as silent, odd_service() as stopped:
+    async with odd_service() as odd, odd_service() as silent, odd_service() as stopped, odd_service() as busy:
         odd.halves, odd.damages, silent.unserved = 1, True, 1
+        busy.busy_for, busy.denials = 1, 1
         addresses = (
             world.kernel_address,
             TOKEN,
@@ -258,6 +275,7 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
             odd.address,
             silent.address,
             stopped.address,
+            busy.address,
         )
         said = await asyncio.create_subprocess_exec(
             *("node", "--input-type=module", "--eval", FAULTS, "--", *addresses),
@@ -268,11 +286,18 @@ async def test_its_typescript_channel(world: World, tmp_path: Path) -> None:
             told = json.loads((await said.communicate())[0])
     first, second = told.pop("twice")
     assert first == second
-    assert "rootCertificates" in told.pop("plain")
+    plain, empty, broken = told.pop("mistakes")
+    assert "rootCertificates" in plain
+    assert "KERNEL_CHANNEL_TOKENS" in empty
+    assert "line break" in broken
+    assert busy.began[1] - busy.began[0] >= 1, "the service asked for a second"
+    assert [ack.part.retry.retry_after.seconds for ack in busy.acks] == [5]
     assert told == {
         "empty": ["FIELD_REQUIRED", False],
         "other": ["CHANNEL_MISMATCH", False],
         "wrong": ["TOKEN_INVALID", True],
+        "unknown": ["TOKEN_INVALID", True],
+        "again": True,
         "absent": ["UNREACHABLE", True],
         "aborted": ["AbortError"],
         "reused": ["MESSAGE_ID_REUSED", False],

@@ -19,7 +19,9 @@ async function showTheRest(kernel: KernelClient): Promise<void> {
   }
 }
 
-const kernel = new KernelClient(process.env.KERNEL_ADDRESS ?? "127.0.0.1:50051", process.env.TERMINAL_TOKEN ?? "");
+const { KERNEL_ADDRESS: address = "127.0.0.1:50051", TERMINAL_TOKEN: token } = process.env;
+if (!token) throw new Error("TERMINAL_TOKEN is not set: it is this channel's, of the service's KERNEL_CHANNEL_TOKENS");
+const kernel = new KernelClient(address, token);
 const rest = showTheRest(kernel);
 for await (const line of createInterface({ input: process.stdin })) {
   const tapped = buttons.get(line.trim());

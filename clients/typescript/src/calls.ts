@@ -28,6 +28,8 @@ const OPTIONS: ChannelOptions = {
   "grpc.max_reconnect_backoff_ms": 2000,
 };
 
+const REFUSED_TOKEN = new Set(["TOKEN_MISSING", "TOKEN_INVALID", "UNAUTHENTICATED"]);
+
 /** The calls of `KernelService`. */
 export type Methods = typeof KernelService.method;
 type Names<Kind> = { [Name in keyof Methods]: Methods[Name]["methodKind"] extends Kind ? Name : never }[keyof Methods];
@@ -40,6 +42,7 @@ export type Streaming = Names<"server_streaming">;
 export class Calls {
   readonly #client: Client;
   readonly #metadata = new Metadata();
+  #isAdmitted = false;
 
   constructor(address: string, token: string, rootCertificates?: Buffer) {
     const trust = rootCertificates ? credentials.createSsl(rootCertificates) : credentials.createInsecure();
@@ -52,6 +55,19 @@ export class Calls {
     this.#client.close();
   }
 
+  /** The service has served a call, so it knows the token. */
+  admitted(): void {
+    this.#isAdmitted = true;
+  }
+
+  /**
+   * Whether a call may succeed later. A token that the service has never accepted is a wrong setting; one that it has
+   * accepted may be valid again, as when a node has not got the new setting yet.
+   */
+  mayPass({ reason, retryable }: KernelError): boolean {
+    return retryable && (this.#isAdmitted || !REFUSED_TOKEN.has(reason));
+  }
+
   /** One call. It is repeated while the contract's table says that a repeat may help. */
   async unary<Name extends Unary>(
     name: Name,
@@ -62,9 +78,11 @@ export class Calls {
     for (;;) {
       try {
         await this.connected(repeats.deadline);
-        return await this.#attempt(name, request, repeats.deadline, options.signal);
+        const answer = await this.#attempt(name, request, repeats.deadline, options.signal);
+        this.admitted();
+        return answer;
       } catch (error) {
-        await repeats.pauseAfter(error);
+        await repeats.pauseAfter(error, this);
       }
     }
   }

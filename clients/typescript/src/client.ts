@@ -45,7 +45,8 @@ export interface ClientOptions {
  *
  * Each call is repeated while the contract's own table says that a repeat may help, until its `timeout` has passed. Then
  * it throws a `KernelError`. A repeat has no further effect: the service recognises what it has done. The first problem of
- * each kind is a warning of the process.
+ * each kind is a warning of the process. A token that the service has never accepted is thrown at once.
+ * One that it has accepted before is repeated, since the nodes of a service get new tokens one after the other.
  */
 export class KernelClient {
   readonly #calls: Calls;
@@ -54,10 +55,17 @@ export class KernelClient {
   /**
    * @param address a gRPC target, as `127.0.0.1:50051`
    * @param token that of the channel (`KERNEL_CHANNEL_TOKENS` of the service)
+   * @throws TypeError if they cannot be used
    */
   constructor(address: string, token: string, { rootCertificates, allowInsecure = false }: ClientOptions = {}) {
     if (!rootCertificates && !allowInsecure && !staysHere(address)) {
       throw new TypeError(`${address} leads to another machine: give rootCertificates, or allowInsecure for plain text`);
+    }
+    if (!token.trim()) {
+      throw new TypeError("the token is empty: give that of the channel, of the service's KERNEL_CHANNEL_TOKENS");
+    }
+    if (!/^[ -~]+$/.test(token)) {
+      throw new TypeError("the token holds a line break, or another character that no call can carry");
     }
     this.#calls = new Calls(address, token, rootCertificates);
   }
@@ -94,6 +102,7 @@ export class KernelClient {
       try {
         await this.#calls.connected(repeats.deadline);
         for await (const event of this.#calls.stream("streamMessage", request, repeats.deadline)) {
+          this.#calls.admitted();
           hasText ||= event.event.case === "textDelta";
           yield event;
           if (event.event.case === "completed") return;
@@ -102,7 +111,7 @@ export class KernelClient {
       } catch (error) {
         if (hasText) yield create(StreamMessageResponseSchema, { event: { case: "textReset", value: {} } });
         hasText = false;
-        await repeats.pauseAfter(error);
+        await repeats.pauseAfter(error, this.#calls);
       }
     }
   }
@@ -119,7 +128,7 @@ export class KernelClient {
   /**
    * Replies for the people of a channel, each leased to this process alone. Acknowledge each one.
    *
-   * It ends with `close`, or throws a `KernelError` if the service permanently refuses it, as for another channel's token.
+   * It ends with `close`, or throws a `KernelError` if the service permanently refuses it, as for a wrong token.
    */
   async *replies(channel: string, options: PullOptions = {}): AsyncGenerator<Delivery, void, undefined> {
     const outbox = new Outbox(this.#calls, channel, options);

@@ -1,5 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+
 import type { Calls } from "./calls.js";
 import type { Reply } from "./gen/kernel/v1/messages_pb.js";
 import { AckResult, type PartAcknowledgementSchema, type ReplyDelivery } from "./gen/kernel/v1/outbox_pb.js";
@@ -61,9 +63,10 @@ export class Delivery {
     return this.#end({ case: "sent", value: { channelMessageId } }, part);
   }
 
-  /** It was not sent, for a temporary reason: it comes again. */
-  retry(errorCode = "", part = WHOLE): Promise<boolean> {
-    return this.#end({ case: "retry", value: { errorCode } }, part);
+  /** It was not sent, for a temporary reason: it comes again, no earlier than `after` milliseconds from now. */
+  retry(errorCode = "", { after = 0, part = 1, parts = 1 }: Partial<Part> & { after?: number } = {}): Promise<boolean> {
+    const retryAfter = after > 0 ? durationFromMs(Math.round(after)) : undefined;
+    return this.#end({ case: "retry", value: { errorCode, retryAfter } }, { part, parts });
   }
 
   /** It was not sent and never will be. */

@@ -11,6 +11,8 @@ import { pause, warn, type CallOptions } from "./repeats.js";
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
+/** No pause that the service asks for is longer. */
+const LONGEST_ASKED = 30_000;
 const RENEW_MILLISECONDS = 20_000;
 /** A reply that the caller has had for this long is not renewed any more: it comes again. */
 const HELD_MILLISECONDS = 300_000;
@@ -88,20 +90,22 @@ export class Outbox {
   async #pull(): Promise<void> {
     for (let longest = FIRST_PAUSE; !this.#ending.signal.aborted; ) {
       const began = performance.now();
+      let asked = 0;
       try {
         await this.#releaseLost();
         await this.#readStream();
       } catch (error) {
         if (this.#ending.signal.aborted) return this.#lose();
         if (!(error instanceof KernelError)) throw error;
-        if (!error.retryable) this.#refusal = error;
+        asked = Math.min(error.retryAfter, LONGEST_ASKED);
+        if (!this.calls.mayPass(error)) this.#refusal = error;
         else if (error.reason !== this.#told) warn(`replies cannot be pulled: ${error.message}; still trying`);
         this.#told = error.reason;
       }
       this.#lose();
       if (this.#refusal) return this.#wake();
       longest = performance.now() - began > LONGEST_PAUSE ? FIRST_PAUSE : Math.min(LONGEST_PAUSE, longest * 2);
-      await pause(Math.random() * longest, this.#ending.signal).catch(() => undefined);
+      await pause(Math.max(Math.random() * longest, asked), this.#ending.signal).catch(() => undefined);
     }
   }
 
@@ -121,7 +125,10 @@ export class Outbox {
       };
       const opening = setTimeout(late, OPENING_MILLISECONDS);
       stream.on("metadata", () => clearTimeout(opening));
-      stream.on("data", (response: PullOutboxResponse) => this.#take(stream, response));
+      stream.on("data", (response: PullOutboxResponse) => {
+        this.calls.admitted();
+        this.#take(stream, response);
+      });
       stream.on("error", (error) => {
         clearTimeout(opening);
         if (this.#ending.signal.aborted) resolve();

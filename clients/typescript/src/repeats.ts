@@ -4,6 +4,11 @@ const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
 const LONGEST_TIMER = 2 ** 31 - 1; // a longer one would end at once
 
+/** Whether a repeat may help against an error. */
+export interface Judge {
+  mayPass(error: KernelError): boolean;
+}
+
 /** How long a call may take, repeats included, and what ends it before that. */
 export interface CallOptions {
   /** In milliseconds. */
@@ -25,10 +30,10 @@ export class Repeats {
   }
 
   /** Wait before the next attempt. Throws the error if a repeat would not help, or no time remains for one. */
-  async pauseAfter(thrown: unknown): Promise<void> {
+  async pauseAfter(thrown: unknown, judge: Judge): Promise<void> {
     this.#signal?.throwIfAborted();
     const error = errorOf(thrown);
-    if (!(error instanceof KernelError && error.retryable)) throw error;
+    if (!(error instanceof KernelError && judge.mayPass(error))) throw error;
     const wait = Math.max(Math.random() * this.#longest, error.retryAfter);
     if (Date.now() + wait >= this.deadline) throw error;
     if (error.reason !== this.#told) warn(`repeating a call: ${error.message}`);
