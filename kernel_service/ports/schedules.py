@@ -90,6 +90,7 @@ class ScheduleStore(Protocol):
         At most `limit` schedules are taken, reminders first, and those that are due the longest. Others than reminders
         are left for later while `most_waiting` runs wait for their answer. See schedules.missed for the runs that are
         not made; none is made while the one before waits. A schedule that recurs is paused instead of a run after
-        MOST_SILENT runs without a word of the person: they are told when they write next.
+        MOST_SILENT runs without a word of the person: they are told when they write next. For a person who is not on
+        the operator's list now, a run of a schedule that recurs is left out, and one that runs once is put off.
         """
         ...

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from kernel_service.ports.allow_list import EVERYONE, AllowList
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -95,12 +97,16 @@ class EventOutcome(Enum):
 class TriggerLimits:
     """`gather_seconds`: a trigger's events are told at most once in this time. `settle_seconds`: the wait for further
     events that come at the same time. `daily_messages`: the most of a person's messages about events in a day (UTC).
+
+    Only people who are `allowed` are told, and only of accounts of these `toolkits`; none: of all.
     """
 
     gather_seconds: float = 300.0
     settle_seconds: float = SETTLE_SECONDS
     daily_messages: int = 20
     triggers: int = 20
+    allowed: AllowList = EVERYONE
+    toolkits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +150,17 @@ class TriggerStore(Protocol):
         """End a trigger of the person. None: they have none of this id."""
         ...
 
-    async def end_watched(self, event: TriggerEvent, notice: Callable[[NewTrigger], Reply], *, now: float) -> str:
-        """The vendor has stopped to watch: the trigger ends, and the person gets the notice.
+    async def end_watched(
+        self, event: TriggerEvent, notice: Callable[[NewTrigger], Reply], *, now: float, limits: TriggerLimits
+    ) -> str:
+        """The vendor has stopped to watch: the trigger ends, and the person gets the notice if they are `allowed`.
 
         The channel of the notice; empty: that was known before, or it is no trigger of ours.
         """
         ...
 
     async def receive(self, event: TriggerEvent, *, now: float, limits: TriggerLimits) -> EventOutcome:
-        """Store an event of an active trigger once."""
+        """Store an event of an active trigger once. NOT_OURS also if its person is not `allowed`."""
         ...
 
     async def due(self, *, now: float, limit: int, most_waiting: int) -> Sequence[str]:
@@ -166,7 +174,8 @@ class TriggerStore(Protocol):
         """Put a due trigger's events into the person's inbox as one message. None: it is not due, or another node is
         doing it, or the message about earlier events is not answered yet.
 
-        Above the limit of a day the events wait for the next day, and `limited` is sent to the person once.
+        Above the limit of a day the events wait for the next day, and `limited` is sent to the person once. They also
+        wait while `limits` do not allow to tell them.
         """
         ...
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from pydantic import field_validator
 
+from kernel_service.ports.allow_list import AllowList
 from kernel_service.ports.weak_ids import DEFAULT_DAYS
 from kernel_service.settings.concern import Concern, words
 from serving.ranges import Range
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 _PATTERN: Final = re.compile(r"[a-z0-9_*?\[\]!-]+:\S.*|(?:[a-z?\[][a-z0-9_*?\[\]!-]*)?\*\S*")
 """Of user ids, which begin with the name of a channel and a colon. Others, as a phone number alone, match no person."""
@@ -24,7 +20,8 @@ class People(Concern):
     """People and their data."""
 
     kernel_allowed_users: str = ""
-    """Patterns of the user ids that may write, with commas, as `whatsapp:US.*`. Unset: all."""
+    """Patterns of the user ids that are served, with commas, as `whatsapp:US.*`. Others may not write, and nothing that
+    they asked for earlier, as a reminder, reaches them while they are not on it. Unset: all."""
     kernel_weak_id_days: Annotated[float, Range(1, 36_500)] = DEFAULT_DAYS
     """After this many days without a message a phone number alone identifies no known person: its next writer is a new
     person, without the former owner's history or accounts. Carriers reassign numbers after 45 to 90 days."""
@@ -49,7 +46,6 @@ class People(Concern):
             raise ValueError("must be patterns of channel:id with commas, as whatsapp:US.*,telegram:*")
         return value
 
-    def allowed(self) -> Callable[[str], bool]:
-        """Whether a user id may write. Patterns are shell patterns, as `whatsapp:US.*`."""
-        patterns = words(self.kernel_allowed_users)
-        return lambda user_id: not patterns or any(fnmatch.fnmatchcase(user_id, each) for each in patterns)
+    def allowed(self) -> AllowList:
+        """The people who are served."""
+        return AllowList(tuple(words(self.kernel_allowed_users)))

@@ -75,7 +75,7 @@ class TriggerEvents:
             log.info("event of an unknown trigger")
 
     async def _disabled(self, event: TriggerEvent) -> None:
-        if channel := await self._store.end_watched(event, _lost, now=self._clock()):
+        if channel := await self._store.end_watched(event, _lost, now=self._clock(), limits=self._limits):
             self._notify(channel)
 
 

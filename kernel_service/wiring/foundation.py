@@ -84,6 +84,7 @@ async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:
             settings.kernel_schedule_minutes_apart,
             settings.kernel_schedule_runs_per_day,
             settings.kernel_schedule_years_ahead,
+            settings.allowed(),
         ),
     )
     stack.push_async_callback(store.close)

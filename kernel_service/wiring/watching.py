@@ -36,6 +36,8 @@ def build_watching(base: Foundation, composio: Composio, connections: Connection
         settle_seconds=min(SETTLE_SECONDS, gather_seconds),
         daily_messages=settings.kernel_daily_triggered_per_user,
         triggers=settings.kernel_triggers_per_user,
+        allowed=settings.allowed(),
+        toolkits=frozenset(settings.toolkits()),
     )
     triggers = Triggers(composio.triggers, store, clock, limits)
     return WatchingParts(

@@ -18,6 +18,7 @@ from kernel_service.ports.schedules import MOST_SILENT, Ran, ScheduleKind
 from kernel_service.ports.states.message import OPEN
 from kernel_service.schedules.missed import due_run
 from kernel_service.storage.inbox import own_messages
+from kernel_service.storage.people.served import is_served
 from kernel_service.storage.schedules import pausing, rows
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.people import person
@@ -27,13 +28,15 @@ from kernel_service.storage.schema.transitions import is_one_of
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from kernel_service.ports.allow_list import AllowList
     from kernel_service.ports.schedules import Schedule
     from kernel_service.storage.engine.engine import Tx
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_SECONDS: Final = 3600.0
-"""A schedule that cannot be opened (an unknown key) is looked at again after this time."""
+PUT_OFF_SECONDS: Final = 3600.0
+"""A schedule is looked at again after this time if it cannot be opened (an unknown key), or if it runs once and its
+person is not served now."""
 WORD_SECONDS: Final = 29 * DAY_SECONDS
 """How long messages are surely kept. Whether the person wrote after an older run is not known."""
 
@@ -81,13 +84,13 @@ def any_due(tx: Tx, *, now: float) -> bool:
     return bool(tx.execute(_ANY, {"now": now}).scalar_one())
 
 
-def run(tx: Tx, *, now: float, limit: int, most_waiting: int) -> Ran:
+def run(tx: Tx, *, now: float, limit: int, most_waiting: int, allowed: AllowList) -> Ran:
     """Reminders first: they cost nothing, and nothing that they need can be busy."""
     taken = list(_take(tx, ScheduleKind.REMIND, now, limit))
     if len(taken) < limit:
         room = most_waiting - own_messages.waiting(tx, now) - len(taken)
         taken += _take(tx, ScheduleKind.DO, now, min(limit - len(taken), room))
-    people = [row.person_id for row in taken if _run(tx, row, now)]
+    people = [row.person_id for row in taken if _run(tx, row, now, allowed)]
     return Ran(people, is_all=len(taken) < limit)
 
 
@@ -95,15 +98,19 @@ def _take(tx: Tx, kind: ScheduleKind, now: float, limit: int) -> list[Row[Any]]:
     return list(tx.execute(_TAKE, {"of_kind": kind.value, "now": now, "limit": limit}).all()) if limit > 0 else []
 
 
-def _run(tx: Tx, row: Row[Any], now: float) -> bool:
+def _run(tx: Tx, row: Row[Any], now: float, allowed: AllowList) -> bool:
     """Whether the person has a new message."""
     try:
         found = rows.opened(tx, row)
     except Unreadable as error:
         log.error("schedule put off reason=%s schedule=%s person=%s", error.reason, row.id, row.person_id)  # noqa: TRY400
-        tx.execute(_MOVE_ON, {"of": row.id, "due": now + UNREADABLE_SECONDS})
+        tx.execute(_MOVE_ON, {"of": row.id, "due": now + PUT_OFF_SECONDS})
         return False
     run_at, next_at = due_run(found.asked, row.next_due_at, now)
+    if not is_served(tx, row.person_id, found.asked.channel, allowed):
+        log.info("schedule put off: its person is not served schedule=%s person=%s", row.id, row.person_id)
+        tx.execute(_MOVE_ON, {"of": row.id, "due": next_at if found.asked.cron else now + PUT_OFF_SECONDS})
+        return False
     silent_runs = _silent_runs(row, now)
     if run_at is not None and found.asked.cron:
         if row.is_open:

@@ -132,7 +132,7 @@ class SqlSchedules(SqlPort):
 
     @writes()
     def _run_due(self, tx: Tx, *, now: float, limit: int, most_waiting: int) -> Ran:
-        return due_runs.run(tx, now=now, limit=limit, most_waiting=most_waiting)
+        return due_runs.run(tx, now=now, limit=limit, most_waiting=most_waiting, allowed=self._limits.allowed)
 
 
 def _repeated(known: Schedule, new: NewSchedule) -> Schedule:

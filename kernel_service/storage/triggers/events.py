@@ -18,6 +18,7 @@ from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.keys import damage
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import staying
+from kernel_service.storage.people.served import is_served
 from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.outbox import reply
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS: Final = 60.0
 """How long events wait on while the message about earlier ones is not answered, or the person is silent."""
+PUT_OFF_SECONDS: Final = 3600.0
+"""How long events wait on while the operator's settings do not allow to tell them."""
 SILENT_SECONDS: Final = DAY_SECONDS
 SILENT_MESSAGES: Final = 5
 """After that many replies to a person who has written nothing in SILENT_SECONDS, events wait until they write."""
@@ -60,13 +63,13 @@ _BEING_CREATED = select(
     .where(connection.c.account_id == bindparam("account"))
 )
 _KNOWN = select(exists().where(trigger_event.c.digest == bindparam("of_digest")))
-_waits = trigger_event.c.words.is_not(None)
+_is_waiting = trigger_event.c.words.is_not(None)
 _WAITING = (
     select(trigger_event)
-    .where(trigger_event.c.trigger_id == bindparam("of"), _waits)
+    .where(trigger_event.c.trigger_id == bindparam("of"), _is_waiting)
     .order_by(trigger_event.c.received_at, trigger_event.c.digest)
 )
-_HOW_MANY = select(func.count()).where(trigger_event.c.trigger_id == bindparam("of"), _waits)
+_HOW_MANY = select(func.count()).where(trigger_event.c.trigger_id == bindparam("of"), _is_waiting)
 _ADD = insert(trigger_event)
 _of_trigger = update(trigger).where(trigger.c.id == bindparam("of"))
 _DUE_AT = _of_trigger.values(due_at=bindparam("at", type_=Float))
@@ -75,7 +78,7 @@ _TOLD = _of_trigger.values(
     due_at=null(), unseen=0, told_seq=bindparam("seq", type_=Integer), told_at=bindparam("at", type_=Float)
 )
 _LIMITED = _of_trigger.values(limited_at=bindparam("at", type_=Float))
-_CLEAR = update(trigger_event).where(trigger_event.c.trigger_id == bindparam("of"), _waits).values(words=null())
+_CLEAR = update(trigger_event).where(trigger_event.c.trigger_id == bindparam("of"), _is_waiting).values(words=null())
 _HEAD = (
     update(trigger_event)
     .where(trigger_event.c.digest == bindparam("of_digest"))
@@ -91,6 +94,7 @@ _DUE = (
     )
     .with_for_update(skip_locked=True)
 )
+_TOOLKIT = select(connection.c.toolkit).where(connection.c.id == bindparam("of"))
 _UNANSWERED = select(exists().where(message.c.seq == bindparam("seq", type_=Integer), MESSAGE_OPEN))
 _WROTE = (
     select(message.c.seq, message.c.accepted_at)
@@ -129,6 +133,8 @@ def watched(tx: Tx, event: TriggerEvent) -> Row[Any] | None:
 
 def receive(tx: Tx, event: TriggerEvent, now: float, limits: TriggerLimits) -> EventOutcome:
     row = watched(tx, event)
+    if row is not None and not is_served(tx, row.person_id, row.channel, limits.allowed):
+        return EventOutcome.NOT_OURS
     if row is None:
         is_early = tx.execute(_BEING_CREATED, {"account": event.account_id}).scalar_one()
         return EventOutcome.TOO_EARLY if is_early else EventOutcome.NOT_OURS
@@ -158,13 +164,27 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
     row = tx.execute(_DUE, {"of": trigger_id, "now": now}).one_or_none()
     if row is None:
         return None
-    is_unanswered = row.told_seq is not None and tx.execute(_UNANSWERED, {"seq": row.told_seq}).scalar_one()
-    if is_unanswered or _is_silent(tx, row.person_id, now):
-        tx.execute(_DUE_AT, {"of": row.id, "at": now + BUSY_SECONDS})
+    if seconds := _waits(tx, row, now, limits):
+        tx.execute(_DUE_AT, {"of": row.id, "at": now + seconds})
         return None
     if _is_over_limit(tx, row, now, limits):
         return _put_off(tx, row, now, limited)
     return _put(tx, row, now)
+
+
+def _waits(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> float:
+    """How long the events wait until they are looked at again. 0: they are told now."""
+    if not _may_be_told(tx, row, limits):
+        return PUT_OFF_SECONDS
+    is_unanswered = row.told_seq is not None and tx.execute(_UNANSWERED, {"seq": row.told_seq}).scalar_one()
+    return BUSY_SECONDS if is_unanswered or _is_silent(tx, row.person_id, now) else 0.0
+
+
+def _may_be_told(tx: Tx, row: Row[Any], limits: TriggerLimits) -> bool:
+    """Whether the operator's settings still allow it. They may have changed since the events came."""
+    toolkit = tx.execute(_TOOLKIT, {"of": row.connection_id}).scalar_one_or_none()
+    is_allowed = not limits.toolkits or toolkit in limits.toolkits
+    return is_allowed and is_served(tx, row.person_id, row.channel, limits.allowed)
 
 
 def _is_silent(tx: Tx, person_id: str, now: float) -> bool:

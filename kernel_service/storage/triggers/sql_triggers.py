@@ -17,6 +17,7 @@ from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.inbox import own_messages
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, staying, surviving
+from kernel_service.storage.people.served import is_served
 from kernel_service.storage.schema.connections import connection as connection_table
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.triggers import TRIGGER_DUE, TRIGGER_UNSETTLED, trigger, trigger_event
@@ -163,12 +164,15 @@ class SqlTriggers(SqlPort):
         return EndedTrigger(row.id, row.vendor_id or "", row.account_id or "")
 
     @writes(in_order_of="event.vendor_id")
-    def end_watched(self, tx: Tx, event: TriggerEvent, notice: Callable[[NewTrigger], Reply], *, now: float) -> str:
+    def end_watched(
+        self, tx: Tx, event: TriggerEvent, notice: Callable[[NewTrigger], Reply], *, now: float, limits: TriggerLimits
+    ) -> str:
         row = events.watched(tx, event)
         if row is None:
             return ""
         tx.execute(_END, {"of": row.id})
-        if (known := opened(tx, row)) is None:
+        known = opened(tx, row)
+        if known is None or not is_served(tx, row.person_id, row.channel, limits.allowed):
             return ""
         replies.notify(tx, row.person_id, Notice(notice(known.asked), row.channel, row.address, at=now))
         return str(row.channel)

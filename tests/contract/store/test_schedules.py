@@ -11,15 +11,19 @@ import pytest
 from sqlalchemy import select
 
 from kernel_service.errors import AlreadyExists, CallerError, Exhausted, NotFound
-from kernel_service.ports.messages import Reply, Usage
+from kernel_service.ports.allow_list import AllowList
+from kernel_service.ports.messages import Alias, Reply, Usage
 from kernel_service.ports.payloads import Scheduled
 from kernel_service.ports.schedules import MOST_SILENT, NewSchedule, ScheduleKind
 from kernel_service.ports.states.reply import ReplyState
 from kernel_service.ports.turns import TurnStatus
+from kernel_service.schedules.limits import ScheduleLimits
 from kernel_service.storage.outbox.replies import opened
+from kernel_service.storage.schedules.sql_schedules import SqlSchedules
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import reply
 from kernel_service.storage.schema.schedules import schedule
+from tests.contract.store.owner import NOW as NOW_OF_OWNER
 from tests.contract.store.owner import own, say
 
 if TYPE_CHECKING:
@@ -91,6 +95,30 @@ async def test_a_repeated_request_is_the_same_schedule(store: Store) -> None:
         await create(store, person, DAILY, request_id="r")
     assert reused.value.reason == "REQUEST_ID_REUSED"
     assert await create(store, await person_of(store, "bob"), DAILY, request_id="r") != first
+
+
+async def test_a_person_who_is_not_on_the_operators_list_gets_no_run(store: Store) -> None:
+    ann, bob = await person_of(store), await person_of(store, "bob")
+    once, [daily, *_] = await create(store, ann, ONCE), [await create(store, each) for each in (ann, bob)]
+    others = SqlSchedules(store.engine, ScheduleLimits(allowed=AllowList(("test:b*", "other:*"))))
+    due_at = MORNING + HOUR
+    assert (await others.run_due(now=due_at, limit=9, most_waiting=9)).people == [bob]
+    due = {each.id: each.next_due_at for each in await store.schedules.of_person(ann, limit=9)}
+    assert due == {once.id: due_at + HOUR, daily.id: due_at + DAY}, "it would be as before if they were on it again"
+    assert await runs_of(store, ann) == 0
+    assert (await run_due(store, due_at + HOUR)).people == [ann]
+
+
+@pytest.mark.parametrize(("patterns", "is_served"), [("test:strong", True), ("test:number", False), ("tes?:*", True)])
+async def test_the_strong_id_of_a_person_decides_whether_they_are_served(
+    store: Store, patterns: str, *, is_served: bool
+) -> None:
+    known = await say(store, "hello", "test:strong", aliases=(Alias("test:strong"), Alias("test:number", strong=False)))
+    due_at = (await create(store, known, now=NOW_OF_OWNER)).next_due_at
+    assert due_at
+    listed = SqlSchedules(store.engine, ScheduleLimits(allowed=AllowList((patterns,))))
+    ran = await listed.run_due(now=due_at, limit=9, most_waiting=9)
+    assert list(ran.people) == ([known] if is_served else [])
 
 
 async def test_two_at_once_are_one(store: Store) -> None:

@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from kernel_service.errors import NotFound
+from kernel_service.ports.allow_list import AllowList
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.messages import Reply
 from kernel_service.ports.payloads import Triggered
 from kernel_service.ports.triggers import EventOutcome, TriggerStatus
 from kernel_service.storage.admin import retention
@@ -70,6 +72,32 @@ async def test_an_event_that_is_not_of_the_account_and_its_holder(store: Store) 
     assert await receive(store, event(other)) is EventOutcome.NOT_OURS
     assert await receive(store, event(account, vendor_id="ti_2")) is EventOutcome.NOT_OURS
     assert await tell(store) == []
+
+
+async def test_a_person_who_is_not_on_the_operators_list_is_told_nothing(store: Store) -> None:
+    account = await connect(store, await person(store, strong("anna")))
+    await watching(store, account)
+    assert await receive(store, event(account)) is EventOutcome.KEPT
+    others = replace(LIMITS, allowed=AllowList(("test:bruno",)))
+    assert await store.triggers.receive(event(account, 2), now=NOW, limits=others) is EventOutcome.NOT_OURS
+    [due] = await store.triggers.due(now=NOW + 10, limit=10, most_waiting=32)
+    assert await store.triggers.tell(due, now=NOW + 10, limits=others, limited="enough") is None
+    assert await tell(store, NOW + 11) == []
+    assert await tell(store, NOW + 3611) == [account.person_id], "they are on it again"
+    assert not await store.triggers.end_watched(event(account), lambda _: Reply("ended"), now=NOW, limits=others)
+
+
+async def test_an_account_that_the_operator_no_longer_allows_is_told_nothing(store: Store) -> None:
+    account = await connect(store, await person(store, strong("anna")))
+    await watching(store, account)
+    await receive(store, event(account))
+    [due] = await store.triggers.due(now=NOW + 10, limit=10, most_waiting=32)
+    others = replace(LIMITS, toolkits=frozenset({"gmail"}))
+    assert await store.triggers.tell(due, now=NOW + 10, limits=others, limited="enough") is None
+    same = replace(LIMITS, toolkits=frozenset({account.toolkit}))
+    told = await store.triggers.tell(due, now=NOW + 3611, limits=same, limited="enough")
+    assert told is not None
+    assert told.seq is not None
 
 
 async def test_an_event_of_a_trigger_that_is_being_created(store: Store) -> None:
