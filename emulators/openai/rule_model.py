@@ -7,8 +7,9 @@ from typing import Any
 
 from emulators.openai import event_rule, help_rule, load_rule, plan_rule
 from emulators.openai.conversation import NAME, Conversation
-from emulators.openai.tool_answers import in_words, not_connected, task_id, toolkit_of
+from emulators.openai.tool_answers import in_words, lacking, not_connected, task_id, toolkit_of
 from emulators.openai.turns import Text, ToolCall, Turn
+from emulators.openai.wire import FunctionCall
 
 _CONNECT = re.compile(r"\b(?:re)?connect(?: to| with)?(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
 _NEW_LINK = re.compile(r"\bnew link\b(?: (?:for|to)(?: my| the)? +([a-z][a-z0-9_]*))?", re.IGNORECASE)
@@ -207,17 +208,16 @@ def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
 
 def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
     """Continue the request with newly found tools, connect an unconnected toolkit, or report the results."""
-    if calls := plan_rule.next_calls(conversation, offered):
-        return list(calls)
     call, output = conversation.results[-1]
     tried = [made.name for made, _ in conversation.results]
+    if "connect" in offered and "connect" not in tried and (calls := _reconnecting(conversation)):
+        return list(calls)
+    if calls := plan_rule.next_calls(conversation, offered):
+        return list(calls)
     if call.name == "search_tools" and (calls := _found(conversation, set(offered) - set(tried))):
         return list(calls)
     if _LIST_TASKS.search(call.name) and (calls := _with(conversation, offered, output, call.name)):
         return list(calls)
-    skill = next((skill for skill in SKILLS if skill.tool.search(call.name)), None)
-    if skill and "connect" in offered and "connect" not in tried and not_connected(output):
-        return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": "\n".join(conversation.unanswered)})]
     looked_up = "task_gid" in call.arguments
     told = [
         plan_rule.in_words(made, said, "\n".join(conversation.unanswered)) or in_words(made, said)
@@ -231,6 +231,19 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
         told += [words for text in conversation.unanswered if (words := _from_memory(text, conversation))]
     words = "\n".join(dict.fromkeys(told)) or "I found no tool for that."
     return [Text("\n".join(filter(None, (_events(conversation), words))))]
+
+
+def _reconnecting(conversation: Conversation) -> list[ToolCall]:
+    """Connect each toolkit of which a tool says that it is not connected. The requests wait for it."""
+    failed = [(call, output) for call, output in conversation.results if not_connected(output)]
+    lost = [_toolkit(call, output) for call, output in failed if call.name != "disconnect"]
+    waiting = "\n".join(conversation.unanswered)
+    return [ToolCall("connect", {"toolkit": each, "remaining": waiting}) for each in dict.fromkeys(lost) if each]
+
+
+def _toolkit(call: FunctionCall, output: str) -> str:
+    """The one that the answer names, otherwise that of the skill; empty: unknown."""
+    return lacking(output) or next((skill.toolkit for skill in SKILLS if skill.tool.search(call.name)), "")
 
 
 def _with(conversation: Conversation, offered: list[str], listed: str, listing: str) -> list[ToolCall]:

@@ -10,14 +10,24 @@ from emulators.openai.wire import FunctionCall
 
 _LINK = re.compile(r"https?://\S+")
 _NOT_CONNECTED = re.compile(
-    r"\bnot connected\b|\bno (?:active )?connected account|\bno active connection", re.IGNORECASE
+    r"\bnot connected\b|\bno longer connected\b|\bno (?:active )?connected account|\bno active connection",
+    re.IGNORECASE,
 )
+_LACKS = re.compile(r"\b([a-z0-9][a-z0-9_-]*) is (?:not|no longer) connected\b")
 _ASKED = re.compile(r"\bthe person is asked\b", re.IGNORECASE)
 _LONGEST = 600
 
 
 def not_connected(output: str) -> bool:
-    return bool(_NOT_CONNECTED.search(output))
+    """Whether a tool failed because its account is missing. A mail that it found may contain the same words."""
+    answer = _parsed(output)
+    return bool(_NOT_CONNECTED.search(answer if isinstance(answer, str) else _problem(answer)))
+
+
+def lacking(output: str) -> str:
+    """The toolkit that an answer says is not connected, or no longer; empty: it names none."""
+    named = _LACKS.search(output)
+    return named[1] if named else ""
 
 
 def in_words(call: FunctionCall, output: str) -> str:

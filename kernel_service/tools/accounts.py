@@ -1,4 +1,4 @@
-"""Which of several accounts of one toolkit is meant: the person says it, by the names that they gave them."""
+"""The account that a tool uses: which of several is meant, by the names that the person gave, and whether it ended."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.tools import WHICH_ACCOUNT, UnclearCallError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kernel_service.connections.accounts import Connections
     from kernel_service.ports.connections import Connection
     from kernel_service.ports.model import ToolSchema
 
@@ -60,3 +62,16 @@ def with_names(schema: ToolSchema, accounts: Sequence[Connection]) -> ToolSchema
     asked = {"type": "string", "enum": list(named(accounts)), "description": "Which of the person's accounts is meant."}
     properties = {**schema.parameters.get("properties", {}), WHICH_ACCOUNT: asked}
     return replace(schema, parameters={**schema.parameters, "properties": properties})
+
+
+async def ended_by_vendor(connections: Connections, account: Connection) -> bool:
+    """Whether a call failed because the vendor has ended the account, which it seldom reports by itself."""
+    try:
+        return await connections.has_ended(account)
+    except VendorUnavailable:
+        return False
+
+
+def no_longer_connected(toolkit: str) -> str:
+    """The sentence for the model then, so that the person gets a link."""
+    return f"{toolkit} is no longer connected: its account has ended. Call connect with it."

@@ -13,7 +13,14 @@ from kernel_service.ports.tools import OUTCOME_UNKNOWN, NeedsNoAccount, PlainArg
 from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.tools import triggers
-from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
+from kernel_service.tools.accounts import (
+    AskWhichError,
+    choose,
+    ended_by_vendor,
+    id_of_chosen,
+    no_longer_connected,
+    with_names,
+)
 from kernel_service.tools.connecting import ConnectTool, DisconnectTool
 from kernel_service.tools.triggers import CreateTriggerTool, DeleteTriggerTool
 from kernel_service.turns.context.found_tools import FOUND
@@ -113,7 +120,10 @@ class KernelToolbox(Toolbox):
         kinds = await self._triggers.types_of(sorted(accounts))
         if not kinds:
             return []
-        return [CreateTriggerTool(self._triggers, kinds, accounts), DeleteTriggerTool(self._triggers)]
+        return [
+            CreateTriggerTool(self._triggers, self._connections, kinds, accounts),
+            DeleteTriggerTool(self._triggers),
+        ]
 
     def _usable(self, connections: Sequence[Connection]) -> Accounts:
         """A person's accounts that may be used, by toolkit."""
@@ -183,22 +193,12 @@ class ConnectedTool(PlainArguments):
             lambda session: self._composio.execute(session, self.slug, own, account.account_id),
         )
         if not result.ok:
-            return self._over(result) if await self._is_over(account, result) else result
+            # One whose outcome is unknown is not about the account.
+            is_over = result.output != OUTCOME_UNKNOWN and await ended_by_vendor(self._connections, account)
+            told = f"{result.output}\n{no_longer_connected(self.toolkit)}"
+            return replace(result, output=told) if is_over else result
         created = not self.read_only and is_of_just_created(self.slug, own, result.output)
         return replace(result, own=result.own or created)
-
-    async def _is_over(self, account: Connection, failed: ToolResult) -> bool:
-        """Whether the call failed because the vendor has ended the account, which it seldom reports by itself."""
-        if failed.output == OUTCOME_UNKNOWN:
-            return False
-        try:
-            return await self._connections.has_ended(account)
-        except VendorUnavailable:
-            return False
-
-    def _over(self, failed: ToolResult) -> ToolResult:
-        told = f"{failed.output}\n{self.toolkit} is no longer connected: its account has ended. Call connect with it."
-        return replace(failed, output=told)
 
 
 class AwayTool(PlainArguments):

@@ -11,12 +11,20 @@ from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, WHICH_ACCOUNT, NeedsNoAccount, PlainArguments, ToolResult
 from kernel_service.storable import to_json
 from kernel_service.token_counts import cut
-from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, named
+from kernel_service.tools.accounts import (
+    AskWhichError,
+    choose,
+    ended_by_vendor,
+    id_of_chosen,
+    named,
+    no_longer_connected,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kernel_service.composio.triggers import TriggerType
+    from kernel_service.connections.accounts import Connections
     from kernel_service.ports.connections import Connection
     from kernel_service.ports.tools import Person
     from kernel_service.triggers.triggers import Triggers
@@ -46,9 +54,14 @@ class CreateTriggerTool(PlainArguments):
     timeout = 60.0
 
     def __init__(
-        self, triggers: Triggers, kinds: Sequence[TriggerType], accounts: Mapping[str, Sequence[Connection]]
+        self,
+        triggers: Triggers,
+        connections: Connections,
+        kinds: Sequence[TriggerType],
+        accounts: Mapping[str, Sequence[Connection]],
     ) -> None:
         self._triggers = triggers
+        self._connections = connections
         self._kinds = {kind.slug: kind for kind in kinds}
         self._accounts = accounts
         self.schema = _create_schema(kinds, accounts)
@@ -73,11 +86,12 @@ class CreateTriggerTool(PlainArguments):
     ) -> ToolResult:
         try:
             account, _ = choose(self._accounts[kind.toolkit], arguments)
-            created = await self._triggers.create(person, account, kind, config, request)
         except AskWhichError as several:
             return _told(several.sentence, ok=False)
+        try:
+            created = await self._triggers.create(person, account, kind, config, request)
         except ComposioRefusedError as refused:
-            return _told(f"Not set. {refused.explanation or refused.code}\n{_settings(kind)}", ok=False)
+            return _told(f"Not set. {await self._reason(refused, kind, account)}", ok=False)
         except UnansweredError:
             return _told(OUTCOME_UNKNOWN, ok=False)
         except (Conflict, Exhausted, NotFound) as refused:
@@ -89,6 +103,11 @@ class CreateTriggerTool(PlainArguments):
             return ToolResult(told, own=not asked.tainted)
         told = f"Set, as {stated}{_LATE if kind.polled else ''}"
         return ToolResult(told, own=True, confirmed=texts.triggers.watched(asked.account, asked.request))
+
+    async def _reason(self, refused: ComposioRefusedError, kind: TriggerType, account: Connection) -> str:
+        if await ended_by_vendor(self._connections, account):
+            return no_longer_connected(kind.toolkit)
+        return f"{refused.explanation or refused.code}\n{_settings(kind)}"
 
     def _kind(self, arguments: Mapping[str, Any]) -> TriggerType | None:
         return self._kinds.get(str(arguments.get("trigger") or "").strip().upper())

@@ -130,6 +130,20 @@ async def test_a_tool_that_says_not_connected_leads_to_connect(client: AsyncOpen
     assert told.output_text == "Please connect Asana with the button."
 
 
+@pytest.mark.parametrize(
+    ("asked", "output"),
+    [
+        ("list my tasks", '{"data": {"data": [{"name": "The printer is not connected"}]}}'),
+        ("disconnect asana", "asana is not connected."),
+    ],
+)
+async def test_words_about_connections_alone_lead_to_no_connect(client: AsyncOpenAI, asked: str, output: str) -> None:
+    chat = Chat(client, tools=[CONNECT, LIST_TASKS, {**CONNECT, "name": "disconnect"}])
+    told = await chat.answer_calls(await chat.ask(asked), output)
+    assert not calls(told)
+    assert "not connected" in told.output_text
+
+
 async def test_a_new_link_is_for_the_toolkit_that_was_to_be_connected_last(client: AsyncOpenAI) -> None:
     chat = Chat(client, tools=[CONNECT])
     await chat.answer_calls(await chat.ask("list my tasks"), "A button goes to the person.")

@@ -130,14 +130,31 @@ async def test_an_account_that_composio_ended_is_connected_again(world: World, e
     assert "owner" in (await world.ask(alice, code)).text, "and resumes after it"
 
 
-async def test_an_account_missing_at_composio_is_detected_when_a_call_fails(world: World) -> None:
+@pytest.mark.parametrize("request_", ["list my tasks", "create a task: Rest", "complete the task Rest"])
+async def test_an_account_that_composio_no_longer_has_is_connected_again(world: World, request_: str) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
     (session,) = world.emulators.composio.sessions
     (account,) = world.emulators.composio.accounts_of(session.user_id)
     world.emulators.composio.delete(account.id)
-    assert "asana is no longer connected" in (await world.ask(alice, "list my tasks")).text
-    assert (await world.ask(alice, "list my tasks")).link is not None
+    offer = await world.ask(alice, request_)
+    assert offer.link is not None, offer.text
+    assert "Could not find" not in offer.text
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    assert "Asana is connected" in (await world.ask(alice, code)).text
+
+
+async def test_an_approved_call_of_an_account_that_ended_meanwhile_leads_to_a_link(world: World) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    await world.ask(alice, "create a task: Rest")
+    question = await world.ask(alice, "delete the task Rest")
+    (session,) = world.emulators.composio.sessions
+    (account,) = world.emulators.composio.accounts_of(session.user_id)
+    world.emulators.composio.delete(account.id)
+    await alice.tap(question, "Approve")
+    assert (await alice.wait_for_message(timeout=20)).link is not None
 
 
 async def test_a_session_that_composio_lost_is_created_again(world: World) -> None:

@@ -72,6 +72,14 @@ async def test_a_mail_from_the_bank_is_told_once(world: World) -> None:
     assert len(bob.received) == 1
 
 
+async def test_news_of_an_account_that_the_vendor_no_longer_has_lead_to_a_link(world: World) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice, "gmail")
+    [account] = world.emulators.composio.accounts_of(await world.person_of(alice))
+    world.emulators.composio.delete(account.id)
+    assert (await world.ask(alice, WISH)).link is not None
+
+
 async def test_an_order_in_the_mail_needs_a_button(world: World) -> None:
     alice = await who_waits(world)
     world.emulators.openai.obey()

@@ -98,7 +98,11 @@ def tidy_up(context: Person, query: str) -> str:
 @pytest.mark.parametrize(
     ("each", "arguments", "reason"),
     [
-        (CreateTriggerTool(cast("Any", None), (), {}), {"config": {"query": f"from:{BANK}"}}, Reason.OUTSIDE),
+        (
+            CreateTriggerTool(cast("Any", None), cast("Any", None), (), {}),
+            {"config": {"query": f"from:{BANK}"}},
+            Reason.OUTSIDE,
+        ),
         (DeleteTriggerTool(cast("Any", None)), {"id": "tg_1"}, Reason.EFFECT_OUTSIDE),
         (tidy_up, {"query": f"from:{BANK}"}, Reason.OUTSIDE),
         (tidy_up, {"query": "x", "to": BANK}, Reason.EFFECT_OUTSIDE),
