@@ -14,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
+from local_run.keys import unwritable
 from local_run.kills import Kills
 from local_run.output import OUTPUT, say
 from local_run.plan import LocalRun, Service, plan
@@ -38,6 +39,9 @@ def main() -> int:
             " the folder var: this user needs the rights to both.",
             file=sys.stderr,
         )
+        return _BAD_SETTINGS
+    if problem := unwritable(Path("var")):
+        print(problem, file=sys.stderr)
         return _BAD_SETTINGS
     occupied = [problem for setting, address in run.listens.items() if (problem := _occupied(setting, address))]
     if occupied:

@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from local_run.env_files import settings_in
 from serving.private_files import close_file, close_folder, make_folder
@@ -23,6 +24,21 @@ def local_keys(file: Path) -> dict[str, str]:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
             written.write(_new_keys())
     return settings_in(file)
+
+
+def unwritable(folder: Path) -> str:
+    """The reason why the run cannot keep its data in its folder, with the remedy; empty: it can."""
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+        for file in filter(Path.is_file, folder.iterdir()):
+            os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as problem:
+        return (
+            f"The folder {folder.absolute()}, or a file in it, cannot be written: {problem.strerror}. The local run"
+            " keeps its keys and its database there. Let this user write to all of it, or start the run elsewhere."
+        )
+    return ""
 
 
 def _new_keys() -> str:

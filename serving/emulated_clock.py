@@ -11,7 +11,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING, Final
 
-from serving.private_files import make_file, make_folder
+from serving.private_files import make_file, make_folder, why_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ class EmulatedClock:
             make_file(file)
             self._ahead = _mapped(file)
         except OSError as problem:
-            raise ValueError(f"KERNEL_EMULATED_CLOCK: {file} cannot be used: {problem}") from None
+            raise ValueError(f"{why_unusable(file, problem)} (KERNEL_EMULATED_CLOCK)") from None
         if not 0 <= self.ahead <= MOST_SECONDS:
             raise _foreign(file)
 

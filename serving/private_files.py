@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+_READ_ONLY: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -37,6 +38,14 @@ def make_folder(folder: Path) -> None:
 def make_file(file: Path) -> None:
     """Create an empty file unless it exists."""
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+
+
+def why_unusable(file: Path, problem: OSError) -> str:
+    """The reason why a file cannot be created or opened for writing and, of a read-only folder, the remedy."""
+    reason = f"{file} cannot be used: {problem.strerror}"
+    if problem.errno not in _READ_ONLY:
+        return reason
+    return f"{reason}. Let this user write to the folder {file.parent.absolute()} and the files in it"
 
 
 def close_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from kernel_service.storage.engine.engine import Keyring
 from kernel_service.storage.engine.file_lock import LOCK_SUFFIX, FileLock
 from kernel_service.storage.engine.sqlite import SqliteEngine, connect
 from kernel_service.storage.opening.migrating import prepare
-from serving.private_files import close_file, close_folder, make_file, make_folder
+from serving.private_files import close_file, close_folder, make_file, make_folder, why_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +32,7 @@ async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[
     path = Path(make_url(url).database or "")
     if not path.name:
         raise ValueError("KERNEL_DATABASE_URL must name a file, as sqlite:///path/to/kernel.db")
-    make_folder(path.parent)
-    lock = FileLock(path)
-    try:
-        _close_to_others(path)
-    except BaseException:
-        lock.release()
-        raise
+    lock = _locked(path)
     database = connect(path)
     try:
         digests = await asyncio.to_thread(_prepare, database, master_keys)
@@ -51,6 +45,21 @@ async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[
         lock.release()
         raise
     return SqliteEngine(database, lock, Keyring(master_keys), digests, end_process=end_process)
+
+
+def _locked(path: Path) -> FileLock:
+    """The lock of the file, which exists then and is closed to others."""
+    try:
+        make_folder(path.parent)
+        lock = FileLock(path)
+        try:
+            _close_to_others(path)
+        except BaseException:
+            lock.release()
+            raise
+    except OSError as problem:
+        raise DatabaseFileError(f"{why_unusable(path, problem)} (KERNEL_DATABASE_URL)") from None
+    return lock
 
 
 def _unprepared(path: Path, error: DBAPIError | sqlite3.Error) -> str:

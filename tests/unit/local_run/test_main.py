@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from local_run.__main__ import main, serve
+from local_run.keys import local_keys
 from tests.ports import free_port
+from tests.read_only import enterable, read_only
 from tests.unit.local_run.services import DIES, SERVES, service
 
 
@@ -106,3 +108,17 @@ def test_a_file_that_cannot_be_read_or_kept_is_named(
     spoil(tmp_path)
     assert main() == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_read_only_data_folder_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_folder: bool
+) -> None:
+    with enterable() as folder:
+        monkeypatch.chdir(folder)
+        local_keys(Path("var/keys.env"))
+        with read_only(folder / "var", whole=is_folder):
+            assert main() == 2
+    told = capsys.readouterr().err
+    assert f"The folder {folder / 'var'}, or a file in it, cannot be written: Permission denied" in told
+    assert "KERNEL_" not in told

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from serving.emulated_clock import MOST_SECONDS, EmulatedClock
+from tests.read_only import enterable, read_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +66,15 @@ def test_another_file_is_refused_and_kept(file: Path, content: bytes) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(file: Path) -> None:
     file.parent.write_text("a file")
-    with pytest.raises(ValueError, match=r"KERNEL_EMULATED_CLOCK: .*/var/clock cannot be used"):
+    with pytest.raises(ValueError, match=r"/var/clock cannot be used: It is no folder \(KERNEL_EMULATED_CLOCK\)"):
         EmulatedClock(file)
+
+
+def test_a_read_only_folder_is_named_with_the_remedy() -> None:
+    with enterable() as folder, read_only(folder):
+        remedy = f"Let this user write to the folder {folder} and the files in it"
+        with pytest.raises(ValueError, match=f"/clock cannot be used: Permission denied. {remedy}"):
+            EmulatedClock(folder / "clock")
 
 
 def test_the_file_is_its_owners_alone(file: Path) -> None:

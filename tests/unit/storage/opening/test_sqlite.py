@@ -14,6 +14,7 @@ from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.opening.sqlite import DatabaseFileError
 from kernel_service.storage.sealing.ciphers import MasterKeys
 from tests.migrated_sqlite import KEYS, copy_migrated
+from tests.read_only import enterable, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,3 +63,10 @@ async def test_a_rollback_works_if_the_newer_schema_allows_it(tmp_path: Path, ne
     ):
         await opened(file)
     assert file.read_bytes() == before
+
+
+async def test_a_read_only_folder_is_named_with_the_remedy() -> None:
+    with enterable() as folder, read_only(folder):
+        remedy = f"Let this user write to the folder {folder} and the files in it"
+        with pytest.raises(DatabaseFileError, match=f"/kernel.db cannot be used: Permission denied. {remedy}"):
+            await opened(folder / "kernel.db")
