@@ -30,6 +30,8 @@ _NO_ANSWERS: Final = "No message is answered: people are told that the assistant
 _NO_VOICE: Final = "Voice messages are not understood."
 _TEXT_ONLY: Final = "Answers to voice messages come as text alone."
 _KEYS_PAGE: Final = "platform.openai.com > API keys (or your server's own keys)"
+_ABSENT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+"""The answers of a server to a path that it does not have."""
 _PAYMENT: Final = frozenset({"insufficient_quota", "insufficient_credits", "billing_hard_limit_reached"})
 _TOOL: Final = {
     "name": "note",
@@ -70,7 +72,8 @@ def _transcription_server(setup: Setup, http: Http) -> Server:
 
 async def key_and_model(setup: Setup, http: Http) -> Sequence[Result]:
     server = _model_server(setup, http)
-    return await _known_model(server, "OPENAI_MODEL", setup.get("OPENAI_MODEL"), _NO_ANSWERS)
+    model = setup.get("OPENAI_MODEL")
+    return await _known_model(server, "OPENAI_MODEL", model, _NO_ANSWERS, is_asked=setup.calls_model)
 
 
 async def answer(setup: Setup, http: Http) -> Sequence[Result]:
@@ -86,6 +89,8 @@ async def answer(setup: Setup, http: Http) -> Sequence[Result]:
         if is_bad_key or _code(known) == "model_not_found":
             raise Skipped("see the finding of the model")
         reply = await (_chat(server, model) if is_chat else server.post(path, _responses_body(model)))
+        if _is_unknown(reply, model):
+            return [_no_such_model("OPENAI_MODEL", model, await _listed(server), _NO_ANSWERS)]
     except Unreachable:
         raise Skipped("see the finding of the model") from None
     if reply.status != HTTPStatus.OK:
@@ -94,6 +99,12 @@ async def answer(setup: Setup, http: Http) -> Sequence[Result]:
         fix = "Correct OPENAI_BASE_URL, which usually ends with /v1, or OPENAI_API, or the server."
         return [error(f"the model's server answers {path} with {flaw}", why=_NO_ANSWERS, fix=fix)]
     return [ok(f"the model answers at {path} and takes tools")]
+
+
+def _is_unknown(reply: Reply, model: str) -> bool:
+    """Whether the server says that it has no such model. Other 404s are about the path."""
+    is_named = _code(reply) == "model_not_found" or model in _message(reply)
+    return reply.status == HTTPStatus.NOT_FOUND and is_named
 
 
 def _flaw(reply: Reply, *, is_chat: bool) -> str:
@@ -154,7 +165,7 @@ def _of_the_key(reply: Reply) -> Result | None:
 
 
 def _of_the_server(reply: Reply, path: str) -> Result | None:
-    if reply.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}:
+    if reply.status in _ABSENT:
         other = "OPENAI_API=chat" if path == "/responses" else "OPENAI_API=responses"
         fix = f"Set {other}, if the server speaks that, or correct OPENAI_BASE_URL, which usually ends with /v1."
         return error(f"the model's server has no endpoint {path}", why=_NO_ANSWERS, fix=fix)
@@ -202,35 +213,45 @@ async def speech(setup: Setup, http: Http) -> Sequence[Result]:
 
 async def _lacks(server: Server, path: str) -> bool:
     """Whether the endpoint is missing. One that is there refuses the empty request."""
-    return (await server.post(path, {})).status == HTTPStatus.NOT_FOUND
+    return (await server.post(path, {})).status in _ABSENT
 
 
-async def _known_model(server: Server, setting: str, model: str, why: str) -> Sequence[Result]:
+async def _known_model(
+    server: Server, setting: str, model: str, why: str, *, is_asked: bool = False
+) -> Sequence[Result]:
+    """`is_asked`: another check asks the model itself. Many servers answer for models that they do not list."""
     try:
         reply = await server.get(f"/models/{model}")
-        if reply.status == HTTPStatus.OK:
-            return [ok(f"the model {model} exists, and the key may use it")]
-        if _is_restricted(reply):
-            return [note(f"the key of {server.key_setting} may not read models: {setting} is not checked by its name")]
-        if reply.status == HTTPStatus.UNAUTHORIZED:
-            fix = f"Create another: {_KEYS_PAGE}."
-            return [error(f"the key of {server.key_setting} is not valid", why=why, fix=fix)]
-        return [await _looked_up(server, setting, model, reply, why)]
+        if told := _by_its_name(server, setting, model, reply, why):
+            return [told]
+        names = await _listed(server)
     except Unreachable as problem:
         return [unreachable(server.setting, problem, why)]
-
-
-async def _looked_up(server: Server, setting: str, model: str, reply: Reply, why: str) -> Result:
-    """The model by the list, since some servers know no single models."""
-    listed = await server.get("/models")
-    names = [str(each.get("id")) for each in objects_in(listed.json, "data")]
     if model in names:
-        return ok(f"the model {model} exists")
-    if not names and _code(reply) != "model_not_found":
-        if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            fix = "Try again in a few minutes. status.openai.com shows OpenAI's outages."
-            return warning(f"the server of {server.setting} answers with status {reply.status}", why=why, fix=fix)
-        return note(f"the server of {server.setting} lists no models: {setting} is not checked")
+        return [ok(f"the model {model} exists")]
+    if _code(reply) == "model_not_found" or (names and not is_asked):
+        return [_no_such_model(setting, model, names, why)]
+    return [_unlisted(server, setting, model, reply) if is_asked or not _fails(reply) else _failing(server, reply, why)]
+
+
+def _by_its_name(server: Server, setting: str, model: str, reply: Reply, why: str) -> Result | None:
+    """The result of the request for this model alone; None: it says nothing."""
+    if reply.status == HTTPStatus.OK:
+        return ok(f"the model {model} exists, and the key may use it")
+    if _is_restricted(reply):
+        return note(f"the key of {server.key_setting} may not read models: {setting} is not checked by its name")
+    if reply.status == HTTPStatus.UNAUTHORIZED:
+        fix = f"Create another: {_KEYS_PAGE}."
+        return error(f"the key of {server.key_setting} is not valid", why=why, fix=fix)
+    return None
+
+
+async def _listed(server: Server) -> list[str]:
+    """The models of the server's list, since some servers know no single models; empty: it has no list."""
+    return [str(each.get("id")) for each in objects_in((await server.get("/models")).json, "data")]
+
+
+def _no_such_model(setting: str, model: str, names: Sequence[str], why: str) -> Result:
     similar = get_close_matches(model, names, n=3, cutoff=0.4)
     hint = f" Similar ones are {', '.join(similar)}." if similar else ""
     return error(
@@ -238,6 +259,22 @@ async def _looked_up(server: Server, setting: str, model: str, reply: Reply, why
         why=why,
         fix=f"Set {setting} to a model that the account offers.{hint}",
     )
+
+
+def _unlisted(server: Server, setting: str, model: str, reply: Reply) -> Result:
+    lacking = f"answers with status {reply.status} when it is asked for" if _fails(reply) else "does not list"
+    return note(f"the server of {server.setting} {lacking} the model {model}: {setting} is not checked by its name")
+
+
+def _failing(server: Server, reply: Reply, why: str) -> Result:
+    fix = "Try again in a few minutes. status.openai.com shows OpenAI's outages."
+    return warning(f"the server of {server.setting} answers with status {reply.status}", why=why, fix=fix)
+
+
+def _fails(reply: Reply) -> bool:
+    """Whether the server is busy or out of order. A path that it does not have is no failure."""
+    is_fault = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status == HTTPStatus.TOO_MANY_REQUESTS
+    return is_fault and reply.status not in _ABSENT
 
 
 def _is_restricted(reply: Reply) -> bool:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from emulators.faults import matching
 from kernelctl.checks.results import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from tests.unit.kernelctl.vendors import Vendors
 
@@ -125,6 +128,61 @@ async def test_a_server_that_does_not_speak_is_found(real: Vendors) -> None:
 async def test_a_model_that_was_withdrawn_is_one_finding(real: Vendors) -> None:
     real.emulators.openai.withdraw("gpt-6.2-sol")
     assert "does not exist" in (await real.finding("model.model", "model.answer")).text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [without("/models"), *(refusing(status, path="/models") for status in (404, 405, 429, 500, 501, 503))],
+    ids=["absent", "404", "405", "429", "500", "501", "503"],
+)
+async def test_a_model_that_answers_is_no_finding_however_models_are_described(
+    real: Vendors, fault: Callable[[Vendors], None]
+) -> None:
+    for _ in range(3):
+        fault(real)
+    results = await real.check("model.model", "model.answer")
+    assert {result.status for result in results} <= {Status.OK, Status.NOTE}
+    assert results[-1].status is Status.OK
+
+
+async def test_a_server_that_answers_for_a_model_that_it_does_not_list_has_no_finding(real: Vendors) -> None:
+    """As llama.cpp does."""
+    async with any_model(lists=["llama-3.gguf"]) as url:
+        real.values |= {"OPENAI_BASE_URL": url, "OPENAI_API": "chat", "OPENAI_MODEL": "my-model"}
+        results = await real.check("model.model", "model.answer")
+        assert [result.status for result in results] == [Status.NOTE, Status.OK]
+        assert "does not exist" in (await real.finding("model.model", calls_model=False)).text
+
+
+@pytest.mark.parametrize(
+    "words", ["model 'llama-4' not found, try pulling it first", "The model `llama-4` does not exist."]
+)
+async def test_a_server_that_refuses_a_model_that_it_does_not_list_has_one_finding(real: Vendors, words: str) -> None:
+    """As Ollama and vLLM do."""
+    async with any_model(lists=["llama-3"], refuses=words) as url:
+        real.values |= {"OPENAI_BASE_URL": url, "OPENAI_API": "chat", "OPENAI_MODEL": "llama-4"}
+        found = await real.finding("model.model", "model.answer")
+    assert "llama-4 of OPENAI_MODEL does not exist" in found.text
+    assert "Similar ones are llama-3." in found.fix
+
+
+@asynccontextmanager
+async def any_model(lists: list[str], refuses: str = "") -> AsyncIterator[str]:
+    """A chat server that knows no single models: its base URL."""
+
+    async def chat(_: web.Request) -> web.Response:
+        if refuses:
+            return web.json_response({"error": {"message": refuses, "type": "api_error", "code": None}}, status=404)
+        return web.json_response({"choices": [{"message": {"content": "OK"}}]})
+
+    async def models(_: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": name} for name in lists]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_get("/v1/models", models)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/v1"))
 
 
 async def test_a_server_without_a_list_of_models_is_a_note(real: Vendors) -> None:
