@@ -19,6 +19,7 @@ from local_run.kills import Kills
 from local_run.output import OUTPUT, say
 from local_run.plan import LocalRun, Service, plan
 from local_run.process import Process
+from local_run.setting_names import unknown_names
 from serving.listening import Address
 from serving.private_files import close_file
 
@@ -74,8 +75,15 @@ async def _until_signalled(run: LocalRun) -> int:
     for emulated in run.emulated:
         vendor = emulated.vendor
         say(f"!!! {vendor.key} is not in .env: an EMULATOR replaces {emulated.name}; {vendor.instead}.")
+    naming = asyncio.create_task(_name_unknown_settings())  # meanwhile, since it takes as long as a start
     code = await serve(run.services, told, ready=lambda: say(f"\n{_greeting(run)}\n"))
+    naming.cancel()
     return _NO_OUTPUT if OUTPUT.has_failed else code
+
+
+async def _name_unknown_settings() -> None:
+    for line in await unknown_names(Path(), os.environ):
+        say(f"!!! {line}")
 
 
 async def serve(services: Sequence[Service], told: asyncio.Event, ready: Callable[[], None]) -> int:

@@ -24,7 +24,7 @@ _DEFAULTS = {
 _CLOCK = "var/clock"
 _DEMO_TOOLS = "local_run.demo_tools:TOOLS"
 _LISTENS = tuple(name for name in _DEFAULTS if name.endswith("_LISTEN"))
-_OURS = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_", "LOG_")
+OURS = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_", "LOG_")
 _NOT_THE_KERNELS = ("GATEWAY_", "WHATSAPP_", "EMULATORS_", "KERNEL_TOKEN")
 _THE_GATEWAYS = (
     *("GATEWAY_", "WHATSAPP_", "KERNEL_ADDRESS", "KERNEL_TOKEN", "KERNEL_TLS_CA", "KERNEL_ALLOW_INSECURE"),
@@ -78,7 +78,7 @@ def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     """
     file = settings_in(directory / ".env")
     # Vendors' settings come from .env alone, so that a key that a shell exports is never used by accident.
-    exported = {name: value for name, value in _filled(environ).items() if name.startswith(_OURS)}
+    exported = {name: value for name, value in _filled(environ).items() if name.startswith(OURS)}
     given = _with_read_secrets(file | exported)
     defaults = _DEFAULTS | local_keys(directory / "var" / "keys.env")
     chosen = {name: value for name, value in defaults.items() if file_setting(name) not in given} | given
@@ -136,7 +136,7 @@ def _with_read_secrets(settings: Settings) -> Settings:
 
 
 def _without_settings(environ: Mapping[str, str]) -> Settings:
-    settings = (*_OURS, *(vendor.prefix for vendor in VENDORS.values()))
+    settings = (*OURS, *(vendor.prefix for vendor in VENDORS.values()))
     return {name: value for name, value in environ.items() if not name.startswith(settings)}
 
 

@@ -40,3 +40,12 @@ async def test_each_name_of_the_example_and_others_own_names_are_none(real: Vend
     names = re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE)
     assert len(names) > 80
     assert await findings(real, "".join(f"{name}=x\n" for name in [*names, "KERNEL_TOKEN_FILE", "MY_BOT"])) == []
+
+
+async def test_an_exported_setting_that_is_misspelt_is_found_and_others_names_are_not(real: Vendors) -> None:
+    real.values |= {"KERNEL_TOLS": "x", "KERNEL_GATEWAY_USER": "jupyter"}
+    found = await real.finding("settings.names")
+    assert "KERNEL_TOLS is the name of no setting" in found.text
+    del real.values["KERNEL_TOLS"]
+    [skipped] = await real.check("settings.names")
+    assert skipped.status is Status.SKIPPED
