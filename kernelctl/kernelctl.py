@@ -1,7 +1,7 @@
 """`kernelctl`: set-up and checks; what is running, why a message was not answered, identities, usage.
 
 It never shows message content; `export` writes it to files. Answers of the service are JSON, except tables for nodes,
-usage and keys.
+usage and keys. That a list is empty is said on stderr as well.
 """
 
 from __future__ import annotations
@@ -65,6 +65,16 @@ class Admin:
         answer = self.ask(rpc, request)
         told = MessageToJson(answer, preserving_proto_field_name=True) if answer.DESCRIPTOR.fields else "done"
         click.echo(told)
+
+    def show_list(self, rpc: str, request: Message, rows: str) -> None:
+        """As `show()`, for a list of `rows`. An empty one is JSON too, and in words on stderr."""
+        answer = self.ask(rpc, request)
+        is_empty = not any(field.is_repeated for field, _ in answer.ListFields())
+        if is_empty:
+            click.echo(f"There are no {rows}.", err=True)
+        click.echo(
+            MessageToJson(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=is_empty)
+        )
 
     def ask(self, rpc: str, request: Message, seconds: float = SECONDS) -> Any:
         """The answer. The text of an error goes to stderr, with exit code 1."""
@@ -243,7 +253,9 @@ def nodes(admin: Admin) -> None:
 @pass_admin
 def kernels(admin: Admin, page_size: int, page_token: str) -> None:
     """List the kernels in memory, each with its node, and count evictions."""
-    admin.show("ListKernels", admin_pb2.ListKernelsRequest(page_size=page_size, page_token=page_token))
+    admin.show_list(
+        "ListKernels", admin_pb2.ListKernelsRequest(page_size=page_size, page_token=page_token), "kernels in memory"
+    )
 
 
 @main.command()
@@ -305,7 +317,7 @@ def delete(admin: Admin, who: str, *, yes: bool) -> None:
 def turns(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's turns, newest first, and the waiting messages."""
     request = admin_pb2.ListTurnsRequest(person=_person(who), page_size=page_size, page_token=page_token)
-    admin.show("ListTurns", request)
+    admin.show_list("ListTurns", request, "turns and no waiting messages")
 
 
 @main.command()
@@ -315,7 +327,7 @@ def turns(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's replies, newest first, with the delivery state of their parts."""
     request = admin_pb2.ListRepliesRequest(person=_person(who), page_size=page_size, page_token=page_token)
-    admin.show("ListReplies", request)
+    admin.show_list("ListReplies", request, "replies")
 
 
 @main.command()
@@ -325,7 +337,7 @@ def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 def schedules(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's schedules without their requests, oldest first."""
     request = admin_pb2.ListPersonSchedulesRequest(person=_person(who), page_size=page_size, page_token=page_token)
-    admin.show("ListPersonSchedules", request)
+    admin.show_list("ListPersonSchedules", request, "schedules")
 
 
 @main.command()
@@ -345,10 +357,8 @@ def unschedule(admin: Admin, who: str, schedule_id: str) -> None:
 def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None:
     """List the dead letters of one person or of all people, newest first."""
     person = _person(who) if who else None
-    admin.show(
-        "ListDeadLetters",
-        admin_pb2.ListDeadLettersRequest(person=person, page_size=page_size, page_token=page_token),
-    )
+    request = admin_pb2.ListDeadLettersRequest(person=person, page_size=page_size, page_token=page_token)
+    admin.show_list("ListDeadLetters", request, "dead letters")
 
 
 @main.command()

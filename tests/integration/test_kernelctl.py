@@ -36,6 +36,19 @@ async def test_an_operator_follows_one_message(world: World) -> None:
     assert "resident" not in json.loads((await ctl(world, "kernel", person)).stdout)["kernel"]
 
 
+async def test_that_a_list_is_empty_is_said_in_words_beside_the_json(world: World) -> None:
+    await world.tell("telegram:42", "hello", "m1")
+    for words, field, rows in (
+        (["dead"], "dead_letters", "dead letters"),
+        (["dead", "telegram:42"], "dead_letters", "dead letters"),
+        (["schedules", "telegram:42"], "schedules", "schedules"),
+    ):
+        told = await ctl(world, *words)
+        assert (told.exit_code, told.stderr) == (0, f"There are no {rows}.\n")
+        assert json.loads(told.stdout) == {field: [], "next_page_token": ""}
+    assert (await ctl(world, "replies", "telegram:42")).stderr == ""
+
+
 async def test_refusals_are_reported_in_a_sentence(world: World) -> None:
     nobody = await ctl(world, "turns", "telegram:nobody")
     assert (nobody.exit_code, nobody.stderr) == (1, "kernelctl: NOT_FOUND: no person has written under this user id\n")
