@@ -7,6 +7,7 @@ from typing import Any
 
 from emulators.openai import event_rule, help_rule, load_rule, plan_rule
 from emulators.openai.conversation import NAME, Conversation
+from emulators.openai.own_words import own_words
 from emulators.openai.tool_answers import in_words, lacking, not_connected, task_id, toolkit_of
 from emulators.openai.turns import Text, ToolCall, Turn
 from emulators.openai.wire import FunctionCall
@@ -284,7 +285,7 @@ def _about_the_person(text: str, conversation: Conversation) -> str:
 
 def _about_the_chat(text: str, conversation: Conversation) -> str:
     if _REMIND.search(text):
-        earlier = conversation.said[: len(conversation.said) - max(conversation.new, 1)]
+        earlier = own_words(conversation.said[: len(conversation.said) - max(conversation.new, 1)])
         quoted = " ".join(f"{number}. “{words}”" for number, words in enumerate(earlier, 1))
         return f"You said: {quoted}" if quoted else "This is the first thing you have written to me."
     if _WHEN.search(text):

@@ -61,6 +61,17 @@ async def test_a_connected_person_sees_only_their_own_tasks(world: World) -> Non
     assert not any(name in refused.text for name in tasks)
 
 
+async def test_a_person_is_told_their_own_words_alone(world: World) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    await world.ask(alice, "create a task: Rest")
+    await alice.tap(await world.ask(alice, "delete the task Rest"), "Approve")
+    await alice.wait_for_message(timeout=20)
+    told = (await world.ask(alice, "what did I say?")).text
+    assert "2. “create a task: Rest” 3. “delete the task Rest”" in told
+    assert "[" not in told
+
+
 async def test_a_created_task_is_created_once(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
