@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from emulators.config import Config
@@ -121,6 +122,12 @@ class OpenAI(Vendor):
         _check_known(names, chat_server.LACKS)
         self.lacks.update(names)
 
+    def fail_as(self, name: str, times: int = 1) -> None:
+        """Answer the next requests with one of chat_server.FAILURES."""
+        status, told = chat_server.FAILURES[name]
+        body = told if isinstance(told, str) else orjson.dumps(told).decode()
+        self.fail(status, times, body=body, match=lambda call: call.path in {"/responses", "/chat/completions"})
+
     def withdraw(self, model: str) -> None:
         """The project has no access to this model any more."""
         self.models.discard(model)
@@ -158,6 +165,7 @@ class OpenAI(Vendor):
         control.add("reason", lambda body: self.reason(int(body["tokens"])))
         control.add("pace", lambda body: self.pace(float(body["seconds"])))
         control.add("odd", lambda body: self.be_odd(*body["names"]))
+        control.add("fail_as", lambda body: self.fail_as(str(body["name"]), int(body.get("times", 1))))
         control.add("lack", lambda body: self.lack(*body["names"]))
         control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
         control.add("withdraw", lambda body: self.withdraw(str(body["model"])))

@@ -3,7 +3,7 @@
 Source: openai 3.54, types/chat.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -16,7 +16,8 @@ Completion = dict[str, Any]
 ODDITIES = frozenset({
     "no_ids", "same_ids", "argument_objects", "content_parts", "no_content", "null_choices", "no_usage", "usage_zero",
     "no_finish_reason", "always_stop", "no_done", "keep_alive", "reasoning_content", "reasoning", "think_tags",
-    "no_index", "zero_index", "whole_calls", "repeated_names",
+    "no_index", "zero_index", "whole_calls", "repeated_names", "usage_huge", "usage_negative",
+    "usage_in_x_groq", "usage_texts",
 })  # fmt: skip
 """Ways in which servers differ from OpenAI, by name:
 
@@ -82,9 +83,21 @@ def _finish_reason(response: dict[str, Any], message: dict[str, Any], odd: Abstr
     return "tool_calls" if "tool_calls" in message and "always_stop" not in odd else "stop"
 
 
+_ODD_COUNTS: dict[str, Callable[[int], Any]] = {
+    "usage_huge": lambda _: 10**12,
+    "usage_negative": lambda count: -count,
+    "usage_texts": str,
+}
+
+
 def _usage(usage: dict[str, Any], odd: AbstractSet[str]) -> dict[str, Any]:
     if "usage_zero" in odd:
         return {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    for name, changed in _ODD_COUNTS.items():
+        if name in odd:
+            read, written = changed(usage["input_tokens"]), changed(usage["output_tokens"])
+            details = {"cached_tokens": changed(10**12)}
+            return {"prompt_tokens": read, "completion_tokens": written, "prompt_tokens_details": details}
     return {
         "prompt_tokens": usage["input_tokens"],
         "completion_tokens": usage["output_tokens"],
@@ -105,7 +118,9 @@ def chunks(whole: Completion, odd: AbstractSet[str], *, include_usage: bool) -> 
         for delta in _deltas(choice["message"], odd):
             yield {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
         yield {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}
-    if include_usage and usage:
+    if usage and "usage_in_x_groq" in odd:
+        yield {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": None}], "x_groq": {"usage": usage}}
+    elif include_usage and usage:
         yield {**base, "usage": usage}
 
 

@@ -58,6 +58,45 @@ def _unknown_to_mistral(name: str) -> Body:
     return {"object": "error", "message": {"detail": detail}, "type": "invalid_request_error", "code": None}
 
 
+FAILURES: dict[str, tuple[int, Any]] = {
+    "lm_studio_path": (200, {"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+    "lm_studio_no_model": (400, {"error": "No models loaded. Please load a model in the developer page."}),
+    "lm_studio_crash": (
+        400,
+        {"error": "The model has crashed without additional information. (Exit code: 18446744072635812000)"},
+    ),
+    "lm_studio_load": (400, {"error": 'Failed to load model "qwen/qwen3". Error: Operation canceled.'}),
+    "gemini_key": (
+        400,
+        [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.",
+                    "status": "INVALID_ARGUMENT"}}],
+    ),
+    "gemini_too_long": (
+        400,
+        [{"error": {"code": 400, "message": "The input token count (1200000) exceeds the maximum number of tokens "
+                                            "allowed (1048576).", "status": "INVALID_ARGUMENT"}}],
+    ),
+    "groq_call": (
+        400,
+        {"error": {"message": "Failed to call a function. Please adjust your prompt. See 'failed_generation' for more "
+                              "details.", "type": "invalid_request_error", "code": "tool_use_failed",
+                   "failed_generation": "<function=look>{}</function>"}},
+    ),
+    "llama_cpp_call": (500, _in_llama_cpps_form("Failed to parse input at pos 184: <tool_call>look")),
+    "vllm_harmony": (
+        500,
+        _in_vllms_form('unexpected tokens remaining in message header: Some("to=functions.look")'),
+    ),
+    "vllm_bare": (200, _in_vllms_form("The engine is dead.") | {"code": 500}),
+    "gateway_bare": (200, {"code": "rate_limit_daily", "message": "Error code: 429 - the quota is used up"}),
+    "fastapi_bare": (200, {"detail": "Internal Server Error"}),
+    "openrouter_padding": (200, "\n\n\n         \n"),
+}  # fmt: skip
+"""Answers of servers that do not serve, by name: the HTTP status, and JSON or a text.
+
+Sources: lmstudio-ai/lmstudio-bug-tracker#618 and #1347, charmbracelet/crush#2546, cequence-io/openai-scala-client#109,
+groq/groq-typescript#28, ggml-org/llama.cpp#24644, vllm-project/vllm#51977, XpressAI/xaibo#36."""
+
 LACKS: dict[str, tuple[Callable[[Body], bool], int, Body]] = {
     "tools": (
         _sends("tools"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kernel_service.models import flaws
 from kernel_service.models.chat_messages import REASONING, call_id_of
 from kernel_service.models.openai_answers import read_answer, value_of
+from kernel_service.models.openai_refusals import bare_error
 from kernel_service.models.thinking import without_thinking
 from kernel_service.ports.model import UnusableAnswerError
 
@@ -67,7 +68,7 @@ def _as_response(completion: Item, choice: Item) -> Item:
     message, ended = choice.get("message"), choice.get("finish_reason")
     response: Item = {"usage": _usage(completion.get("usage"))}
     if not isinstance(message, dict) or choice.get("error"):
-        return response | {"error": choice.get("error") or completion.get("error")}
+        return response | {"error": choice.get("error") or completion.get("error") or bare_error(completion)}
     if ended in _FAILED:
         return response | {"status": "failed", "error": {"code": "server_error"}}
     reason = _ENDED_EARLY.get(ended) if isinstance(ended, str) else None

@@ -38,7 +38,7 @@ class StreamedCompletion(StreamedAnswer):
         if isinstance(event, dict) and event.get("object") == "error":  # vLLM
             self._error, self._ended = event, "error"
         elif isinstance(event, dict):
-            self._usage = event.get("usage") or self._usage
+            self._usage = event.get("usage") or _of_groq(event) or self._usage
             choices = event.get("choices")
             for choice in choices if isinstance(choices, list) else ():
                 if isinstance(choice, dict) and not choice.get("index"):
@@ -82,6 +82,11 @@ class StreamedCompletion(StreamedAnswer):
     def _add(self, name: str, text: str) -> None:
         if text:
             self._texts[name] = self._texts.get(name, "") + text
+
+
+def _of_groq(event: Chunk) -> Any:
+    groq = event.get("x_groq")
+    return groq.get("usage") if isinstance(groq, dict) else None
 
 
 def _text(content: Any) -> str:

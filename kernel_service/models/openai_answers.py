@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kernel_service.models import flaws
-from kernel_service.models.openai_refusals import meaning_of, read_failure
+from kernel_service.models.openai_refusals import bare_error, meaning_of, read_failure
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import FILTERED, FunctionCall, ModelAnswer, UnusableAnswerError
 from kernel_service.ports.turns import COMPACTION
@@ -43,7 +43,8 @@ def read_answer(raw: bytes | Item, body: Body) -> ModelAnswer:
     response = value_of(raw) if isinstance(raw, bytes) else raw
     if not isinstance(response, dict):
         raise UnusableAnswerError(Usage(model_calls=1), flaws.NO_OBJECT)
-    if response.get("error") and (failure := read_failure(response)):
+    error = response.get("error") or bare_error(response)
+    if error and (failure := read_failure(response | {"error": error})):
         raise meaning_of(failure)
     usage = _usage(response.get("usage"))
     if response.get("status") in _UNFINISHED:

@@ -134,16 +134,16 @@ class OpenAIClient:
                 raise self._meaning_of(refused) from None
             except TooLargeError:
                 raise UnusableAnswerError(Usage(model_calls=1), TOO_LARGE) from None
-        if self.outages.lasting:
-            self.outages.over()
         return answer
 
-    def _meaning_of(self, refused: StatusError) -> VendorUnavailable | ModelRejectedError:
+    def _meaning_of(self, refused: StatusError) -> VendorUnavailable | ModelRejectedError | UnusableAnswerError:
         seconds = retry_after(refused.headers)
         refusal = Refusal.read(refused.status, _json_or_text(refused.body))
         means = meaning_of(refusal, seconds)
         if isinstance(means, ModelRejectedError):
             log.warning("model refused the request status=%d code=%s param=%s", refusal.status, means.code, means.param)
+            return means
+        if isinstance(means, UnusableAnswerError):
             return means
         means.unanswered = refused.status in _GAVE_UP_WAITING
         self.outages.met("model_path_missing" if _is_path_missing(refusal, means) else means.problem)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from kernel_service.errors import VendorUnavailable
 from kernel_service.models.openai_answers import call_of
 from kernel_service.models.openai_files import as_text, reference
 from kernel_service.models.openai_refusals import FILES, lacking, may_repeat, unsupported
@@ -80,7 +81,7 @@ class OpenAIModel(Model):
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         try:
             raw, body = await self._asked(request, listener)
-            answer = self.read(raw, body)
+            answer = self._read(raw, body)
         except UnusableAnswerError as nonsense:
             self._client.flaws[nonsense.flaw] += 1
             self._client.queue.record_cost(nonsense.usage.tokens)
@@ -89,6 +90,18 @@ class OpenAIModel(Model):
         if answer.flaw:
             self._client.flaws[answer.flaw] += 1
         self.learn(request, body, answer)
+        return answer
+
+    def _read(self, raw: bytes | dict[str, Any], body: Body) -> ModelAnswer:
+        """As read(). A vendor that reports an outage with HTTP 200 is as away as any other."""
+        outages = self._client.outages
+        try:
+            answer = self.read(raw, body)
+        except VendorUnavailable as away:
+            outages.met(away.problem)
+            raise
+        if outages.lasting:
+            outages.over()
         return answer
 
     def learn(self, request: ModelRequest, body: Body, answer: ModelAnswer) -> None:

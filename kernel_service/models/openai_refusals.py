@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.ports.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
+from kernel_service.models.flaws import BAD_GENERATION
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import (
+    BAD_TOOL,
+    CONTEXT_TOO_LONG,
+    FOREIGN_REASONING,
+    ModelRejectedError,
+    UnusableAnswerError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -41,7 +49,9 @@ class Refusal:
 
     @classmethod
     def read(cls, status: int, body: object) -> Refusal:
-        """From any JSON value: OpenAI's `error` object or its content, a text, FastAPI's `detail`."""
+        """From any JSON value: OpenAI's `error` object or its content, a text, FastAPI's `detail`, Gemini's list."""
+        if isinstance(body, list) and body:
+            body = body[0]
         if isinstance(body, dict) and isinstance(body.get("error"), dict | str):
             body = body["error"]
         if isinstance(body, str):
@@ -144,13 +154,38 @@ _REASONING: Final = re.compile(
 _TOOL: Final = re.compile(r"invalid schema for (?:function|tool)|invalid function (?:parameters|schema)", re.IGNORECASE)
 _NO_MODEL: Final = re.compile(r"\bmodels?\b.{0,80}(?:does not exist|not found|not exist|is not available)",
                               re.IGNORECASE)  # fmt: skip
+_NO_LOADED_MODEL: Final = re.compile(r"\bno models? (?:is |are )?(?:currently )?loaded", re.IGNORECASE)
+_LOST_MODEL: Final = re.compile(
+    r"failed to load (?:the )?model|\bmodel (?:is |was |has been )?unloaded|\bmodel has crashed", re.IGNORECASE
+)
+"""Words of LM Studio, with status 400."""
+_NO_PATH: Final = re.compile(r"unexpected endpoint or method", re.IGNORECASE)
+"""Words of LM Studio, with status 200."""
+_BAD_KEY: Final = re.compile(r"api[ _]key (?:is )?(?:not valid|invalid|expired)", re.IGNORECASE)
+"""Words of Gemini, with status 400."""
+_BAD_GENERATION: Final = re.compile(
+    r"failed to call a function|tool call validation failed|failed to parse (?:input at pos|tool call arguments)|"
+    r"unexpected tokens remaining in message header|unexpected token \d+ while expecting start token",
+    re.IGNORECASE,
+)
+"""Words of Groq, llama.cpp and vLLM: the model wrote a call that its server cannot read."""
+_BAD_GENERATION_CODES: Final = ("tool_use_failed", "output_parse_failed")
 _KEY_STATUSES: Final = (401, 403)
+_TOLD_STATUS: Final = re.compile(r"\b(?:error|status) code:? ([45]\d\d)\b", re.IGNORECASE)
+"""A gateway repeats the status of the server behind it."""
 _PASSING_STATUSES: Final = (404, 408, 409, 423, 425)
 _PASSING_CODES: Final = ("server_error", "rate_limit_exceeded", "slow_down", "server_is_overloaded", "overloaded_error")
 
 
-def meaning_of(refusal: Refusal, retry_after: float | None = None) -> VendorUnavailable | ModelRejectedError:
-    """VendorUnavailable: repeat the request later. ModelRejectedError: only a changed request can succeed."""
+def meaning_of(
+    refusal: Refusal, retry_after: float | None = None
+) -> VendorUnavailable | ModelRejectedError | UnusableAnswerError:
+    """VendorUnavailable: repeat the request later. ModelRejectedError: only a changed request can succeed.
+
+    UnusableAnswerError: the model answered, and its server refused the answer.
+    """
+    if refusal.names(*_BAD_GENERATION_CODES) or refusal.says(_BAD_GENERATION):
+        return UnusableAnswerError(Usage(model_calls=1), BAD_GENERATION)
     if problem := _of_the_account(refusal):
         return VendorUnavailable(problem, retry_after)
     if code := _lack(refusal) or _canonical(refusal):
@@ -164,6 +199,10 @@ def _of_the_account(refusal: Refusal) -> str:
     """The problem that an operator has to fix; empty: address and account are right."""
     if refusal.status in _KEY_STATUSES and not refusal.says(_FLAGGED):
         return "model_rejects_key"
+    if refusal.status == _FIRST_CLIENT_ERROR and refusal.says(_BAD_KEY):
+        return "model_rejects_key"
+    if refusal.says(_NO_PATH):
+        return "model_path_missing"
     if refusal.status in _REDIRECTS:
         return "model_moved"
     unpaid = refusal.status == PAYMENT_REQUIRED or refusal.names(*_UNPAID_CODES) or refusal.says(_UNPAID)
@@ -175,6 +214,10 @@ def _passing(refusal: Refusal) -> str:
     status = refusal.status
     if refusal.names("model_not_found") or (refusal.param in ("", "model") and refusal.says(_NO_MODEL)):
         return "model_not_found"
+    if refusal.says(_NO_LOADED_MODEL):
+        return "model_not_found"
+    if refusal.says(_LOST_MODEL):
+        return "model_unavailable"
     if status == TOO_MANY_REQUESTS:
         return "model_busy"
     if status in _PASSING_STATUSES:
@@ -346,5 +389,14 @@ def read_failure(response: dict[str, Any]) -> Refusal | None:
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, int) and not isinstance(code, bool):  # OpenRouter and llama.cpp: the HTTP status
         return Refusal.read(code, error)
+    refusal = Refusal.read(_FIRST_CLIENT_ERROR, error)
+    if told := _TOLD_STATUS.search(refusal.message):
+        return Refusal.read(int(told[1]), error)
     passes = not code or code in _PASSING_CODES
-    return Refusal.read(_FIRST_SERVER_ERROR if passes else _FIRST_CLIENT_ERROR, error)
+    return Refusal.read(_FIRST_SERVER_ERROR, error) if passes else refusal
+
+
+def bare_error(response: dict[str, Any]) -> dict[str, Any] | None:
+    """The error that a response with HTTP 200 is itself, as those of vLLM, FastAPI and some gateways."""
+    is_error = response.get("object") == "error" or "detail" in response or {"code", "message"} <= response.keys()
+    return response if is_error and not {"output", "choices"} & response.keys() else None

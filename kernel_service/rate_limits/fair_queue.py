@@ -119,9 +119,14 @@ class FairQueue:
             raise
 
     def record_cost(self, tokens: int) -> None:
-        """Correct the average by the actual cost of an admitted request, in tokens."""
-        if not self._counts_tokens:
+        """Correct the average by the actual cost of an admitted request, in tokens; 0 or less: it is unknown.
+
+        It counts as a minute's tokens at most: a vendor accepts no larger request, and a cost that is told wrongly must
+        not make all people wait.
+        """
+        if not self._counts_tokens or tokens <= 0:
             return
+        tokens = min(tokens, int(self._rates[1].per_minute))
         self._token_bucket.take(self._timeline.time(), tokens - self._average_cost)
         self._average_cost += (tokens - self._average_cost) * COST_SMOOTHING
 

@@ -53,18 +53,30 @@ def used_after(seconds: float, estimate: Estimate) -> Usage:
 
 
 def completed(reported: Usage, estimate: Estimate, *, wrote: bool) -> Usage:
-    """The reported usage, with estimates for missing or implausible values. `wrote`: an answer came."""
+    """The reported usage, with estimates for missing or implausible values. `wrote`: an answer came.
+
+    No part of a count exceeds the count.
+    """
     if not 0 < reported.input_tokens <= _MOST_BELIEVED:
         reported = replace(reported, input_tokens=estimate.input_tokens, cached_input_tokens=0)
         wrote = True
     if not wrote <= reported.output_tokens <= _MOST_BELIEVED:
         reported = replace(reported, output_tokens=estimate.output_tokens, reasoning_tokens=0)
-    return reported
+    return replace(
+        reported,
+        cached_input_tokens=min(reported.cached_input_tokens, reported.input_tokens),
+        reasoning_tokens=min(reported.reasoning_tokens, reported.output_tokens),
+    )
 
 
 def is_plausible(reported: Usage) -> bool:
     """Whether reported usage needs no estimate."""
-    return 0 < reported.input_tokens <= _MOST_BELIEVED and 0 < reported.output_tokens <= _MOST_BELIEVED
+    return (
+        0 < reported.input_tokens <= _MOST_BELIEVED
+        and 0 < reported.output_tokens <= _MOST_BELIEVED
+        and 0 <= reported.cached_input_tokens <= reported.input_tokens
+        and 0 <= reported.reasoning_tokens <= reported.output_tokens
+    )
 
 
 def _file_tokens(file: ModelFile | str) -> int:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import pytest
 
+from emulators.openai.chat_server import FAILURES
 from kernel_service.errors import VendorUnavailable
 from kernel_service.models.openai_refusals import (
     Refusal,
+    bare_error,
     meaning_of,
     read_failure,
     unsupported,
 )
 from kernel_service.models.openai_requests import OPTIONAL
-from kernel_service.ports.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
+from kernel_service.ports.model import (
+    BAD_TOOL,
+    CONTEXT_TOO_LONG,
+    FOREIGN_REASONING,
+    ModelRejectedError,
+    UnusableAnswerError,
+)
 
 
 def meaning(status: int, body: object) -> str:
     means = meaning_of(Refusal.read(status, body))
+    if isinstance(means, UnusableAnswerError):
+        return means.flaw
     return means.problem if isinstance(means, VendorUnavailable) else means.code
 
 
@@ -274,6 +284,7 @@ def test_a_failure_told_with_200(response: dict[str, object], meant: str) -> Non
     failure = read_failure(response)
     assert failure is not None
     means = meaning_of(failure)
+    assert not isinstance(means, UnusableAnswerError)
     assert (means.problem if isinstance(means, VendorUnavailable) else means.code) == meant
 
 
@@ -282,3 +293,37 @@ def test_a_failure_told_with_200(response: dict[str, object], meant: str) -> Non
 )
 def test_no_failure(response: dict[str, object]) -> None:
     assert read_failure(response) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("lm_studio_path", "model_path_missing"),
+        ("lm_studio_no_model", "model_not_found"),
+        ("lm_studio_crash", "model_unavailable"),
+        ("lm_studio_load", "model_unavailable"),
+        ("gemini_key", "model_rejects_key"),
+        ("gemini_too_long", CONTEXT_TOO_LONG),
+        ("groq_call", "call_unreadable_to_the_server"),
+        ("llama_cpp_call", "call_unreadable_to_the_server"),
+        ("vllm_harmony", "call_unreadable_to_the_server"),
+        ("vllm_bare", "model_unavailable"),
+        ("gateway_bare", "model_busy"),
+        ("fastapi_bare", "model_unavailable"),
+    ],
+)
+def test_failures_in_the_forms_of_servers(name: str, means: str) -> None:
+    status, body = FAILURES[name]
+    if status != 200:
+        assert meaning(status, body) == means
+        return
+    failure = read_failure(body | {"error": body.get("error") or bare_error(body)})
+    assert failure is not None
+    told = meaning_of(failure)
+    assert isinstance(told, VendorUnavailable)
+    assert told.problem == means
+
+
+@pytest.mark.parametrize("body", [{}, {"output": [], "detail": 1}, {"choices": [], "code": 1, "message": ""}])
+def test_an_answer_is_no_bare_error(body: dict[str, object]) -> None:
+    assert bare_error(body) is None

@@ -293,6 +293,16 @@ async def test_the_cost_of_requests_bounds_them_too() -> None:
     assert record_cost[-1] - record_cost[0] < 3.3 * 60
 
 
+async def test_a_cost_that_is_told_wrongly_delays_others_a_little() -> None:
+    crowd = Crowd(tokens=60_000)
+    began = crowd.timeline.now
+    for told in (10**12, 0, -(10**12)):
+        crowd.queue.record_cost(told)
+    people = [asyncio.create_task(crowd.asks_until_served(f"p_{n}")) for n in range(2)]
+    await until_done(crowd, people)
+    assert crowd.timeline.now - began < 180
+
+
 async def test_the_estimated_wait_includes_the_cost() -> None:
     crowd = Crowd(tokens=60_000)
     for _ in range(100):

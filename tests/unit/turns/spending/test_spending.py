@@ -170,6 +170,7 @@ async def test_a_request_without_an_answer_is_counted_each_time(scene: Scene, li
         (Usage(input_tokens=44_000, output_tokens=10**12), 44_000 + TYPICAL_OUTPUT_TOKENS),
         (Usage(input_tokens=44_000), 44_000 + TYPICAL_OUTPUT_TOKENS),
         (Usage(input_tokens=44_000, output_tokens=800), 44_800),
+        (Usage(44_000, 10**12, 800, 10**12), 44_800),
     ],
 )
 async def test_implausible_usage_is_replaced_by_the_estimate(scene: Scene, told: Usage, counted: int) -> None:
@@ -178,6 +179,9 @@ async def test_implausible_usage_is_replaced_by_the_estimate(scene: Scene, told:
     scene.model.says = [ModelAnswer([{"type": "message", "content": "Hi"}], "Hi", told)]
     await scene.run()
     assert await spent(scene) == pytest.approx(counted, rel=0.02)
+    [day] = await scene.store.spending.by_day(scene.person_id, first=0, last=10**6)
+    assert day.usage.cached_input_tokens <= day.usage.input_tokens
+    assert day.usage.reasoning_tokens <= day.usage.output_tokens
 
 
 async def test_each_kind_of_retry_is_counted(scene: Scene) -> None:
