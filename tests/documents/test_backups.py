@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -191,21 +192,72 @@ async def test_backups(tmp_path: Path, postgres_url: str, postgres: Callable[[st
 
         restored_url = postgres(RESTORED)
         reader = Reader(
-            tmp_path, DATABASE_URL=postgres_url, RESTORED_URL=restored_url, PATH=f"{programs()}:{os.environ['PATH']}"
+            tmp_path,
+            DATABASE_URL=postgres_url,
+            RESTORED_URL=restored_url,
+            RESTORED_URL_BEFORE=postgres(f"{RESTORED}_before"),
+            PATH=f"{programs()}:{os.environ['PATH']}",
         )
         try:
             keys = key_setting("test")
             async with whole_world(tmp_path, kernel_database_url=postgres_url, kernel_encryption_keys=keys) as world:
                 lives = await live(world)
-                reader.run(page.take("sh"))
+                daily, with_compose = page.take("sh"), page.take("sh")
+                reader.run(daily)
                 lacked = await live_on(world, lives)
                 await stop(world)
                 reader.run(page.take("sh"))
                 await refused_with_another_key(restored_url, "test")
                 world.settings["kernel_database_url"] = restored_url
                 await restored(world, lives, lacked)
+            assert_a_failed_dump_leaves_the_last_one(tmp_path, reader, daily)
+            assert_containers_restore(tmp_path, reader, with_compose, page.take("sh"))
         finally:
-            await command(postgres("postgres"), f"DROP DATABASE IF EXISTS {RESTORED} WITH (FORCE)")
+            for name in (RESTORED, f"{RESTORED}_before"):
+                await command(postgres("postgres"), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def assert_a_failed_dump_leaves_the_last_one(folder: Path, reader: Reader, daily: str) -> None:
+    good = (folder / "backups" / "kernel.dump").read_bytes()
+    with pytest.raises(AssertionError, match="no_such_database"):
+        reader.run(f"export DATABASE_URL=postgresql:///no_such_database\n{daily}")
+    assert (folder / "backups" / "kernel.dump").read_bytes() == good
+
+
+ENGINE = f"""#!{sys.executable}
+# `docker compose exec -T postgres …` runs on the server of the tests, where another database is `kernel`.
+import os, re, sys
+from urllib.parse import parse_qs, urlsplit
+_, compose, what, *rest = sys.argv
+if what == "exec":
+    url = urlsplit(os.environ["RESTORED_URL"])
+    words = [re.sub(r"\\bkernel(?=_before|\\b)", {RESTORED!r}, word) for word in rest[2:]]
+    words[words.index("-U") + 1] = url.username
+    os.environ["PGHOST"] = url.hostname or parse_qs(url.query)["host"][0]
+    os.environ["PGPORT"] = str(url.port or 5432)
+    os.execvp(words[0], words)
+print(*sys.argv[1:])
+"""
+
+
+def assert_containers_restore(folder: Path, reader: Reader, backup: str, restore: str) -> None:
+    """Into a database of the same name, which is new; the old one is kept."""
+    programs = folder / "engine"
+    programs.mkdir()
+    for name, text in {"docker": ENGINE, "make": "#!/bin/sh\necho make $1\n"}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    (folder / "backups" / "kernel.dump").unlink()
+    reader.run(f"PATH={programs}:$PATH\n{backup}")
+    assert (folder / "backups" / "kernel.dump").stat().st_mode & 0o777 == 0o600
+    people = "psql \"$RESTORED_URL\" -Atc 'SELECT id FROM person ORDER BY id'"
+    before = reader.run(people)
+    told = reader.run(f"PATH={programs}:$PATH\n{restore}")
+    assert told.splitlines()[0] == "compose stop whatsapp_gateway kernel_service"
+    assert told.splitlines()[-1] == "make up"
+    assert before.count("p_") == 4
+    assert reader.run(people) == before
+    assert reader.run(people.replace("RESTORED_URL", "RESTORED_URL_BEFORE")) == before
 
 
 def programs() -> Path:
