@@ -125,7 +125,7 @@ CASES: dict[str, tuple[Series, Series, dict[str, str]]] = {
         {},
     ),
 }
-FIRST_COUNTS = {"GatewayAlert", "GatewayNeedsOperator", "GatewayQuarantine"}
+FIRST_COUNTS = {"KernelMessageGivenUp", "GatewayAlert", "GatewayNeedsOperator", "GatewayQuarantine"}
 """Tried in test_observability.py."""
 
 

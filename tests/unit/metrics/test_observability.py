@@ -91,6 +91,7 @@ def test_prometheus_reads_the_alerts() -> None:
 
 
 FIRST_COUNTS = [
+    ("KernelMessageGivenUp", "kernel_turns_total", {"outcome": "dead"}),
     ("GatewayAlert", "gateway_alerts_total", {"reason": "account_update"}),
     ("GatewayNeedsOperator", "gateway_graph_operator_errors_total", {"code": "190"}),
     ("GatewayQuarantine", "gateway_quarantined_total", {"reason": "unreadable"}),
