@@ -10,6 +10,8 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from kernel_service.approvals.unseen import BLANK, is_selector
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,7 +35,7 @@ def plain_text(text: str) -> str:
 
 
 def _is_invisible(char: str) -> bool:
-    return unicodedata.category(char) in _INVISIBLE or "\ufe00" <= char <= "\ufe0f" or char in "\u034f\u115f\u3164"
+    return unicodedata.category(char) in _INVISIBLE or is_selector(char) or char in BLANK
 
 
 def readings_of(text: str) -> Iterator[str]:

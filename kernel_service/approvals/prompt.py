@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.approvals.leaves import Leaf, Rank, leaves_of
-from kernel_service.approvals.roles import Role
 from kernel_service.approvals.unnamed import reaches_unnamed
-from kernel_service.approvals.visible import head, tail, units, visible
+from kernel_service.approvals.visible import head, mixed_words, tail, units, visible
 from kernel_service.storable import to_json
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _argument(leaf: Leaf, room: int | None) -> list[str]:
     """
     path = leaf.path if room is None or leaf.rank is Rank.PARTY else _cut_in_line(leaf.path, _MOST_PATH)
     if room is not None and leaf.rank is not Rank.PARTY and sum(map(units, leaf.lines)) > room:
-        return [f"{path} ({leaf.length} characters):", *_cut(leaf, room)]
+        return [f"{path} ({leaf.length} characters):", *_cut(leaf, room), *_in_plain_letters(leaf)]
     if len(leaf.lines) == 1:
         return [f"{path}: {leaf.lines[0]}", *_decoded(leaf), *_in_plain_letters(leaf)]
     return [f"{path}:", *(f"| {line}" for line in leaf.lines), *_decoded(leaf), *_in_plain_letters(leaf)]
@@ -173,10 +172,18 @@ def _decoded(leaf: Leaf) -> list[str]:
 
 
 def _in_plain_letters(leaf: Leaf) -> list[str]:
-    """Addresses with letters that may look like others."""
-    names_people = leaf.rank is Rank.PARTY or leaf.role in (Role.SENDER, Role.SEARCH)
-    odd = [each for each in leaf.names if not each.isascii()] if names_people else []
-    return [texts.approvals.odd_letters(each.encode("unicode_escape").decode()) for each in odd]
+    """Addresses with letters that may look like others, and recipients without an address (`#general`) with such."""
+    is_party = leaf.rank is Rank.PARTY
+    words = mixed_words("\n".join(leaf.lines)) if is_party and not leaf.names else map(_site, leaf.names)
+    odd = list(dict.fromkeys(each for each in words if not each.isascii()))
+    shown_odd = odd if is_party else odd[:_MOST_NAMED]
+    return [texts.approvals.odd_letters(each.encode("unicode_escape").decode()) for each in shown_odd]
+
+
+def _site(name: str) -> str:
+    """An address, or the beginning of a link up to its path."""
+    begin = name.find("//") + 2 if "//" in name else 0
+    return name[: next((place for place in range(begin, len(name)) if name[place] in "/?#"), len(name))]
 
 
 def _titles(calls: Sequence[_Call]) -> str:

@@ -6,19 +6,25 @@ from right to left). Long repetitions are counted: ⟨space×400⟩. Everything 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
+
+from kernel_service.approvals.unseen import BLANK, is_selector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FENCE: Final = "```"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters, marks and a symbol that show nothing."""
 _JOINERS: Final = "\u200c\u200d"
 """Many scripts and emoji need them. Between Latin letters they are only invisible."""
+_WORD: Final = re.compile(r"\w+")
+_LIKE_LATIN: Final = frozenset({"ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LISU"})
+"""Scripts with letters that look like Latin ones."""
+_WITH_VARIANTS: Final = ("CJK ", "MANICHAEAN ", "MONGOLIAN ", "MYANMAR ", "PHAGS-PA ")
+"""Scripts of letters that have variants (unicode.org/Public/UCD/latest/ucd/StandardizedVariants.txt)."""
 _KEYCAP: Final = "\u20e3"
 _MOST_SPACES: Final = 8
 _MOST_MARKS: Final = 3
@@ -68,9 +74,16 @@ def _kinds(line: str) -> Iterator[tuple[str, str]]:
 def _hides(char: str, category: str, before: str, after: str) -> bool:
     if char in _JOINERS:
         return not (before and after) or before.isascii() or after.isascii()
-    if unicodedata.name(char, "").startswith("VARIATION SELECTOR"):
-        return not before or (before.isascii() and after != _KEYCAP)
-    return category in _UNSEEN or char in _BLANK
+    if is_selector(char):
+        return not (_has_variants(before) or (before.isascii() and after == _KEYCAP))
+    return category in _UNSEEN or char in BLANK
+
+
+def _has_variants(char: str) -> bool:
+    """Emoji, other symbols, and the letters of a few scripts."""
+    if char.isascii() or is_selector(char):
+        return False
+    return not char.isalpha() or unicodedata.name(char, "").startswith(_WITH_VARIANTS)
 
 
 def _shown(kind: str, run: str) -> str:
@@ -81,6 +94,16 @@ def _shown(kind: str, run: str) -> str:
     if kind:
         return f"⟨{kind}⟩" if len(run) == 1 else f"⟨{kind}×{len(run)}⟩"
     return run
+
+
+def mixed_words(text: str) -> list[str]:
+    """Words of Latin letters and of others that look like them."""
+    return [word for word in _WORD.findall(text) if not word.isascii() and _is_mixed(word)]
+
+
+def _is_mixed(word: str) -> bool:
+    scripts = {unicodedata.name(char, "").partition(" ")[0] for char in word if char.isalpha()}
+    return "LATIN" in scripts and not scripts.isdisjoint(_LIKE_LATIN)
 
 
 def head(text: str, most: int) -> str:

@@ -61,6 +61,22 @@ def of(arguments: dict[str, Any], **more: Any) -> Shown:
             {"to": "b\u043eb@example.org"},
             "to: b\u043eb@example.org\n… with letters that look like others: b\\u043eb@example.org",
         ),
+        ({"n": "b\u180bob", "m": "b\U000e0100ob"}, "n: b⟨U+180B⟩ob\nm: b⟨U+E0100⟩ob"),
+        ({"n": "b\U0001d159ob", "m": "b\U00016fe4ob"}, "n: b⟨U+1D159⟩ob\nm: b⟨U+16FE4⟩ob"),
+        ({"n": "\u0431\ufe0f", "m": "❤️\ufe0f"}, "n: \u0431⟨U+FE0F⟩\nm: ❤️⟨U+FE0F⟩"),
+        ({"n": "\u1820\u180b 葛\U000e0100 1️⃣"}, "n: \u1820\u180b 葛\U000e0100 1️⃣"),
+        (
+            {"url": "https://b\u0430nk.example/b\u0430"},
+            "url: https://b\u0430nk.example/b\u0430\n… with letters that look like others: https://b\\u0430nk.example",
+        ),
+        (
+            {"url": "www.b\u0430nk.example/x"},
+            "url: www.b\u0430nk.example/x\n… with letters that look like others: www.b\\u0430nk.example",
+        ),
+        (
+            {"channel": "gener\u0430l", "recipient": "Иван Müller"},
+            "channel: gener\u0430l\n… with letters that look like others: gener\\u0430l\nrecipient: Иван Müller",
+        ),
     ],
 )
 def test_each_argument_is_shown_as_it_is_and_none_as_another(arguments: dict[str, Any], lines: str) -> None:
@@ -152,6 +168,11 @@ def test_a_long_value_is_shown_by_its_beginning_and_end_and_whole_in_the_documen
     assert told.text.startswith("(All details are in the file above: please-confirm.txt, 9 kB.)")
     assert told.document
     assert LONG.strip() in told.document.decode()
+
+
+def test_a_long_value_is_shown_with_the_letters_of_its_links() -> None:
+    told = of({"body": f"{LONG} https://b\u0430nk.example/x {LONG}"}).text
+    assert "… with letters that look like others: https://b\\u0430nk.example" in told
 
 
 def test_the_host_of_a_long_link_is_shown_whole() -> None:
