@@ -13,7 +13,7 @@ NOTES = Path("var/notes")
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
-@tool(read_only=True)
+@tool(read_only=True, trusted_output=True)
 def opening_hours(_: Person, day: Day) -> str:
     """Tell when the shop is open on a day of the week."""
     return "closed" if day == "sunday" else "09:00 to 18:00"

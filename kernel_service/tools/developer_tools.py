@@ -25,6 +25,7 @@ from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.tools import BUILT_IN, NeedsNoAccount, ToolResult, UnclearCallError
 from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
+from kernel_service.turns.context.taint import is_of_just_created
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,12 +87,17 @@ class DeveloperTool(NeedsNoAccount):
         try:
             async with asyncio.timeout(self._timeout):
                 result = _result(await self._run(person, checked))
-            return replace(result, own=result.own or self._trusted_output)
+            return replace(result, own=result.own or self._trusted_output or self._shows_new(arguments, result))
         except TimeoutError:
             return self._failed("The tool took too long.")
         except Exception as error:  # noqa: BLE001 - a developer's function may raise any error
             log.error("tool failed tool=%s error=%s at=%s", self.schema.name, type(error).__name__, _place(error))  # noqa: TRY400
             return self._failed("The tool failed.")
+
+    def _shows_new(self, arguments: dict[str, Any], result: ToolResult) -> bool:
+        """Whether the output shows only the object that this call has created."""
+        as_vendors_name = f"own_{self.schema.name}"  # a vendor's begins with its toolkit
+        return not self.read_only and is_of_just_created(as_vendors_name, arguments, result.output)
 
     async def _run(self, person: Person, arguments: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._function):
@@ -116,7 +122,8 @@ def tool(
     from outside is among what the model sees. Not given: a tool that changes something asks if its name or its
     arguments say that it destroys, reaches others, gives them access or pays.
     `trusted_output`: whatever it returns is yours or the person's own, never words of others; else what it returns
-    taints the turn, and writes ask.
+    taints the turn, and writes and schedules ask. Not needed by one that creates and returns only numbers, ids, times
+    and its own arguments.
     The function's name and docstring are what the model sees. It returns text, JSON values or a ToolResult. Raises
     ToolSettingError if it cannot be a tool.
     """

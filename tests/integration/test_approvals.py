@@ -196,6 +196,19 @@ async def test_stop_takes_the_question_back(world: World) -> None:
     assert deletions(world) == []
 
 
+async def test_a_new_chat_leaves_the_question_and_its_exact_call(world: World) -> None:
+    alice = await connected(world, "Alice")
+    [doomed, *others] = await tasks(world, alice)
+    question = await asked(world, alice)
+    await world.ask(alice, "new chat")
+    world.emulators.openai.script([[ToolCall("ASANA_DELETE_TASK", {"task_gid": others[0].gid})], "Done."])
+    again = await world.ask(alice, "delete another one")
+    assert again.choices, "the button of another call approves nothing of this one"
+    world.emulators.openai.clear()
+    await tapped(alice, question, "Approve")
+    assert [deletion.detail["arguments"] for deletion in deletions(world)] == [{"task_gid": doomed.gid}]
+
+
 async def test_the_same_request_again_has_one_question(world: World) -> None:
     alice = await connected(world, "Alice")
     first, second = await asked(world, alice), await asked(world, alice)
