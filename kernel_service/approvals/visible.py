@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 _FENCE: Final = "```"
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS: Final = "\u200c\u200d"
-"""Many scripts and emoji need them. Between Latin letters they are only invisible."""
+"""Many scripts and emoji need them. Between other characters they are only invisible."""
+_UNJOINED: Final = frozenset(
+    {"ARMENIAN", "CHEROKEE", "CJK", "COPTIC", "CYRILLIC", "GEORGIAN", "GREEK", "HANGUL", "HEBREW", "HIRAGANA"}
+    | {"KATAKANA", "LATIN", "LISU"}
+)
+"""Scripts whose letters need no joiners."""
 _WORD: Final = re.compile(r"\w+")
 _LIKE_LATIN: Final = frozenset({"ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LISU"})
 """Scripts with letters that look like Latin ones."""
@@ -73,10 +78,19 @@ def _kinds(line: str) -> Iterator[tuple[str, str]]:
 
 def _hides(char: str, category: str, before: str, after: str) -> bool:
     if char in _JOINERS:
-        return not (before and after) or before.isascii() or after.isascii()
+        return not (before and after) or _needs_no_joiner(before) or _needs_no_joiner(after)
     if is_selector(char):
         return not (_has_variants(before) or (before.isascii() and after == _KEYCAP))
     return category in _UNSEEN or char in BLANK
+
+
+def _needs_no_joiner(char: str) -> bool:
+    return char.isascii() or char in _JOINERS or _script(char) in _UNJOINED
+
+
+def _script(char: str) -> str:
+    """The first word of the character's name, as `CYRILLIC`."""
+    return unicodedata.name(char, "").partition(" ")[0]
 
 
 def _has_variants(char: str) -> bool:
@@ -102,7 +116,7 @@ def mixed_words(text: str) -> list[str]:
 
 
 def _is_mixed(word: str) -> bool:
-    scripts = {unicodedata.name(char, "").partition(" ")[0] for char in word if char.isalpha()}
+    scripts = {_script(char) for char in word if char.isalpha()}
     return "LATIN" in scripts and not scripts.isdisjoint(_LIKE_LATIN)
 
 

@@ -62,6 +62,8 @@ def of(arguments: dict[str, Any], **more: Any) -> Shown:
             "to: b\u043eb@example.org\n… with letters that look like others: b\\u043eb@example.org",
         ),
         ({"n": "b\u180bob", "m": "b\U000e0100ob"}, "n: b⟨U+180B⟩ob\nm: b⟨U+E0100⟩ob"),
+        ({"n": "И\u200dв", "m": "é\u200cé"}, "n: И⟨U+200D⟩в\nm: é⟨U+200C⟩é"),
+        ({"n": "क्\u200dष می\u200cخ"}, "n: क्\u200dष می\u200cخ"),
         ({"n": "b\U0001d159ob", "m": "b\U00016fe4ob"}, "n: b⟨U+1D159⟩ob\nm: b⟨U+16FE4⟩ob"),
         ({"n": "\u0431\ufe0f", "m": "❤️\ufe0f"}, "n: \u0431⟨U+FE0F⟩\nm: ❤️⟨U+FE0F⟩"),
         ({"n": "\u1820\u180b 葛\U000e0100 1️⃣"}, "n: \u1820\u180b 葛\U000e0100 1️⃣"),
