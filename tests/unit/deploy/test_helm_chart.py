@@ -33,7 +33,7 @@ EVERYTHING = {
     "ingress": {"enabled": True, "className": "nginx", "webhookHost": "wa.example.com", "tlsSecret": "web"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {
-        "postgresql": {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "port": 6432},
+        "postgresql": {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "ports": [6432, 5432]},
         "extraEgress": [{"ports": [{"port": 4317}]}],
     },
     **{
@@ -262,6 +262,7 @@ def test_a_setting_reaches_the_service_as_it_is_written(value: object, written: 
         ({"secretFiles": {"optional": ["OPENAI_API_KEY"]}}, "/secretFiles/optional/0"),
         ({"image": {"repository": "x", "digest": "latest"}}, "/image/digest"),
         ({"networkPolicy": {"vendors": {"to": []}}}, "/networkPolicy/vendors/to"),
+        ({"networkPolicy": {"postgresql": {"ports": []}}}, "/networkPolicy/postgresql/ports"),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, Any], named: str) -> None:
@@ -286,3 +287,9 @@ def test_no_other_pod_may_connect() -> None:
     closed = by_kind("NetworkPolicy", without)
     assert "ingress" not in closed["whatsapp-gateway"]["spec"]
     assert [rule["ports"] for rule in closed["kernel-service"]["spec"]["ingress"]] == [[{"port": "grpc"}]]
+
+
+@pytest.mark.parametrize("ports", [[5432], [6432, 5432]])
+def test_a_kernel_service_reaches_the_pooler_and_the_server_behind_it(ports: list[int]) -> None:
+    policy = by_kind("NetworkPolicy", {"networkPolicy": {"postgresql": {"ports": ports}}})["kernel-service"]
+    assert [{"port": port} for port in ports] in [rule["ports"] for rule in policy["spec"]["egress"]]
