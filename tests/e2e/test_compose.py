@@ -22,13 +22,13 @@ from tests.e2e.phones import phones
 from tests.integration.files import pdf
 from tests.ports import free_port
 
-pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
 SCALE = {"KERNEL_SERVICES": "2", "WHATSAPP_GATEWAYS": "2"}
 PAIR = ("kernel_service", "whatsapp_gateway")
 CONTAINERS = {"postgres-1", "proxy-1", "emulators-1", *(f"{service}-{number}" for service in PAIR for number in (1, 2))}
 LONGEST_UP = 900
 LONGEST_RESTART = 60
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(LONGEST_UP + 5 * LONGEST_RESTART)]
 MOST_TO_NOTICE = 15
 """Seconds after which `docker compose ps` reports a hanging service."""
 NANOSECONDS = 1_000_000_000
