@@ -1,8 +1,8 @@
 """Group commit: many units in one transaction, answered together after COMMIT.
 
 Nearly all units succeed, so a group runs without savepoints. If a unit fails, the group is rolled back and runs once
-more, with a savepoint for each unit. A unit that meets a lock of another process is repeated in the next group: see
-`WritingConnection.contended`.
+more, with a savepoint for each unit. A unit that is blocked by a lock of another process is repeated in the next group:
+see `WritingConnection.contended`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNDO: Final = "ROLLBACK TO SAVEPOINT unit"
 class Work:
     """A queued unit. `future` is None if no caller waits for the result. `expires` is in the loop's time; afterwards
     the unit is not started. Units of the same `key` keep their order; "" has none. `again`: the last transaction that
-    began does not contain the unit. `met`: how many contended locks it has met.
+    began does not contain the unit. `contentions`: how often a contended lock blocked it.
     """
 
     unit: Callable[[Tx], Any]
@@ -40,7 +40,7 @@ class Work:
     expires: float = 0.0
     key: str = ""
     again: bool = False
-    met: int = 0
+    contentions: int = 0
     result: Any = None
     error: Exception | None = None
 
@@ -72,7 +72,7 @@ class WritingConnection(Protocol):
         ...
 
     def contended(self, error: Exception) -> bool:
-        """Whether another transaction was in the way: a deadlock, or a lock that was held for too long.
+        """Whether another transaction blocked the unit: a deadlock, or a lock that was held for too long.
 
         Undoing the unit releases its locks, and the same unit may succeed in the next transaction.
         """
@@ -80,7 +80,7 @@ class WritingConnection(Protocol):
 
 
 def commit(works: Sequence[Work], connection: WritingConnection) -> list[Work]:
-    """Run the units and commit, without those whose callers have given up.
+    """Run the units and commit, without those whose callers have cancelled.
 
     A unit's error affects only that unit, unless it broke the transaction. A unit that lost a race for a unique key
     runs once more, and then sees the winner's row. Returns the units that are not done because of a contended lock, in
@@ -99,7 +99,7 @@ def commit(works: Sequence[Work], connection: WritingConnection) -> list[Work]:
 
 
 def _to_repeat(left: list[Work]) -> list[Work]:
-    """The first one met the contended lock. It and those that must follow it come last, so that the others are done."""
+    """The first one was blocked by a lock. It and those that must follow it come last, so that the others are done."""
     return sorted(left, key=lambda work: work is left[0] or (work.key == left[0].key != ""))
 
 
@@ -135,14 +135,14 @@ def _commit_all(works: Sequence[Work], connection: WritingConnection) -> Work | 
 
 
 def _commit_others(works: Sequence[Work], failed: Work, connection: WritingConnection) -> None:
-    """If the unit met a contended lock, it waits for it in the next group, and those before it commit now."""
-    those = works[: works.index(failed)] if failed.again else works
-    for work in works[len(those) :]:
+    """A unit that a contended lock blocked waits for it in the next group, and those before it commit now."""
+    earlier = works[: works.index(failed)] if failed.again else works
+    for work in works[len(earlier) :]:
         work.again = True
-    if those:
+    if earlier:
         with connection as tx:
             if tx is not None:
-                _run_each(tx, those, connection)
+                _run_each(tx, earlier, connection)
 
 
 def _run_each(tx: Tx, works: Sequence[Work], connection: WritingConnection) -> None:
@@ -176,11 +176,11 @@ def _attempt(tx: Tx, work: Work, connection: WritingConnection) -> bool:
 
 def _note(work: Work, error: Exception, connection: WritingConnection) -> None:
     work.error, work.again = error, connection.contended(error)
-    work.met += work.again
+    work.contentions += work.again
 
 
 def answer(works: Iterable[Work]) -> None:
-    """Give the callers their units' results, after COMMIT. In the loop's thread."""
+    """Return the units' results to the callers, after COMMIT. In the loop's thread."""
     for work in works:
         if work.future is None:
             if work.error is not None:
@@ -194,7 +194,7 @@ def answer(works: Iterable[Work]) -> None:
 
 
 def refuse(works: Iterable[Refusable], error: Callable[[], Exception]) -> None:
-    """Tell the callers that nothing was stored. In the loop's thread."""
+    """Report to the callers that nothing was stored. In the loop's thread."""
     for work in works:
         if work.future is not None and not work.future.done():
             work.future.set_exception(error())

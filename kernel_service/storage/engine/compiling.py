@@ -60,7 +60,7 @@ def compiled_form(statement: Executable, values: Values, dialect: Dialect) -> tu
 
 def _compiled(statement: Any, values: Values, dialect: Dialect) -> SQLCompiler:
     if isinstance(statement, Insert):
-        statement = statement.inline()  # no caller asks for the keys that the database makes
+        statement = statement.inline()  # no caller reads the keys that the database generates
     compiled: SQLCompiler = statement.compile(dialect=dialect, column_keys=sorted(values))
     return compiled
 

@@ -74,15 +74,13 @@ class Keyring:
                 return known
         stored = read()
         key = unwrap_data_key(self.master_keys, person_id, stored)
-        return self._remember(
-            person_id, PersonCipher(key, None if stored.bound else earlier_seals.of_person(person_id))
-        )
+        return self._cached(person_id, PersonCipher(key, None if stored.bound else earlier_seals.of_person(person_id)))
 
     def new_key(self, person_id: str) -> dict[str, Any]:
         """The columns of a new person's row that hold their data key."""
         key = os.urandom(KEY_BYTES)
-        # If the transaction is not committed, no row has this id, and nothing asks for it.
-        self._remember(person_id, PersonCipher(key))
+        # If the transaction is not committed, no row has this id, so the entry is never used.
+        self._cached(person_id, PersonCipher(key))
         return wrap_data_key(self.master_keys, person_id, key)
 
     @property
@@ -90,17 +88,17 @@ class Keyring:
         """The number of keys in the cache."""
         return len(self._ciphers)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Clear the cache, because the stored keys may have changed."""
         with self._lock:
             self._ciphers.clear()
 
     def drop(self, person_id: str) -> None:
-        """Forget a person's key, which is destroyed."""
+        """Remove a person's key, which is destroyed, from the cache."""
         with self._lock:
             self._ciphers.pop(person_id, None)
 
-    def _remember(self, person_id: str, cipher: PersonCipher) -> PersonCipher:
+    def _cached(self, person_id: str, cipher: PersonCipher) -> PersonCipher:
         with self._lock:
             self._ciphers[person_id] = cipher
             if len(self._ciphers) > self._capacity:

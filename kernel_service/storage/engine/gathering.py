@@ -1,4 +1,4 @@
-"""Units on their way to a writer: those of one iteration of the loop arrive together, and wake the writer once."""
+"""Queues units for a writer: those of one iteration of the loop arrive together, and wake the writer once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units that run one at a time, on whatever node: PostgreSQL holds a lock until the transaction ends.
+"""Units that run one at a time across all nodes: PostgreSQL holds a lock until the transaction ends.
 
 SQLite has one writer, so its units do so anyway.
 """

@@ -21,7 +21,7 @@ class OutageLog:
         self.count = 0
         """Outages so far."""
 
-    def met(self, why: str, began: float = math.inf) -> None:
+    def failed(self, why: str, began: float = math.inf) -> None:
         """An attempt failed that began at this time of `now`, or just now. `why` holds no statement and no value.
 
         An attempt from before the end of an outage belongs to that outage: its connection broke with the others.
@@ -31,7 +31,7 @@ class OutageLog:
             self.count += 1
             logger.warning("storage: cannot %s (%s); retrying until it succeeds", self._what, why)
 
-    def over(self) -> None:
+    def succeeded(self) -> None:
         """The operation succeeded."""
         if self.lasts:
             self.lasts = False

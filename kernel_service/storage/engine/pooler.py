@@ -1,6 +1,6 @@
 """Detects a pooler between this process and the server, and whether it gives each transaction another session.
 
-Notices need a dedicated session. Behind such a pooler LISTEN would seem to work, and hear nothing.
+Notices need a dedicated session. Behind such a pooler LISTEN would succeed and receive nothing.
 """
 
 from __future__ import annotations

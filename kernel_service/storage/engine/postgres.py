@@ -35,9 +35,9 @@ WRITERS = 4
 APART = 2
 """Concurrent transactions with low priority (`write_apart`)."""
 TRIES = 3
-"""Of a unit whose connection is lost. After a restart of the server every idle connection is dead.
+"""Attempts of a unit whose connection is lost. After a restart of the server every idle connection is closed.
 
-The first try may hear of the end of one, the second may find another one dead. Then all that are as old are discarded.
+The first attempt may detect the end of one, and the second the end of another. Then all that are as old are discarded.
 """
 
 
@@ -99,13 +99,13 @@ class PostgresEngine:
         running = asyncio.create_task(self._run(self._database, unit), name="store-alone")
         self._alone.add(running)
         running.add_done_callback(self._ended)
-        # A caller that gives up does not wait for the end of the transaction, which a silent network may delay.
+        # A caller that gives up does not wait for the end of the transaction, which an unresponsive network may delay.
         return await asyncio.shield(running)
 
     def _ended(self, running: asyncio.Task[Any]) -> None:
         self._alone.discard(running)
         if not running.cancelled():
-            running.exception()  # the caller, if it is still there, has it too
+            running.exception()  # mark the exception as retrieved; a caller that still waits gets it from the shield
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
         return await self._run(self._reads, unit)
@@ -129,15 +129,15 @@ class PostgresEngine:
                 if tries and repeatable and lost(error):
                     continue
                 if not contended(error):  # the database answers, and another transaction holds the lock for too long
-                    self._reading.met(why(error), began)
+                    self._reading.failed(why(error), began)
                 raise StoreUnavailable from None
-            self._reading.over()
+            self._reading.succeeded()
             return result
 
     async def vacuum(self) -> str:
         await self.write_apart(statistics.renew)
         # VACUUM FULL locks whole tables. Without FULL the space is freed, but its contents are not overwritten.
-        return "run VACUUM FULL on the tables message, reply, reply_part and dead_letter in a quiet hour"
+        return "run VACUUM FULL on the tables message, reply, reply_part and dead_letter at a time of low load"
 
     async def close(self) -> None:
         """Commit the queued units, then disconnect."""
@@ -145,7 +145,7 @@ class PostgresEngine:
             return
         self._closed = True
         await asyncio.gather(self._end_alone(), *(writer.close() for writer in self._writers))
-        with suppress(TimeoutError):  # each connection takes leave of the server, which may be silent
+        with suppress(TimeoutError):  # each connection sends its end to the server, which may not respond
             async with asyncio.timeout(postgres_connections.CLOSE_SECONDS):
                 await self._database.dispose()
         if self._notices is not None:
@@ -167,7 +167,7 @@ class PostgresEngine:
 
 
 async def _run_on(connection: AsyncConnection, unit: Callable[[Connection], T]) -> T:
-    """A connection that met a fault other than the unit's is not used again: its prepared statements may be stale."""
+    """A connection with a fault other than the unit's is not used again: its prepared statements may be stale."""
     try:
         return await connection.run_sync(unit)
     except AWAY as error:
@@ -177,7 +177,7 @@ async def _run_on(connection: AsyncConnection, unit: Callable[[Connection], T]) 
 
 
 def _writers_of(database: AsyncEngine) -> int:
-    """Each keeps one connection of the pool. As many are left to the others, or at least one."""
+    """At most half of the pool, since each writer keeps a connection; at least one."""
     pool: Any = database.pool
     size: int = pool.size()
     return min(WRITERS, max(1, size // 2))

@@ -1,4 +1,4 @@
-"""Opens the connections to PostgreSQL, with what holds for each statement on them."""
+"""Opens the connections to PostgreSQL, with the settings of their sessions."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ PREPARED = 200
 """Prepared statements of a connection: more than are in frequent use, with the common lengths of their lists."""
 ANSWER_SECONDS = 3.0
 CLOSE_SECONDS = 5.0
-"""How long a store that closes waits for the last commits, and then for the server to let its connections go.
+"""How long a store that closes waits for the last commits, and then for the server to close its connections.
 
-Without an answer the callers of the commits never learn the outcome.
+Without an answer the callers of the commits never receive the outcome.
 """
 LOCK_MS, LONGEST_LOCK_MS = 100, 1000
 """How long a unit waits for a lock that another transaction holds: doubled each time, up to the longest.
 
-A deadlock so delays others for far less than the server's deadlock_timeout of a second.
+So a deadlock delays others for far less than the server's deadlock_timeout of a second.
 """
 UNIT_SECONDS = 2.0
 """How long a unit waits for the server, or for locks, before it is refused.
 
-The wait begins again when a connection is lost: the server ends a transaction whose process was frozen, and was there.
+The wait begins again when a connection is lost: the server was reachable, and ended a transaction whose process was
+frozen.
 """
 _FROZEN = "2s"
 """A process that is frozen in a transaction keeps its locks no longer."""

@@ -35,14 +35,14 @@ PAYLOAD_BYTES: Final = 7999
 """PostgreSQL takes fewer than 8000 bytes."""
 ANSWER_SECONDS = 3.0
 CHECK_SECONDS = 5.0
-"""How often a silent connection is tried: a broken network may not report that it is lost."""
+"""How often a silent connection is tried: a broken network may not report the loss."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 _SETTINGS: Final = {"synchronous_commit": "off"}
 _NOTIFY: Final = "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS each (channel, payload)"
 
 
 class PostgresNotices:
-    """Fills `NoticeTransport`. A text is lost with the connection, or if it is the oldest of a flood."""
+    """Fills `NoticeTransport`. A text is lost with the connection, or if it is the oldest in a full queue."""
 
     def __init__(self, server: Server, connection: asyncpg.Connection) -> None:
         self._server = server
@@ -76,7 +76,7 @@ class PostgresNotices:
         self._task = asyncio.create_task(self._run(missed), name="store-notices")
 
     async def close(self) -> None:
-        """Send what waits if that is possible at once, then disconnect."""
+        """Send the queued texts if that is possible at once, then disconnect."""
         self._closed = True
         self._woken.set()
         if self._task is not None:
@@ -90,13 +90,13 @@ class PostgresNotices:
         while not self._closed:
             try:
                 async with self._listening() as connection:
-                    self._outage.over()
+                    self._outage.succeeded()
                     pause = _FIRST_PAUSE_SECONDS
                     missed()
                     await self._exchange(connection)
             except LOST as error:
                 if not self._closed:
-                    self._outage.met(why(error))
+                    self._outage.failed(why(error))
                     await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
                     pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
@@ -117,24 +117,24 @@ class PostgresNotices:
                 async with asyncio.timeout(CHECK_SECONDS):
                     await self._woken.wait()
             self._woken.clear()
-            # Also without a payload: the command tells whether the connection lives.
+            # Also without a payload: the command shows whether the connection is open.
             channels, payloads = zip(*self._payloads(), strict=True) if self._waiting else ((), ())
             await connection.fetch(_NOTIFY, channels, payloads)
             await asyncio.sleep(GATHER_SECONDS)
 
     def _payloads(self) -> Iterator[tuple[str, str]]:
         """Channels with payloads: the sender, then texts, one a line."""
-        begun: dict[str, tuple[list[str], int]] = {}
+        open_payloads: dict[str, tuple[list[str], int]] = {}
         while self._waiting:
             to, text = self._waiting.popleft()
             size = len(text.encode()) + 1
-            lines, bytes_ = begun.get(to, ([self._me], len(self._me)))
+            lines, bytes_ = open_payloads.get(to, ([self._me], len(self._me)))
             if bytes_ + size > PAYLOAD_BYTES:
                 yield _channel(to), "\n".join(lines)
                 lines, bytes_ = [self._me], len(self._me)
             lines.append(text)
-            begun[to] = lines, bytes_ + size
-        for to, (lines, _) in begun.items():
+            open_payloads[to] = lines, bytes_ + size
+        for to, (lines, _) in open_payloads.items():
             yield _channel(to), "\n".join(lines)
 
     def _receive(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:

@@ -21,7 +21,7 @@ _PLAIN_SQLSTATES = ("08", "28", "3D", "53")
 
 
 class ReadOnlyServerError(ConnectionError):
-    """A standby, or a server set to read-only: a failover is in progress, or the URL leads to the wrong server."""
+    """A standby, or a server set to read-only: a failover is in progress, or the URL names the wrong server."""
 
     def __init__(self) -> None:
         super().__init__("the server is read-only: a standby, or one with default_transaction_read_only")
@@ -77,8 +77,8 @@ def why(error: BaseException) -> str:
         return "a statement took longer than the server's statement_timeout"
     if isinstance(error, asyncpg.PostgresError):
         sqlstate = error.sqlstate or ""
-        told = str(error) if sqlstate.startswith(_PLAIN_SQLSTATES) else type(error).__name__
-        return told.splitlines()[0]
+        reason = str(error) if sqlstate.startswith(_PLAIN_SQLSTATES) else type(error).__name__
+        return reason.splitlines()[0]
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {error.verify_message}"
     if isinstance(error, TimeoutError):

@@ -50,11 +50,11 @@ class Transactions:
 
     def __enter__(self) -> Tx | None:
         if not self._connection.in_transaction():
-            self._connection.begin()  # a note of SQLAlchemy's, which sends nothing and lasts as long as the connection
-        begun = self._send(
+            self._connection.begin()  # sets SQLAlchemy's state for the life of the connection, and sends nothing
+        begin_tag = self._send(
             _BEGIN.format(settings=self._settings, id=self._mark.id, batch=self._mark.batch, at=time.time())
         )
-        self._is_open = begun == _ONE_ROW
+        self._is_open = begin_tag == _ONE_ROW
         if not self._is_open:
             self._send("ROLLBACK")
             return None

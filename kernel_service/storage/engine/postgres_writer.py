@@ -96,7 +96,7 @@ class Writer:
                 again = await self._try(works)
             except AWAY as error:
                 self._fails = True
-                self._writing.met(why(error), began)
+                self._writing.failed(why(error), began)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
                 logger.exception("storage: a batch failed permanently")
@@ -104,14 +104,14 @@ class Writer:
                 return []
             else:
                 self._fails = False
-                self._writing.over()
+                self._writing.succeeded()
                 batch.answer(work for work in works if not work.again)
                 return again
 
     async def _try(self, works: list[Work]) -> list[Work]:
         connection = await self._connected()
         try:
-            settings = self._settings_for(max(work.met for work in works))
+            settings = self._settings_for(max(work.contentions for work in works))
             return await connection.run_sync(
                 lambda sync: batch.commit(works, Transactions(sync, self._mark, self._tx, settings))
             )
@@ -121,10 +121,10 @@ class Writer:
             await self._disconnect()
             raise
 
-    def _settings_for(self, met: int) -> str:
-        if not met and not self._settings:
+    def _settings_for(self, contentions: int) -> str:
+        if not contentions and not self._settings:
             return ""
-        wait = min(postgres_connections.LOCK_MS << met, postgres_connections.LONGEST_LOCK_MS)
+        wait = min(postgres_connections.LOCK_MS << contentions, postgres_connections.LONGEST_LOCK_MS)
         return f"{self._settings}SET LOCAL lock_timeout = {wait}; "
 
     async def _connected(self) -> AsyncConnection:

@@ -89,7 +89,7 @@ def _vacuum(connection: PoolProxiedConnection) -> str:
         return int(connection.cursor().execute(f"PRAGMA {name}").fetchone()[0])
 
     if pragma("page_count") * pragma("page_size") > VACUUM_BYTES:
-        return "stop the service in a quiet hour and run VACUUM on the database's file"
+        return "stop the service at a time of low load and run VACUUM on the database's file"
     connection.cursor().execute("PRAGMA temp_store = FILE")  # for the copy
     connection.cursor().execute("VACUUM")
     if pragma("wal_checkpoint(TRUNCATE)"):  # a reader is active: the log beside the file still holds the old content
@@ -155,7 +155,7 @@ class SqliteEngine:
             raise StoreUnavailable
         future: asyncio.Future[T] = self._loop.create_future()
         self._apart.append(Work(unit, future))
-        self._works.put([])  # the writer looks
+        self._works.put([])  # wakes the writer
         return await future
 
     async def write_alone(self, unit: Callable[[Tx], T]) -> T:
@@ -166,7 +166,7 @@ class SqliteEngine:
             raise StoreUnavailable
         future: asyncio.Future[str] = self._loop.create_future()
         self._apart.append(Vacuum(future))
-        self._works.put([])  # the writer looks
+        self._works.put([])  # wakes the writer
         return await future
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
@@ -203,10 +203,10 @@ class SqliteEngine:
                 raise
             if not sqlite_faults.is_temporary(error):
                 transactions.disconnect()
-            self._reading.met(sqlite_faults.name_of(error), began)
+            self._reading.failed(sqlite_faults.name_of(error), began)
             raise StoreUnavailable from None
         if self._reading.lasts:
-            self._reading.over()
+            self._reading.succeeded()
         return result
 
     def _tx(self, connection: Connection) -> Tx:
@@ -247,11 +247,11 @@ class SqliteEngine:
     def _commit(self, works: list[Work]) -> None:
         try:
             batch.commit(works, self._writer)
-        except Exception as error:  # noqa: BLE001 - the callers must be told of any error
+        except Exception as error:  # noqa: BLE001 - the callers receive any error
             self._fail(works, error)
         else:
             if self._writing.lasts:
-                self._writing.over()
+                self._writing.succeeded()
             self._loop.call_soon_threadsafe(batch.answer, works)
 
     def _fail(self, works: Sequence[Work | Vacuum], error: Exception) -> None:
@@ -259,5 +259,5 @@ class SqliteEngine:
             self._writer.disconnect()
         if sqlite_faults.is_of_disk(error):
             self.end_process(f"the database file cannot be written or read ({sqlite_faults.name_of(error)})")
-        self._writing.met(sqlite_faults.name_of(error))
+        self._writing.failed(sqlite_faults.name_of(error))
         self._loop.call_soon_threadsafe(batch.refuse, works, StoreUnavailable)

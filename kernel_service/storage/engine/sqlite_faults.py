@@ -1,4 +1,4 @@
-"""Distinguishes the faults of SQLite: of a unit, of a passing state, and of the disk."""
+"""Distinguishes the faults of SQLite: of a unit, of a temporary state, and of the disk."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Transactions:
         """All transactions of a connection are one object."""
         if self._tx is None:
             connection = self._database.connect().execution_options(**{OWN_TRANSACTIONS: True})
-            connection.begin()  # a note of SQLAlchemy's, which sends nothing and lasts as long as the connection
+            connection.begin()  # sets SQLAlchemy's state for the life of the connection, and sends nothing
             self._tx = self._make_tx(connection)
             for setting in self._SETTINGS:
                 self._tx.cursor.execute(setting)

@@ -32,7 +32,7 @@ _MANY: Final = (list, tuple)
 
 
 class Statements:
-    """The compiled statements of one database. An unused statement is forgotten. Thread-safe.
+    """The compiled statements of one database. An unused statement is dropped. Thread-safe.
 
     Each of `observers` is called before a statement runs, with the connection, the SQL, the driver's arguments, and
     whether these are many sets of arguments.
@@ -100,7 +100,7 @@ class Statements:
             forms = self._forms[statement] = _Forms()
         try:
             return forms.known[forms.shape(values) if forms.lists else tuple(values)]
-        except KeyError:  # asked in one step, because another thread may clear them
+        except KeyError:  # a single lookup, because another thread may clear them
             return forms.add(statement, values, self._dialect)
 
     def _reader(self, form: Form, description: Sequence[Sequence[Any]]) -> Convert:
@@ -109,10 +109,10 @@ class Statements:
         return form.read
 
     def failure(self, connection: Connection, sql: str, error: Exception) -> Exception:
-        """The exception that SQLAlchemy raises for an error of the driver, or for a value that it cannot take."""
+        """The exception that SQLAlchemy raises for an error of the driver, or for a value that it does not accept."""
         base = self._dialect.loaded_dbapi.Error
         if isinstance(error, base) and self._dialect.is_disconnect(error, connection.connection, None):
-            # SQLAlchemy meets the lost connection as well, and discards those of the pool that are as old.
+            # SQLAlchemy detects the lost connection as well, and discards those of the pool that are as old.
             connection.exec_driver_sql("SELECT 1")
         return DBAPIError.instance(sql, None, error, base, hide_parameters=True, dialect=self._dialect)
 
@@ -120,7 +120,7 @@ class Statements:
 class _Forms:
     """The forms of one statement: one for each set of names that are given, with each length of a list parameter.
 
-    Holds the statement nowhere, so that it can be forgotten.
+    Holds no reference to the statement, so that it can be dropped.
     """
 
     __slots__ = ("known", "lists")

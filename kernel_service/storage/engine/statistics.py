@@ -40,18 +40,18 @@ def renew(tx: Tx) -> None:
 def settle(connection: Connection) -> None:
     """Runs in the transaction that migrates."""
     if connection.dialect.name == "sqlite":
-        _forget(connection)
+        _drop(connection)
     else:
-        _gather(connection)
+        _analyze(connection)
 
 
-def _forget(connection: Connection) -> None:
-    """Without statistics SQLite uses the small partial indexes. An ANALYZE on a quiet day would hide them."""
+def _drop(connection: Connection) -> None:
+    """Without statistics SQLite uses the small partial indexes. An ANALYZE while few rows match would hide them."""
     for table in _SQLITE_TABLES:
         connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
 
 
-def _gather(connection: Connection) -> None:
+def _analyze(connection: Connection) -> None:
     """A restored PostgreSQL has no statistics until autovacuum runs, and scans whole tables until then."""
     for name in connection.execute(_NOT_ANALYZED, {"names": list(metadata.tables)}).scalars().all():
         connection.execute(text(f'ANALYZE "{name}"'))

@@ -59,9 +59,10 @@ def writes(
 def writes_behind(
     *, in_order_of: str = ""
 ) -> Callable[[Callable[Concatenate[S, Tx, P], object]], Callable[Concatenate[S, P], None]]:
-    """Queue the method as a unit and return at once: the caller does not await it, and learns neither result nor error.
+    """Queue the method as a unit and return at once: the caller does not await it, and receives neither result nor
+    error.
 
-    For a note that is wanted soon and on which no promise rests. While others write it costs no separate commit: see
+    For a record that no guarantee depends on. While others write it costs no separate commit: see
     `Engine.write_behind`. `in_order_of` is as for `writes`, and keeps its order with the units of `writes`.
     """
 

@@ -47,7 +47,7 @@ async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
 
 def forget_opened(engine: Engine) -> None:
     """Read the keys again after a while, since some may open only the new form of a value now."""
-    asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, engine.keyring.forget)
+    asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, engine.keyring.clear)
 
 
 async def _step(engine: Engine, unit: Callable[[Tx], T]) -> T:

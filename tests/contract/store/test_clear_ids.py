@@ -213,7 +213,7 @@ async def test_the_operator_is_told_the_remaining_step(
         for _ in range(2):
             await store.keys.seal_clear_ids()
         [told] = [record.getMessage() for record in caplog.records if "VACUUM" in record.getMessage()]
-        assert "quiet hour" in told
+        assert "low load" in told
     finally:
         await store.close()
 

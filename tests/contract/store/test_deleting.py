@@ -203,7 +203,7 @@ async def test_an_operator_sees_whom_they_delete_though_no_value_opens(store: St
     known = await store.connections.of_person(ann)
     damage = update(schema.person).where(schema.person.c.id == ann).values(data_key=bytes(60))
     await store.engine.write(lambda tx: tx.execute(damage))
-    store.engine.keyring.forget()
+    store.engine.keyring.clear()
     assert await store.people.channels_of(ann) == ["test"]
     assert [each.id for each in await store.connections.of_person(ann)] == [each.id for each in known]
     assert (await delete(store, ann)).is_last

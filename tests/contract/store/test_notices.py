@@ -103,13 +103,13 @@ async def test_a_flood_during_an_outage_keeps_the_newest(
 ) -> None:
     monkeypatch.setattr(postgres_notices, "_FIRST_PAUSE_SECONDS", 0.01)
     async with line_to(postgres_url) as (line, url), processes(url, postgres_url) as (one, two):
-        lost, log_outage = asyncio.Event(), one.transport._outage.met
+        lost, log_outage = asyncio.Event(), one.transport._outage.failed
 
-        def met(why: str) -> None:
+        def failed(why: str) -> None:
             log_outage(why)
             lost.set()
 
-        monkeypatch.setattr(one.transport._outage, "met", met)
+        monkeypatch.setattr(one.transport._outage, "failed", failed)
         line.down = True
         line.break_all()
         for number in range(3 * MOST_WAITING):

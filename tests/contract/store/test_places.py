@@ -80,7 +80,7 @@ async def test_a_row_changed_to_unbound_has_no_valid_key(store: Store) -> None:
 
     def unbind(tx: Tx) -> None:
         tx.execute(update(schema.person).values(bound=False))
-        tx.keyring.forget()
+        tx.keyring.clear()
 
     await store.engine.write(unbind)
     with pytest.raises(Unreadable) as refused:
@@ -95,7 +95,7 @@ async def test_a_persons_key_opens_for_no_other_person(store: Store) -> None:
         rows = {row.id: row for row in tx.execute(select(schema.person))}
         for one, other in ((ann, bob), (bob, ann)):
             tx.execute(update(schema.person).where(schema.person.c.id == one).values(data_key=rows[other].data_key))
-            tx.keyring.forget()
+            tx.keyring.clear()
 
     await store.engine.write(swap)
     for person_id in (ann, bob):
@@ -158,7 +158,7 @@ def unbind(tx: Tx, person_id: str) -> None:
             tx.execute(update(table).where(*of_row).values({value.column.name: cipher.seal(plain, context)}))
     wrapped = wrap_data_key(tx.keyring.master_keys, person_id, key, bound=False)
     tx.execute(update(schema.person).where(schema.person.c.id == person_id).values(wrapped))
-    tx.keyring.forget()
+    tx.keyring.clear()
 
 
 def _key(tx: Tx, person_id: str) -> bytes:

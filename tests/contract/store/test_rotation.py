@@ -56,7 +56,7 @@ async def strictly(store: Store) -> None:
     """Every value opens as bound, and every key with the current master key."""
 
     def check(tx: Tx) -> None:
-        tx.keyring.forget()
+        tx.keyring.clear()
         for row in tx.execute(select(schema.person)):
             assert row.bound
         for value in values(tx):
@@ -175,7 +175,7 @@ async def test_a_value_that_does_not_open_is_reported_and_unchanged(database_url
     def damage(tx: Tx) -> None:
         tx.execute(update(item).where(item.c.person_id == ann, item.c.seq == 1).values(data=b"damaged"))
         tx.execute(update(person).where(person.c.id == bob).values(data_key=b"damaged"))
-        tx.keyring.forget()
+        tx.keyring.clear()
 
     await store.engine.write(damage)
     await store.close()

@@ -35,12 +35,12 @@ def test_an_outage_of_reading_or_writing_is_one_of_the_store() -> None:
     page = Page()
     assert (page("kernel_store_unavailable"), page("kernel_store_outages_total")) == (0, 0)
     for _ in range(3):
-        page.writing.met("connection refused")
+        page.writing.failed("connection refused")
     assert (page("kernel_store_unavailable"), page("kernel_store_outages_total")) == (1, 1)
-    page.reading.met("connection refused")
-    page.writing.over()
+    page.reading.failed("connection refused")
+    page.writing.succeeded()
     assert (page("kernel_store_unavailable"), page("kernel_store_outages_total")) == (1, 2)
-    page.reading.over()
+    page.reading.succeeded()
     assert page("kernel_store_unavailable") == 0
 
 

@@ -65,7 +65,7 @@ def test_a_group_commits_up_to_the_contended_unit(database: Database) -> None:
     database.held = {"b"}
     left = commit([*works.values()], database)
     assert database.ran == ["a"]
-    assert works["b"].met == 1, "it waits for the lock once"
+    assert works["b"].contentions == 1, "it waits for the lock once"
     assert names(left, works) == ["d", "e", "b", "c"], "those of the same key follow it, the others come first"
     database.held = set()
     assert commit(left, database) == []
@@ -84,7 +84,7 @@ def test_a_contended_unit_alone_is_repeated(database: Database) -> None:
     database.held = {"a"}
     assert commit([one], database) == [one]
     assert commit([one], database) == [one]
-    assert one.met == 2
+    assert one.contentions == 2
     database.held = set()
     assert commit([one], database) == []
     assert (one.result, one.error) == ("a", None)
