@@ -65,7 +65,7 @@ class People:
 
     def _count(self, linked: Linked) -> None:
         self.links[linked.outcome] += 1
-        if linked.outcome is LinkOutcome.KEPT_APART and linked.news:
+        if linked.outcome is LinkOutcome.KEPT_APART and linked.is_new:
             log.error(
                 "alert: kept apart, merge them or let them be first=%s second=%s", linked.person_id, linked.other_id
             )

@@ -21,14 +21,14 @@ class LinkOutcome(StrEnum):
 class Linked:
     """The result of a link: the person, who was merged into them, and from whom they are kept apart (empty: none).
 
-    `news` is False for a repeated event. `then`: the results of earlier events on changes of the new id.
+    `is_new` is False for a repeated event. `then`: the results of earlier events on changes of the new id.
     """
 
     outcome: LinkOutcome
     person_id: str = ""
     merged_id: str = ""
     other_id: str = ""
-    news: bool = True
+    is_new: bool = True
     then: tuple[Linked, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""The only durable store: a class for each port, all on one engine. `open_store` creates it."""
+"""The only durable store: one class for each port, all on one engine. `open_store` creates it."""
 
 from __future__ import annotations
 

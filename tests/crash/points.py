@@ -48,7 +48,7 @@ KERNEL: Final[Mapping[str, Point]] = {
     "tool result stored": Point("after", f"{_TURNS}.append", lambda named, _: bool(named.get("finished"))),
     "turn not ended": Point("before", f"{_TURNS}.end"),
     # In the transaction: all statements are executed, and not committed.
-    "end not committed": Point("after", "kernel_service.storage.turns.closing:tell"),
+    "end not committed": Point("after", "kernel_service.storage.turns.closing:add_replies"),
     "turn ended": Point("after", f"{_TURNS}.end"),
     # The end has leased the reply to the gateway's stream, which has not sent it.
     "reply leased": Point("after", "kernel_service.outbox.pull_stream:PullStream.push"),

@@ -53,7 +53,7 @@ def keep(tx: Tx, record: Turn, prompts: Sequence[ApprovalPrompt], now: float) ->
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
-    """The person withdraws all open prompts."""
+    """Withdraw all open prompts of the person."""
     tx.execute(_WITHDRAW, {"person": person_id, "at": now})
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _mine = standing_permission.c.person_id == bindparam("person")
 THIS = and_(_mine, standing_permission.c.tool == bindparam("of"), standing_permission.c.account == bindparam("used"))
-# Another person's connection never matches, and a disconnected one does not come back.
+# Another person's connection never matches, and a disconnected one is never reused.
 _connected = exists().where(
     connection.c.id == standing_permission.c.account,
     connection.c.person_id == standing_permission.c.person_id,
@@ -49,17 +49,17 @@ _OF_PERSON = (
 )
 _other = standing_permission.alias("other")
 _DROP_TWINS = delete(standing_permission).where(
-    standing_permission.c.person_id == bindparam("gone"),
+    standing_permission.c.person_id == bindparam("merged"),
     exists().where(
-        _other.c.person_id == bindparam("stays"),
+        _other.c.person_id == bindparam("remaining"),
         _other.c.tool == standing_permission.c.tool,
         _other.c.account == standing_permission.c.account,
     ),
 )
 _MOVE = (
     update(standing_permission)
-    .where(standing_permission.c.person_id == bindparam("gone"))
-    .values(person_id=bindparam("stays"))
+    .where(standing_permission.c.person_id == bindparam("merged"))
+    .values(person_id=bindparam("remaining"))
 )
 
 
@@ -75,7 +75,7 @@ def of_person(tx: Tx, person_id: str) -> list[StandingPermission]:
 
 
 def _permission(tx: Tx, row: Row[Any]) -> StandingPermission:
-    """With what its account is called, as far as that can be opened."""
+    """With the name of its account, if that can be opened."""
     if not row.account:
         return StandingPermission(row.tool, row.account)
     private = row.private and damage.value_of(tx, row.person_id, row.private, place(connection.c.private, row.account))
@@ -90,7 +90,7 @@ def revoke(tx: Tx, person_id: str, permissions: Sequence[StandingPermission]) ->
 
 def move(tx: Tx, people: Merging) -> None:
     """Permissions move with their connections."""
-    names = {"gone": people.gone, "stays": people.stays}
+    names = {"merged": people.merged, "remaining": people.remaining}
     tx.execute(_DROP_TWINS, names)
     tx.execute(_MOVE, names)
 

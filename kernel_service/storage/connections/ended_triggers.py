@@ -1,4 +1,4 @@
-"""The triggers of an account that is no longer used: none is heard any more, and the vendor must remove them."""
+"""The triggers of an account that is no longer used: their events are ignored, and the vendor must remove them."""
 
 from __future__ import annotations
 

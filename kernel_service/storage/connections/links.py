@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.keys.resealing import Merging
 
-_of_gone = connect_attempt.c.person_id == bindparam("gone")
+_of_merged = connect_attempt.c.person_id == bindparam("merged")
 _OPEN_OF = (
     select(connect_attempt.c.toolkit)
-    .where(connect_attempt.c.person_id == bindparam("stays"), ATTEMPT_OPEN)
+    .where(connect_attempt.c.person_id == bindparam("remaining"), ATTEMPT_OPEN)
     .correlate(None)
 )
 _SECOND: Final = select(connect_attempt.c.connection_id).where(
-    _of_gone, ATTEMPT_OPEN, connect_attempt.c.toolkit.in_(_OPEN_OF)
+    _of_merged, ATTEMPT_OPEN, connect_attempt.c.toolkit.in_(_OPEN_OF)
 )
 _END: Final = (
     update(connect_attempt)
@@ -36,7 +36,7 @@ _BAR: Final = (
 
 
 def end_second(tx: Tx, people: Merging) -> None:
-    """End the unfollowed links of the merged person whose toolkit the remaining person has such a link for."""
-    for connection_id in tx.execute(_SECOND, {"gone": people.gone, "stays": people.stays}).scalars():
+    """End an unfollowed link of the merged person if the remaining person has one for the same toolkit."""
+    for connection_id in tx.execute(_SECOND, {"merged": people.merged, "remaining": people.remaining}).scalars():
         for statement in (_END, _BAR):
             tx.execute(statement, {"of": connection_id})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 KEPT_SECONDS: Final = 3 * 86_400.0
-"""A request resumes automatically within this time. Afterwards the person probably has other things in mind."""
+"""A request resumes automatically within this time. An older request is probably obsolete."""
 
 KEPT_OF_MESSAGE: Final = ("seq", "message_id", "channel", "address", "accepted_at", "sent_at")
 """The stored fields of the person's own messages, besides their payloads and the model's summary."""
@@ -38,7 +38,7 @@ _WITHDRAW = update(parked_request).where(_mine, _waits).values(withdrawn_at=bind
 
 
 def park(tx: Tx, record: Turn, parked: Sequence[ParkedRequest], now: float) -> None:
-    """The same words for two toolkits are one request that needs both. A repeated request is stored once."""
+    """The same text for two toolkits is one request that needs both. A repeated request is stored once."""
     for one in parked:
         digest = tx.digests.payload(storable_text(" ".join(one.request_key.split()).casefold()).encode())
         rows = tx.execute(_WAITING, {"person": record.person_id, "after": now - KEPT_SECONDS})
@@ -87,5 +87,5 @@ def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
-    """The person withdraws all waiting requests."""
+    """Withdraw all waiting requests of the person."""
     tx.execute(_WITHDRAW, {"person": person_id, "at": now})

@@ -1,4 +1,4 @@
-"""Requests that waited for a connection, as they resume: with all revokes and edits of their messages."""
+"""Requests that waited for a connection, as they resume: with all revocations and edits of their messages."""
 
 from __future__ import annotations
 

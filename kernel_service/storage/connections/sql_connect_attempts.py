@@ -47,13 +47,13 @@ _IN_BROWSER = (
     .order_by(connect_attempt.c.created_at.desc(), connect_attempt.c.connection_id)
 )
 _LIVE = _found.where(connect_attempt.c.person_id == SURVIVOR, ATTEMPT_LIVE)
-_code_came = exists().where(
+_code_arrived = exists().where(
     message.c.person_id == connect_attempt.c.person_id,
     message.c.command == Command.CODE.value,
     message.c.accepted_at < connect_attempt.c.deadline,
     MESSAGE_OPEN,
 )
-_lapses = and_(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"), not_(and_(AWAITS_CODE, _code_came)))
+_lapses = and_(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"), not_(and_(AWAITS_CODE, _code_arrived)))
 _LAPSING = (
     select(connect_attempt.c.connection_id)
     .where(_lapses, connect_attempt.c.connection_id > bindparam("after"))
@@ -66,7 +66,7 @@ _UNFOLLOWED = select(connect_attempt.c.connection_id).where(
 )
 _CONNECTION = select(connection).where(connection.c.id == bindparam("of"))
 _ADD = insert(connect_attempt)
-_AS_IT_WAS = (
+_UNCHANGED = (
     select(connect_attempt.c.person_id)
     .where(connect_attempt.c.connection_id == bindparam("of"), connect_attempt.c.state == bindparam("was"))
     .with_for_update()
@@ -172,7 +172,7 @@ def _advance(tx: Tx, attempt: ConnectAttempt, was: ConnectAttemptState) -> str |
     if staying(tx, attempt.person_id) is None:  # the vendor may have made the account since the person was deleted
         revocations.note(tx, RevocationKind.ACCOUNT, attempt.connection.account_id)
         return None
-    person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
+    person_id = tx.execute(_UNCHANGED, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
     if person_id is None:
         return None
     progress = {f"new_{name}": value for name, value in _progress(tx, attempt, person_id).items()}

@@ -31,7 +31,7 @@ _REMOVED = (
     .where(connection.c.id == bindparam("of"), connection.c.account_id == bindparam("account"))
     .values(remove_due=false())
 )
-_AS_IT_WAS = (
+_UNCHANGED = (
     select(connection)
     .where(connection.c.id == bindparam("of"), connection.c.status == bindparam("was"))
     .with_for_update()
@@ -61,7 +61,7 @@ class SqlConnections(SqlPort):
     ) -> Connection | None:
         if staying(tx, connection.person_id) is None:
             return None
-        row = tx.execute(_AS_IT_WAS, {"of": connection.id, "was": connection.status.value}).one_or_none()
+        row = tx.execute(_UNCHANGED, {"of": connection.id, "was": connection.status.value}).one_or_none()
         if row is None:
             return None
         known = connections.opened(tx, row)

@@ -1,4 +1,4 @@
-"""The messages of deleted people, which a channel may deliver again: a repeat is neither answered nor a new person's.
+"""The messages of deleted people, which a channel may deliver again: a repeat is not answered and creates no person.
 
 A row has the digest of the message's id, by which each message that arrives is looked up, and a digest that binds it to
 the sender. Both are keyed, and neither names the person or links two rows.
@@ -45,14 +45,14 @@ COLUMNS: Final = (message.c.channel, message.c.address, message.c.user_digest, m
 
 
 def some_of_id() -> ColumnElement[bool]:
-    """In a statement with `id_digest`: whether a message of that id, of anybody, is forgotten."""
+    """In a statement with `id_digest`: whether a message with that id is stored here, of any sender."""
     return exists().where(forgotten_message.c.message_id == bindparam("id_digest"))
 
 
 def keep(tx: Tx, rows: Iterable[Row[Any]], now: float) -> None:
-    """Remember these rows of `message`, which are about to be deleted, as far as a channel may deliver them again.
+    """Store the digests of these rows of `message`, which are about to be deleted, if a channel may deliver them again.
 
-    All get the same time, so that none tells when the person wrote.
+    All get the same time, so that none reveals when the person wrote.
     """
     since, until = now - REDELIVERY_DAYS * DAY_SECONDS, now - now % DAY_SECONDS + (REDELIVERY_DAYS + 1) * DAY_SECONDS
     recent = [row for row in rows if row.accepted_at > since and row.user_digest != NOBODY]
@@ -64,7 +64,7 @@ def keep(tx: Tx, rows: Iterable[Row[Any]], now: float) -> None:
 
 
 def is_repeat(tx: Tx, key: dict[str, Any], named: dict[str, str], senders: Sequence[bytes]) -> bool:
-    """Whether the message is one of a deleted person. `senders`: the digests of all ids of its sender in it."""
+    """Whether the message was sent by a deleted person. `senders`: the digests of all ids of its sender in it."""
     chat = {"channel": key["channel"], "address": key["address"]}
     known = set(tx.execute(_OF_ID, {"id_digest": named["id_digest"]}).scalars())
     if known and not known.isdisjoint(

@@ -57,7 +57,7 @@ def _delete_page(tx: Tx, people: tuple[str, ...], now: float) -> DeletionStep:
 
 
 def _delete_all(tx: Tx, people: tuple[str, ...], now: float, rows: Counter[str]) -> bool:
-    """As much as one transaction may. Whether that was all: then the people themselves are deleted, too."""
+    """Delete as much as one transaction may. Returns whether that was all: then the people are deleted, too."""
     if not stored_of_people.delete_page(tx, people, now, rows):
         return False
     rows["person"] += tx.execute(_DROP_PEOPLE, {"people": list(people)}).rowcount

@@ -1,7 +1,7 @@
-"""Everything that is stored of people, by the schema: a table that is added later is deleted from, too.
+"""All stored data of people, found by the schema: a table that is added later is covered, too.
 
 A table is of people if a column of it refers to a person. Another table is a part of such a table if a column refers to
-it, as the parts of a reply do. A row goes after all that refer to it.
+it, as the parts of a reply do. A row is deleted after all rows that refer to it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 PAGE: Final = 500
-"""Rows of one transaction, besides the parts of such rows, which are as many at most."""
+"""Rows of one transaction. Their parts come on top, up to the same number."""
 _FEW: Final = {media: 16, media_chunk: 16}
 """Tables with large values."""
 
@@ -133,7 +133,7 @@ def forget_chats(tx: Tx, rows: Sequence[Row[Any]]) -> None:
             tx.execute(_FORGET_CHAT, of)
 
 
-# A table comes before the tables that it refers to.
+# A table precedes the tables that it refers to.
 TABLES: Final = [TableOfPeople(table) for table in reversed(metadata.sorted_tables) if columns_of_people(table)]
 
 

@@ -128,7 +128,7 @@ def everyone(tx: Tx, person_id: str) -> tuple[tuple[str, ...], bool]:
 
 
 def lock(tx: Tx, people: Sequence[str]) -> bool:
-    """Let no row be added to theirs until the transaction ends. False: they are gone."""
+    """Block new rows of these people until the transaction ends. False: the people are deleted already."""
     return bool(tx.execute(_LOCK, {"people": list(people)}).all())
 
 
@@ -150,7 +150,7 @@ def make_unreachable(tx: Tx, people: Sequence[str], now: float, deleted: Counter
 
 
 def _destroy_keys(tx: Tx, people: Sequence[str], now: float) -> None:
-    """Another key takes its place, which has sealed nothing."""
+    """Replace the data keys with new ones, which have sealed nothing."""
     for person_id in people:
         key = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
         renewed = {"new_key": key["data_key"], "new_key_id": key["key_id"], "is_bound": key["bound"]}
@@ -172,7 +172,7 @@ def _write_off(tx: Tx, of: dict[str, Any], deleted: Counter[str]) -> None:
 
 
 def _drop_replies(tx: Tx, of: dict[str, Any], deleted: Counter[str]) -> None:
-    """Those that a channel would send. Settled ones follow later."""
+    """Delete the replies that a channel would send. Settled ones follow later."""
     rows = tx.execute(_UNSETTLED, of).all()
     for row in rows:
         deleted["reply_part"] += tx.execute(_DROP_PARTS, {"of": row.id}).rowcount

@@ -44,7 +44,7 @@ class Source:
         object.__setattr__(self, "later", paged.where(beyond))
 
     def rows(self, tx: Tx, person_id: str, after: tuple[Any, ...]) -> Sequence[Row[Any]]:
-        """At most ROWS + 1: the last tells that more follow."""
+        """At most ROWS + 1: the last one shows that more follow."""
         values: dict[str, Any] = {"person": person_id, "limit": ROWS + 1}
         if not after:
             return tx.execute(self.first, values).all()

@@ -65,7 +65,7 @@ def _person(opening: Opening, row: Row[Any], merged: tuple[str, ...]) -> tuple[E
 
 
 def _check_is_the_same(tx: Tx, known: ExportedPerson) -> None:
-    """A merge gives items new numbers, so that some would be exported twice, and others never.
+    """A merge renumbers items, so that some would be exported twice, and others never.
 
     Raises `NotFound` PERSON_NOT_FOUND.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 RECENT_SECONDS: Final = 60.0
-"""An unanswered message that is older no longer counts: it may wait for something that others do not need."""
+"""An older unanswered message is not counted: it may wait for something that others do not need."""
 
 _WAITING = (
     select(func.count())
@@ -69,8 +69,8 @@ def put(
 ) -> int | None:
     """The number of the new message; None: this `message_id` was put into this chat before.
 
-    The caller holds a lock that keeps others from putting the same id, as that on the row of the schedule. Channels are
-    told no message id with the replies, since it is none of theirs.
+    The caller holds a lock that keeps others from putting the same id, as that on the row of the schedule. The replies
+    carry no message id to the channel, since the id is not the channel's.
     """
     key = {"channel": channel, "address": address, "id_digest": tx.digests.message_id(message_id)}
     row = tx.execute(_KNOWN_OR_NEXT, key).one()

@@ -52,7 +52,7 @@ def _pending(person_id: ColumnElement[str]) -> ColumnElement[int]:
 
 
 _own = alias.alias("own")
-# Joined from the ids, so that both databases look the message up under each of them.
+# Joined from the ids, so that both databases use the index for each of them.
 _repeats = (
     select(func.count(message.c.seq))
     .select_from(_own.outerjoin(message, and_(_same, message.c.user_digest == _own.c.digest)))
@@ -61,7 +61,7 @@ _repeats = (
     .scalar_subquery()
 )
 # The row of `alias` is locked as in `FOUND`. If the lock waited for a merge, PostgreSQL applies the join to the changed
-# row, and finds nothing: all that is read here was read before the merge.
+# row, and returns no row: everything else here is read as of before the merge.
 _PLAINLY = (
     select(
         *FOUND_COLUMNS,
@@ -130,52 +130,52 @@ def arrival(tx: Tx, received: Message, payload: bytes) -> Arrival:
     """`payload` is the payload's JSON with sorted keys."""
     given = given_in(tx, received)
     key: dict[str, Any] = {"channel": received.channel, "address": received.address}
-    for (_, digest), user_id in given.asked.items():
+    for (_, digest), user_id in given.by_digest.items():
         if user_id == received.user_id:
             key["user_digest"] = digest
     named = message_ids.named(tx, received.message_id)
     return Arrival(given, key, named, tx.digests.payload(payload))
 
 
-def find(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
+def find(tx: Tx, arrived: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
     """The sender, created if they are new, whose ids are stored; or the same message as it was accepted before.
 
     Raises `Conflict` IDENTITY_CONFLICT, `AlreadyExists` MESSAGE_ID_REUSED.
     """
-    return _plainly(tx, came, now, weak_ids) or _thoroughly(tx, came, now, weak_ids)
+    return _plainly(tx, arrived, now, weak_ids) or _thoroughly(tx, arrived, now, weak_ids)
 
 
-def _plainly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | None:
+def _plainly(tx: Tx, arrived: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | None:
     """The sender, if all given ids are theirs and stay as they are, and the message is new; otherwise None."""
-    _, digests = zip(*came.given.asked, strict=True)
+    _, digests = zip(*arrived.given.by_digest, strict=True)
     if len(digests) > MOST_IDS:
         return None
     digests += digests[:1] * (MOST_IDS - len(digests))
-    key = came.key
-    rows = tx.execute(_PLAINLY, key | came.named | dict(zip(_ids, digests, strict=True)) | {"of": key["channel"]})
+    key = arrived.key
+    rows = tx.execute(_PLAINLY, key | arrived.named | dict(zip(_ids, digests, strict=True)) | {"of": key["channel"]})
     if len(set(map(_person_of, rows))) != 1:
         return None
     row = rows[0]
-    found = resolve(found_among(came.given.asked, rows, now, weak_ids), came.given.ids)
+    found = resolve(found_among(arrived.given.by_digest, rows, now, weak_ids), arrived.given.ids)
     if row.repeats or found.person_id is None or found.attach or found.move or found.used:
         return None
     return Sender(found.person_id, row.next_seq, row.pending, row.stopped_at, row, holds=row.holds, owner=row.owner)
 
 
-def _thoroughly(tx: Tx, came: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
-    if forgotten_messages.is_repeat(tx, came.key, came.named, [digest for _, digest in came.given.asked]):
+def _thoroughly(tx: Tx, arrived: Arrival, now: float, weak_ids: WeakIdExpiry) -> Sender | Accepted:
+    if forgotten_messages.is_repeat(tx, arrived.key, arrived.named, [digest for _, digest in arrived.given.by_digest]):
         return Accepted("", 0, duplicate=True, status=MessageStatus.STOPPED)
-    known = tx.execute(_KNOWN, came.key | came.named).one_or_none()
+    known = tx.execute(_KNOWN, arrived.key | arrived.named).one_or_none()
     if known is not None:
-        if whose(tx, came.given, now, weak_ids).person_id != known.person_id:
+        if whose(tx, arrived.given, now, weak_ids).person_id != known.person_id:
             raise _reused("this message id was used before by another person with the same user id")
-        return _duplicate(known, came.payload_digest)
-    person_id = person_of(tx, came.given, now, weak_ids)
-    so_far = tx.execute(_SO_FAR, came.key | came.named | {"person": person_id}).all()
-    same = (person_id, came.payload_digest)
+        return _duplicate(known, arrived.payload_digest)
+    person_id = person_of(tx, arrived.given, now, weak_ids)
+    so_far = tx.execute(_SO_FAR, arrived.key | arrived.named | {"person": person_id}).all()
+    same = (person_id, arrived.payload_digest)
     known = next((row for row in so_far if (row.person_id, row.payload_digest) == same), None)
     if known is not None:  # under another of their ids; a message with another payload is a different message
-        return _duplicate(known, came.payload_digest)
+        return _duplicate(known, arrived.payload_digest)
     row = so_far[0]
     return Sender(person_id, row.next_seq, row.pending, row.stopped_at, row, holds=True)
 

@@ -140,8 +140,8 @@ class SqlInbox(SqlPort):
     @writes(in_order_of="received.user_id")
     def accept(self, tx: Tx, received: Message, *, now: float, max_pending: int) -> Accepted:
         stored = to_json(to_stored(received.payload), sort_keys=True)
-        came = senders.arrival(tx, received, stored)
-        sender = senders.find(tx, came, now, self._weak_ids)
+        arrived = senders.arrival(tx, received, stored)
+        sender = senders.find(tx, arrived, now, self._weak_ids)
         if isinstance(sender, Accepted):
             return sender
         person_id, seq = sender.person_id, sender.next_seq
@@ -163,12 +163,12 @@ class SqlInbox(SqlPort):
         if payload is not received.payload:
             stored = to_json(to_stored(payload), sort_keys=True)
         cipher = tx.cipher_of(person_id)
-        row = came.key | {
+        row = arrived.key | {
             "seq": seq,
             "person_id": person_id,
-            "message_id": came.named["id_digest"],
+            "message_id": arrived.named["id_digest"],
             "sealed_id": cipher.seal_text(received.message_id, place(message.c.sealed_id, seq)),
-            "payload_digest": came.payload_digest,
+            "payload_digest": arrived.payload_digest,
             "reply_mode": received.reply_mode.value,
             "payload": cipher.seal(stored, place(message.c.payload, seq)),
             "accepted_at": now,
@@ -207,11 +207,9 @@ class SqlInbox(SqlPort):
         status, mode, turn_id = MessageStatus(row.status), ReplyMode(row.reply_mode), row.turn_id
         if turn_id is None:
             return Answer("", status, duplicate=False)
-        told = mode is ReplyMode.INLINE and status in _ENDED
-        told_inline = replies.inline_replies(tx, row) if told else []
-        return Answer(
-            turn_id, status, duplicate=False, replies=tuple(told_inline), usage=Usage(*row[-len(TURN_USAGE) :])
-        )
+        is_inline = mode is ReplyMode.INLINE and status in _ENDED
+        inline = replies.inline_replies(tx, row) if is_inline else []
+        return Answer(turn_id, status, duplicate=False, replies=tuple(inline), usage=Usage(*row[-len(TURN_USAGE) :]))
 
     @reads
     def ended_among(self, tx: Tx, seqs: Sequence[int]) -> list[int]:

@@ -29,7 +29,7 @@ _RECEIVED = select(message.c.seq, message.c.payload, message.c.channel, message.
 )
 # Two statements: for a join both databases scan all replies of the person.
 _SENT_AS = select(reply_part.c.reply_id).where(message_ids.is_named(reply_part.c.channel_message_id))
-_TOLD = select(reply).where(reply.c.id == bindparam("reply"))
+_REPLY = select(reply).where(reply.c.id == bindparam("reply"))
 
 
 class SqlQuotes(SqlPort):
@@ -43,15 +43,15 @@ class SqlQuotes(SqlPort):
                 payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
                 return Quoted(payload, ours=False, at=row.accepted_at) if payload else None
         for reply_id in tx.execute(_SENT_AS, named).scalars().all():
-            told = tx.execute(_TOLD, {"reply": reply_id}).one()
-            if (told.person_id, told.channel, told.address) == (person_id, channel, address):
-                text = _text_of(tx, told)
-                return Quoted(Payload(Text(text)), ours=True, at=told.created_at) if text else None
+            found = tx.execute(_REPLY, {"reply": reply_id}).one()
+            if (found.person_id, found.channel, found.address) == (person_id, channel, address):
+                text = _text_of(tx, found)
+                return Quoted(Payload(Text(text)), ours=True, at=found.created_at) if text else None
         return None
 
 
-def _text_of(tx: Tx, told: Row[Any]) -> str:
+def _text_of(tx: Tx, row: Row[Any]) -> str:
     try:
-        return opened(tx, told).reply.text
+        return opened(tx, row).reply.text
     except Unreadable:
         return ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROBLEM: Final = "history_damaged"
 """The `problem` of an open turn that lost its journal."""
 GIVE_UP: Final = 1_000_000
-"""A failure count above every limit: the next attempt gives the turn up, and tells the person."""
+"""A failure count above every limit: the next attempt gives the turn up, and informs the person."""
 
 _SUPERSEDE = (
     update(item)

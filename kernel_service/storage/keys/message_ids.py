@@ -1,8 +1,8 @@
 """The ids that channels give to messages. They may hold a phone number: WhatsApp's do, in base64.
 
 A message is found by the keyed digest of its id. The id itself is sealed with the person's key, next to the digest,
-since answers name it to the channel. A sent part is only looked up, so only the digest of its id is stored. Rows of an
-earlier release hold ids in clear until `clear_ids` has sealed them; until then lookups match both forms.
+since replies to the channel contain it. A sent part is only looked up, so only the digest of its id is stored. Rows of
+an earlier release hold ids in clear until `clear_ids` has sealed them; until then lookups match both forms.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def is_named(column: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def named(tx: Tx, message_id: str) -> dict[str, str]:
-    """The id in all forms that rows may hold. No form is in clear once no row is."""
+    """The id in all forms that rows may hold. Once no row is in clear, no form is."""
     digest = tx.digests.message_id(message_id)
     return {"id_digest": digest, "id_in_clear": message_id if tx.digests.some_in_clear else digest}
 

@@ -47,11 +47,11 @@ _MOVED: Final = (
 class Merging:
     """The person who is merged, and the person who gets everything of theirs."""
 
-    gone: str
-    stays: str
+    merged: str
+    remaining: str
 
 
-class Theirs(NamedTuple):
+class OwnedPlace(NamedTuple):
     """A place, and the person with whose key its value is sealed."""
 
     person_id: str
@@ -73,18 +73,18 @@ def move(tx: Tx, people: Merging) -> None:
 
 def _move(tx: Tx, table: Table, people: Merging) -> None:
     keys, columns = list(table.primary_key.columns), sealed_columns(table)
-    page = select(table).where(table.c.person_id == bindparam("gone")).limit(bindparam("limit", type_=Integer))
+    page = select(table).where(table.c.person_id == bindparam("merged")).limit(bindparam("limit", type_=Integer))
     moved = (
         update(table)
         .where(*(key == bindparam(f"of_{key.name}") for key in keys))
         .values(
-            {"person_id": bindparam("stays")} | {column.name: bindparam(f"new_{column.name}") for column in columns}
+            {"person_id": bindparam("remaining")} | {column.name: bindparam(f"new_{column.name}") for column in columns}
         )
     )
-    while rows := tx.execute(page, {"gone": people.gone, "limit": PAGE}).all():
+    while rows := tx.execute(page, {"merged": people.merged, "limit": PAGE}).all():
         values = [
             {f"of_{key.name}": getattr(row, key.name) for key in keys}
-            | {"stays": people.stays}
+            | {"remaining": people.remaining}
             | {f"new_{column.name}": _moved(tx, people, column, row) for column in columns}
             for row in rows
         ]
@@ -93,14 +93,18 @@ def _move(tx: Tx, table: Table, people: Merging) -> None:
 
 def _moved(tx: Tx, people: Merging, column: Column[Any], row: Row[Any]) -> bytes | None:
     value, there = getattr(row, column.name), place_of(column, row)
-    return None if value is None else resealed(tx, value, Theirs(people.gone, there), Theirs(people.stays, there))
+    return (
+        None
+        if value is None
+        else resealed(tx, value, OwnedPlace(people.merged, there), OwnedPlace(people.remaining, there))
+    )
 
 
-def resealed(tx: Tx, value: bytes, was: Theirs, becomes: Theirs) -> bytes:
+def resealed(tx: Tx, value: bytes, source: OwnedPlace, target: OwnedPlace) -> bytes:
     """A damaged value is kept unchanged, and stays damaged. Raises `SealingKeyUnknown`."""
-    cipher = tx.cipher_of(was.person_id)
+    cipher = tx.cipher_of(source.person_id)
     try:
-        plain = cipher.open(value, was.place)
+        plain = cipher.open(value, source.place)
     except Unreadable:
         return value
-    return tx.cipher_of(becomes.person_id).seal(plain, becomes.place)
+    return tx.cipher_of(target.person_id).seal(plain, target.place)

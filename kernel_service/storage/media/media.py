@@ -78,7 +78,7 @@ def problem_of(error_code: str) -> FileProblem:
 
 
 def fail(tx: Tx, row: Row[Any], problem: FileProblem) -> str:
-    """The owner of a message that no longer waits, or ''. The sweep deletes the chunks."""
+    """Returns the owner of a message that no longer waits, or ''. The sweep deletes the chunks."""
     mark_failed(tx, row.id, problem)
     return let_go(tx, row.message_seq)
 
@@ -88,7 +88,7 @@ def mark_failed(tx: Tx, media_id: str, problem: FileProblem) -> None:
 
 
 def let_go(tx: Tx, seq: int) -> str:
-    """The message stops waiting for its file; returns its person."""
+    """End the message's wait for its file; return its person."""
     return str(tx.execute(_WAITS_NO_MORE, {"of": seq}).scalar_one_or_none() or "")
 
 

@@ -36,7 +36,7 @@ _CHUNK = (
     .select_from(media_chunk.join(media, media.c.id == media_chunk.c.media_id))
     .where(media_chunk.c.media_id == bindparam("of"), media_chunk.c.number == bindparam("number"))
 )
-_HEARD = update(media).where(media.c.id == bindparam("of")).values(transcript=bindparam("words"))
+_KEEP_TRANSCRIPT = update(media).where(media.c.id == bindparam("of")).values(transcript=bindparam("text"))
 
 
 class SqlFiles(SqlPort):
@@ -64,8 +64,8 @@ class SqlFiles(SqlPort):
         owner = tx.execute(_OWNER, {"of": row.message_seq}).scalar_one_or_none()
         if owner is None or staying(tx, owner) is None:  # deleted, with their person
             raise not_found()
-        words = tx.cipher_of(row.person_id).seal_text(text, place(media.c.transcript, media_id))
-        tx.execute(_HEARD, {"of": media_id, "words": words})
+        sealed = tx.cipher_of(row.person_id).seal_text(text, place(media.c.transcript, media_id))
+        tx.execute(_KEEP_TRANSCRIPT, {"of": media_id, "text": sealed})
         pay(tx, owner, usage, settles, now)
 
     @writes()

@@ -41,10 +41,10 @@ _of_change = (
     identity_link.c.current_digest == bindparam("current_digest"),
 )
 _awaits = identity_link.c.awaiting.is_not(None)
-_TOLD = select(identity_link.c.outcome).where(*_of_change, not_(_awaits))
+_REPORTED = select(identity_link.c.outcome).where(*_of_change, not_(_awaits))
 _AWAITS_NO_MORE = delete(identity_link).where(*_of_change, _awaits)
 _TAKE_AWAITING = delete(identity_link).where(*_of_previous, _awaits).returning(identity_link)
-_REMEMBER = insert(identity_link)
+_STORE = insert(identity_link)
 _one = (
     alias.c.channel == bindparam("of_channel"),
     alias.c.scope == bindparam("of_scope"),
@@ -56,9 +56,9 @@ _IN_PLACE = update(alias).where(*_one).values(linked_at=bindparam("at"), replace
 
 def follow(tx: Tx, previous: Alias, current: Alias, now: float, weak_ids: WeakIdExpiry) -> Linked:
     change = _change(tx, previous, current)
-    told = tx.execute(_TOLD, change).scalar_one_or_none()
-    if told is not None:
-        return Linked(LinkOutcome(told), news=False)
+    reported = tx.execute(_REPORTED, change).scalar_one_or_none()
+    if reported is not None:
+        return Linked(LinkOutcome(reported), is_new=False)
     tx.execute(_AWAITS_NO_MORE, change)
     channel = previous.user_id.partition(":")[0]
     found = {key(one.alias): one for one in find(tx, channel, (previous, current), now, weak_ids)}
@@ -66,16 +66,16 @@ def follow(tx: Tx, previous: Alias, current: Alias, now: float, weak_ids: WeakId
     done = _done(tx, current, claim(previous, current, previous_found=before, current_found=after), after, now)
     if settled(done.outcome) or not is_strong(previous, before):
         tx.execute(_REPLACED, _row(tx, previous) | {"at": now})
-        tx.execute(_REMEMBER, change | {"outcome": outcome_of_repeat(done.outcome).value, "told_at": now})
+        tx.execute(_STORE, change | {"outcome": outcome_of_repeat(done.outcome).value, "told_at": now})
     elif may_precede_another(previous, current, previous_found=before, current_found=after):
-        tx.execute(_REMEMBER, change | {"outcome": done.outcome.value, "told_at": now} | _sealed(tx, current, change))
+        tx.execute(_STORE, change | {"outcome": done.outcome.value, "told_at": now} | _sealed(tx, current, change))
     if settled(done.outcome):
         tx.execute(_IN_PLACE, _row(tx, current) | {"at": now})
     return done
 
 
 def take_awaiting(tx: Tx, previous: Alias) -> list[Alias]:
-    """The ids that an unknown id became, from reports that came before the person was known; oldest first."""
+    """The ids that replaced an unknown id, from reports that arrived before the person was known; oldest first."""
     rows = tx.execute(_TAKE_AWAITING, _change(tx, previous, previous)).all()
     return [one for row in sorted(rows, key=lambda row: row.told_at) if (one := _opened(tx, row))]
 

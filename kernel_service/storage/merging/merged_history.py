@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, and_, bindparam, case, literal, or_, select, update
 
 from kernel_service.storage.keys import packed_copies
-from kernel_service.storage.keys.resealing import PAGE, Theirs, resealed
+from kernel_service.storage.keys.resealing import PAGE, OwnedPlace, resealed
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.turns import item
 from kernel_service.storage.turns.context import next_seq
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from kernel_service.storage.keys.resealing import Merging
 
 FOREIGN: Final = "merged:"
-"""Prefix of the origin of model output from another person's history; its reasoning is opaque to everyone else."""
+"""Prefix of the origin of model output from another person's history; its reasoning is opaque in every other history.
+"""
 
 _of_person = (
     select(item.c.seq, item.c.data)
@@ -44,7 +45,7 @@ _MOVE = (
     update(item)
     .where(_one)
     .values(
-        person_id=bindparam("stays"),
+        person_id=bindparam("remaining"),
         seq=bindparam("becomes"),
         data=bindparam("resealed"),
         origin=case((item.c.origin == "", ""), else_=literal(FOREIGN) + item.c.origin),
@@ -54,16 +55,16 @@ _MOVE = (
 
 
 def append(tx: Tx, people: Merging, open_turn: str) -> None:
-    for person_id in (people.gone, people.stays):
+    for person_id in (people.merged, people.remaining):
         packed_copies.drop(tx, person_id)
-    following = next_seq(tx, people.stays)
+    following = next_seq(tx, people.remaining)
     numbers = count(following)
-    own = {"person": people.stays, "open": open_turn, "before": following}
-    others = {"person": people.gone, "open": open_turn, "before": next_seq(tx, people.gone)}
+    own = {"person": people.remaining, "open": open_turn, "before": following}
+    others = {"person": people.merged, "open": open_turn, "before": next_seq(tx, people.merged)}
     for rows in _pages(tx, _ENDED, others):
         _move(tx, people, rows, numbers)
     for rows in _pages(tx, _OPEN, own):
-        _renumber(tx, people.stays, rows, numbers)
+        _renumber(tx, people.remaining, rows, numbers)
     for rows in _pages(tx, _OPEN, others):
         _move(tx, people, rows, numbers)
 
@@ -90,16 +91,16 @@ def _renumber(tx: Tx, person_id: str, rows: Sequence[Row[Any]], numbers: Iterato
 def _move(tx: Tx, people: Merging, rows: Sequence[Row[Any]], numbers: Iterator[int]) -> None:
     values = [
         {
-            "of": people.gone,
+            "of": people.merged,
             "was": row.seq,
-            "stays": people.stays,
+            "remaining": people.remaining,
             "becomes": seq,
-            "resealed": resealed(tx, row.data, _item(people.gone, row.seq), _item(people.stays, seq)),
+            "resealed": resealed(tx, row.data, _item(people.merged, row.seq), _item(people.remaining, seq)),
         }
         for row, seq in zip(rows, numbers, strict=False)
     ]
     tx.execute(_MOVE, values)
 
 
-def _item(person_id: str, seq: int) -> Theirs:
-    return Theirs(person_id, item_place(person_id, seq))
+def _item(person_id: str, seq: int) -> OwnedPlace:
+    return OwnedPlace(person_id, item_place(person_id, seq))

@@ -75,25 +75,25 @@ _UNHOLD = (
 
 def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
     """The id of the turn that continues; empty: none is open. Its row still has its old person."""
-    rows = tx.execute(_OPEN, {"people": [people.gone, people.stays]}).all()
+    rows = tx.execute(_OPEN, {"people": [people.merged, people.remaining]}).all()
     for row in rows:
         tx.execute(_PUT_DOWN, {"of": row.id})
     if not rows:
         return ""
-    goes_on, *others = sorted(rows, key=lambda row: (_may_restart(row), row.person_id != people.stays))
+    goes_on, *others = sorted(rows, key=lambda row: (_may_restart(row), row.person_id != people.remaining))
     for other in others:
         _end(tx, people, other, goes_on, now)
     return str(goes_on.id)
 
 
 def _may_restart(row: Row[Any]) -> bool:
-    """The turn changed nothing, and its messages were not withdrawn. A turn that runs alone is always closed."""
+    """The turn changed nothing, and its messages were not withdrawn. A turn in isolation is always closed."""
     return not row.stopped and not (row.closed and row.called)
 
 
 def _end(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any], now: float) -> None:
     if _may_restart(other):
-        of_people = {"of": other.id, "people": [people.gone, people.stays]}
+        of_people = {"of": other.id, "people": [people.merged, people.remaining]}
         tx.execute(_GIVE_BACK, {"of": other.id})
         tx.execute(_SUPERSEDE, of_people)
         tx.execute(_UNDECIDE, of_people)
@@ -110,7 +110,7 @@ def _join(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any]) -> None:
     for statement in _JOIN:
         tx.execute(statement, joined)
     for statement in _JOIN_OF_PEOPLE:
-        tx.execute(statement, joined | {"people": [people.gone, people.stays]})
+        tx.execute(statement, joined | {"people": [people.merged, people.remaining]})
     together = {
         "of": goes_on.id,
         "has_begun": goes_on.begun or other.begun,

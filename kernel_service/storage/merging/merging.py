@@ -43,25 +43,25 @@ _PEOPLE = (
 )
 _MERGED = (
     update(person)
-    .where(or_(person.c.id == bindparam("gone"), person.c.merged_into == bindparam("gone")))
-    .values(merged_into=bindparam("stays"))
+    .where(or_(person.c.id == bindparam("merged"), person.c.merged_into == bindparam("merged")))
+    .values(merged_into=bindparam("remaining"))
 )
 _HELD_BY_VENDOR = (
     update(connection)
-    .where(connection.c.person_id == bindparam("gone"), connection.c.made_for == "")
-    .values(made_for=bindparam("gone"))
+    .where(connection.c.person_id == bindparam("merged"), connection.c.made_for == "")
+    .values(made_for=bindparam("merged"))
 )
 _RENAMED = [
-    update(table).where(table.c.person_id == bindparam("gone")).values(person_id=bindparam("stays"))
+    update(table).where(table.c.person_id == bindparam("merged")).values(person_id=bindparam("remaining"))
     for table in (turn, tool_call, dead_letter)
 ]
 _other = kernel.alias("other")
-_stopped_at = select(_other.c.stopped_at).where(_other.c.person_id == bindparam("gone")).scalar_subquery()
+_stopped_at = select(_other.c.stopped_at).where(_other.c.person_id == bindparam("merged")).scalar_subquery()
 # A "stop" of either person counts for both.
 _STOPPED = (
     update(kernel)
     .where(
-        kernel.c.person_id == bindparam("stays"),
+        kernel.c.person_id == bindparam("remaining"),
         func.coalesce(kernel.c.stopped_at, 0.0) < func.coalesce(_stopped_at, 0.0),
     )
     .values(stopped_at=_stopped_at)
@@ -86,8 +86,8 @@ def meet(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
     older, newer = older_first(*people)
     if may_merge(older, newer):
         return unite(tx, older, newer, now)
-    news = _keep_apart(tx, older.person_id, newer.person_id, now)
-    return Linked(LinkOutcome.KEPT_APART, older.person_id, other_id=newer.person_id, news=news)
+    is_new = _keep_apart(tx, older.person_id, newer.person_id, now)
+    return Linked(LinkOutcome.KEPT_APART, older.person_id, other_id=newer.person_id, is_new=is_new)
 
 
 def standings(tx: Tx, ids: Iterable[str]) -> list[MergeCandidate]:
@@ -100,34 +100,34 @@ def standings(tx: Tx, ids: Iterable[str]) -> list[MergeCandidate]:
 
 
 def unite(tx: Tx, older: MergeCandidate, newer: MergeCandidate, now: float) -> Linked:
-    people = Merging(gone=newer.person_id, stays=older.person_id)
-    for person_id in sorted((people.gone, people.stays)):
+    people = Merging(merged=newer.person_id, remaining=older.person_id)
+    for person_id in sorted((people.merged, people.remaining)):
         leases.take_away(tx, person_id)
-    tx.execute(_HELD_BY_VENDOR, {"gone": people.gone})
+    tx.execute(_HELD_BY_VENDOR, {"merged": people.merged})
     links.end_second(tx, people)
     resealing.move(tx, people)
     goes_on = merged_turns.leave_one_open(tx, people, now)
     merged_history.append(tx, people, goes_on)
     for statement in (*_RENAMED, _STOPPED, _MERGED):
-        tx.execute(statement, {"gone": people.gone, "stays": people.stays})
-    spending.move(tx, people.gone, people.stays)
-    reservations.move(tx, people.gone, people.stays)
+        tx.execute(statement, {"merged": people.merged, "remaining": people.remaining})
+    spending.move(tx, people.merged, people.remaining)
+    reservations.move(tx, people.merged, people.remaining)
     time_zones.move(tx, people)
     facts.move(tx, people)
     standing_permissions.move(tx, people)
     sql_invitations.move(tx, people)
     _settle_pairs(tx, people)
-    replies.release_unaddressed(tx, people.stays)
-    return Linked(LinkOutcome.MERGED, people.stays, merged_id=people.gone)
+    replies.release_unaddressed(tx, people.remaining)
+    return Linked(LinkOutcome.MERGED, people.remaining, merged_id=people.merged)
 
 
 def _settle_pairs(tx: Tx, people: Merging) -> None:
     """Pairs that kept the newer person apart from others now name the older person."""
-    for row in tx.execute(PAIRS_OF, {"person": people.gone}).all():
+    for row in tx.execute(PAIRS_OF, {"person": people.merged}).all():
         tx.execute(_DROP_PAIR, {"first": row.first_id, "second": row.second_id})
-        [other] = {row.first_id, row.second_id} - {people.gone}
-        if other != people.stays:
-            _keep_apart(tx, people.stays, other, row.since)
+        [other] = {row.first_id, row.second_id} - {people.merged}
+        if other != people.remaining:
+            _keep_apart(tx, people.remaining, other, row.since)
 
 
 def _keep_apart(tx: Tx, one_id: str, other_id: str, now: float) -> bool:

@@ -49,7 +49,7 @@ class SqlMerging(SqlPort):
         one_at_a_time(tx, Units.IDENTITIES)
         people = merging.standings(tx, (one_id, other_id))
         if len(people) == 1:
-            return Linked(LinkOutcome.MERGED, people[0].person_id, news=False)
+            return Linked(LinkOutcome.MERGED, people[0].person_id, is_new=False)
         return merging.unite(tx, *older_first(*people), now)
 
     @reads

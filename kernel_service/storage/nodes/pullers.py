@@ -44,7 +44,7 @@ def open_puller(tx: Tx, channel: str, instance: str, now: float) -> int:
 
 
 def release(tx: Tx, channel: str, instance: str) -> None:
-    """The open streams of the instance lease nothing further. An instance without a row never opened one."""
+    """Stop the open streams of the instance from leasing. An instance without a row never opened one."""
     tx.execute(_RELEASE, {"of": channel, "by": instance})
 
 

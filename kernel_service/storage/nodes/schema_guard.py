@@ -1,4 +1,4 @@
-"""Programs and schemas that do not fit: a node too old for the schema, a schema too new for the nodes that run.
+"""Detects incompatible programs and schemas: a node too old for the schema, a schema too new for the running nodes.
 
 A migration and a joining node exclude each other by a lock. So either the migration sees the node, or the node sees the
 schema.
@@ -47,7 +47,7 @@ class SchemaTooNewError(RuntimeError):
 
 
 class OlderNodesError(RuntimeError):
-    """Processes that run could not use the schema after the migration. The text names them, and the remedy."""
+    """Running processes could not use the schema after the migration. The text names them, and the remedy."""
 
 
 def version(connection: Connection | Tx) -> tuple[int, int]:
@@ -76,8 +76,8 @@ def check_joining(tx: Tx, schema: int) -> None:
 def check_nodes(connection: Connection, number: int, *, to: int, oldest_reader: int) -> None:
     """Before a migration of a shared database from `number` to `to`. Raises `OlderNodesError`.
 
-    A node without a heartbeat loses its row, so that it ends should it continue. It is given the time of a heartbeat,
-    since the database itself may have been away.
+    The row of a node without a heartbeat is deleted, so that the node ends if it resumes. The check first waits for one
+    heartbeat, since the database itself may have been unavailable.
     """
     if number < _FIRST_NODES:
         if not connection.execute(_ACTIVE).scalar_one():

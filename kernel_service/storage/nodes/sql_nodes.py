@@ -26,13 +26,13 @@ _ADD = insert(node).values(started_at=_now, since=_now, beat_at=_now)
 _NOW = select(_now.label("now"))
 _REMOVE_OTHERS = delete(node).where(node.c.id != _me).returning(node.c.id)
 _judge = node.alias("judge")
-# Its last beat is in the future if the database's clock went back since: then the others had no time to beat again.
+# Its last beat is in the future if the database's clock was set back since: then the others had no time to beat again.
 _IS_REGULAR = exists().where(
     _judge.c.id == _me,
     _judge.c.since < _now - LAPSE_SECONDS,
     _judge.c.beat_at.between(_now - GAP_SECONDS, _now),
 )
-# A beat far in the future is older than a step back of the database's clock: it was not repeated since.
+# A beat far in the future precedes a step back of the database's clock: it was not repeated since.
 _IS_SILENT = or_(node.c.beat_at < _now - LAPSE_SECONDS, node.c.beat_at > _now + LAPSE_SECONDS)
 # In a fixed order, so that two nodes that remove the same ones do not wait for each other.
 _DEAD = (

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCHEMA_NUMBER = 36
 # The oldest program that can use the schema of that migration.
 OLDEST_READER = 36
-# Waiting for another process that migrates may take as long as it needs. A frozen one loses its transaction.
+# The wait for another process that migrates is unlimited. A frozen one loses its transaction.
 _UNHURRIED = text(
     "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),"
     " set_config('idle_in_transaction_session_timeout', '10s', true)"

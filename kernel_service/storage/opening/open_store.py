@@ -39,8 +39,8 @@ async def open_store(
     """`url` is `sqlite:///path`, of which this becomes the only process, or `postgresql://…`.
 
     At most `media_bytes` of people's files are kept at a time, and `media_bytes_per_person` of each person. After
-    `weak_ids` a weak id matches no person. `pool` connections go to PostgreSQL. `direct_url` leads to the
-    same database if `url` leads to a pooler in transaction mode.
+    `weak_ids` a weak id matches no person. `pool` is the number of connections to PostgreSQL. `direct_url` names the
+    same database if `url` names a pooler in transaction mode.
 
     Raises `DatabaseInUseError`, `DatabaseUnfitError`, `SchemaTooNewError`, `SealingKeyUnknown`, and `ValueError` for
     another URL.

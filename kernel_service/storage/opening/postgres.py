@@ -79,12 +79,12 @@ async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
 
 async def _checked_server(url: str, setting: str) -> Server:
     server = Server(parse(url))
-    async with _told(setting):
+    async with _reported(setting):
         return replace(server, multiplexed=await pooler.session_kind(server) is SessionKind.PER_TRANSACTION)
 
 
 async def _check_same_database(server: Server, direct: Server) -> None:
-    """A lock that is held in a transaction over the one URL cannot be taken over the other one."""
+    """A lock that is held in a transaction over the one URL cannot be acquired over the other one."""
     number = secrets.randbits(62)
     async with _connected(direct, DIRECT_URL) as holder, _connected(server, URL) as other:
         await holder.fetchval(_TRY_LOCK, number)
@@ -97,7 +97,7 @@ async def _check_same_database(server: Server, direct: Server) -> None:
 @asynccontextmanager
 async def _connected(server: Server, setting: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection in a transaction."""
-    async with _told(setting):
+    async with _reported(setting):
         connection = await server.connect("check", seconds=postgres_connections.ANSWER_SECONDS)
         try:
             async with connection.transaction():
@@ -116,7 +116,7 @@ async def _prepare(server: Server, master_keys: MasterKeys, tried: int = 1) -> D
             raise DatabaseUnfitError(_unprepared(error)) from None
     except LOST as error:
         raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
-    await asyncio.sleep(_PAUSE_SECONDS)  # running processes write between two tries
+    await asyncio.sleep(_PAUSE_SECONDS)  # running processes write between two attempts
     return await _prepare(server, master_keys, tried + 1)
 
 
@@ -146,12 +146,12 @@ async def _connect_notices(direct: Server, setting: str) -> PostgresNotices | No
             DIRECT_URL,
         )
         return None
-    async with _told(setting):
+    async with _reported(setting):
         return await PostgresNotices.connect(direct)
 
 
 async def _open_pool(database: AsyncEngine, pool: int) -> None:
-    """Open all connections at once, so that a connection limit is noticed now and not under load."""
+    """Open all connections at once, so that a connection limit is detected now and not under load."""
     opened = await asyncio.gather(*(database.connect() for _ in range(pool)), return_exceptions=True)
     failed = [one for one in opened if isinstance(one, BaseException)]
     for one in opened:
@@ -168,7 +168,7 @@ async def _open_pool(database: AsyncEngine, pool: int) -> None:
 
 
 @asynccontextmanager
-async def _told(setting: str) -> AsyncIterator[None]:
+async def _reported(setting: str) -> AsyncIterator[None]:
     try:
         yield
     except LOST as error:

@@ -48,16 +48,16 @@ _NAMED_BY_CHANNEL = (
 
 @dataclass(slots=True)
 class Mark:
-    """New information about a part. `said` is its receipt's state, empty for an acknowledgement of success.
+    """New information about a part. `reported` is its receipt's state, empty for an acknowledgement of success.
 
     `resent`: it acknowledges the current lease, and has no message id that distinguishes it from an earlier one.
-    `outcome`, `retry_after` and `problem` tell how to continue if the part failed.
+    `outcome`, `retry_after` and `problem` determine how to continue if the part failed.
     """
 
     part: int
     parts: int
     sent_as: str
-    said: PartState = PartState.UNREPORTED
+    reported: PartState = PartState.UNREPORTED
     resent: bool = False
     outcome: Outcome = Outcome.RETRY
     retry_after: float | None = None
@@ -139,7 +139,7 @@ def _mark(row: ReportedReply, mark: Mark, now: float) -> None:
     """Record it on the part, then decide how the reply continues."""
     if not _noted(row.part(mark.part), mark, now):
         return
-    if mark.said is PartState.FAILED and mark.outcome is Outcome.FAILED:
+    if mark.reported is PartState.FAILED and mark.outcome is Outcome.FAILED:
         if row.state is not ReplyState.FAILED:
             row.move(ReplyState.FAILED, settled_at=now, error_code=mark.problem)
         return
@@ -163,7 +163,7 @@ def _send_failed_again(row: ReportedReply, mark: Mark, now: float) -> None:
     failed = [part.error_code for part in row.known_parts.values() if part.receipt is PartState.FAILED]
     if not failed:
         return
-    outcome = mark.outcome if mark.said is PartState.FAILED else Outcome.RETRY
+    outcome = mark.outcome if mark.reported is PartState.FAILED else Outcome.RETRY
     if outcome is Outcome.RETRY and row.repeats + 1 >= _most_repeats(mark.retry_after):
         log.error("reply %s of %s is given up: it failed with %s each time", row.id, row.person_id, failed[0])
         outcome = Outcome.FAILED
@@ -174,12 +174,12 @@ def _noted(part: ReportedPart, mark: Mark, now: float) -> bool:
     """Whether the report counts; if so it is recorded. A failed part does not count as sent."""
     again = part.receipt is PartState.FAILED and _sent_again(part, mark)
     before = PartState.UNREPORTED if again else part.receipt
-    ahead = _PROGRESS[mark.said] >= _PROGRESS[before]
-    if before is PartState.FAILED and (not ahead or mark.said is PartState.FAILED):
+    ahead = _PROGRESS[mark.reported] >= _PROGRESS[before]
+    if before is PartState.FAILED and (not ahead or mark.reported is PartState.FAILED):
         return False  # a late or repeated report of the failed message
-    if mark.said is PartState.FAILED and not again and (not ahead or _of_another(part, mark)):
+    if mark.reported is PartState.FAILED and not again and (not ahead or _of_another(part, mark)):
         return False  # already on the device; or the part was sent twice, and the other message did not fail
-    receipt = mark.said if ahead else before
+    receipt = mark.reported if ahead else before
     part.report(
         None if receipt is PartState.FAILED else part.sent_at or now,
         mark.sent_as or part.sent_as,
@@ -195,7 +195,7 @@ def _sent_again(part: ReportedPart, mark: Mark) -> bool:
     An acceptance by the network may be a late report of a still earlier message, which failed too. So only the
     acknowledgement counts, or a delivery to the device.
     """
-    return mark.resent or (_of_another(part, mark) and mark.said is not PartState.SENT)
+    return mark.resent or (_of_another(part, mark) and mark.reported is not PartState.SENT)
 
 
 def _of_another(part: ReportedPart, mark: Mark) -> bool:

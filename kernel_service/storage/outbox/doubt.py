@@ -2,8 +2,8 @@
 resent.
 
 Receipts arrive only while a consumer of the channel is connected. A doubt ends after the channel has been connected for
-the grace, and for as long as it was away since the doubt began. A network that could not deliver its receipts retries
-at growing intervals. After `longest_grace` connected seconds the doubt ends in any case.
+the grace, and for as long as it was disconnected since the doubt began. A network that could not deliver its receipts
+retries at growing intervals. After `longest_grace` connected seconds the doubt ends in any case.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LAPSED = (
     .where(unlocked(REPLY_ON_ITS_WAY, may_take(reply.c.state, LAPSED), reply.c.leased_until < _now))
     .values(token="", **_DOUBT)
 )
-# No more than the age of the doubt: two nodes may count the same seconds while both believe that they lead.
+# No more than the age of the doubt: two nodes may count the same seconds while both act as the leader.
 _age = _now - reply.c.doubtful_since
 _attended = reply.c.doubt_attended + bindparam("seconds", type_=Float)
 _ATTENDED = (

@@ -1,4 +1,4 @@
-"""A reply that a closed window refused, of a person who has written since it was sent: it is sent again.
+"""Resends a reply that was refused because the window was closed, if the person has written since it was sent.
 
 The network reports a refusal late, and their message may come before the report.
 """

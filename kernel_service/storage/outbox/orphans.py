@@ -1,6 +1,6 @@
 """Leases of dead nodes: their streams ended with them, so they are shortened as if the streams had ended.
 
-A node's row is there before its first lease, and its id is never used again. So a node that is missing after its lease
+A node's row exists before its first lease, and its id is never reused. So a node that is missing after its lease
 was seen stays missing: this may run at several nodes at once, and repeatedly.
 """
 

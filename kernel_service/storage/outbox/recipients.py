@@ -23,9 +23,9 @@ earlier = reply.alias("earlier")
 DELAYS_LATER = and_(EARLIER_UNSETTLED, not_(is_one_of(earlier.c.state, (ReplyState.HELD,))))
 """Whether the reply of a row of `earlier` delays the later replies to its person in its channel."""
 
-# If the person has several phones, the one that asked gets the answer.
+# If the person has several phones, the one that sent the message gets the answer.
 _answered = bindparam("answered", type_=BigInteger)
-_asked = and_(message.c.channel == alias.c.channel, message.c.user_digest == alias.c.digest)
+_sent_from = and_(message.c.channel == alias.c.channel, message.c.user_digest == alias.c.digest)
 # The channel can send to an id under which the person wrote at this address. It may not be able to send to a parent id.
 _written = message.alias("written")
 _wrote_as = (
@@ -49,7 +49,7 @@ _RECIPIENT = (
     .order_by(
         or_(_wrote_as, alias.c.linked_at.is_not(None)).desc(),
         alias.c.strong.desc(),
-        func.coalesce(_asked, false()).desc(),
+        func.coalesce(_sent_from, false()).desc(),
         alias.c.created_at.desc(),
     )
     .limit(1)

@@ -92,7 +92,7 @@ class AddedReply(NamedTuple):
 def add_reply(
     tx: Tx,
     person_id: str,
-    told: Reply,
+    content: Reply,
     *,
     turn_id: str = "",
     answers: TurnMessage | None = None,
@@ -110,7 +110,7 @@ def add_reply(
     """
     if subject:
         drop_held(tx, person_id, subject, now)
-    stored = StoredReply(new_id("rp", now), turn_id, answers.message_id if answers else "", now, told)
+    stored = StoredReply(new_id("rp", now), turn_id, answers.message_id if answers else "", now, content)
     seq = answers.seq if answers else None
     lease = None
     if offer is not None and mode is ReplyMode.OUTBOX:
@@ -125,7 +125,7 @@ def add_reply(
         "address": address,
         "mode": mode.value,
         "state": state.value,
-        "body": tx.cipher_of(person_id).seal_json(told, place(reply.c.body, stored.id)),
+        "body": tx.cipher_of(person_id).seal_json(content, place(reply.c.body, stored.id)),
         "created_at": now,
         "settled_at": now if state is ReplyState.INLINE else None,
         "token": lease.token if lease else "",
@@ -134,13 +134,13 @@ def add_reply(
         "subject": subject,
     }
     tx.execute(_ADD, values)
-    if told.media:
-        made_files.attach(tx, stored.id, told.media)
+    if content.media:
+        made_files.attach(tx, stored.id, content.media)
     return AddedReply(stored, lease, state is ReplyState.PENDING)
 
 
 def drop_held(tx: Tx, person_id: str, subject: str, now: float) -> None:
-    """Send no held reply about this subject any more."""
+    """Drop the held replies about this subject."""
     tx.execute(_DROP_HELD, {"person": person_id, "about": subject, "at": now})
 
 
@@ -176,15 +176,15 @@ def notify(tx: Tx, person_id: str, notice: Notice) -> str:
     return kept.stored.id
 
 
-def inline_replies(tx: Tx, asked: Row[Any]) -> list[StoredReply]:
+def inline_replies(tx: Tx, row: Row[Any]) -> list[StoredReply]:
     """The replies for the waiting caller, in order. Of messages that were given up together only the last is answered.
 
-    `asked` is the row of `message`.
+    `row`: the row of `message`.
     """
-    rows = tx.execute(_INLINE, {"turn": asked.turn_id}).all()
-    answering = [row for row in rows if answered_seq(tx, row) == asked.seq]
-    message_id = message_ids.opened(tx, asked) if answering else ""
-    return [opened(tx, row, answers=message_id) for row in answering]
+    rows = tx.execute(_INLINE, {"turn": row.turn_id}).all()
+    answering = [each for each in rows if answered_seq(tx, each) == row.seq]
+    message_id = message_ids.opened(tx, row) if answering else ""
+    return [opened(tx, each, answers=message_id) for each in answering]
 
 
 def answered_seq(tx: Tx, row: Row[Any]) -> int | None:
@@ -219,5 +219,5 @@ def opened(tx: Tx, row: Row[Any], *, answers: str = "") -> StoredReply:
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")
     choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))
     media = tuple(ReplyFile(**file) for file in body.pop("media", ()))
-    told = Reply(**body, link=link, choices=choices, media=media)
-    return StoredReply(row.id, row.turn_id, answers, row.created_at, told)
+    content = Reply(**body, link=link, choices=choices, media=media)
+    return StoredReply(row.id, row.turn_id, answers, row.created_at, content)

@@ -112,10 +112,10 @@ class ReportedPart:
     def report(self, sent_at: float | None, sent_as: str, receipt: PartState, error_code: str) -> None:
         if receipt is not self.receipt:
             PART.check(self.receipt, receipt)
-        news = sent_at, sent_as, receipt, error_code
-        if news != (self.sent_at, self.sent_as, self.receipt, self.error_code):
+        changed = sent_at, sent_as, receipt, error_code
+        if changed != (self.sent_at, self.sent_as, self.receipt, self.error_code):
             self.is_renamed = self.is_renamed or sent_as != self.sent_as
-            self.sent_at, self.sent_as, self.receipt, self.error_code = news
+            self.sent_at, self.sent_as, self.receipt, self.error_code = changed
             self.is_changed = True
 
 
@@ -125,7 +125,7 @@ class ReportedReply:
 
     `parts`: how many it was split into, 0 if unknown. `is_awaited`: a later reply waits for it.
 
-    `sent_at`: when its last part was accepted, as it was before the reports; None: no part was, so far as is known.
+    `sent_at`: when its last part was accepted, as it was before the reports; None: no part is known to be.
     """
 
     seq: int
@@ -175,7 +175,7 @@ class ReportedReply:
         self.is_changed = True
 
     def doubt(self, now: float, *, until: float, error_code: str) -> None:
-        """A channel does not know whether it was sent. A call that it abandoned may still run until `until`."""
+        """A channel reports an unknown outcome. A call that it abandoned may still run until `until`."""
         REPLY.check(self.state, ReplyState.IN_DOUBT)
         self.state, self.error_code, self.leased_until = ReplyState.IN_DOUBT, error_code, until
         self.doubtful_since, self.doubt_attended = now, 0.0
@@ -185,7 +185,7 @@ class ReportedReply:
 class ReportedReplies:
     """Of one channel and one transaction, by id. Those of other channels and of waiting callers are not among them.
 
-    An empty id is of none.
+    An empty id matches no reply.
     """
 
     def __init__(self, tx: Tx, channel: str, reply_ids: set[str]) -> None:

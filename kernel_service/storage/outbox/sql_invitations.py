@@ -79,13 +79,13 @@ _RETRY = (
 _MOVE: Final = text(
     """
     INSERT INTO invitation (person_id, channel, address, asked_at, claimed_by)
-    SELECT CAST(:stays AS VARCHAR), channel, address, asked_at, claimed_by FROM invitation WHERE person_id = :gone
+    SELECT CAST(:remaining AS VARCHAR), channel, address, asked_at, claimed_by FROM invitation WHERE person_id = :merged
     ON CONFLICT (person_id, channel, address)
     DO UPDATE SET asked_at = excluded.asked_at, claimed_by = excluded.claimed_by
     WHERE invitation.asked_at < excluded.asked_at
     """
 )
-_DROP = delete(invitation).where(invitation.c.person_id == bindparam("gone"))
+_DROP = delete(invitation).where(invitation.c.person_id == bindparam("merged"))
 
 
 class SqlInvitations(SqlPort):
@@ -125,5 +125,5 @@ def _reminder(tx: Tx, reply_id: str) -> str:
 
 def move(tx: Tx, people: Merging) -> None:
     """Of two people who are one, the later invitation counts."""
-    tx.execute(_MOVE, {"gone": people.gone, "stays": people.stays})
-    tx.execute(_DROP, {"gone": people.gone})
+    tx.execute(_MOVE, {"merged": people.merged, "remaining": people.remaining})
+    tx.execute(_DROP, {"merged": people.merged})

@@ -85,7 +85,7 @@ _SENT_PARTS = (
     .where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.sent_at.is_not(None))
     .order_by(reply_part.c.part)
 )
-_ASKED = select(message).where(message.c.seq == bindparam("of"), MESSAGE_OPEN)
+_ANSWERED = select(message).where(message.c.seq == bindparam("of"), MESSAGE_OPEN)
 _LEASE = (
     update(reply)
     .where(reply.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -195,13 +195,13 @@ class SqlOutbox(SqlPort):
 
     @reads
     def typing_item(self, tx: Tx, seq: int) -> TypingItem | None:
-        asked = tx.execute(_ASKED, {"of": seq}).one_or_none()
-        if asked is None:
+        answered = tx.execute(_ANSWERED, {"of": seq}).one_or_none()
+        if answered is None:
             return None
-        found = recipient(tx, asked.person_id, asked.channel, asked.address, seq)
+        found = recipient(tx, answered.person_id, answered.channel, answered.address, seq)
         if found is None:
             return None
-        return TypingItem(alias_value(tx, found), asked.address, message_ids.opened(tx, asked))
+        return TypingItem(alias_value(tx, found), answered.address, message_ids.opened(tx, answered))
 
     @writes()
     def release(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
@@ -261,7 +261,7 @@ def _leased(tx: Tx, row: Row[Any], token: str, now: float, until: float) -> Leas
     """The row as a lease. None: it has no recipient, or no key that opens it, and is held."""
     try:
         user_id, answers = _recipient(tx, row)
-        told = replies.opened(tx, row, answers=answers)
+        stored = replies.opened(tx, row, answers=answers)
     except Unreadable as unreadable:
         user_id, problem = "", unreadable.reason.lower()
     else:
@@ -271,10 +271,10 @@ def _leased(tx: Tx, row: Row[Any], token: str, now: float, until: float) -> Leas
         tx.execute(_HOLD, {"held": row.seq, "problem": problem})
         return None
     sent = list(tx.execute(_SENT_PARTS, {"reply": row.id}).scalars()) if row.parts else []
-    if told.reply.late and not row.parts and now - told.created_at > LATE_REPLY_SECONDS:
-        told = replace(told, reply=replace(told.reply, text=told.reply.late))
+    if stored.reply.late and not row.parts and now - stored.created_at > LATE_REPLY_SECONDS:
+        stored = replace(stored, reply=replace(stored.reply, text=stored.reply.late))
     return Lease(
-        told,
+        stored,
         row.person_id,
         user_id,
         row.address,

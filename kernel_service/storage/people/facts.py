@@ -78,11 +78,11 @@ def forget(tx: Tx, of: str, numbers: Sequence[int] | None) -> list[Fact]:
 
 
 def move(tx: Tx, people: Merging) -> None:
-    """Both people's facts are kept, each once. If there is no room for all, the merged person's oldest are lost.
+    """Both people's facts are kept, each once. If there are too many, the merged person's oldest are deleted.
 
-    A name or language of the remaining person stays.
+    A name or language of the remaining person is kept.
     """
-    rows, theirs = _rows(tx, people.gone), _rows(tx, people.stays)
+    rows, theirs = _rows(tx, people.merged), _rows(tx, people.remaining)
     known = {_key(each.text) for row in theirs if (each := _opened(tx, row)) is not None}
     labels = {row.label for row in theirs if row.label}
     added = [
@@ -92,10 +92,10 @@ def move(tx: Tx, people: Merging) -> None:
     ]
     room = max(0, MOST_FACTS - len(theirs))
     for found, created_at in added[len(added) - min(room, len(added)) :]:
-        _add(tx, people.stays, replace(found, number=_next_number(tx, people.stays)), created_at)
-    _drop(tx, people.gone, [row.number for row in rows])
+        _add(tx, people.remaining, replace(found, number=_next_number(tx, people.remaining)), created_at)
+    _drop(tx, people.merged, [row.number for row in rows])
     if rows:
-        tx.execute(_SHOW_AGAIN, {"person": people.stays})
+        tx.execute(_SHOW_AGAIN, {"person": people.remaining})
 
 
 def _locked(tx: Tx, person_id: str) -> str:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PEOPLE: Final = 200
 """People per transaction."""
 STEP: Final = 500
-"""Items of one person that are deleted at once; the rest follows in the next round, an hour later."""
+"""Items of one person that are deleted at once; the rest follows in the next pass, an hour later."""
 
 _THEIRS: Final = (item, packed_history, tool_usage, usage, invitation, schedule, fact, alias, kernel)
 """Tables whose rows are deleted with a person, in this order."""
@@ -80,7 +80,7 @@ _END_OF_TURN = select(func.max(item.c.seq)).where(
 _IN_A_TURN = select(exists().where(turn.c.person_id == bindparam("person"), TURN_OPEN))
 _CUT = delete(item).where(item.c.person_id == bindparam("person"), item.c.seq <= bindparam("last"))
 _first: Final = bindparam("last", type_=BigInteger) + 1
-# It always locks the lease: a kernel that is brought back meanwhile would pack what is deleted.
+# It always locks the lease: a kernel that is activated meanwhile would pack the deleted items.
 _BEGINS = (
     update(kernel)
     .where(kernel.c.person_id == bindparam("person"))
@@ -89,7 +89,7 @@ _BEGINS = (
 _FORGET_SUMMARIES = delete(item).where(
     item.c.person_id == bindparam("person"), item.c.kind.in_((literal(COMPACTION), literal(SUMMARY)))
 )
-"""Each may hold the essence of items that are past their retention."""
+"""Each may contain the content of items that are past their retention."""
 # In the order of every other transaction: the ids, the lease, the person.
 _LOCKS = [
     select(column).where(whose == bindparam("person")).with_for_update()
@@ -113,7 +113,7 @@ _FORGET_PERSON = delete(person).where(person.c.id == bindparam("person"))
 
 
 async def forget_people(engine: Engine, policy: RetentionPolicy, *, now: float) -> int:
-    """One round over all people; returns how many items and people were deleted."""
+    """One pass over all people; returns how many items and people were deleted."""
     after: str | None = ""
     forgotten = 0
     while policy and after is not None:

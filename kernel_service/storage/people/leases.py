@@ -27,7 +27,7 @@ _ATTEMPT_GOES_ON = (
     .correlate(kernel)
 )
 HELD = exists().where(node.c.id == kernel.c.owner, or_(not_(node.c.draining), _ATTEMPT_GOES_ON))
-"""A live node owns the kernel. A node that drains keeps it for the attempt that it has begun, and no longer."""
+"""A live node owns the kernel. A draining node owns it only for the attempt that it has begun."""
 
 _RAISED = update(kernel).where(kernel.c.person_id == bindparam("person")).values(epoch=kernel.c.epoch + 1)
 _before = kernel.alias("before")
@@ -59,7 +59,7 @@ def own(row: Row[Any] | None, epoch: int) -> Row[Any]:
 
 
 def take(tx: Tx, person_id: str, owner: str) -> Row[Any]:
-    """The kernel's `epoch`, which is new, and its `context_tokens`. The owner before is this one, none, or dead.
+    """The kernel's `epoch`, which is new, and its `context_tokens`. The previous owner is this one, none, or dead.
 
     `owner_before` is for operators alone: on SQLite, with its one process, it may be the new one.
 
@@ -79,12 +79,15 @@ def _not_taken(tx: Tx, person_id: str) -> Exception:
 
 
 def take_away(tx: Tx, person_id: str) -> None:
-    """Revoke the lease: the current owner cannot write any longer."""
+    """Revoke the lease: every later write of the current owner is refused."""
     tx.execute(_TAKE_AWAY, {"person": person_id})
 
 
 def outdate(tx: Tx, person_id: str) -> bool:
-    """Let the owner load the person again before their next turn. False: an attempt is running, and keeps its lease."""
+    """Make the owner load the person again before their next turn.
+
+    False: an attempt is running, and keeps its lease.
+    """
     return tx.execute(_OUTDATE, {"person": person_id}).rowcount > 0
 
 

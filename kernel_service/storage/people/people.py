@@ -62,7 +62,7 @@ _one = (
     alias.c.scope == bindparam("of_scope"),
     alias.c.digest == bindparam("of_digest"),
 )
-_HEARD = update(alias).where(*_one).values(heard_at=bindparam("at"))
+_NOTE_USE = update(alias).where(*_one).values(heard_at=bindparam("at"))
 _MOVE = (
     update(alias)
     .where(*_one)
@@ -93,7 +93,7 @@ class GivenIds(NamedTuple):
 
     channel: str
     ids: list[Alias]
-    asked: dict[tuple[str, bytes], str]
+    by_digest: dict[tuple[str, bytes], str]
 
 
 def given_in(tx: Tx, message: Message) -> GivenIds:
@@ -108,13 +108,13 @@ def person_of(tx: Tx, given: GivenIds, now: float, weak_ids: WeakIdExpiry) -> st
     attach(tx, person_id, resolution.attach, now)
     move(tx, person_id, resolution.move, now)
     for one in resolution.used:
-        tx.execute(_HEARD, _row(tx, one) | {"at": now})
+        tx.execute(_NOTE_USE, _row(tx, one) | {"at": now})
     return person_id
 
 
 def whose(tx: Tx, given: GivenIds, now: float, weak_ids: WeakIdExpiry) -> Resolution:
     """The message's person by the stored ids, without any change. Raises `Conflict` IDENTITY_CONFLICT."""
-    return resolve(_find(tx, given.channel, given.asked, now, weak_ids), given.ids)
+    return resolve(_find(tx, given.channel, given.by_digest, now, weak_ids), given.ids)
 
 
 def find(tx: Tx, channel: str, ids: Iterable[Alias], now: float, weak_ids: WeakIdExpiry) -> list[FoundAlias]:
@@ -123,24 +123,28 @@ def find(tx: Tx, channel: str, ids: Iterable[Alias], now: float, weak_ids: WeakI
 
 
 def _find(
-    tx: Tx, channel: str, asked: Mapping[tuple[str, bytes], str], now: float, weak_ids: WeakIdExpiry
+    tx: Tx, channel: str, by_digest: Mapping[tuple[str, bytes], str], now: float, weak_ids: WeakIdExpiry
 ) -> list[FoundAlias]:
-    rows = tx.execute(FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
-    return found_among(asked, rows, now, weak_ids)
+    rows = tx.execute(FOUND, {"channel": channel, "digests": list({digest for _, digest in by_digest})})
+    return found_among(by_digest, rows, now, weak_ids)
 
 
 def _digested(tx: Tx, ids: Iterable[Alias]) -> dict[tuple[str, bytes], str]:
-    digest, asked = tx.digests.user, {}
+    digest, by_digest = tx.digests.user, {}
     for one in ids:
-        asked[one.scope, digest(one.user_id)] = one.user_id
-    return asked
+        by_digest[one.scope, digest(one.user_id)] = one.user_id
+    return by_digest
 
 
 def found_among(
-    asked: Mapping[tuple[str, bytes], str], rows: Iterable[Row[Any]], now: float, weak_ids: WeakIdExpiry
+    by_digest: Mapping[tuple[str, bytes], str], rows: Iterable[Row[Any]], now: float, weak_ids: WeakIdExpiry
 ) -> list[FoundAlias]:
-    """The aliases of those rows with `FOUND_COLUMNS` whose scope was asked for, too."""
-    return [found(row, asked[row.scope, row.digest], now, weak_ids) for row in rows if (row.scope, row.digest) in asked]
+    """The aliases of those rows with `FOUND_COLUMNS` whose scope is among the given ones, too."""
+    return [
+        found(row, by_digest[row.scope, row.digest], now, weak_ids)
+        for row in rows
+        if (row.scope, row.digest) in by_digest
+    ]
 
 
 def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> FoundAlias:

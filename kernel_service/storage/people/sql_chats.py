@@ -1,4 +1,4 @@
-"""How a browser opens the chat of an address, by its channel's latest report."""
+"""The URL with which a browser opens the chat of an address, from its channel's latest report."""
 
 from __future__ import annotations
 

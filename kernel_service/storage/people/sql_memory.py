@@ -27,8 +27,8 @@ class SqlMemory(SqlPort):
     def of_person(self, tx: Tx, person_id: str) -> Memory:
         row = tx.execute(_ZONES, {"person": person_id}).one_or_none()
         zone = time_zones.of_row(tx, row.person_id, row) if row else ""
-        said = bool(row and time_zones.said(tx, row.person_id, row))
-        return Memory(tuple(facts.of_person(tx, person_id)), zone, said_zone=said)
+        is_stated = bool(row and time_zones.stated(tx, row.person_id, row))
+        return Memory(tuple(facts.of_person(tx, person_id)), zone, said_zone=is_stated)
 
     @writes(in_order_of="person_id")
     def remember(
@@ -42,4 +42,4 @@ class SqlMemory(SqlPort):
 
     @writes(in_order_of="person_id")
     def move_to(self, tx: Tx, person_id: str, time_zone: str) -> None:
-        time_zones.say(tx, surviving(tx, person_id, stays=True), time_zone)
+        time_zones.set_stated(tx, surviving(tx, person_id, stays=True), time_zone)

@@ -1,4 +1,7 @@
-"""Each person's time zone: as they say it, else by a channel's latest report. Sealed: it tells where they live."""
+"""Each person's time zone: as they state it, or else by a channel's latest report.
+
+Sealed, because it reveals where they live.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, select, update
 
 from kernel_service.errors import Unreadable
-from kernel_service.storage.keys.resealing import Theirs, resealed
+from kernel_service.storage.keys.resealing import OwnedPlace, resealed
 from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.sealing.ciphers import place
 
@@ -27,7 +30,7 @@ _KEEP = {column: update(kernel).where(_of_person).values({column: bindparam("sea
 
 def of_row(tx: Tx, person_id: str, row: Row[Any]) -> str:
     """Empty: unknown, or no longer readable."""
-    return said(tx, person_id, row) or _opened(tx, person_id, kernel.c.time_zone, row.time_zone)
+    return stated(tx, person_id, row) or _opened(tx, person_id, kernel.c.time_zone, row.time_zone)
 
 
 def of(tx: Tx, person_id: str) -> str:
@@ -36,8 +39,8 @@ def of(tx: Tx, person_id: str) -> str:
     return of_row(tx, person_id, row) if row else ""
 
 
-def said(tx: Tx, person_id: str, row: Row[Any]) -> str:
-    """The one that the person said; empty: none, or it is no longer readable."""
+def stated(tx: Tx, person_id: str, row: Row[Any]) -> str:
+    """The one that the person stated; empty: none, or it is no longer readable."""
     return _opened(tx, person_id, kernel.c.said_time_zone, row.said_time_zone)
 
 
@@ -46,7 +49,7 @@ def note(tx: Tx, person_id: str, row: Row[Any], name: str) -> bool:
     if not name or _opened(tx, person_id, kernel.c.time_zone, row.time_zone) == name:
         return False
     keep(tx, person_id, name)
-    return not said(tx, person_id, row)
+    return not stated(tx, person_id, row)
 
 
 def keep(tx: Tx, person_id: str, name: str) -> None:
@@ -54,19 +57,19 @@ def keep(tx: Tx, person_id: str, name: str) -> None:
     _keep(tx, person_id, kernel.c.time_zone, name)
 
 
-def say(tx: Tx, person_id: str, name: str) -> None:
-    """The person says that they are in this zone; empty: they take back what they said."""
+def set_stated(tx: Tx, person_id: str, name: str) -> None:
+    """The person states this zone; empty: they withdraw the stated one."""
     _keep(tx, person_id, kernel.c.said_time_zone, name)
 
 
 def move(tx: Tx, people: Merging) -> None:
     """Moves both to the remaining person, unless theirs are known."""
-    gone, stays = (tx.execute(_OF, {"person": each}).one() for each in (people.gone, people.stays))
+    merged, remaining = (tx.execute(_OF, {"person": each}).one() for each in (people.merged, people.remaining))
     for column in COLUMNS:
-        sealed = getattr(gone, column.name)
-        if sealed is not None and getattr(stays, column.name) is None:
-            theirs = [Theirs(each, place(column, each)) for each in (people.gone, people.stays)]
-            tx.execute(_KEEP[column], {"person": people.stays, "sealed": resealed(tx, sealed, *theirs)})
+        sealed = getattr(merged, column.name)
+        if sealed is not None and getattr(remaining, column.name) is None:
+            places = [OwnedPlace(each, place(column, each)) for each in (people.merged, people.remaining)]
+            tx.execute(_KEEP[column], {"person": people.remaining, "sealed": resealed(tx, sealed, *places)})
 
 
 def _keep(tx: Tx, person_id: str, column: Column[Any], name: str) -> None:

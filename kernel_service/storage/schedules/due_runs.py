@@ -1,6 +1,6 @@
 """Runs of the schedules that are due: each becomes a message in its person's inbox.
 
-The same transaction moves the next due time. So a run is made once, whatever process dies, and however many nodes look.
+The same transaction moves the next due time. So a run is made once, despite crashes and concurrent nodes.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PUT_OFF_SECONDS: Final = 3600.0
-"""A schedule is looked at again after this time if it cannot be opened (an unknown key), or if it runs once and its
-person is not served now."""
-WORD_SECONDS: Final = 29 * DAY_SECONDS
-"""How long messages are surely kept. Whether the person wrote after an older run is not known."""
+"""A schedule is retried after this time if it cannot be opened (an unknown key), or if it runs once and its person is
+not served now."""
+MESSAGES_KEPT_SECONDS: Final = 29 * DAY_SECONDS
+"""How long messages are kept at least. Whether the person wrote after an older run is unknown."""
 
 _IS_DUE = and_(schedule.c.next_due_at.is_not(None), schedule.c.next_due_at <= bindparam("now", type_=Float))
 _ANY = select(exists().where(_IS_DUE))
 _previous = message.alias("previous")
-_said = message.alias("said")
-_last_word = (
-    select(_said.c.accepted_at)
+_written = message.alias("written")
+_last_message_at = (
+    select(_written.c.accepted_at)
     .where(
-        _said.c.person_id == schedule.c.person_id,
-        *(_said.c.command != each.value for each in UNPROMPTED),
+        _written.c.person_id == schedule.c.person_id,
+        *(_written.c.command != each.value for each in UNPROMPTED),
     )
-    .order_by(_said.c.seq.desc())
+    .order_by(_written.c.seq.desc())
     .limit(1)
     .correlate(schedule)
     .scalar_subquery()
@@ -60,7 +60,7 @@ _TAKE = (
     select(
         schedule,
         func.coalesce(is_one_of(_previous.c.status, OPEN), False).label("is_open"),
-        _last_word.label("last_word_at"),
+        _last_message_at.label("last_message_at"),
     )
     .select_from(
         schedule.join(person, person.c.id == schedule.c.person_id).outerjoin(
@@ -85,7 +85,7 @@ def any_due(tx: Tx, *, now: float) -> bool:
 
 
 def run(tx: Tx, *, now: float, limit: int, most_waiting: int, allowed: AllowList) -> Ran:
-    """Reminders first: they cost nothing, and nothing that they need can be busy."""
+    """Reminders first: they need neither the model nor a turn's slot."""
     taken = list(_take(tx, ScheduleKind.REMIND, now, limit))
     if len(taken) < limit:
         room = most_waiting - own_messages.waiting(tx, now) - len(taken)
@@ -129,10 +129,10 @@ def _run(tx: Tx, row: Row[Any], now: float, allowed: AllowList) -> bool:
 
 
 def _silent_runs(row: Row[Any], now: float) -> int:
-    """How many runs in a row, up to the last one, found no word of the person after them."""
-    if row.last_run_at is None or (row.last_word_at is not None and row.last_word_at > row.last_run_at):
+    """The number of consecutive runs, up to the last one, that were followed by no message of the person."""
+    if row.last_run_at is None or (row.last_message_at is not None and row.last_message_at > row.last_run_at):
         return 0
-    return int(row.silent_runs) + int(row.last_run_at > now - WORD_SECONDS)
+    return int(row.silent_runs) + int(row.last_run_at > now - MESSAGES_KEPT_SECONDS)
 
 
 def _put(tx: Tx, person_id: str, found: Schedule, run_at: float, now: float) -> int | None:

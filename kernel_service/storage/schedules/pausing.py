@@ -1,4 +1,7 @@
-"""A schedule pauses while its person is silent. One notice says so for all of them, and waits until they write."""
+"""A schedule pauses while its person is silent.
+
+One notice names all paused schedules, and waits until the person writes.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _PAUSED = (
 
 
 def pause(tx: Tx, person_id: str, found: Schedule, now: float) -> None:
-    """The notice is held: it is sent when the person writes, as a reply that waits for the open window."""
+    """The notice is held: it is sent when the person writes, like a reply that waits for an open window."""
     tx.execute(_PAUSE, {"of": found.id, "since": now})
     paused = [rows.opened(tx, row).asked.request for row in tx.execute(_PAUSED, {"person": person_id}).all()]
     button = ReplyChoice(RESUME_SCHEDULES, texts.schedules.RESUME)

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def sealed(tx: Tx, person_id: str, schedule_id: str, asked: NewSchedule) -> dict[str, Any]:
-    """The columns that say what was asked for."""
+def sealed(tx: Tx, person_id: str, schedule_id: str, new: NewSchedule) -> dict[str, Any]:
+    """The columns that say hold the request."""
     cipher = tx.cipher_of(person_id)
     return {
-        "kind": asked.kind.value,
-        "request": cipher.seal_text(asked.request, place(schedule.c.request, schedule_id)),
-        "cron": asked.cron,
-        "at": asked.at,
-        "time_zone": cipher.seal_text(asked.time_zone, place(schedule.c.time_zone, schedule_id)),
-        "channel": asked.channel,
-        "address": asked.address,
-        "tainted": asked.tainted,
+        "kind": new.kind.value,
+        "request": cipher.seal_text(new.request, place(schedule.c.request, schedule_id)),
+        "cron": new.cron,
+        "at": new.at,
+        "time_zone": cipher.seal_text(new.time_zone, place(schedule.c.time_zone, schedule_id)),
+        "channel": new.channel,
+        "address": new.address,
+        "tainted": new.tainted,
     }
 
 

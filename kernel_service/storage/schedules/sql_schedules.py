@@ -121,7 +121,7 @@ class SqlSchedules(SqlPort):
         return resumed
 
     async def run_due(self, *, now: float, limit: int, most_waiting: int) -> Ran:
-        # Nearly always nothing is due, and a look costs less than a commit.
+        # Nearly always nothing is due, and a read costs less than a commit.
         if not await self._any_due(now=now):
             return Ran((), is_all=True)
         return await self._run_due(now=now, limit=limit, most_waiting=most_waiting)

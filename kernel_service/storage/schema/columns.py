@@ -49,7 +49,7 @@ def stored_text(value: str | None) -> str | None:
     """A value as a `Text` column keeps it."""
     if value is None:
         return None
-    # Some vendors send a number where their documentation promises text.
+    # Some vendors send a number where their documentation states text.
     return storable_text(value if isinstance(value, str) else str(value))
 
 

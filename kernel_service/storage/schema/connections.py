@@ -112,7 +112,7 @@ stray_session = Table(
     Column("seen_at", Float, nullable=False, index=True),
 )
 
-# The same in a flood, when each would be too many rows: the beginnings of their digests, one after the other.
+# The same beyond the rate limits, where a row for each would be too many: the prefixes of their digests, concatenated.
 stray_batch = Table(
     "stray_batch",
     metadata,
@@ -130,11 +130,11 @@ parked_request = Table(
     Column("turn_id", Text, nullable=False),
     # The toolkits that it still waits for, comma-separated.
     Column("toolkits", Text, nullable=False),
-    # Digest of the words: the same request, made again, is stored once.
+    # Digest of the text: a repeated request is stored once.
     Column("digest", Digest, nullable=False),
     # The model's summary, and the person's own messages.
     Column("words", Sealed, nullable=False),
-    # Their numbers, comma-separated; null: an earlier release kept only the words, as plain text.
+    # Their numbers, comma-separated; null: an earlier release kept only the summary, as plain text.
     Column("messages", Text),
     # Whether the model had seen content from outside.
     Column("tainted", Boolean, nullable=False, server_default=true()),

@@ -53,7 +53,7 @@ message = Table(
     empty("command"),
     # Never answered together with other messages.
     no("alone"),
-    # Until when the message waits for its file; null: it has every file that it will get.
+    # Until when the message waits for its file; null: it waits for none.
     Column("waits_until", Float),
     UniqueConstraint("channel", "address", "user_digest", "message_id"),
     sqlite_autoincrement=True,
@@ -76,7 +76,7 @@ partial_index(
 )
 
 # Messages of people who were deleted, for as long as a channel may deliver them again: a repeat is not answered. No row
-# tells whose message it was, and no two tell that they were one person's.
+# reveals whose message it was, and no two rows reveal a common sender.
 forgotten_message = Table(
     "forgotten_message",
     metadata,

@@ -28,7 +28,8 @@ kernel = Table(
     empty("configuration"),
     empty("owner"),
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
-    # The person's time zone as a channel reports it, and as they say it themselves, which wins; null: not known.
+    # The person's time zone as a channel reports it, and as they state it themselves, which has precedence; null:
+    # unknown.
     Column("time_zone", Sealed),
     Column("said_time_zone", Sealed),
     # The number of the first item that the model sees; earlier items are kept.

@@ -10,7 +10,7 @@ fact = Table(
     "fact",
     metadata,
     person_id(primary_key=True),
-    # Counted in `person.last_fact`, so that a fact is never meant by the number of an earlier one.
+    # Counted in `person.last_fact`, so that no number is reused for another fact.
     Column("number", Integer, primary_key=True, autoincrement=False),
     # `name` or `language`, of which a person has one; empty: any other fact.
     empty("label"),

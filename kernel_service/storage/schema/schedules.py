@@ -28,7 +28,7 @@ schedule = Table(
     # The buttons carry it, and it cannot be guessed.
     Column("id", Text, primary_key=True),
     person_id(),
-    # Of the caller's id for the request, so that a repeat is known.
+    # Of the caller's id for the request, so that a repeat is detected.
     Column("request_digest", Digest, nullable=False),
     Column("kind", Text, nullable=False),
     Column("request", Sealed, nullable=False),
@@ -48,7 +48,7 @@ schedule = Table(
     # The last run: when it was put into the inbox, and the number of its message.
     Column("last_run_at", Float),
     Column("last_seq", BigInteger),
-    # How many runs in a row found no word of the person since the run before.
+    # How many consecutive runs had no message of the person since the previous run.
     zero("silent_runs"),
     Index("ix_schedule_person_id_request_digest", "person_id", "request_digest", unique=True),
 )

@@ -59,7 +59,7 @@ node = Table(
     # The newest migration that the node contains.
     Column("schema", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
-    # Since when its beats are regular.
+    # Since when its beats have been regular.
     Column("since", Float, nullable=False),
     Column("beat_at", Float, nullable=False),
     no("draining"),

@@ -10,7 +10,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class DatabaseTime(FunctionElement[float]):
-    """Also inside a transaction it is the time of now, not of the transaction's begin."""
+    """The current time, also inside a transaction, and not the time at which the transaction began."""
 
     type = Float()
     inherit_cache = True

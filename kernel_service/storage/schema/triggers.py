@@ -1,4 +1,4 @@
-"""Triggers, which the vendor watches people's accounts for, and the events that it tells of."""
+"""Triggers, for which the vendor watches people's accounts, and the events that it reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ trigger = Table(
     Column("connection_id", Text, ForeignKey("connection.id"), nullable=False),
     # Digest of the kind of event and its settings: the vendor has one trigger for them.
     Column("digest", Digest, nullable=False),
-    # The vendor's id; null until it has said it.
+    # The vendor's id; null until the vendor has returned it.
     Column("vendor_id", Text, unique=True),
     Column("status", Text, nullable=False),
     # The kind of event, its settings, what the person asked for.
@@ -40,7 +40,7 @@ trigger = Table(
     # The newest message about its events, and when it was put into the inbox.
     Column("told_seq", BigInteger),
     Column("told_at", Float),
-    # When the person was last told that the limit of a day is reached.
+    # When the person was last informed that the daily limit is reached.
     Column("limited_at", Float),
     Index("ix_trigger_connection_id_digest", "connection_id", "digest", unique=True),
 )
@@ -54,7 +54,7 @@ TRIGGER_UNSETTLED = text(one_of("trigger.status", _UNSETTLED))
 
 partial_index("ix_trigger_unsettled", trigger.c.id, where=one_of("status", _UNSETTLED))
 
-# An event stays after it is told, so that a repeat is recognised.
+# A row is kept after its event became a message, so that a repeat is recognised.
 trigger_event = Table(
     "trigger_event",
     metadata,

@@ -50,7 +50,7 @@ turn = Table(
     no("closed"),
     # The person withdrew it.
     no("stopped"),
-    # The person was told that the service is busy.
+    # The person was informed that the service is busy.
     no("told_busy"),
     empty("problem"),
     *usage_counts(),

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS: Final = 60.0
-"""How long events wait on while the message about earlier ones is not answered, or the person is silent."""
+"""The retry delay while the message about earlier events is not answered, or the person is silent."""
 PUT_OFF_SECONDS: Final = 3600.0
-"""How long events wait on while the operator's settings do not allow to tell them."""
+"""The retry delay while the operator's settings exclude the events."""
 SILENT_SECONDS: Final = DAY_SECONDS
 SILENT_MESSAGES: Final = 5
 """After that many replies to a person who has written nothing in SILENT_SECONDS, events wait until they write."""
@@ -74,7 +74,7 @@ _ADD = insert(trigger_event)
 _of_trigger = update(trigger).where(trigger.c.id == bindparam("of"))
 _DUE_AT = _of_trigger.values(due_at=bindparam("at", type_=Float))
 _UNSEEN = _of_trigger.values(unseen=trigger.c.unseen + 1)
-_TOLD = _of_trigger.values(
+_DELIVERED = _of_trigger.values(
     due_at=null(), unseen=0, told_seq=bindparam("seq", type_=Integer), told_at=bindparam("at", type_=Float)
 )
 _LIMITED = _of_trigger.values(limited_at=bindparam("at", type_=Float))
@@ -105,14 +105,14 @@ _WROTE = (
     .order_by(message.c.seq.desc())
     .limit(1)
 )
-# Without a reply: the events were not what the person waits for.
+# Counts messages with a reply: without one, the events were not relevant to the person.
 _SENT_SINCE = select(func.count()).where(
     message.c.person_id == bindparam("person"),
     message.c.seq > bindparam("since", type_=Integer),
     message.c.command == Command.TRIGGERED.value,
     exists().where(reply.c.turn_id == message.c.turn_id),
 )
-_TOLD_SINCE = select(func.count()).where(
+_DELIVERED_SINCE = select(func.count()).where(
     trigger_event.c.person_id == bindparam("person"), trigger_event.c.told_at >= bindparam("since", type_=Float)
 )
 _WAS_LIMITED = select(
@@ -173,7 +173,7 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
 
 
 def _waits(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> float:
-    """How long the events wait until they are looked at again. 0: they are told now."""
+    """Seconds until the next attempt. 0: the events become a message now."""
     if not _may_be_told(tx, row, limits):
         return PUT_OFF_SECONDS
     is_unanswered = row.told_seq is not None and tx.execute(_UNANSWERED, {"seq": row.told_seq}).scalar_one()
@@ -181,14 +181,14 @@ def _waits(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> float:
 
 
 def _may_be_told(tx: Tx, row: Row[Any], limits: TriggerLimits) -> bool:
-    """Whether the operator's settings still allow it. They may have changed since the events came."""
+    """Whether the operator's settings still allow it. They may have changed since the events arrived."""
     toolkit = tx.execute(_TOOLKIT, {"of": row.connection_id}).scalar_one_or_none()
     is_allowed = not limits.toolkits or toolkit in limits.toolkits
     return is_allowed and is_served(tx, row.person_id, row.channel, limits.allowed)
 
 
 def _is_silent(tx: Tx, person_id: str, now: float) -> bool:
-    """Whether the person may not read what they get. WhatsApp holds messages to such a person, too."""
+    """Whether the person probably does not read the messages. WhatsApp holds messages to such a person, too."""
     wrote = tx.execute(_WROTE, {"person": person_id}).one_or_none()
     if wrote is not None and wrote.accepted_at > now - SILENT_SECONDS:
         return False
@@ -198,11 +198,14 @@ def _is_silent(tx: Tx, person_id: str, now: float) -> bool:
 
 def _is_over_limit(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> bool:
     today = {"person": row.person_id, "since": _midnight(now)}
-    return int(tx.execute(_TOLD_SINCE, today).scalar_one()) >= limits.daily_messages
+    return int(tx.execute(_DELIVERED_SINCE, today).scalar_one()) >= limits.daily_messages
 
 
 def _put_off(tx: Tx, row: Row[Any], now: float, limited: str) -> ToldEvents:
-    """The events wait for the next day. The person learns it once a day, whatever the number of their triggers."""
+    """The events wait for the next day.
+
+    The person is informed once a day, regardless of the number of their triggers.
+    """
     tx.execute(_DUE_AT, {"of": row.id, "at": _midnight(now) + DAY_SECONDS})
     if tx.execute(_WAS_LIMITED, {"person": row.person_id, "since": _midnight(now)}).scalar_one():
         return ToldEvents(row.person_id)
@@ -213,39 +216,39 @@ def _put_off(tx: Tx, row: Row[Any], now: float, limited: str) -> ToldEvents:
 
 def _put(tx: Tx, row: Row[Any], now: float) -> ToldEvents:
     waiting = tx.execute(_WAITING, {"of": row.id}).all()
-    told, known = [words for each in waiting if (words := _words(tx, each)) is not None], opened(tx, row)
+    readable, known = [event for each in waiting if (event := _event_of(tx, each)) is not None], opened(tx, row)
     seq = None
-    if told and known is not None:
-        [first_id, _] = told[0]
+    if readable and known is not None:
+        [first_id, _] = readable[0]
         seq = own_messages.put(
             tx,
             row.person_id,
             channel=row.channel,
             address=row.address,
             message_id=f"trigger:{first_id}",
-            content=_content(known, [data for _, data in told], row.unseen),
+            content=_content(known, [data for _, data in readable], row.unseen),
             command=Command.TRIGGERED,
             now=now,
         )
         tx.execute(_HEAD, {"of_digest": waiting[0].digest, "at": now})
     else:
-        log.error("alert: events cannot be told trigger=%s person=%s", row.id, row.person_id)
+        log.error("alert: events dropped trigger=%s person=%s", row.id, row.person_id)
     tx.execute(_CLEAR, {"of": row.id})
-    tx.execute(_TOLD, {"of": row.id, "seq": seq, "at": now})
+    tx.execute(_DELIVERED, {"of": row.id, "seq": seq, "at": now})
     return ToldEvents(row.person_id, seq)
 
 
-def _words(tx: Tx, row: Row[Any]) -> Any:
+def _event_of(tx: Tx, row: Row[Any]) -> Any:
     """The event's id and its data; None: damaged."""
     return damage.value_of(tx, row.person_id, row.words, place(trigger_event.c.words, row.digest))
 
 
-def _content(known: Trigger, told: Sequence[Any], unseen: int) -> Triggered:
+def _content(known: Trigger, events: Sequence[Any], unseen: int) -> Triggered:
     more = [{"further_events": unseen, "note": "They are not shown here."}] if unseen else []
-    events = to_json([*told, *more]).decode()
-    return Triggered(known.id, known.asked.account, known.asked.name, known.asked.request, events)
+    content = to_json([*events, *more]).decode()
+    return Triggered(known.id, known.asked.account, known.asked.name, known.asked.request, content)
 
 
 def _midnight(now: float) -> float:
-    """The begin of the day (UTC)."""
+    """The start of the day (UTC)."""
     return now - now % DAY_SECONDS

@@ -21,7 +21,7 @@ def sealed(tx: Tx, person_id: str, trigger_id: str, new: NewTrigger) -> bytes:
 
 
 def opened(tx: Tx, row: Row[Any]) -> Trigger | None:
-    """None: what it holds is damaged. It can still be ended. Raises `SealingKeyUnknown`."""
+    """None: a sealed value is damaged. The trigger can still be ended. Raises `SealingKeyUnknown`."""
     private = damage.value_of(tx, row.person_id, row.private, place(trigger.c.private, row.id))
     if private is None:
         return None

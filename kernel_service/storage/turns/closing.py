@@ -54,7 +54,7 @@ def close(
     usage: Usage | None = None,
     settles: Sequence[str] = (),
     now: float,
-    **told: int,
+    **counts: int,
 ) -> None:
     """Raises `Stopped` instead of an end as COMPLETED, except of a "new chat"."""
     usage = usage or Usage()
@@ -62,7 +62,7 @@ def close(
     was = of_open_turn(tx, _END, ended)
     if was.stopped and status is TurnStatus.COMPLETED and not record.is_new_chat:
         raise Stopped
-    pay(tx, record.person_id, usage, settles, now, **told)
+    pay(tx, record.person_id, usage, settles, now, **counts)
     if was.closed:  # otherwise it has made no call
         tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
 
@@ -82,7 +82,7 @@ def add_dead_letters(tx: Tx, record: Turn, problem: str, now: float) -> None:
     tx.execute(_ADD_DEAD_LETTERS, rows)
 
 
-def tell(
+def add_replies(
     tx: Tx, record: Turn, replies: Sequence[Reply], mode: ReplyMode, now: float, *, offer: LeaseOffer | None = None
 ) -> StoredReplies:
     """The offer is for the first reply, since the others wait for it."""

@@ -212,7 +212,7 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> Turn:
 def _joining(tx: Tx, record: Turn, now: float, *, restarts: bool) -> list[Row[Any]]:
     if record.stopped or not (waiting.has_room(record) if restarts else waiting.may_be_joined(record)):
         return []
-    return waiting.complete(waiting.joinable(waiting.waiting(tx, record.person_id), waiting.way_of(record)), now)
+    return waiting.complete(waiting.joinable(waiting.waiting(tx, record.person_id), waiting.route_of(record)), now)
 
 
 def _join(tx: Tx, record: Turn, joining: Sequence[Row[Any]], *, restarts: bool) -> None:

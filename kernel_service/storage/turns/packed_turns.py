@@ -1,4 +1,4 @@
-"""The ended turns of a history in one sealed value, so that a kernel is brought back without each of its items.
+"""The ended turns of a history in one sealed value, so that a kernel is activated without each of its items.
 
 It is a copy, and the items remain the journal. The transaction that activates a kernel writes it, once enough items of
 ended turns have been added since, without those that are too old to be shown. It is valid for one model and one start

@@ -1,4 +1,4 @@
-"""The end of a person's history, as far back as a turn looks. Each kernel starts with it, so an item costs little."""
+"""The end of a person's history, as far back as a turn needs. Each kernel starts with it, so an item costs little."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ _HOLD = OPEN_TURN.values(
     not_before=bindparam("until"),
     problem=bindparam("because"),
     holds=turn.c.holds + bindparam("more", type_=Integer),
-    told_busy=or_(turn.c.told_busy, bindparam("told", type_=Boolean)),
+    told_busy=or_(turn.c.told_busy, bindparam("informed", type_=Boolean)),
     attempt_owner="",
 )
 _REQUEUE = OPEN_TURN.values(not_before=bindparam("until"), attempt_owner="")
@@ -164,12 +164,12 @@ class SqlTurns(SqlPort):
         now: float,
     ) -> None:
         leases.fence(tx, turn.person_id, epoch)
-        noted = {"more": 0 if busy else 1, "told": busy and notice is not None}
+        noted = {"more": 0 if busy else 1, "informed": busy and notice is not None}
         of_open_turn(tx, _HOLD, {"of": turn.id, "until": until, "because": problem, **noted})
         tx.execute(_BECOME[MessageStatus.HELD], {"of": turn.id})
         if notice is not None:
             add_to_day(tx, turn.person_id, Usage(), now, replies=1, fixed_replies=1)
-            closing.tell(tx, turn, [notice], ReplyMode.OUTBOX, now)
+            closing.add_replies(tx, turn, [notice], ReplyMode.OUTBOX, now)
 
     @writes(in_order_of="turn.person_id")
     def end_isolation(self, tx: Tx, turn: Turn, epoch: int) -> None:
@@ -236,14 +236,14 @@ class SqlTurns(SqlPort):
             approvals.keep(tx, turn, prompts, now)
         if turn.is_new_chat:
             context.start_over(tx, turn.person_id)
-        told = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
-        closing.close(tx, turn, status, problem=problem, usage=usage, settles=settles, now=now, **told)
+        counts = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
+        closing.close(tx, turn, status, problem=problem, usage=usage, settles=settles, now=now, **counts)
         last = turn.messages[-1]
         if len(turn.messages) > 1:
             tx.execute(_MERGE, {"of": turn.id, "last": last.seq})
         became = _MEMBERS_OF_STATUS.get(status, MessageStatus.COMPLETED)
         tx.execute(_LAST_BECOMES[became], {"of": turn.id, "last": last.seq})
-        stored = closing.tell(tx, turn, replies, last.reply_mode, now, offer=offer)
+        stored = closing.add_replies(tx, turn, replies, last.reply_mode, now, offer=offer)
         return Ended(stored, waits=stands.waiting is not None)
 
     @writes(in_order_of="turn.person_id")
@@ -264,7 +264,7 @@ class SqlTurns(SqlPort):
         closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
         tx.execute(_BECOME[MessageStatus.DEAD_LETTERED], {"of": turn.id})
         closing.add_dead_letters(tx, turn, problem, now)
-        closing.tell(tx, turn, replies, turn.messages[-1].reply_mode, now)
+        closing.add_replies(tx, turn, replies, turn.messages[-1].reply_mode, now)
         return superseded
 
 

@@ -30,7 +30,7 @@ DEBOUNCE_LIMIT = 5
 LATE_DEBOUNCE = 4
 MAX_JOINS = 3
 
-Way = tuple[str, str, str]
+Route = tuple[str, str, str]
 """The route of a message and its answer: channel, address, reply mode."""
 
 _WAITING = (
@@ -70,12 +70,12 @@ def together(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     """The longest prefix that one answer may cover."""
     if not rows or rows[0].alone:
         return list(rows[:1])
-    return joinable(rows, way(rows[0]))
+    return joinable(rows, route(rows[0]))
 
 
-def joinable(rows: Sequence[Row[Any]], by: Way) -> list[Row[Any]]:
+def joinable(rows: Sequence[Row[Any]], by: Route) -> list[Row[Any]]:
     """The longest prefix that came by that route and may be answered together."""
-    return list(takewhile(lambda row: way(row) == by and not row.alone, rows))
+    return list(takewhile(lambda row: route(row) == by and not row.alone, rows))
 
 
 def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
@@ -95,7 +95,7 @@ def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
 
 
 def _is_late(row: Row[Any]) -> bool:
-    # An untrusted time of the channel does not tell.
+    # An untrusted time of the channel is no evidence.
     return bool(LATE_MESSAGE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS)
 
 
@@ -104,11 +104,11 @@ def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:
     return list(takewhile(lambda row: row.waits_until is None or row.waits_until <= now, rows))
 
 
-def way(row: Row[Any]) -> Way:
+def route(row: Row[Any]) -> Route:
     return row.channel, row.address, row.reply_mode
 
 
-def way_of(turn: Turn) -> Way:
+def route_of(turn: Turn) -> Route:
     last = turn.messages[-1]
     return last.channel, last.address, last.reply_mode.value
 
@@ -127,7 +127,7 @@ def interrupt(turn: Turn, first: Row[Any]) -> None:
     """Raises `JoiningMessages` if the first message, the one that is `waiting`, joins the turn."""
     # A message that waits for its file does not delay the running turn. It joins once it has the file, or comes next.
     waits = first.waiting is not None and first.waits_until is None
-    if waits and may_be_joined(turn) and not first.alone and way(first) == way_of(turn):
+    if waits and may_be_joined(turn) and not first.alone and route(first) == route_of(turn):
         raise JoiningMessages
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 UNDER_WAY_SECONDS: Final = 180.0
-"""Longer than any request takes, and the write that settles it."""
+"""Longer than any request and the write that settles it."""
 LOST_SECONDS: Final = 3600.0
 """After this time no write settles the reservation any longer."""
 STEP: Final = 500
@@ -29,8 +29,8 @@ STEP: Final = 500
 _SETTLE = delete(token_reservation).where(token_reservation.c.id.in_(bindparam("settled", expanding=True)))
 _MOVE = (
     update(token_reservation)
-    .where(token_reservation.c.person_id == bindparam("gone"))
-    .values(person_id=bindparam("stays"))
+    .where(token_reservation.c.person_id == bindparam("merged"))
+    .values(person_id=bindparam("remaining"))
 )
 _LOST = (
     select(token_reservation)
@@ -40,9 +40,9 @@ _LOST = (
 )
 
 
-def pay(tx: Tx, person_id: str, spent: Usage, settles: Sequence[str], now: float, **told: int) -> None:
-    """Count the actual usage instead of its reservations, and the replies that were `told` (see `add_to_day`)."""
-    add_to_day(tx, person_id, spent, now, **told)
+def pay(tx: Tx, person_id: str, spent: Usage, settles: Sequence[str], now: float, **replies: int) -> None:
+    """Count the actual usage instead of its reservations, and the numbers of `replies` (see `add_to_day`)."""
+    add_to_day(tx, person_id, spent, now, **replies)
     if settles:
         _settle(tx, settles)
 
@@ -51,8 +51,8 @@ def _settle(tx: Tx, reservations: Sequence[str]) -> None:
     tx.execute(_SETTLE, {"settled": list(reservations)})
 
 
-def move(tx: Tx, gone: str, stays: str) -> None:
-    tx.execute(_MOVE, {"gone": gone, "stays": stays})
+def move(tx: Tx, merged: str, remaining: str) -> None:
+    tx.execute(_MOVE, {"merged": merged, "remaining": remaining})
 
 
 def write_off(tx: Tx, now: float) -> int:

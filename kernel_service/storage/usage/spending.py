@@ -51,7 +51,7 @@ def _values(table: Table) -> str:
 
 def _anothers(table: Table) -> str:
     rest = ", ".join(table.columns.keys()[1:])
-    return f"SELECT CAST(:stays AS VARCHAR), {rest} FROM {table.name} WHERE person_id = :gone"  # noqa: S608
+    return f"SELECT CAST(:remaining AS VARCHAR), {rest} FROM {table.name} WHERE person_id = :merged"  # noqa: S608
 
 
 def _typed(statement: TextClause, table: Table) -> TextClause:
@@ -68,8 +68,8 @@ def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float, *, replies: int
     is_spent = any(counts.values())
     counts["day"] = day_of(now)
     if replies or is_spent:
-        told = {"replies": replies, "fixed_replies": fixed_replies}
-        tx.execute(_ADD[usage], {"person_id": person_id, **counts, **told})
+        sent = {"replies": replies, "fixed_replies": fixed_replies}
+        tx.execute(_ADD[usage], {"person_id": person_id, **counts, **sent})
     if is_spent:
         tx.execute(_ADD[usage_of_all], {"share": zlib.crc32(person_id.encode()) % SHARES, **counts})
 
@@ -84,11 +84,11 @@ def add_use(tx: Tx, person_id: str, used: ToolUse, now: float) -> None:
     tx.execute(_ADD[tool_usage], {"person_id": person_id, "day": day_of(now), "tool": used.tool, **counts})
 
 
-def move(tx: Tx, gone: str, stays: str) -> None:
+def move(tx: Tx, merged: str, remaining: str) -> None:
     """Move one person's usage to the other."""
     for table, statement in _MOVE.items():
-        tx.execute(statement, {"gone": gone, "stays": stays})
-        tx.execute(delete(table).where(table.c.person_id == gone))
+        tx.execute(statement, {"merged": merged, "remaining": remaining})
+        tx.execute(delete(table).where(table.c.person_id == merged))
 
 
 def forgetting(before: float) -> Iterator[Any]:

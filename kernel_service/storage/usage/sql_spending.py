@@ -82,9 +82,9 @@ class SqlSpending(SqlPort):
 def _check(tx: Tx, person_id: str, estimate: Estimate, budgets: Budgets, now: float) -> None:
     """Check a request against the budgets.
 
-    Beside other requests, a request passes if the highest possible cost of all of them fits the common budget. A
-    person's request, and a single request near the end of a budget, passes as long as anything is left. So one request
-    at most exceeds a budget, and no person is refused because of an unlikely worst case.
+    With other requests in progress, a request passes if the highest possible cost of all of them fits the common
+    budget. A person's request, and a single request near the end of a budget, passes as long as anything is left. So
+    one request at most exceeds a budget, and no person is refused because of an unlikely worst case.
     """
     if budgets.per_person and spent_today(tx, person_id, now=now) >= budgets.per_person:
         raise BudgetSpentError
@@ -116,7 +116,7 @@ def _sums(table: Table, person_id: str | None) -> Select[Any]:
     """By day (and tool), of one person or of all."""
     by = [column for column in table.primary_key.columns if column.name not in {"person_id", "share"}]
     counts = [func.sum(table.c[name]).label(name) for name in SHOWN[table]]
-    asked = select(*by, *counts).where(table.c.day.between(bindparam("first"), bindparam("last")))
+    query = select(*by, *counts).where(table.c.day.between(bindparam("first"), bindparam("last")))
     if person_id is not None:
-        asked = asked.where(table.c.person_id == bindparam("person"))
-    return asked.group_by(*by).order_by(*by)
+        query = query.where(table.c.person_id == bindparam("person"))
+    return query.group_by(*by).order_by(*by)

@@ -63,7 +63,7 @@ async def test_reported_repeatedly(store: Store) -> None:
     await write(store, NEW, now=NOW + 1)
     told = [await store.merging.link(OLD, NEW, now=LATER + n) for n in range(3)]
     assert [one.outcome for one in told] == [MERGED, LINKED, LINKED]
-    assert [one.news for one in told] == [True, False, False]
+    assert [one.is_new for one in told] == [True, False, False]
     assert await store.people.last_person_of(OLD.user_id) == await store.people.last_person_of(NEW.user_id) == anna
 
 
@@ -166,7 +166,7 @@ async def test_reported_too_early_for_a_person_with_connections_is_kept_apart(st
     for one in (anna, other):
         await connect(store, one)
     [then] = (await store.merging.link(OLD, NEW, now=LATER)).then
-    assert (then.outcome, then.person_id, then.other_id, then.news) == (KEPT_APART, anna, other, True)
+    assert (then.outcome, then.person_id, then.other_id, then.is_new) == (KEPT_APART, anna, other, True)
     assert (await store.people.last_person_of(NEW.user_id), await store.people.last_person_of(THIRD.user_id)) == (
         anna,
         other,
@@ -383,7 +383,7 @@ async def test_two_people_with_connections_are_kept_apart(store: Store) -> None:
     of_anna, of_other = await connect(store, anna), await connect(store, other, ConnectionStatus.UNCONFIRMED)
     await notice(store, anna, "news")
     told = [await store.merging.link(OLD, NEW, now=LATER) for _ in range(2)]
-    assert [(one.outcome, one.person_id, one.other_id, one.news) for one in told] == [
+    assert [(one.outcome, one.person_id, one.other_id, one.is_new) for one in told] == [
         (KEPT_APART, anna, other, True),
         (KEPT_APART, anna, other, False),
     ]

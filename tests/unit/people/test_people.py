@@ -122,7 +122,7 @@ async def test_an_alert_names_the_people_and_no_id_of_a_channel(parts: Any, capl
     people, store, _ = parts
     store.answer = lambda: Linked(LinkOutcome.KEPT_APART, "p_1", other_id="p_2")
     await people.link(OLD, NEW)
-    store.answer = lambda: Linked(LinkOutcome.KEPT_APART, "p_1", other_id="p_2", news=False)
+    store.answer = lambda: Linked(LinkOutcome.KEPT_APART, "p_1", other_id="p_2", is_new=False)
     await people.link(OLD, NEW)
     [alert] = caplog.records
     assert alert.levelname == "ERROR"

@@ -1,4 +1,4 @@
-"""Everything there was at first."""
+"""The first schema."""
 
 from __future__ import annotations
 

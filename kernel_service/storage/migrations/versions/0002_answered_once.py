@@ -1,4 +1,4 @@
-"""Joining and stopping turns, crashes told from failures, dead letters, the receipt clock."""
+"""Joining and stopping turns, crashes counted apart from failures, dead letters, the receipt clock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_dead_letter_person_id"), "dead_letter", ["person_id"])
     op.create_index(op.f("ix_dead_letter_message_seq"), "dead_letter", ["message_seq"])
-    # A program of the first schema would show the model what was superseded.
+    # A program of the first schema would show the model superseded items.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (2, 2)")
 
 

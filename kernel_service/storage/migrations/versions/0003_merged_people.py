@@ -1,4 +1,4 @@
-"""Ids that take the place of others, people who are merged or kept apart, accounts that outlive a merging."""
+"""Ids that replace others, people who are merged or kept apart, accounts that remain after a merge."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("first_id", "second_id", name=op.f("pk_kept_apart")),
     )
     op.create_index(op.f("ix_kept_apart_second_id"), "kept_apart", ["second_id"])
-    # An older program would take a number that was given up for its former owner's.
+    # An older program would attribute a recycled number to its former owner.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (3, 3)")

@@ -1,4 +1,4 @@
-"""Files that people send: asked of their channels, kept in sealed chunks until their turn is done."""
+"""Files that people send: requested from their channels, kept in sealed chunks until their turn is done."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("media_id", "number", name=op.f("pk_media_chunk")),
     )
-    # A program of the schema before would answer a message without its file, and leave the file behind.
+    # An older program would answer a message without its file, and never delete the file.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (4, 3)")

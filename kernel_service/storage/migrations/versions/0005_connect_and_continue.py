@@ -26,7 +26,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("remove_due"),
         postgresql_where=sa.text("remove_due"),
     )
-    # An older link led to the vendor at once, so its result could not be proven to belong to its person.
+    # An older link redirected to the vendor at once, so its result could not be proven to belong to its person.
     op.execute("UPDATE connection SET status = 'expired', remove_due = true WHERE status = 'pending'")
     op.create_table(
         "connect_attempt",
@@ -89,5 +89,5 @@ def upgrade() -> None:
         sa.Column("link", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("channel", "address", name=op.f("pk_chat")),
     )
-    # A program of the schema before would take a link's consent for proof.
+    # An older program would accept the consent of a link as proof.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (5, 5)")

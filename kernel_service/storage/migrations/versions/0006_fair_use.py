@@ -1,4 +1,4 @@
-"""The tools that people use, and whether a person was told that the assistant is busy."""
+"""The tools that people use, and whether a person was informed that the assistant is busy."""
 
 from __future__ import annotations
 

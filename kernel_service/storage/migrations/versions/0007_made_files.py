@@ -13,5 +13,5 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("media", sa.Column("reply_id", sa.String(), server_default="", nullable=False))
-    # A program of the schema before could not read a reply with files, and would delete these before it is sent.
+    # An older program could not read a reply with files, and would delete these before it is sent.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (7, 7)")

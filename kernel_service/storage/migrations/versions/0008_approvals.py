@@ -1,4 +1,4 @@
-"""Calls that people are asked for before they are made."""
+"""Calls that need a person's approval."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_approval")),
     )
     op.create_index(op.f("ix_approval_person_id"), "approval", ["person_id"])
-    # A program of before would show the model what is for the person's eyes, and knows no such command.
+    # An older program would show the model what only the person may see, and has no such command.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (8, 8)")

@@ -1,4 +1,4 @@
-"""Connections know how people call their toolkit; one browser goes the whole way."""
+"""Connections store the name by which people call their toolkit; one browser makes all steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of an id that are told before the one that made it."""
+"""Changes of an id that are reported before the change that created it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("identity_link", sa.Column("awaiting_key_id", sa.String(), nullable=True))
     op.add_column("identity_link", sa.Column("awaiting", sa.LargeBinary(), nullable=True))
-    # Without statistics SQLite takes the newest of the indexes that would do: it is to be the small one, rather than
-    # that of all messages which a person has ever sent.
+    # Without statistics SQLite uses the newest of the applicable indexes: it must be the small one, and not that of all
+    # messages of a person.
     op.drop_index("ix_message_open", "message")
     open_ = sa.text("status IN ('accepted', 'held')")
     op.create_index("ix_message_open", "message", ["person_id", "seq"], sqlite_where=open_, postgresql_where=open_)

@@ -1,4 +1,4 @@
-"""A person is found by an id without walking over everybody else's."""
+"""A person is found by an id without a scan of all ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where what the model is shown begins."""
+"""The start of the model's context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexes for what was found by walking over a table, and what all people together have spent, by day."""
+"""Indexes instead of table scans, and the usage of all people by day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_to
 
 
 def upgrade() -> None:
-    # Those who would be found by the state are few among all replies; an index of them alone stays small.
+    # Few of all replies are in these states, so an index of them alone stays small.
     op.drop_index("ix_reply_channel_state", "reply")
     op.drop_index("ix_reply_person_id_state", "reply")
     op.create_index("ix_reply_person_id_seq", "reply", ["person_id", "seq"])

@@ -1,4 +1,4 @@
-"""Crashes by their name, and those apart in which a turn ran alone."""
+"""Crash counts, with a separate one for crashes in which a turn ran alone."""
 
 from __future__ import annotations
 

@@ -17,5 +17,5 @@ def upgrade() -> None:
     op.add_column("reply", sa.Column("repeats", sa.Integer(), server_default=zero, nullable=False))
     op.drop_column("reply", "doubtful_receipts")
     op.drop_table("receipt_clock")
-    # A program of the schema before would count a doubt by the receipts.
+    # An older program would count a doubt by the receipts.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (16, 16)")

@@ -1,4 +1,4 @@
-"""How much the model is shown."""
+"""The limit of the model's context."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ down_revision = "0018"
 branch_labels = None
 depends_on = None
 
-# Messages are kept for a month. If none is left, only the time when the person came is known.
+# Messages are kept for a month. If none is left, only the creation time of the person is known.
 _HEARD = """
 UPDATE alias SET heard_at = (
     SELECT message.accepted_at FROM message

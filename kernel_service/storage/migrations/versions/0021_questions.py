@@ -1,4 +1,4 @@
-"""Questions that ask for several calls at once."""
+"""Approval prompts for several calls at once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # A question of before asks for one call.
+    # An older prompt is for one call.
     op.add_column("approval", sa.Column("question_id", sa.String(), nullable=False, server_default=""))
     op.execute("UPDATE approval SET question_id = id")
     op.create_index(op.f("ix_approval_question_id"), "approval", ["question_id"])
-    # A program of before would not know whether a button is for one call or for several.
+    # An older program cannot distinguish a button for one call from one for several.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (21, 21)")

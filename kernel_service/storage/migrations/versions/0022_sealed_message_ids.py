@@ -1,4 +1,4 @@
-"""Message ids that are digested and sealed. Those that are there already are sealed while the service runs."""
+"""Message ids that are digested and sealed. Existing ones are sealed while the service runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_backfill"),
     )
-    # From the first row on, unless the database is new; at last, what rows that are gone have left on the disk.
+    # From the first row, unless the database is new; the last step clears deleted rows from the disk.
     for name in ("message", "reply", "vacuum"):
         op.execute(f"INSERT INTO backfill SELECT '{name}', 0 WHERE EXISTS (SELECT 1 FROM person)")  # noqa: S608 - ours
-    # A program of the schema before would not find a message that came again by its digest.
+    # An older program would not find a repeated message by its digest.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (22, 22)")

@@ -1,4 +1,4 @@
-"""Standing permissions: calls for which people need not be asked again."""
+"""Standing permissions: calls that need no further approval."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_standing_permission_person_id")),
         sa.PrimaryKeyConstraint("person_id", "tool", "account", name=op.f("pk_standing_permission")),
     )
-    # A program of before knows neither the button that gives one nor the phrases that take it back.
+    # An older program has neither the button that grants one nor the phrases that revoke it.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (24, 24)")

@@ -1,4 +1,4 @@
-"""How many replies a person had of a day."""
+"""The number of a person's replies by day."""
 
 from __future__ import annotations
 

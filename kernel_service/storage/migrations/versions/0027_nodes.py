@@ -32,5 +32,5 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("channel", "instance", name=op.f("pk_puller")),
     )
-    # A program of before takes any person's lease, whether their owner is alive or not.
+    # An older program takes any person's lease, whether their owner is alive or not.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (27, 27)")

@@ -1,4 +1,4 @@
-"""One unfollowed link per person and toolkit, and the unmatched sessions of a flood for all processes."""
+"""One unfollowed link per person and toolkit, and the unmatched sessions beyond the rate limits, for all processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Null for the links of before, which can be followed for half an hour: two of them may be of one toolkit.
+    # Null for existing links, which can be followed for half an hour: two of them may be of one toolkit.
     op.add_column("connect_attempt", sa.Column("toolkit", sa.String(), nullable=True))
     op.create_index(
         op.f("ix_connect_attempt_open"),

@@ -1,4 +1,4 @@
-"""The memory of each person: a few facts, and the time zone that they say."""
+"""The memory of each person: a few facts, and the time zone that they state."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def upgrade() -> None:
     )
     op.add_column("person", sa.Column("last_fact", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.add_column("kernel", sa.Column("said_time_zone", sa.LargeBinary()))
-    # A program of before knows neither the command that lists them nor how to delete them with their person.
+    # An older program has no command that lists them, and does not delete them with their person.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (31, 31)")

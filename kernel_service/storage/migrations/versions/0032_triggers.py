@@ -1,4 +1,4 @@
-"""Triggers that the tools' vendor watches people's accounts for, and their events."""
+"""Triggers, for which the tools' vendor watches people's accounts, and their events."""
 
 from __future__ import annotations
 

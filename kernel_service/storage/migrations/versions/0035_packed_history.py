@@ -1,4 +1,4 @@
-"""Ended turns in packed form, so that a kernel is brought back without each item."""
+"""Ended turns in packed form, so that a kernel is activated without each item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People whom an operator deletes: their mark, their messages that may be repeated, what the vendor must remove."""
+"""People whom an operator deletes: their mark, their messages that may be redelivered, what the vendor must remove."""
 
 from __future__ import annotations
 
