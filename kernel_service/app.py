@@ -65,7 +65,7 @@ async def serve(
         served = build_served(base, vendors, connect, received, delivery)
         sweeper = build_sweeper(base, received, delivery.outbox, connect)
         health = served.listener.health
-        base.membership.on_silence(lambda is_silent: health.tell(serves=not is_silent))
+        base.membership.on_silence(lambda is_silent: health.report(serves=not is_silent))
         port = await stack.enter_async_context(served.listener.serving(_drain(base, received, delivery)))
         await announce(base, port)
         metrics_port = await stack.enter_async_context(served.metrics.serving())

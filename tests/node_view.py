@@ -58,8 +58,8 @@ class View:
     def is_alive(self, node_id: str) -> bool:
         return any(node.id == node_id for node in self.nodes)
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        self.changed.append(told)
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self.changed.append(callback)
 
 
 class Board:
@@ -70,11 +70,11 @@ class Board:
         self._handlers: dict[NoticeKind, list[Callable[[NodeNotice], None]]] = {}
         self.missed: list[Callable[[], None]] = []
 
-    def tell(self, node_id: str, notice: NodeNotice) -> None:
+    def send(self, node_id: str, notice: NodeNotice) -> None:
         self.told.append((node_id, notice))
 
-    def tell_all(self, notice: NodeNotice) -> None:
-        self.tell("", notice)
+    def send_to_all(self, notice: NodeNotice) -> None:
+        self.send("", notice)
 
     def on(self, kind: NoticeKind, handler: Callable[[NodeNotice], None]) -> None:
         self._handlers.setdefault(kind, []).append(handler)

@@ -29,8 +29,8 @@ class FakeNode(Board):
         self.channels: Callable[[], list[str]] = list
         self.is_deaf = False
 
-    def tell(self, node_id: str, notice: NodeNotice) -> None:
-        super().tell(node_id, notice)
+    def send(self, node_id: str, notice: NodeNotice) -> None:
+        super().send(node_id, notice)
         for other in self.others:
             if node_id in ("", other.name) and not other.is_deaf:
                 other.receive(notice)

@@ -1,6 +1,5 @@
-"""KernelAdminService: what is running, and why a message was not answered.
-
-Of its calls the export of a person alone shows the content of messages.
+"""KernelAdminService: what is running, and why a message was not answered. Only the export of a person shows the
+content of messages.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         unanswered = []
         if self._is_elsewhere(lease, context):
             try:
-                return cast("admin_pb2.GetKernelResponse", await self._peers.ask(lease.owner, "GetKernel", request))
+                return cast("admin_pb2.GetKernelResponse", await self._peers.call(lease.owner, "GetKernel", request))
             except NodeUnavailable:
                 unanswered.append(lease.owner)
         kernel = self._resident.of(person_id, lease)
@@ -113,13 +112,13 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         person_id = await self._person(request.person)
         lease = await self._lease(person_id)
         if self._is_elsewhere(lease, context):
-            await self._peers.ask(lease.owner, "EvictKernel", request)
+            await self._peers.call(lease.owner, "EvictKernel", request)
         else:
             await self._kernels.evict(person_id, EvictionReason.OPERATOR)
         return admin_pb2.EvictKernelResponse()
 
     async def _lease(self, person_id: str) -> KernelLease:
-        """The person's lease. A dead owner is none."""
+        """The person's lease, without its owner if that node is dead."""
         lease = await self._store.kernels.lease(person_id)
         return lease if self._cluster.is_alive(lease.owner) else replace(lease, owner="")
 

@@ -34,9 +34,9 @@ def check(message: Message, path: str = "") -> None:
 
 
 def _surely_fits(message: Message) -> bool:
-    """Whether all fields are within their bounds, as in most requests. False: it is to be checked by name."""
+    """Whether all fields are within their bounds, as in most requests. False: it must be checked by name."""
     to_see = [message]
-    for each in to_see:  # it grows meanwhile
+    for each in to_see:  # the list grows meanwhile
         rules = _rules(each.DESCRIPTOR)
         for field, value in each.ListFields():
             rule = rules[field]

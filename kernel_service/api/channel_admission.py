@@ -56,7 +56,7 @@ class ChannelAdmission:
         self.refused: Counter[str] = Counter()
         """Rejected calls by channel; empty: callers without a token."""
         self.seconds = Latencies()
-        """Of calls that are no streams, by rpc and status. One over a channel's stream has the name of its rpc."""
+        """Of calls other than streams, by rpc and status. A call over a channel's stream has the name of its rpc."""
 
     @property
     def open(self) -> Counter[tuple[str, str]]:

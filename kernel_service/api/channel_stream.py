@@ -75,7 +75,7 @@ class ChannelStream:
             side.add_done_callback(lambda _: self._end(sides))
         try:
             yield channel_pb2.ServeChannelResponse(nodes=nodes.serving(self._cluster), node_id=self._cluster.me)
-            # Without a store no result may come. The caller must learn of the end: it ends the leases of the stream.
+            # Without a store no result may come. The caller must receive the end, which ends the leases of the stream.
             while not self._ends or (self._unread and not _has_failed(pulling)):
                 await self._ready.wait()
                 self._ready.clear()
@@ -90,7 +90,7 @@ class ChannelStream:
             if isinstance(end, Exception):
                 raise end
 
-    def tell_nodes(self) -> None:
+    def send_nodes(self) -> None:
         """Send the nodes again: they have changed."""
         del self._next.nodes[:]
         self._next.nodes.extend(nodes.serving(self._cluster))

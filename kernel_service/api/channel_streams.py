@@ -1,4 +1,4 @@
-"""The open streams of channels. Each is told when the nodes change."""
+"""The open streams of channels. Each gets the nodes when they change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ChannelStreams:
         self._calls = calls
         self._pull = pull
         self._open: WeakSet[ChannelStream] = WeakSet()
-        cluster.on_change(self._tell_nodes)
+        cluster.on_change(self._send_nodes)
 
     def responses(
         self, requests: AsyncIterator[channel_pb2.ServeChannelRequest], context: Any
@@ -34,6 +34,6 @@ class ChannelStreams:
         self._open.add(stream)
         return stream.responses(requests)
 
-    def _tell_nodes(self) -> None:
+    def _send_nodes(self) -> None:
         for stream in self._open:
-            stream.tell_nodes()
+            stream.send_nodes()

@@ -37,7 +37,7 @@ def required(value: str, field: str) -> str:
 
 def plain(value: str, field: str) -> str:
     if "\0" in value:
-        # PostgreSQL's text cannot hold it, and no network's ids contain one.
+        # PostgreSQL's text type cannot store it, and no network's ids contain one.
         raise CallerError("FIELD_INVALID", f"`{field}` holds a NUL character", field=field)
     return value
 

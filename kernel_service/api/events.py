@@ -22,10 +22,10 @@ from kernel_service.ports.progress import (
 
 
 def event(  # noqa: PLR0911 - one for each kind
-    told: Durable | Event | TextEvent,
+    given: Durable | Event | TextEvent,
 ) -> messages_pb2.StreamMessageResponse:
     respond = messages_pb2.StreamMessageResponse
-    match told:
+    match given:
         case Durable(duplicate):
             return respond(accepted=messages_pb2.MessageAccepted(duplicate=duplicate))
         case Merged(turn_id):
@@ -52,4 +52,4 @@ def event(  # noqa: PLR0911 - one for each kind
                 )
             )
         case _:
-            assert_never(told)
+            assert_never(given)

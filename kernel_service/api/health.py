@@ -36,9 +36,9 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc]  # grpc_health is
         for name in SERVING_NAMES:
             await self.set(name, state.SERVING if serves else state.NOT_SERVING)
 
-    def tell(self, *, serves: bool) -> None:
-        """As `serving`, soon."""
-        self._telling = asyncio.create_task(self.serving(serves=serves))
+    def report(self, *, serves: bool) -> None:
+        """As `serving`, in the background."""
+        self._reporting = asyncio.create_task(self.serving(serves=serves))
 
     async def Watch(self, request: Any, context: Any) -> None:
         watch = asyncio.ensure_future(super().Watch(request, context))

@@ -107,7 +107,7 @@ class Guard:
     def __init__(self, admission: ChannelAdmission, idle_seconds: float) -> None:
         self._admission = admission
         self._body, self._idle = _arrival(BODY_SECONDS), _arrival(idle_seconds)
-        self._writing = TimeLimit(WRITE_SECONDS, "the caller does not read what it asked for")
+        self._writing = TimeLimit(WRITE_SECONDS, "the caller does not read the response")
 
     def around(self, handler: Handler, method: str) -> Handler:
         rpc = method.rpartition("/")[2]
@@ -188,7 +188,7 @@ class Guard:
 
 
 def _arrival(seconds: float) -> TimeLimit:
-    return TimeLimit(seconds, f"nothing has come for {seconds:g} seconds")
+    return TimeLimit(seconds, f"nothing was received for {seconds:g} seconds")
 
 
 class Sized(NamedTuple):
@@ -215,7 +215,7 @@ def error_for_caller(error: Exception, method: str) -> KernelError:
     if isinstance(error, KernelError):
         return error
     error_id = secrets.token_hex(6)
-    log.error("rpc broke method=%s error_id=%s", method, error_id, exc_info=error)
+    log.error("rpc failed method=%s error_id=%s", method, error_id, exc_info=error)
     return KernelError("INTERNAL", "a fault of this service; its log contains the error_id", error_id=error_id)
 
 

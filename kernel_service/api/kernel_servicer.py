@@ -139,7 +139,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: outbox_pb2.PullOutboxRequest, context: Context
     ) -> AsyncGenerator[outbox_pb2.PullOutboxResponse]:
         pulled = self._pulled(request, context)
-        # The first item may come much later: until then this says that the stream is served.
+        # The first item may come much later: until then this confirms that the stream is served.
         await context.send_initial_metadata(())
         async with aclosing(pulled) as items:
             async for item in items:
@@ -355,7 +355,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
 def _own_channel(channel: str) -> str:
     if converters.required(channel, "channel") != caller.get():
-        raise NotAllowed("CHANNEL_MISMATCH", "`channel` is not the token's own")
+        raise NotAllowed("CHANNEL_MISMATCH", "`channel` is not the token's channel")
     return channel
 
 

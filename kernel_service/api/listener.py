@@ -10,7 +10,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 from kernel.v1 import (
     admin_pb2_grpc,
-    errors_pb2,  # noqa: F401 - no rpc names it, and reflection tells of what is loaded
+    errors_pb2,  # noqa: F401 - no rpc names it, and reflection lists the loaded files
     kernel_pb2_grpc,
 )
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from serving.listening import Address
 
 _OPTIONS = [
-    ("grpc.so_reuseport", 0),  # a second process on the port must fail, not share it and split the state
+    ("grpc.so_reuseport", 0),  # a second process on the port must fail, and not share the port
     ("grpc.max_connection_age_ms", 300_000),  # limits how long clients do not see a new replica
     ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 2_000),

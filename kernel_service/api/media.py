@@ -84,7 +84,7 @@ async def pieces(requests: AsyncIterator[media_pb2.UploadMediaRequest], offer: U
     """The chunks after the header.
 
     A call that its client has cut off first looks complete, and is cancelled a moment later. If neither size nor digest
-    can tell, wait for that moment.
+    detects it, wait for that moment.
     """
     async for request in requests:
         if request.WhichOneof("part") != "chunk" or len(request.chunk) > MOST_PIECE_BYTES:

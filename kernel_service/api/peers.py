@@ -61,7 +61,7 @@ def is_forwarded(context: grpc.aio.ServicerContext[Any, Any], me: str) -> bool:
 
 
 class Peers:
-    """The other nodes. Operators ask rarely, so each call opens a connection."""
+    """The other nodes. Operators' calls are rare, so each one opens a connection."""
 
     def __init__(self, cluster: Cluster, token: str, tls: PeerTls | None) -> None:
         """`token` is the admin token."""
@@ -69,7 +69,7 @@ class Peers:
         self._token = token
         self._tls = tls
 
-    async def ask(self, node_id: str, rpc: str, request: Message, *, seconds: float = ANSWER_SECONDS) -> Any:
+    async def call(self, node_id: str, rpc: str, request: Message, *, seconds: float = ANSWER_SECONDS) -> Any:
         """The answer of another node. Its errors are raised as they are; `NodeUnavailable` if it does not answer."""
         address = next((node.address for node in self._cluster.nodes if node.id == node_id), "")
         if not address:
@@ -82,15 +82,15 @@ class Peers:
             except grpc.aio.AioRpcError as error:
                 raise _relayed(error, node_id) from None
 
-    async def ask_others(self, rpc: str, request: Message) -> dict[str, Any]:
+    async def call_others(self, rpc: str, request: Message) -> dict[str, Any]:
         """The answer of each other live node by its id; None: it has none."""
         others = [node.id for node in self._cluster.nodes if node.id != self._cluster.me]
-        answers = await asyncio.gather(*(self._asked(node_id, rpc, request) for node_id in others))
+        answers = await asyncio.gather(*(self._answer_or_none(node_id, rpc, request) for node_id in others))
         return dict(zip(others, answers, strict=True))
 
-    async def _asked(self, node_id: str, rpc: str, request: Message) -> Any:
+    async def _answer_or_none(self, node_id: str, rpc: str, request: Message) -> Any:
         try:
-            return await self.ask(node_id, rpc, request)
+            return await self.call(node_id, rpc, request)
         except KernelError as error:
             log.warning("node does not list its kernels node=%s reason=%s", node_id, error.reason)
             return None
@@ -106,7 +106,7 @@ class Peers:
 def _relayed(error: grpc.aio.AioRpcError, node_id: str) -> KernelError:
     """The other node's own error. An error without a reason is the connection's; a refused token is this node's.
 
-    NODE_UNAVAILABLE comes from a third node, which is at the address instead.
+    NODE_UNAVAILABLE comes from a third node, which has the address now.
     """
     info = error_details_pb2.ErrorInfo()
     status = rpc_status.from_call(error)

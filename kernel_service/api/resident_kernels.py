@@ -1,4 +1,4 @@
-"""The kernels in the memory of all nodes. Each node lists its own, and the one that is asked merges their pages."""
+"""The kernels in the memory of all nodes. Each node lists its own, and the called node merges their pages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ResidentKernels:
         self._me = me
 
     def of(self, person_id: str, lease: KernelLease) -> admin_pb2.Kernel:
-        """The person's kernel, as far as this node knows it."""
+        """The person's kernel, from this node's memory."""
         kernel = self._kernels.get(person_id)
         if kernel is None:
             return admin_pb2.Kernel(person_id=person_id, epoch=lease.epoch, node_id=lease.owner)
@@ -51,7 +51,7 @@ class ResidentKernels:
     async def everywhere(self, request: admin_pb2.ListKernelsRequest) -> admin_pb2.ListKernelsResponse:
         """The kernels of all nodes that answer."""
         here = self.here(request)
-        answers = await self._peers.ask_others("ListKernels", request)
+        answers = await self._peers.call_others("ListKernels", request)
         pages = [here, *(page for page in answers.values() if page is not None)]
         shown, next_page_token = _merged(pages, _page(request))
         evictions = Counter[admin_pb2.EvictionReason.ValueType]()
@@ -66,8 +66,8 @@ class ResidentKernels:
         )
 
     async def counts(self) -> dict[str, int]:
-        """How many kernels each node holds that answers."""
-        answers = await self._peers.ask_others("ListKernels", _COUNT_ONLY)
+        """The number of kernels at each node that answers."""
+        answers = await self._peers.call_others("ListKernels", _COUNT_ONLY)
         others = {node_id: page.total for node_id, page in answers.items() if page is not None}
         return {self._me: len(self._kernels), **others}
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 async def check_all_have_the_key(store: KeyStore, peers: Peers) -> None:
-    """A node without this node's current key would read no data after a rotation.
+    """A node without this node's current key could read no data after a rotation.
 
-    Raises `SealingKeyUnknown`, and `NodeUnavailable` for a node that does not say which keys it has.
+    Raises `SealingKeyUnknown`, and `NodeUnavailable` for a node that does not report its keys.
     """
     keys, _ = await store.use()
     current = next(use.key_id for use in keys if use.current)
-    for node_id, answer in (await peers.ask_others("ListKeys", admin_pb2.ListKeysRequest())).items():
+    for node_id, answer in (await peers.call_others("ListKeys", admin_pb2.ListKeysRequest())).items():
         if answer is None:
             raise NodeUnavailable(node_id)
         if current not in {key.key_id for key in answer.keys if key.configured}:

@@ -15,7 +15,7 @@ R = TypeVar("R")
 SLICE: Final = 20
 """Acknowledgements or receipts per transaction."""
 AT_ONCE: Final = 8
-"""Concurrent slices of one channel: others may have to wait for them. Many small calls still share a commit."""
+"""Concurrent slices of one channel: other writers may wait for them. Many small calls still share a commit."""
 
 
 class Slices:

@@ -1,4 +1,4 @@
-"""Limits the time of the waits for a caller, who sends and reads. One timer serves all waits of a limit."""
+"""Limits the waits for a caller to send and to read. One timer serves all waits of a limit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The last check before a call with side effects: no other node can have this node's people yet.
 
-The store fences writes, but not calls to vendors. A process that was frozen between its intent and its call finds here
-that its last beat is too old. The person's turn then waits for the next beat, or continues at another node.
+The store fences writes, but not calls to vendors. A process that was frozen between its intent and its call detects
+here that its last beat is too old. The person's turn then waits for the next beat, or continues at another node.
 """
 
 from __future__ import annotations

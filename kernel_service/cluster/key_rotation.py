@@ -1,4 +1,4 @@
-"""The rotation of the sealing keys, of which every node learns: opened keys that it has in memory are outdated then."""
+"""Rotates the sealing keys, and notifies every node, since the opened keys in its memory are outdated then."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KeyRotation:
-    """A lost notice costs strictness alone: a node opens the earlier form of a value until it forgets its keys."""
+    """If a notice is lost, a node also opens the earlier form of a value, until it drops its keys."""
 
     def __init__(self, store: KeyStore, notices: Notices) -> None:
         self._store = store
@@ -24,10 +24,10 @@ class KeyRotation:
         notices.on_missed(store.forget_opened)
 
     async def rotate(self) -> AsyncGenerator[Rotated]:
-        """As `KeyStore.rotate`. The other nodes are told at its end, also of an interrupted one."""
+        """As `KeyStore.rotate`. The other nodes are notified at its end, even if it was interrupted."""
         try:
             async with aclosing(self._store.rotate()) as rotating:
                 async for done in rotating:
                     yield done
         finally:
-            self._notices.tell_all(NodeNotice(NoticeKind.KEYS))
+            self._notices.send_to_all(NodeNotice(NoticeKind.KEYS))

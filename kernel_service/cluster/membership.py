@@ -1,4 +1,4 @@
-"""A node's membership: it beats, removes the dead, and keeps the view of who is alive.
+"""A node's membership: it sends heartbeats, removes dead nodes, and keeps the view of the live ones.
 
 Each beat judges the others before it counts itself, and only if this node's own beats were regular. Otherwise a node
 that comes back from a pause of the database would remove all the others.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
-"""How long a beat may take. A later answer tells nothing about now."""
+"""How long a beat may take. A later answer is outdated."""
 _PAUSE_SECONDS = 0.1
 _MARGIN_SECONDS = 0.02
 
@@ -54,10 +54,10 @@ class Membership:
         self._alive: frozenset[str] = frozenset({node.id})
         self._homes: tuple[str, ...] = (node.id,)
         self._beat_at = 0.0
-        self._heard_at = self._database_time = 0.0
+        self._answered_at = self._database_time = 0.0
         self._was_silent = False
-        self._silence_told: list[Callable[[bool], None]] = []
-        self._told: list[Callable[[], None]] = []
+        self._silence_callbacks: list[Callable[[bool], None]] = []
+        self._change_callbacks: list[Callable[[], None]] = []
         self.removed_count = 0
         """How many dead nodes this node has removed."""
         self.channels: Callable[[], Sequence[str]] = tuple
@@ -90,14 +90,14 @@ class Membership:
 
     def database_time(self) -> float:
         """The database's time in epoch seconds, as of the last beat and by this node's steady clock since."""
-        return self._database_time + self._monotonic() - self._heard_at
+        return self._database_time + self._monotonic() - self._answered_at
 
-    def on_silence(self, told: Callable[[bool], None]) -> None:
-        """Call `told` with True when this node has had no beat for GAP_SECONDS, with False at its next beat."""
-        self._silence_told.append(told)
+    def on_silence(self, callback: Callable[[bool], None]) -> None:
+        """Call `callback` with True when this node has had no beat for GAP_SECONDS, with False at its next beat."""
+        self._silence_callbacks.append(callback)
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        self._told.append(told)
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self._change_callbacks.append(callback)
 
     # --- the beats ----------------------------------------------------------------------------------------------
 
@@ -121,31 +121,31 @@ class Membership:
             await cancel_and_wait(beats)
 
     async def announce(self, address: str) -> None:
-        """Tell the others that this node serves at this address."""
+        """Publish the address at which this node serves."""
         await self._store.announce(self.me, address)
         self._node = replace(self._node, address=address)
         self._show(tuple(replace(node, address=address) if node.id == self.me else node for node in self.nodes))
 
     async def drain(self) -> None:
-        """From now on nobody's home is here. If the store is unavailable, the others see it when this node is gone."""
+        """Stop being the home of people. If the store is unavailable, the others see it when this node has left."""
         self._node = replace(self._node, is_draining=True)
         self._show(self.nodes)
         await _tried(self._store.drain(self.me))
 
     async def leave(self) -> None:
-        """Free this node's people. If the store is unavailable, the others remove this node later."""
+        """Release this node's people. If the store is unavailable, the others remove this node later."""
         await _tried(self._store.leave(self.me))
 
     async def _beat_forever(self) -> None:
         while True:
-            # A beat that was not answered is repeated soon: two that fail may not cost the node its life.
+            # A beat that was not answered is repeated soon, so that two failed ones do not remove the node.
             await asyncio.sleep(max(_PAUSE_SECONDS, self.interval() - self.silence))
             try:
                 with suppress(KernelError, TimeoutError):
                     await self.beat()
             except Exception:
                 log.exception("heartbeat failed")
-            self._tell_silence()
+            self._report_silence()
 
     def interval(self) -> float:
         """Seconds from the last beat to the next one. It is shorter if another node may be removed before then.
@@ -155,13 +155,13 @@ class Membership:
         lapses = (LAPSE_SECONDS + _MARGIN_SECONDS - node.silence for node in self.nodes if node.id != self.me)
         return min([BEAT_SECONDS, *(lapse for lapse in lapses if lapse > 0)])
 
-    def _tell_silence(self) -> None:
+    def _report_silence(self) -> None:
         is_silent = self.silence >= GAP_SECONDS
         if is_silent != self._was_silent:
             self._was_silent = is_silent
             log.warning("no heartbeat for %.0f s", GAP_SECONDS) if is_silent else log.warning("heartbeat again")
-            for told in self._silence_told:
-                told(is_silent)
+            for callback in self._silence_callbacks:
+                callback(is_silent)
 
     async def beat(self) -> None:
         """Raises `StoreUnavailable` and `TimeoutError`: no node is judged."""
@@ -169,14 +169,14 @@ class Membership:
         async with asyncio.timeout(ANSWER_SECONDS):
             beat = await self._store.beat(self.me, self.channels())
         if beat is None:
-            self._end_process("another node found this one dead and has its people now")
+            self._end_process("another node declared this one dead and has its people now")
             return
         self._see(beat, began)
 
     def _see(self, beat: Beat, began: float) -> None:
         self._beat_at = began
         # The answer was made between the two; on average in the middle.
-        self._heard_at, self._database_time = (began + self._monotonic()) / 2, beat.now
+        self._answered_at, self._database_time = (began + self._monotonic()) / 2, beat.now
         self._show(beat.nodes or (replace(self._node),), beat.removed)
 
     def _show(self, nodes: tuple[Node, ...], dead: Sequence[str] = ()) -> None:
@@ -193,8 +193,8 @@ class Membership:
         if _roles(self.nodes) != before:
             draining = sum(node.is_draining for node in self.nodes)
             log.info("nodes live=%d draining=%d", len(self.nodes), draining)
-            for told in self._told:
-                told()
+            for callback in self._change_callbacks:
+                callback()
 
 
 async def _tried(note: Awaitable[None]) -> None:

@@ -1,4 +1,4 @@
-"""Notices as texts: what this node tells the others, and who is called for what they tell."""
+"""Notices as texts: sends this node's notices to the others, and calls the handlers of those that it receives."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class NoticeBoard:
         if self._transport is not None:
             self._transport.receive(me, self._receive, self._missed_all)
 
-    def tell(self, node_id: str, notice: NodeNotice) -> None:
+    def send(self, node_id: str, notice: NodeNotice) -> None:
         if self._transport is not None:
             self.sent[notice.kind] += 1
             self._transport.send(node_id, _text(notice, self._clock()))
 
-    def tell_all(self, notice: NodeNotice) -> None:
-        self.tell("", notice)
+    def send_to_all(self, notice: NodeNotice) -> None:
+        self.send("", notice)
 
     def on(self, kind: NoticeKind, handler: Callable[[NodeNotice], None]) -> None:
         self._handlers[kind].append(handler)
@@ -59,10 +59,10 @@ class NoticeBoard:
         self._missed.append(handler)
 
     def _receive(self, text: str) -> None:
-        told = _told(text)
-        if told is None:  # by a newer release
+        parsed = _parsed(text)
+        if parsed is None:  # by a newer release
             return
-        notice, sent_at = told
+        notice, sent_at = parsed
         self.received[notice.kind] += 1
         self.lag.note(max(0.0, self._clock() - sent_at))
         for handler in self._handlers[notice.kind]:
@@ -81,11 +81,11 @@ class NoticeBoard:
 
 
 def _text(notice: NodeNotice, now: float) -> str:
-    told = [notice.kind, notice.subject, notice.numbers, notice.detail, round(now, 3)]
-    return json.dumps(told, separators=(",", ":"))
+    values = [notice.kind, notice.subject, notice.numbers, notice.detail, round(now, 3)]
+    return json.dumps(values, separators=(",", ":"))
 
 
-def _told(text: str) -> tuple[NodeNotice, float] | None:
+def _parsed(text: str) -> tuple[NodeNotice, float] | None:
     """The notice, and when it was sent by its sender's clock."""
     try:
         kind, subject, numbers, detail, sent_at = json.loads(text)

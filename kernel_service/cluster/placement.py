@@ -1,6 +1,6 @@
 """Where a person is run: by the owner of their kernel while it lives and stays, otherwise at their home.
 
-Each node looks for its own people who are due, too, so a notice that is lost costs time only.
+Each node looks for its own people who are due, too, so a lost notice costs time only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Kernels(Protocol):
 
 
 class Placement:
-    """Wakes people here, or tells the node that runs them. `attach` comes before the first wake."""
+    """Wakes people here, or notifies the node that runs them. `attach` comes before the first wake."""
 
     def __init__(self, cluster: Cluster, notices: Notices) -> None:
         self.me = cluster.me
@@ -40,7 +40,7 @@ class Placement:
         self._here: Kernels
 
     def attach(self, kernels: Kernels) -> None:
-        """Run people in these kernels, and wake them when another node says so."""
+        """Run people in these kernels, and wake them on notices of other nodes."""
         self._here = kernels
         self._notices.on(NoticeKind.WAKE, self._woken)
         self._notices.on(NoticeKind.RESET, lambda notice: kernels.outdate(notice.subject))
@@ -62,7 +62,7 @@ class Placement:
         if node_id == self.me:
             self._here.wake(person_id)
         else:
-            self.tell(node_id, person_id)
+            self.notify(node_id, person_id)
 
     def arrived(self, person_id: str) -> None:
         """As `wake`, for a message that the service itself put into the inbox."""
@@ -75,28 +75,29 @@ class Placement:
         if node_id == self.me:
             self._here.wake_at(person_id, when)
         else:
-            self.tell(node_id, person_id, when)
+            self.notify(node_id, person_id, when)
 
-    def tell(self, node_id: str, person_id: str, when: float = 0.0) -> None:
-        """Let another node check the person's messages."""
-        self._notices.tell(node_id, NodeNotice(NoticeKind.WAKE, person_id, (when,)))
+    def notify(self, node_id: str, person_id: str, when: float = 0.0) -> None:
+        """Make another node check the person's messages."""
+        self._notices.send(node_id, NodeNotice(NoticeKind.WAKE, person_id, (when,)))
 
     def leave_to(self, owner: str, person_id: str) -> None:
-        """Let the owner of the person's kernel check their messages.
+        """Make the owner of the person's kernel check their messages.
 
-        A draining owner finishes its attempt and tells the home, or ends: then the home finds the person.
+        A draining owner is not notified: it finishes its attempt and notifies the home, or ends, and the home finds the
+        person.
         """
         if not any(node.id == owner and node.is_draining for node in self._cluster.nodes):
-            self.tell(owner, person_id)
+            self.notify(owner, person_id)
 
     def send_home(self, person_id: str, when: float = 0.0) -> None:
-        """Let the person's home check their messages, unless it is this node."""
+        """Make the person's home check their messages, unless it is this node."""
         if not self.is_home(person_id):
-            self.tell(self._cluster.home_of(person_id), person_id, when)
+            self.notify(self._cluster.home_of(person_id), person_id, when)
 
-    def tell_reset(self, person_id: str) -> None:
-        """Let the others know that the person's context was reset. A home that is elsewhere continues the person."""
-        self._notices.tell_all(NodeNotice(NoticeKind.RESET, person_id))
+    def notify_reset(self, person_id: str) -> None:
+        """Notify the others that the person's context was reset. The person's home runs their next turn."""
+        self._notices.send_to_all(NodeNotice(NoticeKind.RESET, person_id))
 
     def _runs(self, person_id: str, owner: str) -> str:
         """The id of the node that runs the person."""

@@ -1,4 +1,5 @@
-"""A vendor's quota is one for all nodes: each takes an equal part, and all of them rest when the vendor tells one to.
+"""A vendor's quota is one for all nodes: each takes an equal part, and all of them pause when the vendor requests it of
+one.
 
 The parts change with the view of the nodes. Views differ for about a second after a node has come or gone, so that all
 parts together may exceed the quota for as long.
@@ -30,19 +31,19 @@ class _Shared:
         self._queue: Final = queue
         self._cluster: Final = cluster
         self._notices: Final = notices
-        queue.told_to_rest = self._tell
+        queue.on_pause = self._announce
         notices.on(NoticeKind.REST, self._rest)
         cluster.on_change(self._share)
         self._share()
 
     def _share(self) -> None:
-        # A node without an address starts, and asks a vendor for nothing yet.
-        asking = [node for node in self._cluster.nodes if node.address or node.id == self._cluster.me]
-        self._queue.share(len(asking))
+        # A node without an address is starting, and sends no requests to a vendor yet.
+        serving = [node for node in self._cluster.nodes if node.address or node.id == self._cluster.me]
+        self._queue.share(len(serving))
 
-    def _tell(self, seconds: float) -> None:
-        self._notices.tell_all(NodeNotice(NoticeKind.REST, self._queue.vendor, (seconds,)))
+    def _announce(self, seconds: float) -> None:
+        self._notices.send_to_all(NodeNotice(NoticeKind.REST, self._queue.vendor, (seconds,)))
 
-    def _rest(self, told: NodeNotice) -> None:
-        if told.subject == self._queue.vendor and told.numbers:
-            self._queue.pause(min(told.numbers[0], MAX_PAUSE_SECONDS))
+    def _rest(self, notice: NodeNotice) -> None:
+        if notice.subject == self._queue.vendor and notice.numbers:
+            self._queue.pause(min(notice.numbers[0], MAX_PAUSE_SECONDS))

@@ -19,7 +19,7 @@ _HALF = rf"(?:{_LETTER}{{4}}|{_LETTER}(?:[\s.,\-]{{1,2}}{_LETTER}){{3}})"
 _NO_LETTER = re.compile(r"[^A-Z]")
 # The long mark is what a Japanese keyboard types for a dash.
 _BETWEEN = r"[\W_ー]{0,8}"
-# Letters of other scripts can touch a code without a space: `コードはXNDW-HVXBです`.
+# Letters of other scripts can adjoin a code without a space: `コードはXNDW-HVXBです`.
 _LATIN = "[0-9A-ZÀ-ÖØ-öø-ɏḀ-ỿ]"
 # A code in capitals ends where lower case begins: `codeXNDW-HVXB`. A link to the chat has `Connect%20XNDW-HVXB`.
 _BEGINS = rf"(?:(?<!{_LATIN})|(?<=connect)|(?<=%20)|(?-i:(?<=[a-z])(?=[A-Z])))"
@@ -33,7 +33,7 @@ _BESIDE = re.compile(r"\bconnect\b", re.IGNORECASE)
 
 
 def codes_in(text: str) -> list[str]:
-    """The candidates for codes, each once, as `BCDF-GHJK`. Only the store knows which of them are codes."""
+    """The candidates for codes, each once, as `BCDF-GHJK`. Only the store can decide which of them are codes."""
     spoken = plain(text)
     if _MAYBE.search(spoken) is None:
         return []

@@ -62,6 +62,6 @@ def facts_to_forget(payload: Payload) -> list[int] | None:
 
 
 def button_in(payload: Payload) -> ApprovalButton | None:
-    """The tapped button of a message; None: it is not a button. Words never count as one."""
+    """The tapped button of a message; None: it is not a button. Text is never treated as one."""
     match = _TAP.fullmatch(payload.content.id) if isinstance(payload.content, Choice) else None
     return ApprovalButton(match[1], ApprovalButtonKind(match[2])) if match else None

@@ -30,7 +30,7 @@ CHECKED_AT_ONCE: Final = 200
 """Messages in one statement."""
 MOST_CHAT_LINKS: Final = 1000
 LINK_SECONDS: Final = 60.0
-"""For this time a node assumes that its last link is the stored one. Another node may have stored another."""
+"""For this time a node assumes that the last link that it stored is current. Another node may have replaced it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +88,21 @@ class Inbox:
         """Accept a message and stream its events; see StreamMessage in the contract."""
         accepted = await self._accept(message)
         yield Durable(accepted.duplicate)
-        told: set[str] = set()
+        reported: set[str] = set()
         with self._progress.watching(accepted.seq) as watcher:
             ended = asyncio.ensure_future(self._wait(accepted))
             ended.add_done_callback(lambda _: watcher.end())
             try:
                 async for event in watcher.events():
                     if isinstance(event, ConnectNeeded | ApprovalNeeded):
-                        told.add(event.key)
+                        reported.add(event.key)
                     yield event
                 answer = ended.result()
             finally:
                 ended.cancel()
         if self._waiters.has_others and answer.turn_id and accepted.status not in ENDED:
             for need in await self._store.needs_of(accepted.person_id, answer.turn_id):
-                if need.key not in told:  # the turn ran at another node
+                if need.key not in reported:  # the turn ran at another node
                     yield need
         yield answer if message.reply_mode is ReplyMode.INLINE else replace(answer, replies=())
 
@@ -112,8 +112,8 @@ class Inbox:
         for first in range(0, len(waited), CHECKED_AT_ONCE):
             self._waiters.ended(await self._store.ended_among(waited[first : first + CHECKED_AT_ONCE]))
 
-    def gone(self, _: str) -> None:
-        """A person was deleted, and with them the links to chats that only they used, which are not known here."""
+    def person_deleted(self, _: str) -> None:
+        """A person was deleted, and with them the links to chats that only they used, which are not tracked here."""
         self._chat_links.clear()
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class Inbox:
     def _check(self, message: Message, channel: str) -> None:
         """Whether the message may be accepted; the API has checked its `user_id` for the caller's channel."""
         if self._closed:
-            raise Unavailable("DRAINING", "this service is ending; the next one answers")
+            raise Unavailable("DRAINING", "this service is shutting down; the next one answers")
         for place, alias in enumerate(message.aliases):
             if alias.user_id == message.user_id:
                 continue

@@ -80,25 +80,25 @@ def phrase_in(text: str) -> Phrase | None:
     """
     if len(text) > LONGEST or _NO_STOP.search(spoken := plain(text).casefold()):
         return None
-    said = _said(spoken)
-    found = next((phrase for phrase, matches in _MATCHES if matches(said)), None)
-    is_about_it = "?" in spoken and not re.match(_ASKING, said) and found not in _LISTS
+    normalised = _normalised(spoken)
+    found = next((phrase for phrase, matches in _MATCHES if matches(normalised)), None)
+    is_about_it = "?" in spoken and not re.match(_ASKING, normalised) and found not in _LISTS
     return None if is_about_it else found
 
 
 def words_behind(phrase: Phrase, text: str) -> str:
     """The words of the text after this phrase."""
-    found = phrase.value.fullmatch(_said(plain(text).casefold()))
+    found = phrase.value.fullmatch(_normalised(plain(text).casefold()))
     return (found["behind"] or "") if found else ""
 
 
 def facts_in(text: str) -> list[int]:
     """The numbers of facts in a FORGET; none: it concerns everything."""
-    found = Phrase.FORGET.value.fullmatch(_said(plain(text).casefold()))
+    found = Phrase.FORGET.value.fullmatch(_normalised(plain(text).casefold()))
     return [int(number) for number in re.findall("[0-9]+", (found["facts"] or "") if found else "")]
 
 
-def _said(spoken: str) -> str:
+def _normalised(spoken: str) -> str:
     usual = spoken.replace("’", "'").replace("thank you", "thanks").replace("right now", "now")
     return " ".join(_without_courtesy(_each_once(_WORDS.findall(_BOT.sub("", usual)))))
 

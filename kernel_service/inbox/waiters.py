@@ -1,7 +1,7 @@
 """Callers that wait for the turn that answers their message, which may run at another node.
 
-The node that ends the turn tells the others. A notice may be lost, so the inbox also asks the store each second, and
-after a change of the nodes or an interruption of the notices every caller checks again.
+The node that ends the turn notifies the others. A notice may be lost, so the inbox also queries the store each second,
+and after a change of the nodes or an interruption of the notices every caller checks again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn
 
 
-TOLD_AT_ONCE: Final = 200
+MESSAGES_PER_NOTICE: Final = 200
 """Messages in one notice, whose length a database limits."""
 
 
@@ -33,21 +33,21 @@ class Waiters:
     def __init__(self, notices: Notices, cluster: Cluster) -> None:
         self._notices = notices
         self._cluster = cluster
-        notices.on(NoticeKind.ENDED, lambda told: self.ended(map(int, told.numbers)))
+        notices.on(NoticeKind.ENDED, lambda notice: self.ended(map(int, notice.numbers)))
         notices.on_missed(self._recheck)
         cluster.on_change(self._recheck)
         self._futures: defaultdict[int, list[asyncio.Future[None]]] = defaultdict(list)
 
     @contextmanager
     def waiting(self, seq: int) -> Iterator[asyncio.Future[None]]:
-        """A future that is done when the message's turn ends. Enter this before reading the store, to miss no end."""
+        """A future that is done when the message's turn ends. Enter it before reading the store."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._futures[seq].append(future)
         try:
             yield future
         finally:
             if future.done() and not future.cancelled():
-                future.exception()  # its caller may have had the answer, or given up, before the end of the service
+                future.exception()  # its caller may have its answer, or have given up, before the service ends
             self._futures[seq].remove(future)
             if not self._futures[seq]:
                 del self._futures[seq]
@@ -56,12 +56,12 @@ class Waiters:
         if self._futures:
             self.ended(message.seq for message in turn.messages)
         if not self._cluster.is_alone:
-            self._tell([message.seq for message in turn.messages if message.reply_mode is ReplyMode.INLINE])
+            self._notify([message.seq for message in turn.messages if message.reply_mode is ReplyMode.INLINE])
 
     def withdrawn(self, seqs: Sequence[int]) -> None:
         """These messages ended without a turn."""
         self.ended(seqs)
-        self._tell(seqs)
+        self._notify(seqs)
 
     def ended(self, seqs: Iterable[int]) -> None:
         """End the waits for these messages."""
@@ -75,10 +75,12 @@ class Waiters:
         """The messages with a waiter, if they may end at another node."""
         return list(self._futures) if self.has_others else []
 
-    def _tell(self, seqs: Sequence[int]) -> None:
+    def _notify(self, seqs: Sequence[int]) -> None:
         if self.has_others:
-            for first in range(0, len(seqs), TOLD_AT_ONCE):
-                self._notices.tell_all(NodeNotice(NoticeKind.ENDED, numbers=tuple(seqs[first : first + TOLD_AT_ONCE])))
+            for first in range(0, len(seqs), MESSAGES_PER_NOTICE):
+                self._notices.send_to_all(
+                    NodeNotice(NoticeKind.ENDED, numbers=tuple(seqs[first : first + MESSAGES_PER_NOTICE]))
+                )
 
     @property
     def has_others(self) -> bool:
@@ -93,6 +95,4 @@ class Waiters:
         for futures in self._futures.values():
             for future in futures:
                 if not future.done():
-                    future.set_exception(
-                        Unavailable("DRAINING", "this service is ending; repeat the call, the message is kept")
-                    )
+                    future.set_exception(Unavailable("DRAINING", "this service is shutting down; repeat the call"))

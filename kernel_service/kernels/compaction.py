@@ -22,7 +22,7 @@ _STANDING: Final = (COMPACTION, SUMMARY)
 
 
 def replaces_earlier(kind: str, origin: str, model: str) -> bool:
-    """Whether `model` (its origin) is shown this item instead of those before it.
+    """Whether `model` (an origin) is shown this item instead of those before it.
 
     The summary of a merged person does not cover the items of the other person before it.
     """
@@ -32,7 +32,7 @@ def replaces_earlier(kind: str, origin: str, model: str) -> bool:
 
 
 def newest(items: Sequence[HistoryItem], model: str) -> int | None:
-    """The place of the newest such item; None: there is none."""
+    """The index of the newest such item; None: there is none."""
     for place in range(len(items) - 1, -1, -1):
         item = items[place]
         if item.kind in _STANDING and replaces_earlier(item.kind, item.origin, model):

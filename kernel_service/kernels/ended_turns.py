@@ -1,6 +1,6 @@
 """The ended turns of a history, as every later request shows them to the model.
 
-Content that was sent once never changes, so that vendors find the beginning of each request in their caches. So the
+Content that was sent once never changes, so that the prefix of each request hits the vendors' caches. So the
 reasoning between the calls of a turn stays, since the turn's own requests have shown it. The reasoning before its last
 answer was in no request, and is left out with the ids that refer to it.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REST_SECONDS: Final = 600.0
-"""A kernel rests after this time. Until then a vendor has the beginning of its next request in a cache, typically.
+"""A kernel rests after this time. Until then a vendor typically has the prefix of its next request in a cache.
 
 Source: the guide "Prompt caching" of OpenAI (5 to 10 minutes without a request, at most an hour).
 """
@@ -57,7 +57,7 @@ class Evictor:
         )
 
     def _unused_for(self, seconds: float, kernels: Iterable[Kernel]) -> list[Kernel]:
-        """The idle ones among the first of these kernels. The others are not looked at: there may be a million."""
+        """The idle ones among the first of these kernels. The others are not checked: there may be a million."""
         before = self._clock() - seconds
         return [*filter(self._is_idle, takewhile(lambda kernel: kernel.last_used_at <= before, kernels))]
 

@@ -1,4 +1,4 @@
-"""The owner's knowledge of a person's next turn, so that a plain turn begins without a query of the store."""
+"""The state in an owner's memory for a person's next turn, so that a plain turn begins without a query of the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Foresight:
-    """It begins with the end of a turn after which nothing waited. `arrived` are the messages accepted since.
+    """It is created at the end of a turn if no message waits then. `arrived` are the messages accepted since.
 
     `replied` and `replied_fixed` count the replies of `day` (UTC). The opening of the turn verifies all that could have
     changed elsewhere.
@@ -30,7 +30,7 @@ class Foresight:
     arrived: tuple[TurnMessage, ...] = ()
 
     def next_message(self, now: float, debounce: float) -> TurnMessage | None:
-        """The only message of a plain turn that may begin. None: the store decides what is next."""
+        """The only message of a plain turn that may begin. None: the store decides which turn is next."""
         if len(self.arrived) != 1:
             return None
         message = self.arrived[0]
@@ -47,7 +47,7 @@ class Foresight:
 
 
 def after(turn: Turn, earlier: Foresight | None, now: float) -> Foresight | None:
-    """The foresight when this turn has ended and nothing waited. None: the next turn asks the store."""
+    """The foresight after the end of this turn, if no message waits. None: the next turn queries the store."""
     day = _day(now)
     if turn.changed_memory or turn.messages[0].command is not Command.NONE or _day(turn.started_at) != day:
         return None

@@ -1,6 +1,6 @@
 """One person's kernel: their id, the epoch and the history. All kernels share the clients of the process.
 
-A kernel that rests has left its history to the store, and keeps the lease.
+A resting kernel has only its lease: the history is in the store.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Kernel:
     the turn stops at its next durable step. `outdated`: the store has changed, so the turn stops and is resumed from
     the store. `context_tokens` limits the context of the model. A summary is not tried before
     the history has `summary_from` tokens. `failed_compactions` counts those of the vendor that were of no use.
-    `foresight` is None if the store decides what is next.
+    `foresight` is None if the store decides which turn is next.
     """
 
     __slots__ = (
@@ -105,7 +105,7 @@ class Kernel:
         return before - self.bytes
 
     def recall(self, activation: Activation) -> None:
-        """Take the history again, under the next epoch."""
+        """Set the history again, under the next epoch."""
         if activation.epoch != self.epoch + 1:  # another owner, or an operator, has changed something meanwhile
             self.foresight = None
         self._take(activation)

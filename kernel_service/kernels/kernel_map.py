@@ -116,7 +116,7 @@ class KernelMap:
             self.wake(person_id)
 
     def arrived(self, person_id: str, message: TurnMessage | None) -> None:
-        """A message waits for a turn. None: it is not plain, so the store decides what is next."""
+        """A message waits for a turn. None: it is not plain, so the store decides which turn is next."""
         kernel = self._kernels.get(person_id)
         if kernel is None or kernel.foresight is None:
             return
@@ -137,7 +137,7 @@ class KernelMap:
                 self._placement.send_home(person_id)
         except OwnedElsewhere as error:
             self.moves["refused"] += 1
-            self._forget(person_id, EvictionReason.LEASE_LOST)  # of a kernel that rested
+            self._remove(person_id, EvictionReason.LEASE_LOST)  # of a kernel that rested
             if error.owner:
                 self._placement.leave_to(error.owner, person_id)
             else:  # it was released just now
@@ -174,7 +174,7 @@ class KernelMap:
         if self._kernels.get(person_id) is not kernel:
             return
         self.moves["released"] += 1
-        self._forget(person_id, EvictionReason.MOVED)
+        self._remove(person_id, EvictionReason.MOVED)
         await self._store.release(person_id, kernel.epoch)
         if self._tasks.forget_wake(person_id):
             due = self._clock()
@@ -183,13 +183,13 @@ class KernelMap:
 
     def _lose(self, person_id: str) -> None:
         self.moves["lost"] += 1
-        if self._forget(person_id, EvictionReason.LEASE_LOST) and self._placement.is_home(person_id):
-            self._tasks.wake(person_id)  # the next activation tells who has the lease, if anybody
+        if self._remove(person_id, EvictionReason.LEASE_LOST) and self._placement.is_home(person_id):
+            self._tasks.wake(person_id)  # the next activation reads the owner of the lease, if there is one
         self._placement.send_home(person_id)
 
     def _defer(self, person_id: str, reason: str) -> None:
         if reason == "PERSON_NOT_FOUND":  # they were deleted
-            self.gone(person_id)
+            self.person_deleted(person_id)
             return
         # An operator must act (an unknown key, a damaged value). Until then `check` retries from time to time.
         log.error("person deferred reason=%s person=%s", reason, person_id)
@@ -197,7 +197,7 @@ class KernelMap:
         self._deferred[person_id] = self._clock() + self._defer_seconds
 
     def _retry_later(self, person_id: str) -> None:
-        """Retry from the journal, which has all completed work. The history in memory may be behind it."""
+        """Retry from the journal, which has all completed work. The history in memory may be older."""
         self._drop(person_id)
         self.wake_at(person_id, self._clock() + self._retry_seconds)
 
@@ -252,7 +252,7 @@ class KernelMap:
 
     @property
     def tasks(self) -> PersonTasks:
-        """For operators: who runs, who waits, and how long."""
+        """For operators: the people who run, those who wait, and for how long."""
         return self._tasks
 
     def busy(self, person_id: str) -> bool:
@@ -280,20 +280,20 @@ class KernelMap:
         return kernel.rest()
 
     async def evict(self, person_id: str, reason: EvictionReason) -> None:
-        """Take an idle kernel out of memory. NotFound KERNEL_NOT_RESIDENT, Aborted KERNEL_BUSY."""
+        """Remove an idle kernel from memory. NotFound KERNEL_NOT_RESIDENT, Aborted KERNEL_BUSY."""
         kernel = self._kernels.get(person_id)
         if kernel is None:
             raise NotFound("KERNEL_NOT_RESIDENT", "this person's kernel is not in memory")
         if self.busy(person_id):
             raise Aborted("KERNEL_BUSY", "this person's kernel is in a turn; try again when it has ended")
-        self._forget(person_id, reason)
+        self._remove(person_id, reason)
         # The epoch makes this safe if a message activates the person again meanwhile.
         await self._store.release(person_id, kernel.epoch)
 
     async def evict_all(self, kernels: Sequence[Kernel], reason: EvictionReason) -> None:
-        """Take these idle kernels out of memory. Their leases are released in few writes."""
+        """Remove these idle kernels from memory. Their leases are released in few writes."""
         for kernel in kernels:
-            self._forget(kernel.person_id, reason)
+            self._remove(kernel.person_id, reason)
         for first in range(0, len(kernels), _RELEASED_AT_ONCE):
             some = kernels[first : first + _RELEASED_AT_ONCE]
             await self._store.release_all({kernel.person_id: kernel.epoch for kernel in some})
@@ -309,7 +309,7 @@ class KernelMap:
     async def _reset_context(self, asked_for: str) -> None:
         person_id = await self._context.reset(asked_for)
         log.info("context reset person=%s", person_id)
-        self._placement.tell_reset(person_id)
+        self._placement.notify_reset(person_id)
         if person_id not in self and not self._placement.is_alone:
             self._uncancelled.start(self._outdate_elsewhere(person_id))
         self.outdate(person_id)
@@ -319,7 +319,7 @@ class KernelMap:
         """Load the person's state again before their next turn, because it is outdated. A running turn stops."""
         if (kernel := self._kernels.get(person_id)) is not None:
             kernel.outdated = True
-            self._forget(person_id, EvictionReason.OPERATOR)
+            self._remove(person_id, EvictionReason.OPERATOR)
             kernel.wake_turn()
         elif self.busy(person_id):
             self._reset.add(person_id)
@@ -339,17 +339,17 @@ class KernelMap:
         """The people were merged, here or elsewhere, and both leases ended: the running turns of both must stop."""
         for taken in (person_id, into):
             self._wake_turn(taken)
-            self._forget(taken, EvictionReason.LEASE_LOST)
+            self._remove(taken, EvictionReason.LEASE_LOST)
 
-    def gone(self, person_id: str) -> None:
+    def person_deleted(self, person_id: str) -> None:
         """The person was deleted, here or elsewhere: their running turn must stop, and no other begins."""
         self._timers.drop(person_id)
         self._deferred.pop(person_id, None)
         self._tasks.forget_wake(person_id)
         self._wake_turn(person_id)
-        self._forget(person_id, EvictionReason.OPERATOR)
+        self._remove(person_id, EvictionReason.OPERATOR)
 
-    def _forget(self, person_id: str, reason: EvictionReason) -> bool:
+    def _remove(self, person_id: str, reason: EvictionReason) -> bool:
         """Returns whether the kernel was in memory."""
         found = self._drop(person_id)
         self.evictions[reason] += found
@@ -361,10 +361,10 @@ class KernelMap:
         return self._kernels.pop(person_id, None) is not None
 
     async def drain(self, seconds: float) -> None:
-        """Let running turns reach their next durable step, cancel the rest, forget all; within `seconds`.
+        """Let running turns reach their next durable step, cancel the others, remove all kernels; within `seconds`.
 
-        Other nodes run the people from their journals. Nothing is written for those who rest: this node's own row says
-        that it is ending.
+        Other nodes run the people from their journals. Nothing is written for those who rest: this node's own row shows
+        that it is draining.
         """
         ends = asyncio.get_running_loop().time() + seconds
         self._closing = True
@@ -374,4 +374,4 @@ class KernelMap:
         self._tasks.close()
         await self._tasks.end(ends - min(_END_SECONDS, seconds / 2), ends)
         for person_id in [*self._kernels]:
-            self._forget(person_id, EvictionReason.SHUTDOWN)
+            self._remove(person_id, EvictionReason.SHUTDOWN)

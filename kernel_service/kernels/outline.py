@@ -2,14 +2,14 @@
 
 | letter | item |
 |---|---|
-| `i`, `b`, `f`, `I` | input: the person's own words, a button that they tapped, facts about them, words of any author |
-| `r`, `R` | result: the assistant's own words, words of any author |
+| `i`, `b`, `f`, `I` | input: the person's own text, a button that they tapped, facts about them, text of any author |
+| `r`, `R` | result: the assistant's own text, text of any author |
 | `o` | output |
 | `s` | reasoning: opaque, except to the model that made it |
-| `c`, `C` | compaction by the vendor: of own words, of words of any author |
-| `m`, `M` | summary of ours: of own words, of words of any author |
+| `c`, `C` | compaction by the vendor: of own text, of text of any author |
+| `m`, `M` | our summary: of own text, of text of any author |
 | `-` | an item that the model is not shown, such as a link, a file, a confirmation or an approval prompt |
-| `x` | words of any author that the model was shown, and is not any more |
+| `x` | text of any author that the model is no longer shown |
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SEALED_ITEMS: Final = b"scC"
 TAPPED: Final = ord("b")
 SHOWS_FACTS: Final = ord("f")
 NO_WORDS: Final = bytes((TAPPED, SHOWS_FACTS))
-"""Inputs without any word of the person."""
+"""Inputs without any text of the person."""
 HIDDEN: Final = b"-x"
 _HIDDEN: Final = ord("-")
 _HIDDEN_OUTSIDE: Final = ord("x")
@@ -73,7 +73,10 @@ def letter_of(kind: str, origin: str) -> int:
 
 
 def hidden(letter: int) -> int:
-    """The letter of an item that the model is not shown any more. Its words may be repeated in those that it is."""
+    """The letter of an item that the model is no longer shown.
+
+    Its text may be repeated in items that the model is shown.
+    """
     return _HIDDEN_OUTSIDE if letter in FROM_OUTSIDE else _HIDDEN
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 queued: ContextVar[float] = ContextVar("queued", default=0.0)
-"""Seconds that the person who is served waited for the others."""
+"""Seconds that the current person waited for the others."""
 
 
 class PersonTasks:
@@ -81,7 +81,7 @@ class PersonTasks:
         return person_id in self._tasks
 
     def forget_wake(self, person_id: str) -> bool:
-        """Do not serve the person once more. Returns whether that was due."""
+        """Cancel the person's next run. Returns whether one was due."""
         woken = person_id in self._woken
         self._woken.discard(person_id)
         return woken

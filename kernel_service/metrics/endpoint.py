@@ -87,38 +87,40 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def collect(self) -> Iterable[Metric]:
-        yield InfoMetricFamily("kernel_build", "The release that runs", {"version": VERSION})
+        yield InfoMetricFamily("kernel_build", "The running release", {"version": VERSION})
         yield GaugeMetricFamily("kernel_resident", "Kernels in memory", len(self._kernels))
-        line = "Bytes that the kernels in memory hold; of more than a thousand an estimate by a sample"
+        line = "Bytes of the kernels in memory; estimated from a sample above a thousand kernels"
         yield GaugeMetricFamily("kernel_resident_bytes", line, _bytes_of(self._kernels.resident()))
         yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
         yield counter_metric("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
         line = "People who wait for one of KERNEL_MAX_TURNS turns"
         yield GaugeMetricFamily("kernel_turn_queue", line, self._kernels.waiting)
         yield counter_metric("kernel_turns", "Attempts of turns, by outcome", "outcome", self._turns.outcomes)
-        told = "Turns whose person was told that the service is busy"
-        yield CounterMetricFamily("kernel_busy_notices", told, self._turns.busy_notices)
-        told = "Tools left out since the model's vendor refuses them, by name; other: all beyond a hundred names"
-        yield counter_metric("kernel_refused_tools", told, "tool", self._turns.refused_tools)
-        told = "Changes of a request after a refusal of the model, by kind"
-        yield counter_metric("kernel_model_recoveries", told, "way", self._turns.recoveries)
+        text = "Turns whose person was informed that the service is busy"
+        yield CounterMetricFamily("kernel_busy_notices", text, self._turns.busy_notices)
+        text = "Tools left out because the model's vendor refuses them, by name; other: all beyond a hundred names"
+        yield counter_metric("kernel_refused_tools", text, "tool", self._turns.refused_tools)
+        text = "Changes of a request after a refusal of the model, by kind"
+        yield counter_metric("kernel_model_recoveries", text, "way", self._turns.recoveries)
         yield counter_metric("kernel_refused_tokens", "Calls refused for their token", "reason", self._refused_tokens)
-        told = "Calls refused since their channel had too many open; empty: calls without a token"
-        yield counter_metric("kernel_refused_calls", told, "channel", self._refused_calls)
+        text = "Calls refused because their channel had too many open; empty: calls without a token"
+        yield counter_metric("kernel_refused_calls", text, "channel", self._refused_calls)
         yield from self._cluster.collect()
         yield from self._work.collect()
         yield from _outages(self._outages)
-        told = "Answers of the model that could not be used or were empty, by what was wrong with their form"
-        yield counter_metric("kernel_model_flaws", told, "flaw", self._flaws)
+        text = "Answers of the model that were empty or malformed, by the flaw in their form"
+        yield counter_metric("kernel_model_flaws", text, "flaw", self._flaws)
         yield from _queues(self._queues)
-        told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
-        yield counter_metric("kernel_connect_attempts", told, "outcome", self._connects)
-        told = "Events of Composio that were not taken: too_large, stalled, wrong_signature"
-        yield counter_metric("kernel_refused_events", told, "reason", self._refused_events)
-        yield counter_metric("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
+        text = "Attempts to connect an account, by outcome; check wrong_person and wrong_codes"
+        yield counter_metric("kernel_connect_attempts", text, "outcome", self._connects)
+        text = "Events of Composio that were refused: too_large, stalled, wrong_signature"
+        yield counter_metric("kernel_refused_events", text, "reason", self._refused_events)
+        yield counter_metric(
+            "kernel_identity_links", "Changed ids that channels reported, by outcome", "outcome", self._people.links
+        )
         if self._kept_apart is not None:
-            told = "Pairs of people who may be one and both have connections: an operator decides"
-            yield GaugeMetricFamily("kernel_people_kept_apart", told, self._kept_apart)
+            text = "Pairs of people who may be one and both have connections: an operator decides"
+            yield GaugeMetricFamily("kernel_people_kept_apart", text, self._kept_apart)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[int]:
@@ -133,7 +135,7 @@ class Metrics:
         return web.Response(body=generate_latest(self._registry), content_type="text/plain")
 
     async def _pairs(self) -> int | None:
-        """None while the database does not answer: the other numbers are still useful."""
+        """None while the database does not answer: the other metrics are still useful."""
         try:
             return await self._people.kept_apart_pairs()
         except StoreUnavailable:
@@ -154,8 +156,8 @@ class Metrics:
 
 
 def _outages(outages: Outages) -> Iterable[Metric]:
-    told = "Requests that the model's vendor did not serve, by the problem"
-    yield counter_metric("kernel_model_unavailable", told, "problem", outages.refused)
+    text = "Requests that the model's vendor did not serve, by problem"
+    yield counter_metric("kernel_model_unavailable", text, "problem", outages.refused)
     line = "Whether messages wait for an operator to fix this at the model's vendor: alert on 1"
     lasting = GaugeMetricFamily("kernel_model_outage", line, labels=["problem"])
     for problem in ALERTS:
@@ -165,8 +167,8 @@ def _outages(outages: Outages) -> Iterable[Metric]:
 
 def _queues(queues: Sequence[FairQueue]) -> Iterable[Metric]:
     line = GaugeMetricFamily("kernel_vendor_queue", "Requests that wait for their turn at a vendor", labels=["vendor"])
-    told = "How long people's requests waited for their turn at a vendor"
-    waits = HistogramMetricFamily("kernel_vendor_wait_seconds", told, labels=["vendor"])
+    text = "How long people's requests waited for their turn at a vendor"
+    waits = HistogramMetricFamily("kernel_vendor_wait_seconds", text, labels=["vendor"])
     for queue in queues:
         line.add_metric([queue.vendor], len(queue))
         waits.add_metric([queue.vendor], queue.wait_histogram.cumulative(), queue.wait_histogram.seconds)

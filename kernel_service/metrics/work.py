@@ -1,4 +1,4 @@
-"""The part of `/metrics` that shows durations, saturation, and whether the store is there."""
+"""The part of `/metrics` that shows durations, saturation, and whether the store is available."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Calls(Protocol):
 
 
 class WorkMetrics:
-    """Reads what the other parts note. `backlog` is set before a page is made, and None where it is not known."""
+    """Reads what the other parts record. `backlog` is set before a page is made, and None where it is unknown."""
 
     def __init__(
         self,
@@ -65,50 +65,50 @@ class WorkMetrics:
             yield from _backlog(self.backlog)
 
     def _durations(self) -> Iterable[Metric]:
-        told = "From the acceptance of a message to its answer in the outbox"
+        text = "From the acceptance of a message to its answer in the outbox"
         answers = self._turns.answers
-        yield HistogramMetricFamily("kernel_answer_seconds", told, answers.cumulative(), answers.seconds)
-        told = "Attempts of turns, by the outcome that the log names"
-        yield histogram_metric("kernel_turn_seconds", told, ["outcome"], self._turns.seconds)
-        told = "Requests to the model's vendor from their admission on: answer, transcription, speech"
-        yield histogram_metric("kernel_model_seconds", told, ["kind", "outcome"], self._model)
-        told = "Calls that are no streams, by rpc and gRPC status; those over a channel's stream included"
-        yield histogram_metric("kernel_rpc_seconds", told, ["method", "status"], self._calls.seconds)
+        yield HistogramMetricFamily("kernel_answer_seconds", text, answers.cumulative(), answers.seconds)
+        text = "Attempts of turns, by the outcome that the log names"
+        yield histogram_metric("kernel_turn_seconds", text, ["outcome"], self._turns.seconds)
+        text = "Requests to the model's vendor from their admission on: answer, transcription, speech"
+        yield histogram_metric("kernel_model_seconds", text, ["kind", "outcome"], self._model)
+        text = "Calls other than streams, by rpc and gRPC status; includes those over a channel's stream"
+        yield histogram_metric("kernel_rpc_seconds", text, ["method", "status"], self._calls.seconds)
 
     def _places(self) -> Iterable[Metric]:
-        """How much of what is limited is in use."""
+        """The usage of limited resources."""
         waits = self._tasks.waits
-        told = "How long people waited for one of KERNEL_MAX_TURNS turns"
-        yield HistogramMetricFamily("kernel_turn_wait_seconds", told, waits.cumulative(), waits.seconds)
-        told = "Seconds that the person who waits longest has waited for one of KERNEL_MAX_TURNS turns"
-        yield GaugeMetricFamily("kernel_turn_queue_oldest_seconds", told, self._tasks.longest_wait)
+        text = "How long people waited for one of KERNEL_MAX_TURNS turns"
+        yield HistogramMetricFamily("kernel_turn_wait_seconds", text, waits.cumulative(), waits.seconds)
+        text = "Seconds that the person who waits longest has waited for one of KERNEL_MAX_TURNS turns"
+        yield GaugeMetricFamily("kernel_turn_queue_oldest_seconds", text, self._tasks.longest_wait)
         yield GaugeMetricFamily("kernel_turns_running", "People whose turns run now", self._tasks.running)
         yield GaugeMetricFamily("kernel_turns_limit", "KERNEL_MAX_TURNS", self._max_turns)
-        told = "Open calls by channel and kind: call, pull, upload, download; empty channel: calls without a token"
-        calls = GaugeMetricFamily("kernel_open_calls", told, labels=["channel", "kind"])
+        text = "Open calls by channel and kind: call, pull, upload, download; empty channel: calls without a token"
+        calls = GaugeMetricFamily("kernel_open_calls", text, labels=["channel", "kind"])
         for labels, number in self._calls.open.items():
             calls.add_metric(labels, number)
         yield calls
 
     def _of_store(self) -> Iterable[Metric]:
-        told = "Whether the database can be neither read nor written, or one of both: alert on 1"
-        yield GaugeMetricFamily("kernel_store_unavailable", told, float(any(each.lasts for each in self._store)))
-        told = "Outages of the database, those for reading and for writing counted apart"
-        yield CounterMetricFamily("kernel_store_outages", told, sum(each.count for each in self._store))
+        text = "Whether the database cannot be read, or cannot be written: alert on 1"
+        yield GaugeMetricFamily("kernel_store_unavailable", text, float(any(each.lasts for each in self._store)))
+        text = "Outages of the database; reading and writing are counted separately"
+        yield CounterMetricFamily("kernel_store_outages", text, sum(each.count for each in self._store))
 
 
 def _backlog(backlog: Backlog) -> Iterable[Metric]:
     """Of all nodes. Only the leader reads it."""
-    told = "Messages that wait for their answer, at all nodes; the leader alone shows it"
-    yield GaugeMetricFamily("kernel_messages_waiting", told, backlog.messages)
-    told = "Seconds since the oldest message that waits for its answer was accepted; the leader alone shows it"
-    yield GaugeMetricFamily("kernel_messages_waiting_oldest_seconds", told, backlog.oldest_message_seconds)
-    told = "Replies that wait for a channel to take them; the leader alone shows it"
-    yield GaugeMetricFamily("kernel_replies_waiting", told, backlog.replies)
-    told = "Seconds since the oldest reply that waits for a channel was made; the leader alone shows it"
-    yield GaugeMetricFamily("kernel_replies_waiting_oldest_seconds", told, backlog.oldest_reply_seconds)
-    told = (
+    text = "Messages that wait for their answer, at all nodes; reported by the leader only"
+    yield GaugeMetricFamily("kernel_messages_waiting", text, backlog.messages)
+    text = "Seconds since the oldest message that waits for its answer was accepted; reported by the leader only"
+    yield GaugeMetricFamily("kernel_messages_waiting_oldest_seconds", text, backlog.oldest_message_seconds)
+    text = "Replies that wait for a channel to take them; reported by the leader only"
+    yield GaugeMetricFamily("kernel_replies_waiting", text, backlog.replies)
+    text = "Seconds since the oldest reply that waits for a channel was made; reported by the leader only"
+    yield GaugeMetricFamily("kernel_replies_waiting_oldest_seconds", text, backlog.oldest_reply_seconds)
+    text = (
         "Accounts, triggers and sessions that Composio must still remove: of deleted people, and replaced sessions; the"
         " leader alone shows it"
     )
-    yield GaugeMetricFamily("kernel_revocations_waiting", told, backlog.revocations)
+    yield GaugeMetricFamily("kernel_revocations_waiting", text, backlog.revocations)

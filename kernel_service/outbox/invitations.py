@@ -1,4 +1,4 @@
-"""Invitations: a channel pays for each, so a person gets one a day, through whichever of its processes."""
+"""Invitations: a channel pays for each, so a person gets one a day, across all of its processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 RETRY_DAYS: Final = 3
 """How long after a reply was made its invitation is tried."""
 REPEAT_SECONDS: Final = 60.0
-"""How long a process that lost the answer to its claim may claim again. A call lasts a few seconds."""
+"""How long a process that lost the answer to its claim may repeat it. A call lasts a few seconds."""
 
 
 class Invitations:

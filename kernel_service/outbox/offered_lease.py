@@ -1,4 +1,4 @@
-"""A reply that a transaction may lease to an attached stream at once, so that no poll of the store need find it."""
+"""A reply that a transaction may lease to an attached stream at once, so that no poll of the store is needed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class StreamOffer:
 
 
 class LeaseOffers:
-    """One per process. `ready(channel, address)` polls the store; `is_attached` says whether a stream is still read.
+    """One per process. `ready(channel, address)` polls the store; `is_attached` returns whether a stream is still read.
 
     `roomiest(channel, address)`: the stream with the most room; None: none has any. A lease lasts for `seconds`.
     """
@@ -88,7 +88,7 @@ class LeaseOffers:
         """Send a committed lease."""
         if self._is_attached(stream):
             stream.push(lease)
-        else:  # it has ended meanwhile, and does not know of the lease
+        else:  # it has ended meanwhile, and does not hold the lease
             releasing = self._store.release([(lease.reply.id, lease.token)])
             self.release_later(releasing, stream.channel, lease.address)
 

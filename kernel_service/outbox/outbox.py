@@ -36,15 +36,15 @@ LEASE_SECONDS = 60.0
 GRACE_SECONDS = 15.0
 """How long an in-doubt reply waits for a receipt before it is sent again, while a process of the channel pulls.
 
-After a crash of a channel's process its replies are sent within 45 seconds. These are 5 until a vanished host is
-noticed (`api/listener.py`), 20 in which it may still send (SENDING_SECONDS), these 15, two sweeps, and the send.
+After a crash of a channel's process its replies are sent within 45 seconds. These are 5 until a lost host is detected
+(`api/listener.py`), 20 in which it may still send (SENDING_SECONDS), these 15, two sweeps, and the send.
 """
 LONGEST_GRACE_SECONDS = 300.0
 """The longest such wait, for a channel that was away for long."""
 MOST_CONNECTED_SECONDS = 5.0
 """The most time that counts between two sweeps. A longer gap means that this process was suspended."""
 POLL_SECONDS = 1.0
-"""The delay until a reply that is due by time alone (a back-off, a grace) is noticed."""
+"""The delay until a reply that is due by time alone (a back-off, a grace) is detected."""
 BATCH = 64
 
 
@@ -56,7 +56,7 @@ class Outbox:
         self._cluster = cluster
         self._clock = clock
         typing = TypingNotices(cluster, notices, self._serves)
-        self.typing = Typing(store, typing.tell)
+        self.typing = Typing(store, typing.send)
         typing.show_by(self.typing.show)
         self._streams: defaultdict[str, tuple[PullStream, ...]] = defaultdict(tuple)
         """By channel."""
@@ -64,7 +64,7 @@ class Outbox:
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)
         self._to_expire: list[tuple[list[tuple[str, str]], float]] = []
         self._offers = LeaseOffers(store, self.ready, self._roomiest, self._is_attached, seconds=LEASE_SECONDS)
-        self._others = ReadyNotices(cluster, notices, self._told)
+        self._others = ReadyNotices(cluster, notices, self._on_ready)
         notices.on_missed(self._poll_all_now)
         self._swept_at = clock()
         self._closed = False
@@ -80,13 +80,13 @@ class Outbox:
         """
         self._poll_now(channel)
         if not self._has_room(channel, address):
-            self._others.tell(channel, Ready.REPLIES)
+            self._others.send(channel, Ready.REPLIES)
 
     def wanted(self, channel: str) -> None:
         """A message waits for a file of the channel: as `ready`."""
         self._poll_files_now(channel)
         if not self._has_room(channel, None, with_files=True):
-            self._others.tell(channel, Ready.FILES)
+            self._others.send(channel, Ready.FILES)
 
     def _has_room(self, channel: str, address: str | None, *, with_files: bool = False) -> bool:
         """Whether a stream here can take an item at this address; None: at any."""
@@ -116,8 +116,8 @@ class Outbox:
         for channel in self.channels():
             self._poll_files_now(channel)
 
-    def _told(self, channel: str, what: Ready) -> None:
-        """Another node reports it."""
+    def _on_ready(self, channel: str, what: Ready) -> None:
+        """Another node has sent a notice."""
         match what:
             case Ready.REPLIES:
                 self._poll_now(channel)
@@ -227,7 +227,7 @@ class Outbox:
             room = min(BATCH, stream.credit if poll.has_backlog else -(-stream.credit // 2))
             if not room:
                 if not poll.is_stuck:
-                    self._others.tell(stream.channel, Ready.REPLIES)
+                    self._others.send(stream.channel, Ready.REPLIES)
                 poll.note_stuck()
                 return
             stream.reserved += room
@@ -281,7 +281,7 @@ class Outbox:
         return files
 
     async def _end(self, stream: PullStream) -> None:
-        """The caller learns of the end at once, also if the store does not answer."""
+        """The caller receives the end at once, even if the store does not answer."""
         self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
         if self._cluster.is_fresh:
             await self._give_back(stream)
@@ -290,7 +290,7 @@ class Outbox:
 
     async def _give_back(self, stream: PullStream) -> None:
         if all(other.scope != stream.scope for other in self._streams[stream.channel]):
-            self._polls.pop(stream.scope, None)  # a channel may name other addresses with each stream
+            self._polls.pop(stream.scope, None)  # a channel may give other addresses with each stream
         if stream.unsent:
             await self._release(stream.unsent)
             self.ready(stream.channel)
@@ -322,16 +322,16 @@ class Outbox:
         """Make the leases of an instance available at once, except those it is processing. Returns how many replies."""
         for stream in self._streams[channel]:
             if stream.puller.instance == instance:
-                stream.end()  # its end may not be noticed here yet: it must not lease again after this
+                stream.end()  # its end may not be detected here yet: it must not lease again after this
         released = await self._store.release_leases(channel, instance, in_hand)
         self._poll_now(channel)
-        self._others.tell(channel, Ready.REPLIES)  # also to a stream of the instance, which ends when it polls
+        self._others.send(channel, Ready.REPLIES)  # also to a stream of the instance, which ends when it polls
         return released
 
     def fetched(self, channel: str, media_id: str, token: str) -> None:
         """A channel has delivered a file, or has failed to, so its stream has credit for another."""
         self._return_credit(channel, media_id)
-        self._others.tell_credit(channel, {node_mark_in(token)})
+        self._others.send_credit(channel, {node_mark_in(token)})
         self.wanted(channel)
 
     async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
@@ -344,7 +344,7 @@ class Outbox:
         for ack in ended:
             self._return_credit(channel, ack.reply_id)
         if not self._cluster.is_alone:
-            self._others.tell_credit(channel, {node_mark_in(ack.token) for ack in ended})
+            self._others.send_credit(channel, {node_mark_in(ack.token) for ack in ended})
         self._poll_if(channel, settled.frees)
         return settled.results
 
@@ -381,7 +381,10 @@ class Outbox:
                 stream.poll_now()
 
     async def sweep(self) -> None:
-        """Expired leases become in-doubt. Replies whose grace is over are pending again. One node does it for all."""
+        """Put replies with expired leases in doubt, and make those pending whose grace is over.
+
+        One node does it for all.
+        """
         now = self._clock()
         passed, self._swept_at = min(now - self._swept_at, MOST_CONNECTED_SECONDS), now
         if self._cluster.is_leader:
@@ -389,10 +392,10 @@ class Outbox:
         await self._expire_leases()
 
     async def retry_held(self) -> None:
-        """Held replies that are to be tried again, though the person has not written, are pending."""
+        """Make held replies pending that are due for a retry although the person has not written."""
         for channel in await self._store.retry_held(now=self._clock()):
             self._poll_now(channel)
-            self._others.tell(channel, Ready.REPLIES)
+            self._others.send(channel, Ready.REPLIES)
 
     async def _sweep_all(self, passed: float, now: float) -> None:
         for channel in await self._store.expire_orphans(until=now + outbox.SENDING_SECONDS, now=now):
@@ -407,7 +410,7 @@ class Outbox:
         ):
             for channel in connected:
                 self._poll_now(channel)
-                self._others.tell(channel, Ready.REPLIES)
+                self._others.send(channel, Ready.REPLIES)
 
     def close(self) -> None:
         """End every stream: its client pulls from another process."""

@@ -152,7 +152,7 @@ class PullStream:
     def polled_every(self, seconds: float, may_last: Callable[[], bool]) -> Iterator[None]:
         """A poll is due at the latest this long after the one before it, during the block.
 
-        The wakeups of replies and typing items start no timer. It is interrupted once `may_last` says no.
+        The wakeups of replies and typing items start no timer. It is interrupted once `may_last` returns False.
         """
         self._poll_in_time(seconds, may_last)
         try:

@@ -1,4 +1,4 @@
-"""READY notices: nodes tell each other that a channel has something to lease, or that a stream has credit again.
+"""READY notices: nodes notify each other that a channel has something to lease, or that a stream has credit again.
 
 Each goes only to nodes with a stream of the channel. All may be lost: each stream polls once a second in any case.
 """
@@ -40,30 +40,30 @@ class ReadyNotices:
     def __init__(self, cluster: Cluster, notices: Notices, poll: Callable[[str, Ready], None]) -> None:
         self._cluster = cluster
         self._notices = notices
-        self._send = Paced[tuple[str, str, Ready]](self._send_now, LEAST_PAUSE_SECONDS)
+        self._send_paced = Paced[tuple[str, str, Ready]](self._send_now, LEAST_PAUSE_SECONDS)
         self._notify = Paced[tuple[str, Ready]](lambda ready: poll(*ready), LEAST_PAUSE_SECONDS)
-        notices.on(NoticeKind.READY, self._heard)
+        notices.on(NoticeKind.READY, self._receive)
 
     def connected_elsewhere(self) -> set[str]:
         """The channels that have a stream at another node."""
         return {channel for node in self._cluster.nodes if node.id != self._cluster.me for channel in node.channels}
 
-    def tell(self, channel: str, what: Ready) -> None:
-        """Tell all other nodes to which the channel is attached."""
+    def send(self, channel: str, what: Ready) -> None:
+        """Notify all other nodes to which the channel is attached."""
         for node in self._cluster.nodes:
             if node.id != self._cluster.me and channel in node.channels:
-                self._send((node.id, channel, what))
+                self._send_paced((node.id, channel, what))
 
-    def tell_credit(self, channel: str, marks: Container[str]) -> None:
-        """Tell the other nodes among those with these marks."""
+    def send_credit(self, channel: str, marks: Container[str]) -> None:
+        """Notify the other nodes among those with these marks."""
         for node in self._cluster.nodes:
             if node.id != self._cluster.me and mark_of(node.id) in marks:
-                self._send((node.id, channel, Ready.CREDIT))
+                self._send_paced((node.id, channel, Ready.CREDIT))
 
-    def _send_now(self, told: tuple[str, str, Ready]) -> None:
-        node_id, channel, what = told
-        self._notices.tell(node_id, NodeNotice(NoticeKind.READY, channel, detail=what))
+    def _send_now(self, ready: tuple[str, str, Ready]) -> None:
+        node_id, channel, what = ready
+        self._notices.send(node_id, NodeNotice(NoticeKind.READY, channel, detail=what))
 
-    def _heard(self, notice: NodeNotice) -> None:
+    def _receive(self, notice: NodeNotice) -> None:
         with suppress(ValueError):  # it is of a newer release
             self._notify((notice.subject, Ready(notice.detail)))

@@ -1,10 +1,10 @@
-"""Typing: tells channels which people are being answered, from the start of a turn's work until it ends or waits.
+"""Typing: sends channels the people who are being answered, from the start of a turn's work until it ends or waits.
 
 One stream of the channel gets each item, and repeats of it at its interval. A new stream gets all current items.
 Nothing is stored, and an item that is over before the stream takes it is dropped. A channel without a stream that
 wants typing costs one dictionary entry for each turn.
 
-If no stream at this node serves the message's address, the other nodes of the channel are told of it, at first and
+If no stream at this node serves the message's address, the other nodes of the channel are notified, at first and
 every few seconds, since a stream may open there meanwhile. They show it at the intervals of their streams, for as long
 as the store has its turn as open.
 """
@@ -74,10 +74,13 @@ class _Work:
 class Typing(TypingStatus):
     """One per process."""
 
-    def __init__(self, store: OutboxStore, tell_elsewhere: Callable[[str, str, int], bool]) -> None:
-        """`tell_elsewhere` takes a channel, an address and a message. False: none shows it, or a stream here does."""
+    def __init__(self, store: OutboxStore, notify_others: Callable[[str, str, int], bool]) -> None:
+        """`notify_others` takes a channel, an address and a message.
+
+        False: there is no other node, or a stream here shows it.
+        """
         self._store = store
-        self._tell_elsewhere = tell_elsewhere
+        self._notify_others = notify_others
         self._shown_until: dict[int, float] = {}
         """When a message that another node works on is shown again, by the loop's time."""
         self._streams: list[TypingStream] = []
@@ -100,7 +103,7 @@ class Typing(TypingStatus):
     def begin(self, turn: Turn) -> None:
         message = turn.messages[-1]
         self._works[message.seq] = work = _Work(message)
-        self._tell(work)
+        self._send(work)
 
     def end(self, turn: Turn) -> None:
         for message in turn.messages:
@@ -113,7 +116,7 @@ class Typing(TypingStatus):
         if work.lookup is not None:
             work.lookup.cancel()
 
-    def gone(self, _: str) -> None:
+    def person_deleted(self, _: str) -> None:
         """A person was deleted. No turn of their waiting messages would drop the user id from the cache."""
         self._user_ids.clear()
 
@@ -127,18 +130,18 @@ class Typing(TypingStatus):
         try:
             for work in list(self._works.values()):
                 if stream.serves(work.message.channel, work.message.address):
-                    self._tell(work)
+                    self._send(work)
             yield
         finally:
             self._streams.remove(stream)
 
-    def _tell(self, work: _Work) -> None:
+    def _send(self, work: _Work) -> None:
         """Send an item now, and again after the interval of the receiving stream."""
         work.repeats_at = None
         message = work.message
         stream = self._stream_for(message.channel, message.address)
         if stream is None:
-            if self._tell_elsewhere(message.channel, message.address, message.seq):
+            if self._notify_others(message.channel, message.address, message.seq):
                 self._repeat_after(work, ELSEWHERE_SECONDS)
             return
         self._repeat_after(work, stream.interval)
@@ -175,7 +178,7 @@ class Typing(TypingStatus):
         while self._repeats and (self._repeats[0][0] <= now or not self._is_current(self._repeats[0])):
             repeat = heapq.heappop(self._repeats)
             if self._is_current(repeat):
-                self._tell(self._works[repeat[1]])
+                self._send(self._works[repeat[1]])
         if self._repeats:
             self._set_timer(loop)
 

@@ -23,8 +23,9 @@ class TypingNotices:
         self._is_here = is_here
         self._shown: set[asyncio.Task[None]] = set()
 
-    def tell(self, channel: str, address: str, seq: int) -> bool:
-        """Tell the other nodes that have the channel. False: no other node exists, or a stream here serves the address.
+    def send(self, channel: str, address: str, seq: int) -> bool:
+        """Notify the other nodes that have the channel. False: no other node exists, or a stream here serves the
+        address.
 
         True even if none has the channel: a stream may open there while the work lasts.
         """
@@ -33,16 +34,16 @@ class TypingNotices:
             return False
         for node in others:
             if channel in node.channels:
-                self._notices.tell(node.id, NodeNotice(NoticeKind.TYPING, channel, (seq,)))
+                self._notices.send(node.id, NodeNotice(NoticeKind.TYPING, channel, (seq,)))
         return True
 
     def show_by(self, show: Callable[[str, int], Coroutine[None, None, None]]) -> None:
         """Call `show` for each notice of another node."""
 
-        def heard(notice: NodeNotice) -> None:
+        def receive(notice: NodeNotice) -> None:
             for seq in notice.numbers:
                 task = asyncio.create_task(show(notice.subject, int(seq)))
                 self._shown.add(task)
                 task.add_done_callback(self._shown.discard)
 
-        self._notices.on(NoticeKind.TYPING, heard)
+        self._notices.on(NoticeKind.TYPING, receive)

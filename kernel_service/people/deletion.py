@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNFINISHED_SECONDS: Final = 60.0
-"""A deletion that began earlier was perhaps interrupted. Two that continue at the same time do no harm."""
+"""A deletion that began earlier was probably interrupted. Two that continue it at the same time do no harm."""
 
 
-class Remembers(Protocol):
-    """A part of this node that has something of people in memory."""
+class CachesPeople(Protocol):
+    """A part of this node that caches data of people."""
 
-    def gone(self, person_id: str) -> None:
+    def person_deleted(self, person_id: str) -> None:
         """The person was deleted, here or elsewhere."""
         ...
 
@@ -46,23 +46,23 @@ class Deleted:
 
 
 class Deletion:
-    """A deletion continues if its caller gives up."""
+    """A deletion continues if its caller cancels."""
 
     def __init__(
         self,
         store: DeletionStore,
-        remember: Sequence[Remembers],
+        caches: Sequence[CachesPeople],
         callers: Callers,
         notices: Notices,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._remember = remember
+        self._caches = caches
         self._callers = callers
         self._notices = notices
         self._clock = clock
         self._uncancelled = Uncancelled()
-        notices.on(NoticeKind.DELETED, lambda told: self._forget(told.subject))
+        notices.on(NoticeKind.DELETED, lambda notice: self._drop_caches(notice.subject))
 
     async def delete(self, person_id: str) -> Deleted:
         """Delete the person, and all who were merged into them.
@@ -79,7 +79,7 @@ class Deletion:
 
     async def _delete(self, person_id: str) -> Deleted:
         step = await self._store.begin(person_id, now=self._clock())
-        self._make_known(step)
+        self._announce(step)
         deleted = Deleted(step.people[0], revocations=step.revocations)
         deleted.rows += step.rows
         while not step.is_last:
@@ -90,15 +90,18 @@ class Deletion:
         )
         return deleted
 
-    def _make_known(self, step: DeletionStep) -> None:
-        """Stop the person's work sooner. Nothing depends on it: the store refuses what is still done for the person."""
+    def _announce(self, step: DeletionStep) -> None:
+        """Notify all nodes, so that the person's work stops sooner.
+
+        Nothing depends on it: the store refuses later writes.
+        """
         for each in step.people:
-            self._forget(each)
-            self._notices.tell_all(NodeNotice(NoticeKind.DELETED, each))
+            self._drop_caches(each)
+            self._notices.send_to_all(NodeNotice(NoticeKind.DELETED, each))
         if step.unanswered:
             self._callers.withdrawn(step.unanswered)
 
-    def _forget(self, person_id: str) -> None:
+    def _drop_caches(self, person_id: str) -> None:
         self._store.forget_key(person_id)
-        for each in self._remember:
-            each.gone(person_id)
+        for each in self._caches:
+            each.person_deleted(person_id)

@@ -1,4 +1,4 @@
-"""The export of a person: record after record, at the pace of the reader, and never more than half of the time."""
+"""The export of a person: record after record, at the pace of the reader, and working at most half of the time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.exporting import ExportedPerson, ExportStore
 
 MOST_PAUSE_SECONDS: Final = 0.05
-"""A slow reader leaves time enough to others."""
+"""A slow reader already leaves enough time to others."""
 
 
 class PersonExport:

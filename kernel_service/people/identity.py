@@ -7,8 +7,8 @@ An id that is given or kept as weak is weak.
 A message may carry only a weak id, of a person who also has a strong one. It then starts a new person, who takes over
 the weak id. The same holds for a number after a long silence. The sender may be the same human, who was away or whose
 network left out the strong id this time, or a stranger who got the number. The same human only gets a fresh start,
-which an operator can undo (MergePersons). The stranger must learn nothing, and use no account. linking.py handles a
-channel's notice that an id became another.
+which an operator can undo (MergePersons). The stranger must see nothing of the earlier owner, and use none of their
+accounts. linking.py handles a channel's notice that an id became another.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BARRED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def check_user_id(user_id: str, channel: str) -> None:
-    """Refuse an id that is malformed, shared by everybody, or not of the caller's `channel`.
+    """Refuse an id that is malformed, shared by everyone, or not of the caller's `channel`.
 
     CallerError USER_ID_RESERVED or USER_ID_INVALID, NotAllowed CHANNEL_MISMATCH.
     """
@@ -40,7 +40,7 @@ def check_user_id(user_id: str, channel: str) -> None:
     if (own if colon else user_id).casefold() in RESERVED:
         raise CallerError(
             "USER_ID_RESERVED",
-            "an empty id, `default` and `default_user` identify no one: send the person's own id",
+            "an empty id, `default` and `default_user` identify no person: send the person's own id",
             field="user_id",
         )
     if not CHANNEL.fullmatch(prefix) or not colon:
@@ -53,7 +53,7 @@ def check_user_id(user_id: str, channel: str) -> None:
     if "," in own or not (own.isprintable() if own.isascii() else _is_allowed(own)):
         raise _invalid("must not hold a comma, control character or invisible character")
     if prefix != channel:
-        raise NotAllowed("CHANNEL_MISMATCH", "the token speaks for the users of one channel only")
+        raise NotAllowed("CHANNEL_MISMATCH", "the token is valid for the users of one channel only")
 
 
 def _is_allowed(own: str) -> bool:

@@ -1,14 +1,14 @@
 """The rules for a channel's notice that an id of a person was replaced by another.
 
 As with messages (identity.py), a weak id given alone never finds a person who has a strong one, or any person after a
-long silence. A number may have a new owner before the notice of its change arrives. To follow the notice would give the
-new owner the accounts and conversations of the former one. So a person with a strong id, whose change is reported by
-their number alone, starts again as a new person until an operator merges the two. A weak id also never replaces a
+long silence. A number may have a new owner before the notice of its change arrives. If the notice were applied, the new
+owner would get the accounts and conversations of the former one. So a person with a strong id, whose change is reported
+by their number alone, starts again as a new person until an operator merges the two. A weak id also never replaces a
 strong one: messages for the person would go to the number's next owner.
 
 Notices overtake each other. A notice between strong ids is kept if its previous id belongs to no person yet. It is
-applied once another notice says whose that id is: "A became B", received after "B became C", leads to C. This does not
-apply to weak ids.
+applied once another notice identifies the owner of that id: "A became B", received after "B became C", leads to C. This
+does not apply to weak ids.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The new id is to name `person_id` (None: no person, see the module). `other_id` has an equal claim to it."""
+    """The new id must identify `person_id` (None: no person, see the module). `other_id` has an equal claim to it."""
 
     person_id: str | None
     other_id: str | None = None
@@ -43,7 +43,7 @@ class MergeCandidate:
 def claim(
     previous: Alias, current: Alias, *, previous_found: FoundAlias | None, current_found: FoundAlias | None
 ) -> Claim:
-    """The person that the new id is to name, given the person that each of the two ids names so far."""
+    """The person that the new id must identify, given the person that each of the two ids identifies so far."""
     if is_strong(previous, previous_found) and not is_strong(current, current_found):
         return Claim(None)
     person_id = _named(previous, previous_found)
@@ -69,7 +69,7 @@ def is_strong(given: Alias, found: FoundAlias | None) -> bool:
 def may_precede_another(
     previous: Alias, current: Alias, *, previous_found: FoundAlias | None, current_found: FoundAlias | None
 ) -> bool:
-    """Whether a notice that arrives later may say whom this one is about."""
+    """Whether a notice that arrives later may identify the person of this one."""
     return previous_found is None and previous.strong and is_strong(current, current_found)
 
 
@@ -84,7 +84,7 @@ def outcome_of_repeat(outcome: LinkOutcome) -> LinkOutcome:
 
 
 def older_first(one: MergeCandidate, other: MergeCandidate) -> tuple[MergeCandidate, MergeCandidate]:
-    """The one who stays, and the one who is merged into them."""
+    """The remaining person, and the one who is merged into them."""
     first, second = sorted((one, other), key=lambda standing: (standing.created_at, standing.person_id))
     return first, second
 

@@ -50,14 +50,14 @@ class People:
         self._kernels = kernels
         self._placement = placement
         self._notices = notices
-        notices.on(NoticeKind.MERGED, lambda told: kernels.merged(told.subject, into=told.detail))
+        notices.on(NoticeKind.MERGED, lambda notice: kernels.merged(notice.subject, into=notice.detail))
         self._clock = clock
         self._uncancelled = Uncancelled()
         self.links: Counter[LinkOutcome] = Counter()
 
     async def link(self, previous: Alias, current: Alias) -> LinkOutcome:
-        """A channel says that one of its ids was replaced; see LinkIdentity in the contract."""
-        linking = self._make_known(self._merging.link(previous, current, now=self._clock()))
+        """A channel reports that one of its ids was replaced; see LinkIdentity in the contract."""
+        linking = self._announce(self._merging.link(previous, current, now=self._clock()))
         linked = await self._uncancelled.run(linking)
         for one in (linked, *linked.then):
             self._count(one)
@@ -67,12 +67,12 @@ class People:
         self.links[linked.outcome] += 1
         if linked.outcome is LinkOutcome.KEPT_APART and linked.is_new:
             log.error(
-                "alert: kept apart, merge them or let them be first=%s second=%s", linked.person_id, linked.other_id
+                "alert: kept apart, merge them or keep both first=%s second=%s", linked.person_id, linked.other_id
             )
 
     async def merge(self, one_id: str, other_id: str) -> str:
-        """Merge two people, at an operator's request. Return the one who stays. NotFound PERSON_NOT_FOUND."""
-        merging = self._make_known(self._merging.merge(one_id, other_id, now=self._clock()))
+        """Merge two people, at an operator's request. Return the remaining one. NotFound PERSON_NOT_FOUND."""
+        merging = self._announce(self._merging.merge(one_id, other_id, now=self._clock()))
         return (await self._uncancelled.run(merging)).person_id
 
     async def surviving(self, person_id: str) -> str:
@@ -85,13 +85,13 @@ class People:
     async def kept_apart_pairs(self) -> int:
         return await self._merging.kept_apart_pairs()
 
-    async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
+    async def _announce(self, work: Coroutine[Any, Any, Linked]) -> Linked:
         """Notify the kernels of all nodes of each committed change."""
         linked = await work
         for one in (linked, *linked.then):
             if one.merged_id:
                 log.info("merged person=%s into=%s", one.merged_id, one.person_id)
                 self._kernels.merged(one.merged_id, into=one.person_id)
-                self._notices.tell_all(NodeNotice(NoticeKind.MERGED, one.merged_id, detail=one.person_id))
+                self._notices.send_to_all(NodeNotice(NoticeKind.MERGED, one.merged_id, detail=one.person_id))
                 self._placement.wake(one.person_id)
         return linked

@@ -56,6 +56,6 @@ class Cluster(Protocol):
         """Seconds since this node's last beat, by its own steady clock."""
         ...
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        """Call `told` after each change of the set of live nodes, of an address, or of which of them drain."""
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after each change of the set of live nodes, of an address, or of which of them drain."""
         ...

@@ -35,7 +35,7 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeNotice:
-    """It names people by our ids only, and holds nothing that they say."""
+    """It names people by our ids only, and contains none of their messages."""
 
     kind: NoticeKind
     subject: str = ""
@@ -46,12 +46,12 @@ class NodeNotice:
 class Notices(Protocol):
     """Sending returns at once and never fails. Handlers run in the loop's thread."""
 
-    def tell(self, node_id: str, notice: NodeNotice) -> None:
-        """Tell one node."""
+    def send(self, node_id: str, notice: NodeNotice) -> None:
+        """Send it to one node."""
         ...
 
-    def tell_all(self, notice: NodeNotice) -> None:
-        """Tell all other nodes."""
+    def send_to_all(self, notice: NodeNotice) -> None:
+        """Send it to all other nodes."""
         ...
 
     def on(self, kind: NoticeKind, handler: Callable[[NodeNotice], None]) -> None:
@@ -59,7 +59,7 @@ class Notices(Protocol):
         ...
 
     def on_missed(self, handler: Callable[[], None]) -> None:
-        """Call `handler` when notices may have been lost: it looks at everything that they announce."""
+        """Call `handler` when notices may have been lost: it checks everything that they announce."""
         ...
 
 
@@ -68,7 +68,7 @@ class NoticeTransport(Protocol):
 
     @property
     def dropped(self) -> int:
-        """How many texts this node could not send: too long, or the oldest of a flood."""
+        """How many texts this node could not send: too long, or the oldest in a full queue."""
         ...
 
     def send(self, to: str, text: str) -> None:

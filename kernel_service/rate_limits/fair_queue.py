@@ -89,7 +89,7 @@ class FairQueue:
         self._round = 0.0
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
-        self.told_to_rest: Callable[[float], None] = lambda _: None
+        self.on_pause: Callable[[float], None] = lambda _: None
         """Called with the seconds of each pause that a vendor's answer causes here, unless it extends another."""
 
     def __len__(self) -> int:
@@ -149,7 +149,7 @@ class FairQueue:
         """Like pause(), for a request that the vendor rejected: its retry precedes later requests."""
         seconds = min(max(seconds, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         if self._request_bucket.wait(self._timeline.time()) < seconds - NEWS_SECONDS:
-            self.told_to_rest(seconds)
+            self.on_pause(seconds)
         self.pause(seconds)
         ticket = self._take_ticket(current_tenant())
         return self._defer(ticket, max(seconds, self._estimate(ticket)))

@@ -1,4 +1,4 @@
-"""Builds what runs turns: the model, the tools, the limits, and the traces if they are on."""
+"""Builds the parts that run turns: the model, the tools, the limits, and the traces if they are on."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def build_answering(
             connect.connect_links,
             developer_tools,
             own_tools(store.memory, store.schedules, store.triggers, clock),
-            triggers=watching.triggers if watching.hears else None,
+            triggers=watching.triggers if watching.is_enabled else None,
         ),
         refused_tools=RefusedTools(clock, counters.refused_tools),
         codes=connect.confirmation,

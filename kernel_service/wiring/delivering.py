@@ -1,4 +1,4 @@
-"""Builds the ways of an answer: the outbox, the callers that wait, the watchers of a turn."""
+"""Builds the parts that deliver an answer: the outbox, the waiting callers, the watchers of a turn."""
 
 from __future__ import annotations
 

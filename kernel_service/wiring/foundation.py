@@ -1,4 +1,4 @@
-"""Builds what every other part builds on: the store, the membership among the nodes, the notices, the clock."""
+"""Builds the parts that all others need: the store, the membership among the nodes, the notices, the clock."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:
 
 
 async def _join(store: Store, stack: AsyncExitStack) -> Membership:
-    # A restarted process has a new id, so that it does not mistake its predecessor's leases for its own.
+    # A restarted process has a new id, so that it does not treat its predecessor's leases as its own.
     node = Node(f"k_{secrets.token_hex(8)}", "", SCHEMA_NUMBER)
     membership = Membership(store.nodes, node, alone=not store.engine.is_shared, end_process=store.engine.end_process)
     await membership.join()
@@ -102,13 +102,13 @@ async def _join(store: Store, stack: AsyncExitStack) -> Membership:
 
 
 async def announce(base: Foundation, port: int) -> None:
-    """Tell the other nodes where this one listens."""
+    """Publish the address of this node to the others."""
     settings, address = base.settings, base.settings.advertised(port)
     hidden = address.is_loopback and not Address.parse(settings.kernel_listen).is_loopback
     if base.store.engine.is_shared and hidden:
         log.warning(
-            "KERNEL_ADVERTISE is not set, and this machine's hostname leads to itself: gateways and kernel services on "
-            "other machines cannot reach this one at %s",
+            "KERNEL_ADVERTISE is not set, and this machine's hostname resolves to itself: gateways and kernel services "
+            "on other machines cannot reach this one at %s",
             address,
         )
     await base.membership.announce(str(address))

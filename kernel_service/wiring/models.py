@@ -23,7 +23,7 @@ def build_model(settings: Settings, openai: OpenAIClient) -> OpenAIModel:
 
 
 def build_transcriptions(base: Foundation, openai: OpenAIClient) -> OpenAITranscriptions:
-    """Elsewhere it has its own client, since an outage of one server says nothing about the other."""
+    """Elsewhere it has its own client, since an outage of one server does not affect the other."""
     settings = base.settings
     server = settings.transcription_server()
     if server != (settings.openai_api_key.get_secret_value(), settings.openai_base_url):

@@ -1,4 +1,4 @@
-"""Builds what takes messages in and gives each person a kernel: placement, kernel map, people, files, inbox."""
+"""Builds the parts that accept messages and activate kernels: placement, kernel map, people, files, inbox."""
 
 from __future__ import annotations
 
@@ -64,6 +64,6 @@ def build_receiving(base: Foundation, turns: TurnDependencies, delivery: Deliver
         typing=delivery.outbox.typing,
     )
     people = People(store.people, store.merging, kernels, placement, base.notices, clock)
-    remember = kernels, inbox, delivery.outbox.typing
-    deletion = Deletion(store.deletion, remember, delivery.waiters, base.notices, clock)
+    caches = kernels, inbox, delivery.outbox.typing
+    deletion = Deletion(store.deletion, caches, delivery.waiters, base.notices, clock)
     return ReceivingParts(turns, placement, kernels, people, deletion, transfers, inbox)

@@ -1,4 +1,4 @@
-"""Builds the ports that others reach: the gRPC services and the metrics."""
+"""Builds the listening ports: the gRPC services and the metrics."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def build_served(
 
 
 async def _backlog(base: Foundation) -> Backlog | None:
-    """Read by one node for all."""
+    """Only the leader reads it."""
     return await base.store.admin.backlog(now=base.clock()) if base.membership.is_leader else None
 
 

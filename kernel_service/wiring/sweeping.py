@@ -26,7 +26,7 @@ def build_sweeper(base: Foundation, received: ReceivingParts, outbox: Outbox, co
     )
 
     def most_waiting() -> int:
-        """The other half of the turns is for people's own messages."""
+        """The other half of the turns is reserved for people's own messages."""
         return len(base.membership.nodes) * max(1, settings.kernel_max_turns // 2)
 
     return Sweeper(

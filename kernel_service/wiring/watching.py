@@ -1,4 +1,4 @@
-"""Builds the parts by which people are told of news in their accounts."""
+"""Builds the parts that inform people of events in their accounts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WatchingParts:
-    """The parts of triggers. `hears`: people may have some, and the vendor's events can reach this service."""
+    """The parts of triggers. `is_enabled`: people may have some, and the vendor's events can reach this service."""
 
     triggers: Triggers
     events: TriggerEvents
     remover: TriggerRemover
     limits: TriggerLimits
-    hears: bool
+    is_enabled: bool
 
 
 def build_watching(base: Foundation, composio: Composio, connections: Connections, outbox: Outbox) -> WatchingParts:
@@ -45,5 +45,5 @@ def build_watching(base: Foundation, composio: Composio, connections: Connection
         TriggerEvents(store, connections, outbox.ready, clock, limits),
         TriggerRemover(triggers, store, clock),
         limits,
-        hears=bool(settings.composio_webhook_secret.get_secret_value()) and limits.triggers > 0,
+        is_enabled=bool(settings.composio_webhook_secret.get_secret_value()) and limits.triggers > 0,
     )

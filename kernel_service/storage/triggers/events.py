@@ -174,13 +174,13 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
 
 def _waits(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> float:
     """Seconds until the next attempt. 0: the events become a message now."""
-    if not _may_be_told(tx, row, limits):
+    if not _is_allowed(tx, row, limits):
         return PUT_OFF_SECONDS
     is_unanswered = row.told_seq is not None and tx.execute(_UNANSWERED, {"seq": row.told_seq}).scalar_one()
     return BUSY_SECONDS if is_unanswered or _is_silent(tx, row.person_id, now) else 0.0
 
 
-def _may_be_told(tx: Tx, row: Row[Any], limits: TriggerLimits) -> bool:
+def _is_allowed(tx: Tx, row: Row[Any], limits: TriggerLimits) -> bool:
     """Whether the operator's settings still allow it. They may have changed since the events arrived."""
     toolkit = tx.execute(_TOOLKIT, {"of": row.connection_id}).scalar_one_or_none()
     is_allowed = not limits.toolkits or toolkit in limits.toolkits

@@ -75,13 +75,13 @@ async def test_the_approving_button_returns_exactly_the_requested_call(store: St
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (approval(),))
 
 
-async def test_the_account_is_stored_with_the_question(store: Store) -> None:
+async def test_the_account_is_stored_with_the_prompt(store: Store) -> None:
     asked = replace(approval(), account="cn_1")
     owner = await ask(store, asked)
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (asked,))
 
 
-async def test_a_question_of_an_earlier_release_has_no_account(store: Store) -> None:
+async def test_a_prompt_of_an_earlier_release_has_no_account(store: Store) -> None:
     owner = await ask(store, replace(approval(), account="cn_1"))
 
     def as_before(tx: Tx) -> None:
@@ -138,14 +138,14 @@ async def test_a_former_owner_cannot_decide(store: Store) -> None:
     assert (await store.approvals.decide(turn, later.epoch, YES, at=NOW)).outcome is DecisionOutcome.APPROVED
 
 
-async def test_stop_withdraws_open_questions(store: Store) -> None:
+async def test_stop_withdraws_open_prompts(store: Store) -> None:
     owner = await ask(store, approval())
     await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())
     assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.WITHDRAWN)
 
 
-async def test_a_repeated_request_of_a_call_has_one_question(store: Store) -> None:
+async def test_a_repeated_request_of_a_call_has_one_prompt(store: Store) -> None:
     owner = await ask(store, approval(a=1, b=2), approval("ap_2", a=2))
     await ask(store, approval("ap_3", b=2, a=1), name="m2")
     owner = await own(store, owner.person_id)
@@ -155,7 +155,7 @@ async def test_a_repeated_request_of_a_call_has_one_question(store: Store) -> No
         assert (await tapped(store, owner, button, f"t{number}")).outcome is DecisionOutcome.APPROVED
 
 
-async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: Store) -> None:
+async def test_a_turn_that_is_joined_instead_of_ended_stores_no_prompt(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await say(store, "m2")
@@ -186,7 +186,7 @@ async def test_arguments_are_sealed(store: Store) -> None:
     assert SECRET.encode() not in sealed
 
 
-async def test_a_merge_moves_a_question_with_its_person(store: Store) -> None:
+async def test_a_merge_moves_a_prompt_with_its_person(store: Store) -> None:
     ann = await own(store, await say(store, "m0", now=NOW - 9))
     await ann.end(await ann.open())
     await ask(store, approval(), user="test:newer")
@@ -199,7 +199,7 @@ async def test_a_merge_moves_a_question_with_its_person(store: Store) -> None:
     )
 
 
-async def test_questions_expire(store: Store) -> None:
+async def test_prompts_expire(store: Store) -> None:
     await ask(store, approval())
 
     def count(tx: Tx) -> int:
@@ -223,7 +223,7 @@ async def ask_all(store: Store, *prompts: ApprovalPrompt, name: str = "m1") -> O
     return owner
 
 
-async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: Store) -> None:
+async def test_one_button_decides_on_all_calls_of_its_prompt_in_order(store: Store) -> None:
     names = [f"ap_{number}" for number in range(12, 0, -1)]
     question = bundle(*names)
     owner = await ask_all(store, question)
@@ -232,7 +232,7 @@ async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: S
     assert await tapped(store, owner, yes, "t2") == ApprovalDecision(DecisionOutcome.USED)
 
 
-async def test_a_call_within_a_question_has_no_separate_button(store: Store) -> None:
+async def test_a_call_within_a_prompt_has_no_separate_button(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     assert await tapped(store, owner, ApprovalButton("ap_2", ApprovalButtonKind.YES)) == ApprovalDecision(
         DecisionOutcome.UNKNOWN
@@ -240,7 +240,7 @@ async def test_a_call_within_a_question_has_no_separate_button(store: Store) -> 
     assert (await tapped(store, owner, YES, "t2")).outcome is DecisionOutcome.APPROVED
 
 
-async def test_a_call_requested_again_withdraws_its_whole_previous_question(store: Store) -> None:
+async def test_a_call_requested_again_withdraws_its_whole_previous_prompt(store: Store) -> None:
     """The earlier button would run the call twice, or less than the question showed."""
     owner = await ask_all(store, bundle("ap_1", "ap_2"), bundle("ap_3"))
     again = ApprovalPrompt((replace(approval("ap_4"), arguments={"to": "ap_2"}),), "")
@@ -256,7 +256,7 @@ def _execute(tx: Tx, statement: Any) -> None:
 
 
 @pytest.mark.parametrize("lost", ["ap_1", "ap_2", "ap_3"])
-async def test_a_question_with_a_missing_or_damaged_call_approves_nothing(store: Store, lost: str) -> None:
+async def test_a_prompt_with_a_missing_or_damaged_call_approves_nothing(store: Store, lost: str) -> None:
     changes: tuple[Any, ...] = (delete(schema.approval), update(schema.approval).values(digest=b"x"))
     for number, change in enumerate(changes):
         names = [f"{name}_{number}" for name in ("ap_1", "ap_2", "ap_3")]
@@ -275,7 +275,7 @@ async def test_of_two_concurrent_turns_one_decides_on_all_calls(store: Store) ->
     assert sorted(decision.outcome for decision in decided) == [DecisionOutcome.APPROVED, *[DecisionOutcome.USED] * 9]
 
 
-async def test_stop_withdraws_a_whole_question(store: Store) -> None:
+async def test_stop_withdraws_a_whole_prompt(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())

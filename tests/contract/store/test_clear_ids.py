@@ -203,7 +203,7 @@ async def _statistics(url: str) -> bytes:
     return repr(rows).encode()
 
 
-async def test_the_operator_is_told_the_remaining_step(
+async def test_the_operator_is_informed_of_the_remaining_step(
     store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite, "VACUUM_BYTES", 1)

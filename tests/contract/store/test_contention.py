@@ -85,7 +85,7 @@ async def another_process(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.mark.parametrize("others", [0, 3])
-async def test_a_unit_that_meets_a_held_lock_is_repeated_until_it_is_free(
+async def test_a_unit_blocked_by_a_held_lock_is_repeated_until_it_is_free(
     store: Store, postgres_url: str, others: int
 ) -> None:
     async with another_process(postgres_url) as holder:
@@ -101,7 +101,7 @@ async def test_a_unit_that_meets_a_held_lock_is_repeated_until_it_is_free(
     assert (await link(store, "r1"), await link(store, "r2")) == ("a", "b")
 
 
-async def test_a_lock_that_stays_is_reported_after_the_patience(
+async def test_a_lock_that_stays_is_reported_after_the_time_limit(
     store: Store, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_connections, "UNIT_SECONDS", 0.1)

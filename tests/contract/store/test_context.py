@@ -99,7 +99,7 @@ async def test_the_context_of_an_unknown_person_is_not_found(store: Store) -> No
         await store.context.reset("p_nobody")
 
 
-async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
+async def test_a_reset_that_cannot_help_reports_it(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann = await talk(store, "a")
     await store.engine.write(lambda tx: tx.execute(update(schema.person).values(data_key=b"damaged" * 9)))

@@ -113,7 +113,7 @@ async def test_a_damaged_message_is_requested_again(store: Store) -> None:
     assert [one.payload for one in (await owner.open()).messages] == [Payload(Text("m2"))]
 
 
-async def test_a_button_of_a_damaged_question_does_nothing(store: Store) -> None:
+async def test_a_button_of_a_damaged_prompt_does_nothing(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     asked = Approval("ap_1", "c1", "tool", {"a": 1}, NOW + 60)
     await store.turns.end(

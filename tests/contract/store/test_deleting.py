@@ -358,7 +358,7 @@ async def test_late_reports_on_replies_are_ignored(store: Store) -> None:
     assert (await contents(store))["reply"] == []
 
 
-async def test_callers_that_wait_are_told(store: Store) -> None:
+async def test_waiting_callers_are_notified(store: Store) -> None:
     accepted = await write(store, strong("ann"), mode=ReplyMode.INLINE)
     assert await store.inbox.ended_among([accepted.seq]) == []
     assert (await delete(store, accepted.person_id)).unanswered == (accepted.seq,)
@@ -377,7 +377,7 @@ async def test_reserved_tokens_stay_in_the_sums_of_all(store: Store) -> None:
 # --- at the tools' vendor ---------------------------------------------------------------------------------------------
 
 
-async def test_the_vendor_is_asked_to_remove_what_it_has(store: Store) -> None:
+async def test_accounts_and_triggers_at_the_vendor_are_revoked(store: Store) -> None:
     ann, bob = await say(store, "m1", "test:ann"), await say(store, "m1", "test:bob")
     account, removed = await connect(store, ann), await connect(store, ann)
     other = await connect(store, bob)

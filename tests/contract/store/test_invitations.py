@@ -178,7 +178,7 @@ async def test_other_replies_wait_until_the_person_writes(  # noqa: PLR0917 - th
     assert await store.outbox.retry_held(now=clock() + DAY_SECONDS) == []
 
 
-async def test_a_claim_that_is_not_granted_tells_when_it_may_be(
+async def test_a_claim_that_is_not_granted_reports_when_it_may_be(
     store: Store, invitations: Invitations, clock: Clock
 ) -> None:
     _, reply_id = await held(store)

@@ -114,7 +114,7 @@ async def test_a_crash_loses_nothing(store: Store) -> None:
     assert resumed == expected
 
 
-async def test_items_of_ended_turns_are_told_from_those_of_the_open_one(store: Store) -> None:
+async def test_items_of_ended_turns_are_distinguished_from_those_of_the_open_one(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await owner.end(await owner.open(), HELLO, ASKS)
     assert (await store.kernels.activate(owner.person_id, owner="two")).open_items == 0

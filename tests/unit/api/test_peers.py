@@ -74,7 +74,7 @@ def cluster(*addresses: str) -> View:
 
 async def test_a_call_carries_the_token_and_the_node_that_is_meant() -> None:
     async with served(answering()) as first, served(node := answering()) as second:
-        await Peers(cluster(first, second), TOKEN, None).ask("n2", "EvictKernel", ASKED)
+        await Peers(cluster(first, second), TOKEN, None).call("n2", "EvictKernel", ASKED)
     assert node.metadata["x-kernel-forwarded-to"] == "n2"
     assert node.metadata["authorization"] == f"Bearer {TOKEN}"
 
@@ -82,7 +82,7 @@ async def test_a_call_carries_the_token_and_the_node_that_is_meant() -> None:
 async def test_an_error_of_the_other_node_is_raised_as_it_is() -> None:
     async with served(answering(Aborted("KERNEL_BUSY", "in a turn", person="p_1"))) as address:
         with pytest.raises(KernelError, match="in a turn") as raised:
-            await Peers(cluster(address), TOKEN, None).ask("n1", "EvictKernel", ASKED)
+            await Peers(cluster(address), TOKEN, None).call("n1", "EvictKernel", ASKED)
     error = raised.value
     assert (error.status, error.reason, error.metadata) == ("ABORTED", "KERNEL_BUSY", {"person": "p_1"})
 
@@ -90,50 +90,50 @@ async def test_an_error_of_the_other_node_is_raised_as_it_is() -> None:
 async def test_a_node_with_another_token_is_unavailable() -> None:
     async with served(answering(Unauthenticated("TOKEN_INVALID", "this token is not known here"))) as address:
         with pytest.raises(NodeUnavailable, match="KERNEL_ADMIN_TOKEN"):
-            await Peers(cluster(address), TOKEN, None).ask("n1", "EvictKernel", ASKED)
+            await Peers(cluster(address), TOKEN, None).call("n1", "EvictKernel", ASKED)
 
 
 async def test_a_node_that_has_ended_is_unavailable() -> None:
     peers = Peers(cluster(f"127.0.0.1:{free_port()}"), TOKEN, None)
     with pytest.raises(NodeUnavailable) as raised:
-        await peers.ask("n1", "EvictKernel", ASKED)
+        await peers.call("n1", "EvictKernel", ASKED)
     assert raised.value.metadata == {"node_id": "n1"}
 
 
 async def test_a_frozen_node_is_unavailable_after_a_while() -> None:
     async with served(answering(hangs=True)) as address:
         with pytest.raises(NodeUnavailable):
-            await Peers(cluster(address), TOKEN, None).ask("n1", "EvictKernel", ASKED, seconds=0.1)
+            await Peers(cluster(address), TOKEN, None).call("n1", "EvictKernel", ASKED, seconds=0.1)
 
 
 @pytest.mark.parametrize("node_id", ["n7", "n0", ""])
 async def test_a_node_without_an_address_is_unavailable(node_id: str) -> None:
     with pytest.raises(NodeUnavailable):
-        await Peers(cluster(), TOKEN, None).ask(node_id, "EvictKernel", ASKED)
+        await Peers(cluster(), TOKEN, None).call(node_id, "EvictKernel", ASKED)
 
 
 async def test_a_node_without_the_rpc_is_unavailable() -> None:
     async with served(answering()) as address:
         with pytest.raises(NodeUnavailable):
-            await Peers(cluster(address), TOKEN, None).ask("n1", "GetKernel", admin_pb2.GetKernelRequest())
+            await Peers(cluster(address), TOKEN, None).call("n1", "GetKernel", admin_pb2.GetKernelRequest())
 
 
 async def test_of_several_nodes_those_that_fail_are_named() -> None:
     async with served(answering()) as good, served(answering(Aborted("KERNEL_BUSY", "in a turn"))) as busy:
         peers = Peers(cluster(good, busy, f"127.0.0.1:{free_port()}"), TOKEN, None)
-        answers = await peers.ask_others("EvictKernel", ASKED)
+        answers = await peers.call_others("EvictKernel", ASKED)
     assert answers == {"n1": admin_pb2.EvictKernelResponse(), "n2": None, "n3": None}
 
 
 async def test_one_node_asks_no_other() -> None:
-    assert await Peers(cluster(), TOKEN, None).ask_others("EvictKernel", ASKED) == {}
+    assert await Peers(cluster(), TOKEN, None).call_others("EvictKernel", ASKED) == {}
 
 
 @pytest.mark.parametrize("names", [["kernel_service", "localhost"], ["127.0.0.1"], ["127.0.0.1", "kernel_service"]])
 async def test_tls_with_the_nodes_own_certificate(tmp_path: Path, names: list[str]) -> None:
     tls, credentials = certificate(tmp_path, *names)
     async with served(node := answering(), credentials) as address:
-        await Peers(cluster(address), TOKEN, tls).ask("n1", "EvictKernel", ASKED)
+        await Peers(cluster(address), TOKEN, tls).call("n1", "EvictKernel", ASKED)
     assert node.metadata["x-kernel-forwarded-to"] == "n1"
 
 
@@ -142,7 +142,7 @@ async def test_a_node_with_another_certificate_gets_no_token(tmp_path: Path) -> 
     tls, _ = certificate(tmp_path / "own", "kernel_service")
     async with served(node := answering(), credentials) as address:
         with pytest.raises(NodeUnavailable):
-            await Peers(cluster(address), TOKEN, tls).ask("n1", "EvictKernel", ASKED)
+            await Peers(cluster(address), TOKEN, tls).call("n1", "EvictKernel", ASKED)
     assert not node.metadata
 
 

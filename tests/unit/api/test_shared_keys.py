@@ -18,12 +18,12 @@ async def check(**answers: Any) -> None:
         uses = [KeyUse(key_id, key_id == "k2", True, 0, 0, 0) for key_id in ("k2", "k1")]
         return uses, 0
 
-    async def ask_others(rpc: str, _: Any) -> dict[str, Any]:
+    async def call_others(rpc: str, _: Any) -> dict[str, Any]:
         assert rpc == "ListKeys"
         return answers
 
     store: Any = SimpleNamespace(use=use)
-    peers: Any = SimpleNamespace(ask_others=ask_others)
+    peers: Any = SimpleNamespace(call_others=call_others)
     await check_all_have_the_key(store, peers)
 
 

@@ -45,7 +45,7 @@ class Pair:
             self.there.on(kind, self.heard.append)
 
     def tell(self, notice: NodeNotice) -> None:
-        self.here.tell("k_there", notice)
+        self.here.send("k_there", notice)
         self.air.hear(self.air.texts[-1])
 
 
@@ -120,5 +120,5 @@ def test_the_drops_of_the_transport_are_shown(pair: Pair) -> None:
 def test_one_node_sends_and_counts_nothing() -> None:
     board = NoticeBoard(None)
     board.begin("k_me")
-    board.tell_all(WAKE)
+    board.send_to_all(WAKE)
     assert (board.sent, board.dropped) == (Counter(), 0)

@@ -146,7 +146,7 @@ async def test_without_a_limit_there_is_none_to_divide() -> None:
 # --- the vendor's word ------------------------------------------------------------------------------------------
 
 
-async def test_all_nodes_rest_when_the_vendor_tells_one_to() -> None:
+async def test_all_nodes_pause_when_the_vendor_requests_it_of_one() -> None:
     nodes = Nodes(per_minute=6000)
     with as_tenant("ann"):
         nodes.queues[0].rejected(20.0)
@@ -166,7 +166,7 @@ async def test_a_rest_holds_for_its_vendor_alone() -> None:
     assert len(nodes.served) == 1
 
 
-async def test_a_rest_is_told_once_and_never_passed_on() -> None:
+async def test_a_pause_is_announced_once_and_never_forwarded() -> None:
     nodes = Nodes(per_minute=6000)
     for _ in range(100):
         with as_tenant("ann"):

@@ -13,7 +13,7 @@ import pytest
 
 from kernel_service.errors import Unavailable
 from kernel_service.inbox.inbox import LINK_SECONDS, Durable, Inbox
-from kernel_service.inbox.waiters import TOLD_AT_ONCE, Waiters
+from kernel_service.inbox.waiters import MESSAGES_PER_NOTICE, Waiters
 from kernel_service.ports.approvals import Approval, ApprovalPrompt
 from kernel_service.ports.messages import Answer, Link, Message, MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
@@ -142,7 +142,7 @@ async def test_an_inline_caller_gets_the_answer_of_another_node(scene: Scene) ->
     assert (answer.status, [one.reply.text for one in answer.replies]) == (MessageStatus.COMPLETED, ["done"])
 
 
-async def test_after_a_lost_notice_the_caller_gets_it_by_a_look(scene: Scene) -> None:
+async def test_after_a_lost_notice_a_check_delivers_the_answer(scene: Scene) -> None:
     scene.air.is_lossy = True
     call = await scene.calling()
     await scene.here.inbox.check_waiting()
@@ -152,7 +152,7 @@ async def test_after_a_lost_notice_the_caller_gets_it_by_a_look(scene: Scene) ->
     assert (await call).status is MessageStatus.COMPLETED
 
 
-async def test_after_an_interruption_of_the_notices_the_caller_looks_at_once(scene: Scene) -> None:
+async def test_after_an_interruption_of_the_notices_the_caller_checks_at_once(scene: Scene) -> None:
     scene.air.is_lossy = True
     call = await scene.calling()
     await scene.answer()
@@ -160,7 +160,7 @@ async def test_after_an_interruption_of_the_notices_the_caller_looks_at_once(sce
     assert (await call).status is MessageStatus.COMPLETED
 
 
-async def test_after_the_owners_death_the_caller_looks_and_waits_on(scene: Scene) -> None:
+async def test_after_a_crash_of_the_owner_the_caller_checks_and_keeps_waiting(scene: Scene) -> None:
     """The node that was left alone answers; no other node is there that could tell."""
     call = await scene.calling()
     scene.here.cluster.change(node("here"))
@@ -171,7 +171,7 @@ async def test_after_the_owners_death_the_caller_looks_and_waits_on(scene: Scene
     assert (await call).status is MessageStatus.COMPLETED
 
 
-async def test_an_end_before_the_death_was_seen_is_found_after_it(scene: Scene) -> None:
+async def test_an_end_before_the_crash_was_detected_is_found_after_it(scene: Scene) -> None:
     scene.air.is_lossy = True
     call = await scene.calling()
     await scene.answer()
@@ -203,7 +203,7 @@ async def watched(
 
 
 @pytest.mark.parametrize("mode", list(ReplyMode))
-async def test_a_watcher_away_from_the_owner_is_told_of_needed_accounts_and_approvals(
+async def test_a_watcher_away_from_the_owner_receives_needed_accounts_and_approvals(
     scene: Scene, mode: ReplyMode
 ) -> None:
     message = scene.message(mode)
@@ -219,7 +219,7 @@ async def test_a_watcher_away_from_the_owner_is_told_of_needed_accounts_and_appr
     assert [type(each) for each in repeat] == [Durable, Answer], "a repeated call gets the end"
 
 
-async def test_a_watcher_is_told_of_a_need_once(scene: Scene) -> None:
+async def test_a_watcher_receives_a_need_once(scene: Scene) -> None:
     """The turn runs here, and tells of it, too."""
     watching = asyncio.create_task(seen(scene.here.inbox.stream(scene.message())))
     while not (waited := scene.here.waiters.may_end_elsewhere):
@@ -236,7 +236,7 @@ async def seen(events: AsyncIterator[Any]) -> list[Any]:
     return [each async for each in events]
 
 
-async def test_a_need_of_another_turn_is_not_told(scene: Scene) -> None:
+async def test_a_need_of_another_turn_is_not_reported(scene: Scene) -> None:
     [_ async for _ in watched(scene, lambda: scene.asks("cn_1"))]
     events = [each async for each in watched(scene)]
     assert [type(each) for each in events] == [Durable, Answer]
@@ -253,14 +253,14 @@ async def test_a_repeat_at_a_third_node_waits_as_well(scene: Scene) -> None:
     assert [(await one).duplicate for one in (call, repeat)] == [False, True]
 
 
-async def test_a_draining_node_lets_its_callers_go(scene: Scene) -> None:
+async def test_a_draining_node_releases_its_callers(scene: Scene) -> None:
     call = await scene.calling()
     scene.here.waiters.close()
     with pytest.raises(Unavailable):
         await call
 
 
-async def test_only_inline_messages_and_only_other_nodes_are_told(scene: Scene) -> None:
+async def test_ends_of_inline_messages_are_sent_to_other_nodes_only(scene: Scene) -> None:
     await scene.here.inbox.handle(scene.message(ReplyMode.OUTBOX))
     await scene.answer()
     assert scene.air.sent == 0
@@ -274,8 +274,8 @@ async def test_only_inline_messages_and_only_other_nodes_are_told(scene: Scene) 
     assert not scene.owner.waiters.may_end_elsewhere, "a node that is alone looks for nothing"
 
 
-async def test_many_ends_are_told_in_short_notices(scene: Scene) -> None:
-    scene.owner.waiters.withdrawn(range(10**15, 10**15 + TOLD_AT_ONCE * 2 + 1))
+async def test_many_ends_are_sent_in_short_notices(scene: Scene) -> None:
+    scene.owner.waiters.withdrawn(range(10**15, 10**15 + MESSAGES_PER_NOTICE * 2 + 1))
     assert scene.air.sent == 3
 
 

@@ -79,7 +79,7 @@ async def test_a_message_of_the_meantime_moves_with_them(here: Here) -> None:
     assert here.board.told == [(OTHER, NodeNotice(NoticeKind.WAKE, "p_1", (here.clock.now,)))]
 
 
-async def test_a_turn_that_was_put_off_is_looked_at_in_time_by_the_new_home(here: Here) -> None:
+async def test_a_deferred_turn_is_checked_in_time_by_the_new_home(here: Here) -> None:
     await here.runs("p_1")
     gate = here.turns.gate = asyncio.Event()
     here.turns.started.clear()
@@ -127,7 +127,7 @@ async def test_a_person_who_was_taken_over_is_left_to_their_home(here: Here) -> 
     assert here.kernels.evictions == {EvictionReason.LEASE_LOST: 1}
 
 
-async def test_a_drain_tells_the_home_of_each_returned_turn(here: Here) -> None:
+async def test_a_drain_notifies_the_home_of_each_returned_turn(here: Here) -> None:
     gate = here.turns.gate = asyncio.Event()
     here.kernels.wake("p_1")
     await here.turns.started.wait()
@@ -168,7 +168,7 @@ async def test_a_person_of_a_draining_node_is_not_sent_back_to_it(here: Here) ->
     assert here.told() == []
 
 
-async def test_a_message_that_came_to_another_node_is_asked_for(here: Here) -> None:
+async def test_a_message_accepted_at_another_node_is_queried(here: Here) -> None:
     await here.runs("p_1")
     kernel = here.kernels.get("p_1")
     assert kernel is not None
@@ -187,7 +187,7 @@ async def test_a_reset_elsewhere_reloads_the_history(here: Here) -> None:
     assert here.store.epochs == {"p_1": 2}
 
 
-async def test_a_reset_here_is_told_to_all_and_wakes_the_home(here: Here) -> None:
+async def test_a_reset_here_is_sent_to_all_and_wakes_the_home(here: Here) -> None:
     here.view.homes["p_1"] = OTHER
     await here.kernels.reset("p_1")
     assert here.told(NoticeKind.RESET) == [("", "p_1")]

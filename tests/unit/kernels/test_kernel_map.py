@@ -237,7 +237,7 @@ async def test_unavailable_store_is_retried(parts: Any) -> None:
     assert turns.ran == ["p_1"]
 
 
-async def test_the_home_asks_for_a_lost_lease_again(parts: Any) -> None:
+async def test_the_home_retries_a_lost_lease(parts: Any) -> None:
     """No other node may have it: a reset at another node makes a lease outdated, too."""
     kernels, store, turns, _ = parts
     turns.error = LeaseLost()
@@ -258,7 +258,7 @@ async def test_a_lost_lease_is_left_to_a_home_elsewhere() -> None:
     assert [node_id for node_id, _ in board.told] == ["k_other"]
 
 
-async def test_a_merged_person_is_not_asked_for_again(parts: Any) -> None:
+async def test_a_merged_person_is_not_retried(parts: Any) -> None:
     kernels, store, turns, _ = parts
     store.lost = True
     kernels.wake("p_1")
@@ -266,7 +266,7 @@ async def test_a_merged_person_is_not_asked_for_again(parts: Any) -> None:
     assert (turns.ran, store.epochs) == ([], {})
 
 
-async def test_a_look_lets_a_running_turn_look_too(parts: Any) -> None:
+async def test_a_check_also_wakes_the_running_turn(parts: Any) -> None:
     """The notice of a message that another node accepted may be lost. The turn ends as without a look."""
     kernels, _, turns, _ = parts
     gate = turns.gate = asyncio.Event()
@@ -282,7 +282,7 @@ async def test_a_look_lets_a_running_turn_look_too(parts: Any) -> None:
     assert sorted(turns.ran) == ["p_1", "p_2"]
 
 
-async def test_a_look_spares_a_person_whom_only_an_operator_can_help(
+async def test_a_check_skips_a_person_whom_only_an_operator_can_help(
     parts: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernels, _, turns, clock = parts

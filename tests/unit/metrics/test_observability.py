@@ -42,7 +42,7 @@ KNOWN = known()
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_each_expression_asks_for_metrics_and_labels_that_exist(expression: str) -> None:
+def test_each_expression_uses_metrics_and_labels_that_exist(expression: str) -> None:
     names = set(_METRIC.findall(re.sub(r'"[^"]*"', '""', _GROUPED_BY.sub("", expression))))
     assert names
     assert names <= KNOWN.keys()

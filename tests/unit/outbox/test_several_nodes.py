@@ -146,7 +146,7 @@ async def test_own_acknowledgements_send_no_notice(cluster: Cluster) -> None:
     assert cluster.told(0) == []
 
 
-async def test_a_pending_reply_is_told_to_the_nodes_that_have_the_channel() -> None:
+async def test_a_pending_reply_is_announced_to_the_nodes_that_have_the_channel() -> None:
     cluster = Cluster(3)
     await cluster.attach(1)
     cluster.store.waiting = ["rp_0"]
@@ -159,17 +159,19 @@ async def test_a_pending_reply_is_told_to_the_nodes_that_have_the_channel() -> N
 
 
 @pytest.mark.parametrize(
-    ("addresses", "tells"), [([], False), (["desk"], False), (["elsewhere"], True)], ids=["all", "this", "another"]
+    ("addresses", "notifies"), [([], False), (["desk"], False), (["elsewhere"], True)], ids=["all", "this", "another"]
 )
-async def test_a_stream_here_with_room_spares_the_notice(cluster: Cluster, addresses: list[str], tells: bool) -> None:
+async def test_a_stream_here_with_room_spares_the_notice(
+    cluster: Cluster, addresses: list[str], notifies: bool
+) -> None:
     await cluster.attach(1)
     await cluster.attach(0, addresses=addresses)
     with cluster.outboxes[0].offered_lease("p_ann", "chat", "desk") as offered:
         offered.stored(stored("rp_0", offered, pending=True))
-    assert bool(cluster.told(0)) is tells
+    assert bool(cluster.told(0)) is notifies
 
 
-async def test_a_node_that_drains_tells_of_its_last_replies(cluster: Cluster) -> None:
+async def test_a_node_that_drains_announces_its_last_replies(cluster: Cluster) -> None:
     await cluster.attach(1)
     await cluster.attach(0)
     cluster.outboxes[0].close()  # its stream does not know it yet
@@ -196,7 +198,7 @@ async def test_a_release_ends_the_streams_at_other_nodes(cluster: Cluster) -> No
     assert cluster.texts(1) == ["rp_later"]
 
 
-async def test_a_stream_that_has_not_seen_the_release_ends_at_its_next_look(cluster: Cluster) -> None:
+async def test_a_stream_that_missed_the_release_ends_at_its_next_check(cluster: Cluster) -> None:
     cluster.nodes[0].is_deaf = True
     gone = await cluster.attach(0)
     await cluster.outboxes[1].release_leases("chat", "gateway-0", [])
@@ -264,7 +266,7 @@ async def test_a_lease_of_a_node_that_was_removed_meanwhile_is_released(cluster:
     assert (cluster.texts(0), len(cluster.store.back)) == ([], 1)
 
 
-async def test_after_lost_notices_a_node_looks_at_everything(cluster: Cluster) -> None:
+async def test_after_lost_notices_a_node_checks_everything(cluster: Cluster) -> None:
     await cluster.attach(0)
     cluster.store.waiting = ["rp_0"]
     for look in cluster.nodes[0].missed:
@@ -279,7 +281,7 @@ async def test_streams_at_other_nodes_count_as_connected_consumers(cluster: Clus
     assert cluster.store.connected == [(["chat"], 0)]
 
 
-async def test_a_reply_that_the_leader_makes_pending_is_told(cluster: Cluster) -> None:
+async def test_a_reply_that_the_leader_makes_pending_is_announced(cluster: Cluster) -> None:
     await cluster.attach(1)
     cluster.store.waiting = ["rp_in_doubt_no_more"]
     await cluster.outboxes[0].sweep()
@@ -287,7 +289,7 @@ async def test_a_reply_that_the_leader_makes_pending_is_told(cluster: Cluster) -
     assert cluster.texts(1) == ["rp_in_doubt_no_more"]
 
 
-async def test_many_notices_cause_few_looks(cluster: Cluster) -> None:
+async def test_many_notices_cause_few_polls(cluster: Cluster) -> None:
     await cluster.attach(0)
     polls = cluster.store.polls
     for _ in range(100):
@@ -320,7 +322,7 @@ class Transfers:
         return []
 
 
-async def test_a_wanted_file_is_told_to_a_node_whose_stream_takes_files(cluster: Cluster) -> None:
+async def test_a_wanted_file_is_announced_to_a_node_whose_stream_takes_files(cluster: Cluster) -> None:
     transfers = Transfers()
     await cluster.attach(0)  # it takes replies only
     await cluster.attach(1, transfers=transfers)
@@ -340,7 +342,7 @@ async def test_typing_is_shown_by_a_stream_at_another_node(cluster: Cluster) -> 
     cluster.outboxes[0].typing.end(turn())
 
 
-async def test_typing_is_told_only_where_no_stream_is_here(cluster: Cluster) -> None:
+async def test_typing_is_announced_only_where_no_stream_is_here(cluster: Cluster) -> None:
     await cluster.attach(0)  # it wants none
     await cluster.attach(1, typing_interval=5.0)
     cluster.outboxes[0].typing.begin(turn())
@@ -348,7 +350,7 @@ async def test_typing_is_told_only_where_no_stream_is_here(cluster: Cluster) -> 
     assert cluster.told(0) == []
 
 
-async def test_typing_is_told_where_the_streams_here_serve_other_addresses(cluster: Cluster) -> None:
+async def test_typing_is_announced_where_the_streams_here_serve_other_addresses(cluster: Cluster) -> None:
     await cluster.attach(0, addresses=["second"], typing_interval=5.0)
     await cluster.attach(1, typing_interval=5.0)
     cluster.outboxes[0].typing.begin(turn(address="first"))

@@ -41,7 +41,7 @@ class Store:
 class Scene:
     def __init__(self) -> None:
         self.store = Store()
-        self.typing = Typing(self.store, self.tell)  # type: ignore[arg-type]
+        self.typing = Typing(self.store, self.send)  # type: ignore[arg-type]
         self.woken = 0
         self.told: list[tuple[str, int]] = []
         self.others_show = False
@@ -52,7 +52,7 @@ class Scene:
         self.streams.enter_context(self.typing.stream(stream))
         return stream
 
-    def tell(self, channel: str, address: str, seq: int) -> bool:
+    def send(self, channel: str, address: str, seq: int) -> bool:
         self.told += [(channel, seq)] * self.others_show
         return self.others_show
 
@@ -100,7 +100,7 @@ async def test_ids_of_a_deleted_person_are_kept_no_longer(scene: Scene) -> None:
     """The message waited, and gets no turn."""
     stream = scene.stream()
     scene.accept()
-    scene.typing.gone("p")
+    scene.typing.person_deleted("p")
     scene.typing.begin(turn())
     assert taken(stream) == [], "the id is in the store alone"
     await settled()
@@ -251,7 +251,7 @@ async def test_cache_for_messages_without_a_turn_is_bounded(scene: Scene) -> Non
     assert len(scene.typing._user_ids) <= MOST_USER_IDS
 
 
-async def test_other_nodes_are_told_while_no_stream_is_here(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_other_nodes_are_notified_while_no_stream_is_here(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ELSEWHERE_SECONDS", 0.01)
     scene.others_show = True
     scene.typing.begin(turn())
@@ -289,7 +289,7 @@ async def test_an_ended_turn_of_another_node_and_another_channel_are_not_shown(s
     assert (taken(stream), scene.store.asked) == ([], int(channel == "chat"))
 
 
-async def test_a_store_that_is_away_shows_nothing(scene: Scene) -> None:
+async def test_an_unavailable_store_shows_nothing(scene: Scene) -> None:
     stream = scene.stream()
     scene.store.away = True
     await scene.typing.show("chat", 1)

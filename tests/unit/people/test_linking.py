@@ -45,7 +45,7 @@ def test_the_person_that_the_new_id_is_to_name(
     assert claim(previous, current, previous_found=before, current_found=after) == expected
 
 
-def test_strength_is_the_least_that_was_said() -> None:
+def test_the_weakest_given_strength_counts() -> None:
     weak = Alias(OLD.user_id, strong=False)
     assert is_strong(OLD, None)
     assert is_strong(OLD, found(OLD, "anna"))
@@ -64,5 +64,5 @@ def test_of_one_age_the_ids_decide() -> None:
 
 
 @pytest.mark.parametrize(("one", "other", "merged"), [(True, True, False), (True, False, True), (False, False, True)])
-def test_a_channels_word_never_mixes_accounts(*, one: bool, other: bool, merged: bool) -> None:
+def test_a_channels_notice_never_mixes_accounts(*, one: bool, other: bool, merged: bool) -> None:
     assert may_merge(MergeCandidate("p_1", 1.0, connected=one), MergeCandidate("p_2", 2.0, connected=other)) is merged

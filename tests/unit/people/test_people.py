@@ -58,14 +58,14 @@ def parts() -> tuple[People, Store, Kernels]:
     return People(made, made, kernels, kernels, NoticeAir().board("here"), lambda: 1.0), store, kernels
 
 
-async def test_the_kernels_know_of_a_merging(parts: Any) -> None:
+async def test_the_kernels_are_notified_of_a_merge(parts: Any) -> None:
     people, _, kernels = parts
     assert await people.link(OLD, NEW) is LinkOutcome.MERGED
     assert await people.merge("p_2", "p_1") == "p_1"
     assert kernels.told == [("p_2", "p_1")] * 2
 
 
-async def test_the_kernels_of_other_nodes_know_of_a_merge_and_one_node_wakes_the_person() -> None:
+async def test_the_kernels_of_other_nodes_are_notified_of_a_merge_and_one_node_wakes_the_person() -> None:
     air, made, kernels = NoticeAir(), Store(), [Kernels() for _ in range(3)]
     stores: Any = made
     nodes = [
@@ -86,10 +86,10 @@ async def test_further_changes_are_announced_and_counted(parts: Any, caplog: pyt
     assert await people.link(OLD, NEW) is LinkOutcome.LINKED
     assert kernels.told == [("p_2", "p_1")]
     assert people.links == {LinkOutcome.LINKED: 1, LinkOutcome.MERGED: 1, LinkOutcome.KEPT_APART: 1}
-    assert "alert: kept apart, merge them or let them be first=p_1 second=p_3" in caplog.text
+    assert "alert: kept apart, merge them or keep both first=p_1 second=p_3" in caplog.text
 
 
-async def test_the_kernels_know_of_it_even_if_the_caller_gives_up(parts: Any) -> None:
+async def test_the_kernels_are_notified_even_if_the_caller_gives_up(parts: Any) -> None:
     people, store, kernels = parts
     store.gate.clear()
     call = asyncio.create_task(people.link(OLD, NEW))
@@ -102,7 +102,7 @@ async def test_the_kernels_know_of_it_even_if_the_caller_gives_up(parts: Any) ->
         await call
 
 
-async def test_without_a_merge_the_kernels_are_told_nothing(parts: Any) -> None:
+async def test_without_a_merge_the_kernels_are_not_notified(parts: Any) -> None:
     people, store, kernels = parts
     store.answer = lambda: Linked(LinkOutcome.LINKED, "p_1")
     assert await people.link(OLD, NEW) is LinkOutcome.LINKED
@@ -130,7 +130,7 @@ async def test_an_alert_names_the_people_and_no_id_of_a_channel(parts: Any, capl
     assert "test:" not in caplog.text
 
 
-async def test_a_store_that_is_away_is_the_callers_to_know(parts: Any) -> None:
+async def test_an_unavailable_store_is_reported_to_the_caller(parts: Any) -> None:
     people, store, kernels = parts
 
     def away() -> Linked:

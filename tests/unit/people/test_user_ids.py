@@ -53,7 +53,7 @@ def refusal(user_id: str, channel: str = "test") -> tuple[str, str]:
         "Default",
     ],
 )
-def test_an_id_that_everybody_would_share_is_reserved(user_id: str) -> None:
+def test_an_id_that_everyone_would_share_is_reserved(user_id: str) -> None:
     assert refusal(user_id) == ("INVALID_ARGUMENT", "USER_ID_RESERVED")
 
 
@@ -93,12 +93,12 @@ def test_another_channels_id_is_not_the_callers() -> None:
     assert refusal("whatsapp:42", "telegram") == ("PERMISSION_DENIED", "CHANNEL_MISMATCH")
 
 
-def test_the_sender_is_strong_unless_the_aliases_say_otherwise() -> None:
+def test_the_sender_is_strong_unless_the_aliases_state_otherwise() -> None:
     phone = Alias("test:+1", strong=False, scope="portfolio")
     assert given_ids("test:42", [phone]) == [Alias("test:42"), phone]
     assert given_ids("test:+1", [phone]) == [phone]
 
 
-def test_an_id_given_twice_is_as_weak_as_its_weaker_self() -> None:
+def test_an_id_given_twice_has_the_weaker_strength() -> None:
     weak, strong = Alias("test:42", strong=False), Alias("test:42")
     assert given_ids("test:42", [weak, strong]) == given_ids("test:42", [strong, weak]) == [weak]
