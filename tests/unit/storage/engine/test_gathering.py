@@ -1,4 +1,4 @@
-"""Units that are put together leave together, in their order; one that no caller awaits waits for company."""
+"""Units that are put together leave together, in their order; one that no caller awaits waits to share a commit."""
 
 from __future__ import annotations
 
