@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _TEXT_BYTES: Final = 64 * 1024
 """A field with a higher limit holds content, and not a name."""
-_MESSAGE: Final = FieldDescriptor.TYPE_MESSAGE
 _STRING: Final = FieldDescriptor.TYPE_STRING
 _BYTES: Final = FieldDescriptor.TYPE_BYTES
 
