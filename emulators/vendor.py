@@ -18,7 +18,7 @@ Handler = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
 class RefusedError(Exception):
     """A refused request: the HTTP status and the body in the vendor's error format."""
 
-    def __init__(self, message: str, status: int, body: dict[str, Any]) -> None:
+    def __init__(self, message: str, status: int, body: Any) -> None:
         super().__init__(message)
         self.status = status
         self.body = body

@@ -14,7 +14,7 @@ from emulators.config import Config
 from emulators.control import match_of
 from emulators.effects import Effects
 from emulators.faults import Call, Match, drop, every
-from emulators.openai import chat_completions, chat_server, checks, load_rule, obedient_model, rule_model
+from emulators.openai import chat_completions, chat_server, checks, load_rule, obedient_model, rule_model, stream
 from emulators.openai.chat_input import as_responses
 from emulators.openai.conversation import Conversation, read
 from emulators.openai.errors import no_scope, no_such_model, of_status, refused
@@ -22,7 +22,7 @@ from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
 from emulators.openai.seal import Sealer, unreadable
 from emulators.openai.speech import sound
-from emulators.openai.stream import Pace, Stall, encoded, encoded_chunk, error_event, events, text_of
+from emulators.openai.stream import Pace, Stall, encoded, encoded_chunk, error_event, events, odd_events, text_of
 from emulators.openai.tool_checks import refusal_of
 from emulators.openai.transcriptions import FORM, read_form, transcript
 from emulators.openai.turns import Cut, ErrorEvent, Output, Script, ToolCall, Turn, from_json
@@ -113,8 +113,8 @@ class OpenAI(Vendor):
         return stall
 
     def be_odd(self, *names: str) -> None:
-        """Answer on the chat endpoint as lesser servers do, in the ways of chat_completions.ODDITIES."""
-        _check_known(names, chat_completions.ODDITIES)
+        """Answer as lesser servers do, in the ways of chat_completions.ODDITIES, and on /responses stream.ODDITIES."""
+        _check_known(names, chat_completions.ODDITIES | stream.ODDITIES)
         self.odd.update(names)
 
     def lack(self, *names: str) -> None:
@@ -245,9 +245,11 @@ class OpenAI(Vendor):
 
     async def _create(self, http: web.Request, call: Call) -> web.StreamResponse:
         response, turn = self._answered(call, call.body)
-        if not call.body.get("stream"):
+        if not self._streams(call.body.get("stream")):
             return drop(http) if _cut(turn) else self.respond(response)
         told = list(events(response))
+        if response["status"] == "completed":
+            told = odd_events(told, self.odd)
         if any(isinstance(output, ErrorEvent) for output in turn):
             told[-1] = error_event(response) | {"sequence_number": len(told) - 1}
         return await self._streamed(http, turn, told, text_of, encoded)
@@ -263,7 +265,7 @@ class OpenAI(Vendor):
             status = 500 if error["code"] == "server_error" else 400
             raise refused(error["message"], status=status, kind=error["code"], code=error["code"])
         whole = chat_completions.completion(response, self.odd)
-        if not request.stream:
+        if not self._streams(request.stream):
             return drop(http) if _cut(turn) else self.respond(whole)
         include_usage = bool(request.stream_options and request.stream_options.include_usage)
         told = list(chat_completions.chunks(whole, self.odd, include_usage=include_usage))
@@ -286,6 +288,9 @@ class OpenAI(Vendor):
         self._record(request, call, conversation, response, list(files.values()))
         return response, turn
 
+    def _streams(self, asked: object) -> bool:
+        return bool(asked) or "always_streams" in self.odd
+
     async def _streamed(
         self,
         http: web.Request,
@@ -294,22 +299,24 @@ class OpenAI(Vendor):
         added: Callable[[dict[str, Any]], str],
         written: Callable[[dict[str, Any]], bytes],
     ) -> web.StreamResponse:
-        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        plain = "plain_stream" in self.odd
+        kind = "application/json" if plain else "text/event-stream; charset=utf-8"
+        answer = web.StreamResponse(headers={"Content-Type": kind})
         if self.compresses:
-            stream.enable_compression()
-        await stream.prepare(http)
+            answer.enable_compression()
+        await answer.prepare(http)
         cut = _cut(turn)
         async for event in self._pace.paced(told[: len(told) // 2] if cut else told, added):
             if "keep_alive" in self.odd:
-                await stream.write(b": keep-alive\n\n")
-            await stream.write(written(event))
+                await answer.write(b": keep-alive\n\n")
+            await answer.write(written(event))
         if cut and not cut.quietly:
             drop(http)
-            return stream
+            return answer
         if written is encoded_chunk and not cut and "no_done" not in self.odd:
-            await stream.write(b"data: [DONE]\n\n")
-        await stream.write_eof()
-        return stream
+            await answer.write(b"data: [DONE]\n\n")
+        await answer.write_eof()
+        return answer
 
     async def _compact(self, _: web.Request, call: Call) -> web.Response:
         request, items = checks.compact_request(call.body)

@@ -17,13 +17,21 @@ ODDITIES = frozenset({
     "no_ids", "same_ids", "argument_objects", "content_parts", "no_content", "null_choices", "no_usage", "usage_zero",
     "no_finish_reason", "always_stop", "no_done", "keep_alive", "reasoning_content", "reasoning", "think_tags",
     "no_index", "zero_index", "whole_calls", "repeated_names", "usage_huge", "usage_negative",
-    "usage_in_x_groq", "usage_texts",
+    "usage_in_x_groq", "usage_texts", "thought_signatures", "calls_as_json", "calls_in_tags", "calls_in_xml",
+    "channel_names", "arguments_twice", "filter_chunks", "always_streams", "plain_stream",
 })  # fmt: skip
 """Ways in which servers differ from OpenAI, by name:
 
 Ollama numbers every call 0 and sends each whole. llama-cpp-python and older vLLM leave out ids and indices, or repeat
 the name in each piece. Mistral sends content in parts. DeepSeek, vLLM and llama.cpp tell reasoning in
-`reasoning_content`, OpenRouter in `reasoning`. Servers without a parser of it leave it in the text."""
+`reasoning_content`, OpenRouter in `reasoning`. Servers without a parser of it leave it in the text.
+
+Gemini signs the first call of a message. Ollama, llama.cpp and vLLM leave calls in the text, in three forms, and the
+tokens of a channel at their names. vLLM encodes the arguments of Granite twice. Azure sends chunks with the results of
+its filter. Gateways stream though they were not asked to, or stream as `application/json`.
+
+Sources: 0xsline/OpenChatCut#6, NousResearch/hermes-agent#83023 and #87900, vllm-project/vllm#25729,
+microsoft/autogen#6465, openclaw/openclaw#97474, Portkey-AI/gateway#1072."""
 
 
 def completion(response: dict[str, Any], odd: AbstractSet[str] = frozenset()) -> Completion:
@@ -59,9 +67,31 @@ def _message(output: list[dict[str, Any]], odd: AbstractSet[str]) -> dict[str, A
         del message["content"]
     for name in odd & {"reasoning_content", "reasoning"}:
         message[name] = "Following the rules."
-    if calls:
+    if calls and (form := next(iter(odd & _WRITTEN.keys()), "")):
+        message["content"] = "\n".join(filter(None, (text, *map(_WRITTEN[form], calls))))
+    elif calls:
         message["tool_calls"] = [_call(call, odd) for call in calls]
+    if calls and "thought_signatures" in odd and "tool_calls" in message:
+        message["tool_calls"][0]["extra_content"] = {"google": {"thought_signature": "c2lnbmVk"}}
     return message
+
+
+def _as_json(item: dict[str, Any]) -> str:
+    return f'{{"name": "{item["name"]}", "arguments": {item["arguments"]}}}'
+
+
+def _in_xml(item: dict[str, Any]) -> str:
+    given = orjson.loads(item["arguments"]).items()
+    told = "".join(f"<parameter={name}>\n{value}\n</parameter>\n" for name, value in given)
+    return f"<tool_call>\n<function={item['name']}>\n{told}</function>\n</tool_call>"
+
+
+_WRITTEN: dict[str, Callable[[dict[str, Any]], str]] = {
+    "calls_as_json": _as_json,
+    "calls_in_tags": lambda item: f"<tool_call>\n{_as_json(item)}\n</tool_call>",
+    "calls_in_xml": _in_xml,
+}
+"""How a call is written into the text."""
 
 
 def _call(item: dict[str, Any], odd: AbstractSet[str]) -> dict[str, Any]:
@@ -69,6 +99,10 @@ def _call(item: dict[str, Any], odd: AbstractSet[str]) -> dict[str, Any]:
     if "argument_objects" in odd:
         arguments = orjson.loads(arguments)
     call = {"id": item["call_id"], "type": "function", "function": {"name": item["name"], "arguments": arguments}}
+    if "channel_names" in odd:
+        call["function"]["name"] = f"functions.{item['name']}<|channel|>commentary"
+    if "arguments_twice" in odd:
+        call["function"]["arguments"] = orjson.dumps(arguments).decode()
     if "same_ids" in odd:
         call["id"] = "call_0"
     if "no_ids" in odd:
@@ -114,10 +148,14 @@ def chunks(whole: Completion, odd: AbstractSet[str], *, include_usage: bool) -> 
     """Usage comes in a last chunk without a choice, if it is asked for."""
     base = {**whole, "object": "chat.completion.chunk", "choices": []}
     usage = base.pop("usage", None)
+    if "filter_chunks" in odd:
+        yield {**base, "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]}
     for choice in whole["choices"]:
         for delta in _deltas(choice["message"], odd):
             yield {**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
         yield {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}
+    if "filter_chunks" in odd:
+        yield {**base, "choices": [{"index": 0, "finish_reason": None, "content_filter_offsets": {"check_offset": 1}}]}
     if usage and "usage_in_x_groq" in odd:
         yield {**base, "choices": [{"index": 0, "delta": {}, "finish_reason": None}], "x_groq": {"usage": usage}}
     elif include_usage and usage:
@@ -155,5 +193,5 @@ def _call_deltas(call: dict[str, Any], odd: AbstractSet[str]) -> Iterator[dict[s
 
 def text_of(chunk: Completion) -> str:
     """The text that a chunk adds."""
-    content = chunk["choices"][0]["delta"].get("content") if chunk["choices"] else ""
+    content = chunk["choices"][0].get("delta", {}).get("content") if chunk["choices"] else ""
     return content if isinstance(content, str) else ""

@@ -45,6 +45,14 @@ def _does_not_alternate(body: Body) -> bool:
     return sides[:1] != ["user"] or any(one == other for one, other in pairwise(sides))
 
 
+def _has_unsigned_call(body: Body) -> bool:
+    """Whether the first call of a message since the last one of the person has no signature, as Gemini asks."""
+    messages = body["messages"]
+    last = max((place for place, message in enumerate(messages) if message["role"] == "user"), default=0)
+    calls = [message["tool_calls"][0] for message in messages[last:] if message.get("tool_calls")]
+    return any(not call.get("extra_content", {}).get("google", {}).get("thought_signature") for call in calls)
+
+
 def _in_vllms_form(message: str) -> Body:
     return {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}
 
@@ -97,7 +105,14 @@ FAILURES: dict[str, tuple[int, Any]] = {
 Sources: lmstudio-ai/lmstudio-bug-tracker#618 and #1347, charmbracelet/crush#2546, cequence-io/openai-scala-client#109,
 groq/groq-typescript#28, ggml-org/llama.cpp#24644, vllm-project/vllm#51977, XpressAI/xaibo#36."""
 
-LACKS: dict[str, tuple[Callable[[Body], bool], int, Body]] = {
+LACKS: dict[str, tuple[Callable[[Body], bool], int, Any]] = {
+    "unsigned_calls": (
+        _has_unsigned_call,
+        400,
+        [{"error": {"code": 400, "message": "Function call is missing a thought_signature in functionCall parts. This "
+                                            "is required for tools to work correctly.",
+                    "status": "INVALID_ARGUMENT"}}],
+    ),
     "tools": (
         _sends("tools"),
         400,
@@ -165,4 +180,5 @@ LACKS: dict[str, tuple[Callable[[Body], bool], int, Body]] = {
 }  # fmt: skip
 """For each thing: whether a request has it, and the refusal.
 
-Sources: ollama/ollama#8345, ggml-org/llama.cpp#15377, vllm-project/vllm#10078, the chat templates of Mistral-Nemo."""
+Sources: ollama/ollama#8345, securo-finance/securo#884, ggml-org/llama.cpp#15377, vllm-project/vllm#10078, the chat
+templates of Mistral-Nemo."""

@@ -58,6 +58,8 @@ class ToolCall(Strict):
     id: str = Field(max_length=64)
     type: Literal["function"]
     function: CalledFunction
+    extra_content: dict[str, Any] | None = None
+    """Gemini's."""
 
 
 class Message(Strict):

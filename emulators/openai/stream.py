@@ -4,7 +4,7 @@ Source: openai 3.54, types/responses/response_*_event.py.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -12,6 +12,25 @@ from typing import Any
 import orjson
 
 Event = dict[str, Any]
+
+ODDITIES = frozenset({"no_last_event", "no_output_at_the_end", "no_done_events"})
+"""Ways in which servers differ from OpenAI.
+
+OpenRouter ends some streams after the last item. New-api and 9router end them with an empty output. SGLang sends no
+output_item.done for a call, and no call at the end.
+
+Sources: moeru-ai/airi#2593, QuantumNous/new-api#4362, decolua/9router#705, sgl-project/sglang#12652."""
+
+
+def odd_events(told: list[Event], odd: Container[str]) -> list[Event]:
+    """The events of a response as such a server sends them."""
+    *others, last = told
+    calls = [item for item in last["response"]["output"] if item["type"] == "function_call"]
+    if "no_output_at_the_end" in odd or ("no_done_events" in odd and calls):
+        last = last | {"response": last["response"] | {"output": []}}
+    if "no_done_events" in odd:
+        others = [each for each in others if each["type"] != "response.output_item.done" or each["item"] not in calls]
+    return others if "no_last_event" in odd else [*others, last]
 
 
 def events(response: dict[str, Any]) -> Iterator[Event]:

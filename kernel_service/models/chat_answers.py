@@ -9,11 +9,14 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from kernel_service.models import flaws
-from kernel_service.models.chat_messages import REASONING, call_id_of
+from kernel_service.models.chat_messages import REASONING, SIGNATURES, SIGNED, call_id_of
 from kernel_service.models.openai_answers import read_answer, value_of
 from kernel_service.models.openai_refusals import bare_error
 from kernel_service.models.thinking import without_thinking
+from kernel_service.models.written_calls import written_calls
 from kernel_service.ports.model import UnusableAnswerError
 
 if TYPE_CHECKING:
@@ -40,13 +43,13 @@ def read_completion(raw: bytes | Item, body: Body) -> ModelAnswer:
         return read_answer(b"null", body)
     choice = _choice(completion)
     try:
-        answer = read_answer(_as_response(completion, choice), body)
+        answer = read_answer(_as_response(completion, choice, body), body)
     except UnusableAnswerError as nonsense:
         raise UnusableAnswerError(nonsense.usage, _flaw(completion, choice)) from None
-    thought = _thought(choice.get("message"))
-    if thought and answer.items:
-        answer.items.insert(0, thought)
-    return replace(answer, flaw=flaws.REASONING_ALONE) if thought and answer.flaw else answer
+    told = _thought(choice.get("message"))
+    if answer.items and (thought := told | _signatures(answer.items)):
+        answer.items.insert(0, {"type": "reasoning", "id": f"rs_{secrets.token_hex(12)}", **thought})
+    return replace(answer, flaw=flaws.REASONING_ALONE) if told and answer.flaw else answer
 
 
 def _choice(completion: Item) -> Item:
@@ -64,7 +67,7 @@ def _flaw(completion: Item, choice: Item) -> str:
     return flaws.of_field(choice, "message") if choice else flaws.BAD_CHOICE
 
 
-def _as_response(completion: Item, choice: Item) -> Item:
+def _as_response(completion: Item, choice: Item, body: Body) -> Item:
     message, ended = choice.get("message"), choice.get("finish_reason")
     response: Item = {"usage": _usage(completion.get("usage"))}
     if not isinstance(message, dict) or choice.get("error"):
@@ -72,10 +75,14 @@ def _as_response(completion: Item, choice: Item) -> Item:
     if ended in _FAILED:
         return response | {"status": "failed", "error": {"code": "server_error"}}
     reason = _ENDED_EARLY.get(ended) if isinstance(ended, str) else None
+    content = message.get("content")
     calls = list(map(_call, _calls(message)))
+    if not calls and isinstance(content, str):
+        content, written = written_calls(without_thinking(content), lambda name: _offers(body, name))
+        calls = [_call({"function": each}) for each in written]
     if reason and calls:
         calls[-1]["status"] = "incomplete"
-    said = {"type": "message", "content": [*_said(message.get("content")), *_refusal(message.get("refusal"))]}
+    said = {"type": "message", "content": [*_said(content), *_refusal(message.get("refusal"))]}
     return response | {"incomplete_details": {"reason": reason}, "output": [said, *calls]}
 
 
@@ -101,19 +108,31 @@ def _call(call: Item) -> Item:
     """With an id of ours: servers leave theirs out, or use one for every first call."""
     function = call.get("function") or call.get("function_call")
     of = function if isinstance(function, dict) else call
-    return {
+    made = {
         "type": "function_call",
         "call_id": call_id_of(secrets.token_hex(16)),
         "name": of.get("name"),
         "arguments": of.get("arguments"),
     }
+    return made | {SIGNED: call[SIGNED]} if isinstance(call.get(SIGNED), dict) else made
 
 
-def _thought(message: Any) -> Item | None:
+def _offers(body: Body, name: str) -> bool:
+    """Whether the request offers a tool of this name, as chat_requests writes it."""
+    return body.holds(b'"function":{"name":%b,' % orjson.dumps(name))
+
+
+def _thought(message: Any) -> Item:
     for name in REASONING:
         if isinstance(message, dict) and isinstance(message.get(name), str) and message[name]:
-            return {"type": "reasoning", "id": f"rs_{secrets.token_hex(12)}", name: message[name]}
-    return None
+            return {name: message[name]}
+    return {}
+
+
+def _signatures(items: list[Item]) -> Item:
+    """Moves the signatures of calls out of the items: only the server that signed takes them back."""
+    signed = {item["call_id"]: item.pop(SIGNED) for item in items if SIGNED in item}
+    return {SIGNATURES: signed} if signed else {}
 
 
 def _usage(usage: Any) -> Item:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.models.openai_refusals import REPEATED_ROLES, SYSTEM_ROLE, TOOLS
+from kernel_service.models.openai_refusals import REPEATED_ROLES, SYSTEM_ROLE, TOOLS, UNSIGNED_CALLS
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ Item = dict[str, Any]
 
 REASONING: Final = ("reasoning_content", "reasoning")
 """The names under which servers send a model's reasoning: DeepSeek, llama.cpp and vLLM; OpenRouter, Groq and Ollama."""
+SIGNED: Final = "extra_content"
+"""The signature that Gemini adds to a call, and wants back with it until the turn ends."""
+SIGNATURES: Final = "signatures"
+"""Of a reasoning item: the SIGNED of each call, by its id."""
+_UNSIGNED: Final = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+"""For calls that Gemini did not make (ai.google.dev/gemini-api/docs/thought-signatures)."""
 _ID_SIZE: Final = 9
 
 
@@ -37,7 +43,10 @@ def call_id_of(name: str) -> str:
 
 
 def messages_of(items: Iterable[Item], part: Callable[[Item], Item], left_out: AbstractSet[str]) -> list[Message]:
-    """`part` gives what is sent for a part that refers to a file. `left_out`: TOOLS, REPEATED_ROLES, REASONING."""
+    """`part` gives what is sent for a part that refers to a file.
+
+    `left_out`: TOOLS, REPEATED_ROLES, UNSIGNED_CALLS, REASONING.
+    """
     conversation = _Conversation(part, left_out)
     for item in items:
         conversation.add(item)
@@ -62,6 +71,7 @@ class _Conversation:
         self._left_out = left_out
         self._messages: list[Message] = []
         self._results: dict[str, str] = {}
+        self._signatures: dict[str, Any] = {}
         self._is_answered = False
         """Whether a result came after the calls of the last message."""
 
@@ -85,11 +95,18 @@ class _Conversation:
         for message in self._messages:
             calls = [call for call in message.pop("calls", ()) if call["call_id"] in self._results]
             if calls:
-                message["tool_calls"] = [_tool_call(call) for call in calls]
+                message["tool_calls"] = [self._signed(call) for call in calls]
             if calls or message["content"]:
                 told.append(message)
                 told += [_result(call["call_id"], self._results[call["call_id"]]) for call in calls]
         return told
+
+    def _signed(self, call: Item) -> Item:
+        made = _tool_call(call)
+        signature = self._signatures.get(call["call_id"])
+        if signature is None and UNSIGNED_CALLS in self._left_out:
+            signature = _UNSIGNED
+        return made if signature is None else made | {SIGNED: signature}
 
     def _add_person(self, content: Any) -> None:
         parts = [self._part(part) for part in content] if isinstance(content, list) else [_text_part(content)]
@@ -120,6 +137,9 @@ class _Conversation:
         for name in REASONING:
             if name not in self._left_out and isinstance(item.get(name), str):
                 self._answer()[name] = item[name]
+        signatures = item.get(SIGNATURES)
+        if isinstance(signatures, dict):
+            self._signatures |= signatures
 
 
 def _tool_call(call: Item) -> Item:

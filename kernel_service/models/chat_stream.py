@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kernel_service.models.chat_messages import REASONING
+from kernel_service.models.chat_messages import REASONING, SIGNED
 from kernel_service.models.openai_stream import StreamedAnswer
 from kernel_service.models.text_teller import TextTeller
 from kernel_service.models.thinking import SpokenPart
@@ -45,9 +45,9 @@ class StreamedCompletion(StreamedAnswer):
                     self._take(choice)
         return self._ended is not None
 
-    def is_whole(self) -> bool:
+    def is_whole(self, *, marked: bool) -> bool:
         """Some servers send no finish_reason."""
-        return self._has_begun
+        return self._has_begun and marked
 
     @property
     def response(self) -> dict[str, Any]:
@@ -114,6 +114,7 @@ class _Calls:
         call = self._at.get(index)
         if call is None or _begins_another(call, delta.get("id"), of):
             call = self._at[index] = {"id": delta.get("id"), "function": {"name": of.get("name"), "arguments": ""}}
+            call |= {SIGNED: delta[SIGNED]} if SIGNED in delta else {}
             self.made.append(call)
         grown = call["function"]
         grown["name"] = grown["name"] or of.get("name")

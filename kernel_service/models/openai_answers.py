@@ -30,7 +30,8 @@ _UNFINISHED: Final = ("queued", "in_progress", "cancelled", "failed")
 _LONGEST_CALL_ID: Final = 64
 _LONGEST_NAME: Final = 64
 _NO_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
-_MOST_TOKENS: Final = 10**12
+_MOST_TOKENS: Final = 10_000_000
+"""More than any model reads or writes in one request. A count beyond it says nothing."""
 
 Item = dict[str, Any]
 
@@ -204,15 +205,32 @@ def _repaired_call(item: Item, taken: _TakenIds) -> Item | None:
     if not isinstance(call_id, str) or not 0 < len(call_id) <= _LONGEST_CALL_ID or call_id in taken:
         call_id = f"call_{secrets.token_hex(12)}"
     taken.of_answer.add(call_id)
-    name = _NO_NAME.sub("_", item["name"])[:_LONGEST_NAME]
+    name = _NO_NAME.sub("_", _without_channel(item["name"]))[:_LONGEST_NAME]
     return item | {"call_id": call_id, "name": name, "arguments": _written(item)}
 
 
+def _without_channel(name: str) -> str:
+    """Servers leave tokens of gpt-oss at the name, as in `functions.look<|channel|>commentary`."""
+    plain = name.partition("<|")[0].strip().removeprefix("functions.")
+    return plain or name
+
+
 def _written(item: Item) -> str:
+    """Servers send an empty text for a call without arguments, and vLLM encodes those of Granite twice."""
     arguments = item.get("arguments")
+    if isinstance(arguments, str) and arguments.lstrip().startswith('"'):
+        arguments = _decoded(arguments)
     if isinstance(arguments, str):
-        return arguments
+        return arguments if arguments.strip() else "{}"
     return orjson.dumps(arguments if arguments is not None else {}).decode()
+
+
+def _decoded(written: str) -> str:
+    try:
+        inner = from_json(written)
+    except ValueError:
+        return written
+    return inner if isinstance(inner, str) and inner.lstrip().startswith("{") else written
 
 
 def _repaired_reasoning(item: Item) -> Item | None:
@@ -246,7 +264,9 @@ _COUNTS: Final = (
 
 
 def _repaired_count(value: object) -> int:
+    """0: it says nothing."""
     try:
-        return min(max(0, int(value)), _MOST_TOKENS) if isinstance(value, int | float | str) else 0
+        count = int(value) if isinstance(value, int | float | str) else 0
     except (ValueError, OverflowError):
         return 0
+    return count if 0 < count <= _MOST_TOKENS else 0

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiohttp
 import httpx2
 
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.models.flaws import BAD_EVENT, TOO_LARGE
+from kernel_service.models.flaws import BAD_EVENT, EVENT_STREAM, TOO_LARGE
 from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure
 from kernel_service.models.openai_transcription_answers import read_transcript, transcription_refusal
 from kernel_service.models.openai_transport import (
@@ -118,6 +119,15 @@ class OpenAIClient:
             return None
 
         return await self._asked(path, body, read)
+
+    async def replay(self, raw: bytes, streamed: StreamedAnswer) -> None:
+        """Pass the events of a body in one piece to `streamed`. UnusableAnswerError: they end too early."""
+        response = httpx2.Response(HTTPStatus.OK, content=raw)
+        try:
+            async with _Events(cast_to=object, response=response, client=self._openai) as events:
+                await _hand_over(events, streamed)
+        except aiohttp.ClientError:
+            raise UnusableAnswerError(Usage(model_calls=1), EVENT_STREAM) from None
 
     async def _asked(self, path: str, body: Body, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
         """The result of reading a model's response, once the queue admits the request; all within the timeout."""
@@ -274,7 +284,7 @@ async def _hand_over(events: _Events, streamed: StreamedAnswer) -> None:
     except Exception as broken:  # noqa: BLE001 - the response stands, whatever its connection comes to
         if not ended:
             raise _meaning_of_broken(broken) from None
-    if not ended and not (events.is_over and streamed.is_whole()):
+    if not ended and not streamed.is_whole(marked=events.is_over):
         raise aiohttp.ClientPayloadError("the stream ended before its last event")
 
 

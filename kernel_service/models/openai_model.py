@@ -9,7 +9,7 @@ import logging
 from abc import abstractmethod
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import orjson
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRequest, TextListener, UserInput
 
 log = logging.getLogger(__name__)
+
+_EVENT_FIELDS: Final = (b"data:", b"event:", b": ")
+"""How a stream of events begins."""
 
 
 class OpenAIModel(Model):
@@ -123,9 +126,7 @@ class OpenAIModel(Model):
                 request = replace(request, files=await as_text(request.files))
             body = self.body(request, chosen, lacks)
             try:
-                if listener is not None and "stream" in chosen:
-                    return await self._streamed(body, listener), body
-                return await self._client.post(self.path, body), body
+                return await self._sent(body, listener if "stream" in chosen else None), body
             except ModelRejectedError as rejected:
                 names = self._refused(rejected, lacks)
                 if not names:
@@ -142,10 +143,18 @@ class OpenAIModel(Model):
             return lacks - left_out
         return {unsupported(rejected, [name for name in self.optional if name not in left_out])} - {""}
 
-    async def _streamed(self, body: Body, listener: TextListener) -> bytes | dict[str, Any]:
-        streamed = self.streamed(listener)
-        whole = await self._client.stream(self.path, body, streamed)
-        return streamed.response if whole is None else whole
+    async def _sent(self, body: Body, listener: TextListener | None) -> bytes | dict[str, Any]:
+        """Servers also send events that were not asked for, or under another type."""
+        streamed = self.streamed(listener or _tell_nobody)
+        if listener is None:
+            whole: bytes | None = await self._client.post(self.path, body)
+        else:
+            whole = await self._client.stream(self.path, body, streamed)
+        if whole is not None and not whole.startswith(_EVENT_FIELDS):
+            return whole
+        if whole is not None:
+            await self._client.replay(whole, streamed)
+        return streamed.response
 
     # --- items of the history ---------------------------------------------------------------------------------------
 
@@ -186,6 +195,10 @@ class OpenAIModel(Model):
             if "text" in part and len(part["text"]) * MOST_PER_CHARACTER > most:
                 return item | {"content": [_shortened(part, most, note) for part in content]}
         return item
+
+
+def _tell_nobody(_: str) -> None:
+    """Listens to an answer that no channel watches."""
 
 
 def _shortened(part: dict[str, Any], most: int, note: str) -> dict[str, Any]:

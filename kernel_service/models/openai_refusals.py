@@ -148,7 +148,8 @@ _TOO_LONG_PARTS: Final = ("string_above_max_length", "array_above_max_length", "
 _REASONING: Final = re.compile(
     r"encrypted[ _]content|\brs_[0-9a-z]|\bitem\b.*\breasoning\b|\breasoning\b.*\bitems?\b|"
     r"'(?:reasoning|compaction)'.{0,40}supported values|value: '(?:reasoning|compaction)'|\bcompaction items?\b|"
-    r"thinking.{0,20}(?:signature|block)|signature.{0,20}thinking|input\[\d+\].*\bsummary\b",
+    r"thought signature is not valid|thinking.{0,20}(?:signature|block)|signature.{0,20}thinking|"
+    r"input\[\d+\].*\bsummary\b",
     re.IGNORECASE,
 )
 _TOOL: Final = re.compile(r"invalid schema for (?:function|tool)|invalid function (?:parameters|schema)", re.IGNORECASE)
@@ -256,6 +257,7 @@ IMAGES: Final = "images"
 FILES: Final = "files"
 REPEATED_ROLES: Final = "repeated roles"
 SYSTEM_ROLE: Final = "system role"
+UNSIGNED_CALLS: Final = "unsigned calls"
 LACKS: Final = {
     "unsupported_tools": (
         re.compile(
@@ -283,6 +285,10 @@ LACKS: Final = {
             re.IGNORECASE,
         ),
         frozenset({FILES}),
+    ),
+    "unsupported_unsigned_calls": (
+        re.compile(r"missing a `?thought_signature", re.IGNORECASE),
+        frozenset({UNSIGNED_CALLS}),
     ),
     "unsupported_order": (
         re.compile(r"roles must alternate|must alternate between|consecutive (?:user|assistant|messages)|"

@@ -38,6 +38,10 @@ BOTH: list[str | Output | Turn] = [
 ]
 
 
+WRITTEN = {"calls_as_json", "calls_in_tags", "calls_in_xml"}
+"""They tell a watcher the call as text, before it is known to be one."""
+
+
 @pytest.fixture
 def chat(client: OpenAIClient) -> OpenAIChat:
     return OpenAIChat(client, "gpt-6-luna")
@@ -66,7 +70,7 @@ async def told(chat: OpenAIChat, *, watched: bool, items: list[dict[str, Any]] |
 
 
 @pytest.mark.parametrize("watched", [False, True])
-@pytest.mark.parametrize("oddity", sorted(ODDITIES - {"null_choices"}))
+@pytest.mark.parametrize("oddity", sorted(ODDITIES - {"null_choices"} - WRITTEN))
 async def test_a_turn_with_calls(emulators: Emulators, chat: OpenAIChat, oddity: str, *, watched: bool) -> None:
     emulators.openai.be_odd(oddity)
     emulators.openai.script(BOTH)
@@ -81,6 +85,36 @@ async def test_a_turn_with_calls(emulators: Emulators, chat: OpenAIChat, oddity:
     second = await told(chat, watched=watched, items=[*items_of(asking(chat, "Time?")), *first.items, *results])
     assert second.text == "Noon."
     assert (second.cut, second.refusal, second.usage.model_calls) == (False, "", 1)
+
+
+@pytest.mark.parametrize("oddity", sorted(WRITTEN))
+async def test_a_call_in_the_text_is_made(emulators: Emulators, chat: OpenAIChat, oddity: str) -> None:
+    emulators.openai.be_odd(oddity)
+    turns: list[str | Output | Turn] = [[ToolCall(*made) for made in ZONES], ToolCall("other", {"zone": "CET"})]
+    emulators.openai.script(turns)
+    answer = await told(chat, watched=False)
+    assert (answer.text, [(call.name, call.arguments) for call in answer.calls]) == ("", ZONES)
+    unknown = await told(chat, watched=False)
+    assert (unknown.calls, "other" in unknown.text) == ([], True), "no such tool was offered"
+
+
+async def test_signatures_go_back_and_unsigned_calls_are_marked_once_refused(
+    emulators: Emulators, chat: OpenAIChat
+) -> None:
+    emulators.openai.be_odd("thought_signatures")
+    emulators.openai.lack("unsigned_calls")
+    emulators.openai.script(BOTH)
+    first = await told(chat, watched=True)
+    results = [chat.result_item(call.call_id, "12:00") for call in first.calls]
+    assert "extra_content" not in str([item for item in first.items if item["type"] == "function_call"])
+    items = [*items_of(asking(chat, "Time?")), *first.items, *results]
+    assert (await chat.answer(asking(chat, items=items))).text == "Noon."
+    assert len(emulators.openai.requests) == 2
+    emulators.openai.script(["Noon again."])
+    unsigned = [item for item in items if item.get("type") != "reasoning"]
+    assert (await chat.answer(asking(chat, items=unsigned))).text == "Noon again."
+    assert len(emulators.openai.requests) == 4
+    assert "skip_thought_signature_validator" in str(emulators.openai.requests[-1].body)
 
 
 @pytest.mark.parametrize("watched", [False, True])
@@ -289,7 +323,7 @@ def asking_with_files(chat: OpenAIChat) -> ModelRequest:
 
 
 @pytest.mark.parametrize(
-    "lack", sorted(LACKS.keys() - {"same_side_twice", "long_ids", "developer", "reasoning_content"})
+    "lack", sorted(LACKS.keys() - {"same_side_twice", "long_ids", "developer", "reasoning_content", "unsigned_calls"})
 )
 async def test_a_part_that_a_server_refuses_is_left_out_afterwards(
     emulators: Emulators, chat: OpenAIChat, lack: str

@@ -106,7 +106,7 @@ async def test_the_vendor_accepts_texts_attributed_to_the_model(emulators: Emula
     assert (await model.answer(asking(model, "Did it work?", items=told))).text == "Yes."
 
 
-@pytest.mark.parametrize("arguments", ["{", "[1]", '"zone"', ""])
+@pytest.mark.parametrize("arguments", ["{", "[1]", '"zone"'])
 async def test_arguments_that_are_no_object(emulators: Emulators, model: OpenAIModel, arguments: str) -> None:
     emulators.openai.script([ToolCall("clock", arguments)])
     answer = await model.answer(asking(model, "What time is it?"))

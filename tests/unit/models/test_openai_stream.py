@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
+from emulators.openai.stream import ODDITIES
 from emulators.openai.turns import Cut, ErrorEvent, Failed, Incomplete, Refused, Text, ToolCall
 from kernel_service.errors import VendorUnavailable
 from kernel_service.models import openai_client
@@ -16,14 +17,14 @@ from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_stream import StreamedResponse
 from kernel_service.ports.model import FILTERED, ModelRejectedError, UnusableAnswerError
 from serving.listening import Address, http_served
-from tests.unit.models.test_openai_responses import asking, client, emulators, model
+from tests.unit.models.test_openai_responses import asking, client, emulators, model, responses
 from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
     from emulators.app import Emulators
     from kernel_service.models.openai_model import OpenAIModel
 
-__all__ = ["client", "emulators", "model"]
+__all__ = ["client", "emulators", "model", "responses"]
 
 STORY = "Once upon a time there was a kernel that streamed all it said."
 
@@ -275,3 +276,16 @@ def test_text_that_cannot_be_stored_is_repaired_in_the_stream() -> None:
     streamed.take({"type": "response.completed", "response": {"output": [{"text": "\ud83d\0"}]}})
     assert listener.text == "a\ufffdb\ufffd"
     assert streamed.response == {"output": [{"text": "\ufffd\ufffd"}]}
+
+
+@pytest.mark.parametrize("oddity", sorted(ODDITIES | {"always_streams", "plain_stream"}))
+@pytest.mark.parametrize("watched", [False, True])
+async def test_streams_of_servers_that_differ(
+    emulators: Emulators, responses: OpenAIResponses, oddity: str, *, watched: bool
+) -> None:
+    emulators.openai.be_odd(oddity)
+    emulators.openai.script([[ToolCall("clock", {"zone": "UTC"})], "Noon."])
+    for text, calls in (("", 1), ("Noon.", 0)):
+        heard: list[str] = []
+        answer = await responses.answer(asking(responses, "Time?"), heard.append if watched else None)
+        assert (answer.text, len(answer.calls), "".join(heard)) == (text, calls, text if watched else "")
