@@ -84,13 +84,19 @@ class KernelAddress:
 
         The node proves the name in the service's address, which every node serves, whatever its own address is.
         """
-        target = self._node_target(address)
+        target = self.node_target(address)
         options = _config(_HEALTHY_IN_TURN)
-        if self.tls_ca is not None and (name := host_and_port(self.target)[0]):
-            options += (("grpc.ssl_target_name_override", name),)
+        if self.tls_ca is not None and self.name:
+            options += (("grpc.ssl_target_name_override", self.name),)
         return self._channel(target, options)
 
-    def _node_target(self, address: str) -> str:
+    @property
+    def name(self) -> str:
+        """The name that each node proves by its certificate; empty: the target has none."""
+        return host_and_port(self.target)[0]
+
+    def node_target(self, address: str) -> str:
+        """The target of one node, at the `host:port` that the service names. `ValueError`: not to be used from here."""
         where = Address.parse(address)
         if not where.host or where.host == "0.0.0.0" or not where.port:  # noqa: S104 - compared, not bound
             raise ValueError("names no single host and port")

@@ -15,10 +15,9 @@ from kernel_client.acks import Ack
 from kernel_client.address import SERVICE, KernelAddress
 from kernel_client.errors import KernelError, error_of, is_cancelled
 from kernel_client.nodes import Nodes
-from kernel_client.routes import Route
+from kernel_client.routes import Route, route_to_address
 from kernel_client.stream import ChannelStream, Unanswered
 from kernel_client.streams import Streams
-from kernel_client.tls_diagnosis import TlsDiagnosis
 from serving.tls_problems import SECONDS as TLS_SECONDS
 
 MOST_AT_ONCE: Final = 1000
@@ -47,7 +46,7 @@ class KernelConnection:
 
     def __init__(self, address: KernelAddress, token: str) -> None:
         self.address = address
-        self.bootstrap = Route(address.open(), "the service's address")
+        self.bootstrap = route_to_address(address)
         """The way through the service's own address."""
         self.bootstrap_node = ""
         """The node that served the last stream of the bootstrap route; empty: unknown."""
@@ -55,7 +54,6 @@ class KernelConnection:
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
         self._streams = Streams()
         self._to_nodes: list[Route] = []
-        self._tls = TlsDiagnosis(address)
         self._is_admitted = False
 
     def may_pass(self, error: KernelError) -> bool:
@@ -80,13 +78,14 @@ class KernelConnection:
         try:
             await self.bootstrap.connect(timeout)
         except KernelError as error:
-            raise await self.explained(error, ends - asyncio.get_running_loop().time()) from None
+            left = ends - asyncio.get_running_loop().time()
+            raise await self.explained(error, self._route, left) from None
 
-    async def explained(self, error: KernelError, seconds: float = TLS_SECONDS) -> KernelError:
-        """The same error, or what is wrong with TLS if that keeps calls from the service, within `seconds`."""
-        if self._route.is_connected or seconds <= 0:
+    async def explained(self, error: KernelError, route: Route, seconds: float = TLS_SECONDS) -> KernelError:
+        """The same error, or what is wrong with TLS if that keeps calls from the route, within `seconds`."""
+        if route.is_connected or seconds <= 0:
             return error
-        return await self._tls.of(error, min(seconds, TLS_SECONDS))
+        return await route.tls.of(error, min(seconds, TLS_SECONDS))
 
     async def close(self) -> None:
         """End all calls."""
@@ -207,7 +206,7 @@ class KernelConnection:
         try:
             answer = await _result(self._route.health.Check(request, timeout=timeout))
         except KernelError as error:
-            return await self.explained(error)
+            return await self.explained(error, self._route)
         return None if answer.status == health_pb2.HealthCheckResponse.SERVING else KernelError("DRAINING")
 
     # --- streams --------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ class OutboxPuller:
             logger.warning("this process was suspended for a while: pulling again")
         except KernelError as error:
             self._asked_pause = min(error.retry_after, LONGEST_PAUSE_OF_NODE)
-            refusal = await self._kernel.explained(error)
+            refusal = await self._kernel.explained(error, self._route)
             self._observer.failed(refusal)
             self._log_once(refusal)
             if not (self._kernel.may_pass(refusal) or self._route.node_id):
@@ -140,8 +140,10 @@ class OutboxPuller:
     def _log_once(self, refusal: KernelError) -> None:
         """One log line per outage instead of one per second."""
         problem = refusal.reason
-        if self._route.node_id and not self._last_problem:
-            logger.warning("%s cannot be reached: %s; its work goes through other nodes", self._route.name, problem)
+        is_of_tls = problem in TLS_REASONS
+        if self._route.node_id and (not self._last_problem or (is_of_tls and problem != self._last_problem)):
+            told = refusal if is_of_tls else problem
+            logger.warning("the work of %s goes through other nodes: it cannot be reached: %s", self._route.name, told)
         elif not self._route.node_id and problem != self._last_problem:
             logger.warning("no replies come through %s until this is solved: %s", self._route.name, refusal)
         self._last_problem = problem

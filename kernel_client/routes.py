@@ -11,15 +11,17 @@ from kernel.v1 import kernel_pb2_grpc
 from kernel_client.address import KernelAddress
 from kernel_client.errors import KernelError
 from kernel_client.nodes import Node
+from kernel_client.tls_diagnosis import TlsDiagnosis
 
 CONNECT_SECONDS = 3.0
 
 
 class Route:
-    """One gRPC channel. node_id is the node that must answer; empty: any. name is for logs."""
+    """One gRPC channel. node_id is the node that must answer; empty: any. name is for logs. tls explains failures."""
 
-    def __init__(self, channel: grpc.aio.Channel, name: str, node_id: str = "") -> None:
+    def __init__(self, channel: grpc.aio.Channel, name: str, tls: TlsDiagnosis, node_id: str = "") -> None:
         self.name = name
+        self.tls = tls
         self.is_closed = False
         self.channel = channel
         self.stub = kernel_pb2_grpc.KernelServiceStub(channel)
@@ -54,6 +56,12 @@ class Route:
         await self.channel.close()
 
 
+def route_to_address(address: KernelAddress) -> Route:
+    """The way through the service's own address."""
+    return Route(address.open(), "the service's address", TlsDiagnosis(address.target, address.tls_ca))
+
+
 def route_to(address: KernelAddress, node: Node) -> Route:
     """The way to a node's own address. `ValueError`: not to be used from here."""
-    return Route(address.open_node(node.address), f"node {node.id} at {node.address}", node.id)
+    tls = TlsDiagnosis(address.node_target(node.address), address.tls_ca, address.name)
+    return Route(address.open_node(node.address), f"node {node.id} at {node.address}", tls, node.id)

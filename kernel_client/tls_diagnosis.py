@@ -1,9 +1,9 @@
 """Explains failed calls by a TLS problem: gRPC says only that the kernel service was not reached."""
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
-from kernel_client.address import KernelAddress
 from kernel_client.errors import KernelError
 from serving.tls_problems import PROBLEMS, TlsProblem, tls_problem
 
@@ -14,10 +14,10 @@ _NOT_REACHED: Final = frozenset({"UNAVAILABLE", "UNREACHABLE", "DEADLINE_EXCEEDE
 
 
 class TlsDiagnosis:
-    """The TLS problem of one address. Concurrent calls share one handshake."""
+    """The TLS problem of one target. Concurrent calls share one handshake. Arguments as of `tls_problem`."""
 
-    def __init__(self, address: KernelAddress) -> None:
-        self._address = address
+    def __init__(self, target: str, tls_ca: Path | None, name: str = "") -> None:
+        self._asked = (target, tls_ca, name)
         self._handshake: asyncio.Task[TlsProblem | None] | None = None
         self._began_at = 0.0
 
@@ -28,7 +28,7 @@ class TlsDiagnosis:
         now = asyncio.get_running_loop().time()
         if self._handshake is None or now - self._began_at > RESULT_SECONDS:
             self._began_at = now
-            self._handshake = asyncio.create_task(tls_problem(self._address.target, self._address.tls_ca))
+            self._handshake = asyncio.create_task(tls_problem(*self._asked))
         found, _ = await asyncio.wait([self._handshake], timeout=seconds)
         problem = self._handshake.result() if found else None
         return error if problem is None else KernelError(problem.reason, message=problem.text)

@@ -69,17 +69,17 @@ _OF_THE_CERTIFICATE: Final = {
 }
 
 
-async def tls_problem(target: str, authority: Path | None) -> TlsProblem | None:
+async def tls_problem(target: str, authority: Path | None, name: str = "") -> TlsProblem | None:
     """`authority` is a file in PEM, None: plain text. None is returned if something else keeps calls from the target.
 
-    Takes SECONDS at most.
+    `name` is the one that the certificate must have; empty: that of the target. Takes SECONDS at most.
     """
     host, port = host_and_port(target)
     if not (host and port):
         return None
     try:
         async with asyncio.timeout(SECONDS):
-            _, writer = await asyncio.open_connection(host, port, ssl=_context(authority))
+            _, writer = await asyncio.open_connection(host, port, ssl=_context(authority), server_hostname=name or host)
     except ssl.SSLCertVerificationError as refused:
         return _OF_THE_CERTIFICATE.get(refused.verify_code, UNKNOWN_AUTHORITY)
     except ssl.SSLError as failed:

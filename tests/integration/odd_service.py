@@ -25,6 +25,7 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
     the outbox that get no word. No upload gets any. `damages`: a message is refused with details that cannot be read.
     Without `serves_channels` it is an older service. `busy_for`: the first stream of the outbox is to come again after
     these seconds. `denials`: the number of separate acknowledgements whose token is refused.
+    It names the `nodes`.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
         self.serves_channels = True
         self.busy_for = 0
         self.denials = 0
+        self.nodes: list[channel_pb2.ServingNode] = []
         self.acks: list[outbox_pb2.Acknowledgement] = []
         self.began: list[float] = []
         self.streams = 0
@@ -88,7 +90,9 @@ class OddService(kernel_pb2_grpc.KernelServiceServicer):
             yield channel_pb2.ServeChannelResponse(
                 node_id="k_1", items=[outbox_pb2.PullOutboxResponse(media_wanted=wanted)]
             )
-        yield channel_pb2.ServeChannelResponse(node_id="k_1", items=[outbox_pb2.PullOutboxResponse(reply=_leased())])
+        yield channel_pb2.ServeChannelResponse(
+            node_id="k_1", nodes=self.nodes, items=[outbox_pb2.PullOutboxResponse(reply=_leased())]
+        )
         async for request in requests:
             for call in request.calls:
                 answer = outbox_pb2.AckOutboxResponse(results=self.settled)
@@ -119,11 +123,16 @@ def _leased() -> outbox_pb2.ReplyDelivery:
 
 
 @asynccontextmanager
-async def odd_service() -> AsyncIterator[OddService]:
+async def odd_service(pem: bytes = b"") -> AsyncIterator[OddService]:
+    """`pem` is the key with the certificate of localhost; empty: plain text."""
     odd = OddService()  # type: ignore[abstract]  # the others are not called
     server = grpc.aio.server()
     kernel_pb2_grpc.add_KernelServiceServicer_to_server(odd, server)
-    odd.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    if pem:
+        port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([(pem, pem)]))
+    else:
+        port = server.add_insecure_port("127.0.0.1:0")
+    odd.address = f"{'localhost' if pem else '127.0.0.1'}:{port}"
     await server.start()
     yield odd
     await server.stop(None)

@@ -8,13 +8,17 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
+from kernel.v1 import channel_pb2
 
 from kernel_client import KernelClient, KernelError, MediaWanted
+from kernel_client.advice import ADVICE
 from tests.integration.odd_service import OddService, odd_service
 from tests.ports import free_port
+from tests.unit.kernelctl.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 ADA = "telegram:ada"
 TOO_LARGE = "x" * 5_000_000
@@ -147,3 +151,24 @@ async def test_a_call_that_waits_for_a_service_ends_with_the_client() -> None:
 async def test_a_call_without_an_end_to_its_time_is_made(service: OddService, kernel: KernelClient) -> None:
     events = [event async for event in kernel.stream(ADA, "hello", timeout=float("inf"))]
     assert events[-1].completed.replies[0].text == "Hello."
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "reason"),
+    [("localhost", -1, "TLS_CERTIFICATE_EXPIRED"), ("kernel.example", 90, "TLS_NAME_WRONG")],
+)
+async def test_what_is_wrong_with_the_certificate_of_a_further_node_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, days: float, reason: str
+) -> None:
+    authority = Authority(tmp_path)
+    authority.context()
+    pem = (tmp_path / "localhost.pem").read_bytes()
+    other = await asyncio.start_server(lambda _, writer: writer.close(), "localhost", ssl=authority.context(name, days))
+    async with odd_service(pem) as odd, other, KernelClient(odd.address, "token", tls_ca=authority.file) as kernel:
+        port = other.sockets[0].getsockname()[1]
+        odd.nodes = [channel_pb2.ServingNode(id=f"k_{port}", address=f"127.0.0.1:{port}")]
+        async with asyncio.timeout(20), aclosing(kernel.replies("telegram")) as replies:
+            assert (await anext(replies)).is_live
+            while reason not in caplog.text:
+                await asyncio.sleep(0.01)
+    assert ADVICE[reason] in caplog.text

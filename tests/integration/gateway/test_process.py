@@ -20,7 +20,8 @@ from emulators.app import Emulators
 from kernel_client import routes
 from kernel_client.address import KernelAddress
 from kernel_client.errors import KernelError
-from kernel_client.routes import Route
+from kernel_client.nodes import Node
+from kernel_client.routes import route_to
 from tests.integration.gateway.conftest import settings
 from tests.integration.gateway.fake_kernel import TOKEN, FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER, SECRET
@@ -125,7 +126,7 @@ async def test_a_problem_of_tls_is_logged_and_shown_to_probes(
 async def test_a_node_at_an_ip_address_proves_the_name_of_the_service(tls_kernel: tuple[Running, Path]) -> None:
     running, authority = tls_kernel
     node = f"127.0.0.1:{running.address.rpartition(':')[2]}"
-    route = Route(KernelAddress(running.address, authority).open_node(node), "node n", "n")
+    route = route_to(KernelAddress(running.address, authority), Node("n", node))
     await route.connect()
     await route.close()
 
@@ -142,7 +143,7 @@ async def test_a_node_that_does_not_prove_it_is_not_reached(
         authority.write_bytes(_self_signed()[1])
     else:
         target = "dns:///other.localhost:50051"
-    route = Route(KernelAddress(target, authority).open_node(node), "node n", "n")
+    route = route_to(KernelAddress(target, authority), Node("n", node))
     with pytest.raises(KernelError, match="UNREACHABLE"):
         await route.connect()
     await route.close()

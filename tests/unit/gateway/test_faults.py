@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from kernel.v1 import messages_pb2, outbox_pb2
@@ -15,7 +14,7 @@ from kernel_client.address import KernelAddress
 from kernel_client.connection import KernelConnection
 from kernel_client.nodes import Nodes
 from kernel_client.outbox_pullers import OutboxPullers
-from kernel_client.routes import Route
+from kernel_client.routes import Route, route_to_address
 from whatsapp_gateway.kernel.attach import attach_request
 from whatsapp_gateway.kernel.reports import acknowledgement
 from whatsapp_gateway.metrics import Metrics
@@ -42,7 +41,7 @@ class FaultyKernel(KernelConnection):
 
     def __init__(self) -> None:
         self.address = KernelAddress("unix:/nowhere")
-        self.bootstrap = Route(grpc.aio.insecure_channel("unix:/nowhere"), "the service's address")
+        self.bootstrap = route_to_address(KernelAddress("unix:/nowhere"))
         self.nodes = Nodes()
         self.pulls = 0
         self.settled: list[Ack] = []

@@ -22,12 +22,12 @@ PLAIN = KernelAddress("dns:///kernel:50051", allow_insecure=True)
 )
 @pytest.mark.parametrize("known", [AWAY, PLAIN])
 def test_a_node_is_reached_at_its_address(known: KernelAddress, address: str, target: str) -> None:
-    assert known._node_target(address) == target
+    assert known.node_target(address) == target
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:50052", "[::1]:50052", "localhost:50052"])
 def test_on_one_machine_nodes_are_neighbours(address: str) -> None:
-    assert HERE._node_target(address) == f"dns:///{address}"
+    assert HERE.node_target(address) == f"dns:///{address}"
 
 
 @pytest.mark.parametrize(
