@@ -117,6 +117,16 @@ async def converses(world: World, terminal: Terminal) -> None:
     assert await terminal.end() == ""
 
 
+def generated(command: str, folder: Path) -> None:
+    """The command of `protoc` works, or at least the paths in it do."""
+    if shutil.which("protoc") is None or shutil.which("grpc_ruby_plugin") is None:
+        command = re.sub('--ruby_out.*plugin"?\\)"', "--descriptor_set_out=stubs.rb", command)
+        command = command.replace("protoc", f"{sys.executable} -m grpc_tools.protoc", 1)
+    (folder / "protos").symlink_to(ROOT / "protos")
+    printed(command, folder)
+    assert any(folder.rglob("*.rb"))
+
+
 async def test_the_page(world: World, tmp_path: Path) -> None:
     with Page("docs/how-to/another-channel.md") as page:
         channel = page.take("python")
@@ -131,10 +141,15 @@ async def test_the_page(world: World, tmp_path: Path) -> None:
 
         environment = {**os.environ, "TERMINAL_TOKEN": TOKEN}
         (tmp_path / ".venv").symlink_to(sys.prefix)
-        for expected in ("Nice to meet you", "water the plants"):
-            asked = page.take("sh").replace("127.0.0.1:50051", world.kernel_address)
+
+        async def curl(command: str) -> str:
+            asked = command.replace("127.0.0.1:50051", world.kernel_address)
             asked = asked.replace('"hello"', '"my name is Bob"')
-            assert expected in await asyncio.to_thread(printed, asked, tmp_path, environment)
+            return await asyncio.to_thread(printed, asked, tmp_path, environment)
+
+        assert "Nice to meet you" in await curl(page.take("sh"))
+        await asyncio.to_thread(generated, page.take("sh"), tmp_path)
+        assert "water the plants" in await curl(page.take("sh"))
 
 
 async def test_ctrl_c_ends_a_channel_that_waits_for_a_line(world: World, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ async def test_a_call_without_an_end_to_its_time_is_made(service: OddService, ke
     ("name", "days", "reason"),
     [("localhost", -1, "TLS_CERTIFICATE_EXPIRED"), ("kernel.example", 90, "TLS_NAME_WRONG")],
 )
-async def test_what_is_wrong_with_the_certificate_of_a_further_node_is_named(
+async def test_a_certificate_problem_of_a_further_node_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, days: float, reason: str
 ) -> None:
     authority = Authority(tmp_path)

@@ -215,6 +215,20 @@ logging.getLogger().warning("serving")"""
     assert run(code).stdout == "0 (unknown function)\n"
 
 
+def test_a_program_that_embeds_the_client_keeps_its_own_log() -> None:
+    code = """import asyncio, logging, sys
+before = sys.excepthook, logging.raiseExceptions, logging.getLogger("kernel_client").level
+logging.basicConfig(format="%(filename)s:%(lineno)d %(message)s", stream=sys.stdout)
+async def main():
+    async with KernelClient("127.0.0.1:9", "token") as kernel:
+        try: await kernel.send("terminal:1", "hello", timeout=0.2)
+        except KernelError: logging.warning("mine")
+asyncio.run(main())
+assert before == (sys.excepthook, logging.raiseExceptions, logging.getLogger("kernel_client").level)"""
+    ended = run(code, "kernel_client")
+    assert (ended.stdout.splitlines()[-1:], ended.returncode) == (["<string>:8 mine"], 0), ended.stderr
+
+
 def test_a_handler_of_a_bot_developer_can_show_process_and_thread_as_numbers() -> None:
     code = """import logging
 set_up("x")
