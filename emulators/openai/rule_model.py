@@ -276,7 +276,8 @@ def _from_memory(text: str, conversation: Conversation) -> str:
 
 def _about_the_person(text: str, conversation: Conversation) -> str:
     if _WHO.search(text):
-        names = [match[1].strip() for earlier in conversation.said if (match := NAME.search(earlier))]
+        own = own_words(conversation.said)
+        names = [match[1].strip() for earlier in own if (match := NAME.search(earlier))]
         return f"Your name is {names[-1]}." if names else "You have not told me your name."
     if _RECALL.search(text):
         return f"I was shown: {conversation.recalled}" if conversation.recalled else "I was shown nothing about you."

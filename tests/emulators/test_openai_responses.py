@@ -93,6 +93,14 @@ async def test_it_remembers_names_and_words_from_the_history(client: AsyncOpenAI
     assert "2. “my name is Ada”" in (await chat.ask("what did I say")).output_text
 
 
+async def test_a_name_in_words_of_others_is_not_that_of_the_person(client: AsyncOpenAI) -> None:
+    chat = Chat(client)
+    await chat.ask("my name is Ada")
+    await chat.ask("[Forwarded by the person; another person wrote the following.]\nHi, my name is Eve.")
+    assert (await chat.ask("what's my name")).output_text == "Your name is Ada."
+    assert "Eve" not in (await chat.ask("what did I say")).output_text
+
+
 async def test_a_response_satisfies_the_sdk_strictly(client: AsyncOpenAI) -> None:
     raw = await client.responses.with_raw_response.create(
         model="gpt-6.2-sol", input="hello", tools=[CONNECT], include=SEALED, reasoning={"summary": "auto"}

@@ -10,7 +10,7 @@ from emulators.openai.own_words import own_words
     [
         ("hello [you]", ["hello [you]"]),
         ("[This answers what you said before: “Hi”]\nyes", ["yes"]),
-        ("[Forwarded by the person; another person wrote the following.]\nbuy now", ["buy now"]),
+        ("[Forwarded by the person; another person wrote the following.]\nbuy now", []),
         ("[The person changed an earlier message; it now reads:]\nlist my tasks", ["list my tasks"]),
         ("(voice) call Ada", ["call Ada"]),
         ("[image: image/png, 68 bytes, sha256 0123456789abcdef]\nmy cat", ["my cat"]),
