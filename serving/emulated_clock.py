@@ -65,4 +65,4 @@ def _mapped(file: Path) -> memoryview[float]:
 
 
 def _foreign(file: Path) -> ValueError:
-    return ValueError(f"KERNEL_EMULATED_CLOCK: {file} is not an emulated clock: name a file that is new")
+    return ValueError(f"{file} is not an emulated clock: move it away, or name a new file (KERNEL_EMULATED_CLOCK)")
