@@ -145,13 +145,15 @@ class OpenAIModel(Model):
 
     async def _sent(self, body: Body, listener: TextListener | None) -> bytes | dict[str, Any]:
         """Servers also send events that were not asked for, or under another type."""
-        streamed = self.streamed(listener or _tell_nobody)
-        if listener is None:
-            whole: bytes | None = await self._client.post(self.path, body)
-        else:
-            whole = await self._client.stream(self.path, body, streamed)
+        streamed = None if listener is None else self.streamed(listener)
+        whole: bytes | None = (
+            await self._client.post(self.path, body)
+            if streamed is None
+            else await self._client.stream(self.path, body, streamed)
+        )
         if whole is not None and not whole.startswith(_EVENT_FIELDS):
             return whole
+        streamed = streamed or self.streamed(_tell_nobody)
         if whole is not None:
             await self._client.replay(whole, streamed)
         return streamed.response
