@@ -131,14 +131,17 @@ _SUCCESS: Final = Failure()
 def failure_of(given: Failed) -> Failure:
     """Empty for a success."""
     match given.WhichOneof("result"):
-        case "retry":
-            return Failure(retry_after(given.retry), given.retry.error_code)
-        case "failed" | "window_closed" | "in_doubt" as kind:
+        case "retry" | "window_closed" as kind:
+            failed = getattr(given, kind)
+            return Failure(retry_after(failed), failed.error_code)
+        case "failed" | "in_doubt" as kind:
             return Failure(error_code=getattr(given, kind).error_code)
     return _SUCCESS
 
 
-def retry_after(given: outbox_pb2.DeliveryRetry | outbox_pb2.ClaimInvitationRequest) -> float | None:
+def retry_after(
+    given: outbox_pb2.DeliveryRetry | outbox_pb2.DeliveryWindowClosed | outbox_pb2.ClaimInvitationRequest,
+) -> float | None:
     """Seconds; a day at most. None: absent."""
     if not given.HasField("retry_after"):
         return None

@@ -40,8 +40,5 @@ class Invitations:
 
         `retry_after`: seconds until the reply is leased again; None: once the person writes.
         """
-        now = self._clock()
-        retry_at = None if retry_after is None else now + retry_after
-        await self._store.withdraw(
-            channel, reply_id, claimer, retry_at=retry_at, made_after=now - RETRY_DAYS * DAY_SECONDS
-        )
+        retry_at = None if retry_after is None else self._clock() + retry_after
+        await self._store.withdraw(channel, reply_id, claimer, retry_at=retry_at)

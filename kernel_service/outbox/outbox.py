@@ -11,7 +11,9 @@ from collections import Counter, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, overload
 
+from kernel_service.clock import DAY_SECONDS
 from kernel_service.errors import StoreUnavailable
+from kernel_service.outbox.invitations import RETRY_DAYS
 from kernel_service.outbox.offered_lease import LeaseOffers, StreamOffer
 from kernel_service.outbox.pull_stream import PullStream
 from kernel_service.outbox.ready_notices import Ready, ReadyNotices
@@ -19,6 +21,7 @@ from kernel_service.outbox.shared_poll import SharedPoll
 from kernel_service.outbox.typing import Typing, TypingStream
 from kernel_service.outbox.typing_notices import TypingNotices
 from kernel_service.ports import outbox
+from kernel_service.ports.invitations import ASKED_RECENTLY_SECONDS
 from kernel_service.ports.lease_tokens import node_mark_in
 from kernel_service.ports.outbox import AckResult, Lease, Outcome, Puller
 
@@ -393,7 +396,13 @@ class Outbox:
 
     async def retry_held(self) -> None:
         """Make held replies pending that are due for a retry although the person has not written."""
-        for channel in await self._store.retry_held(now=self._clock()):
+        now = self._clock()
+        for channel in await self._store.retry_held(
+            asked_recently=now - ASKED_RECENTLY_SECONDS,
+            asked_before=now - DAY_SECONDS,
+            made_after=now - RETRY_DAYS * DAY_SECONDS,
+            now=now,
+        ):
             self._poll_now(channel)
             self._others.send(channel, Ready.REPLIES)
 

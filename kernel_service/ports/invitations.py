@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+ASKED_RECENTLY_SECONDS: Final = 23 * 3600.0
+"""A person who was asked within this time is not asked again soon, so their replies wait until they write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,9 @@ class InvitationStore(Protocol):
         """When the person of a reply that waits was invited last, at its address; None: never, or it does not wait."""
         ...
 
-    async def withdraw(
-        self, channel: str, reply_id: str, claimer: str, *, retry_at: float | None, made_after: float
-    ) -> None:
+    async def withdraw(self, channel: str, reply_id: str, claimer: str, *, retry_at: float | None) -> None:
         """The invitation of this claimer was not sent: the next claim is free.
 
-        `retry_at`: when the reply is leased again if it is held by now and was made after that time; None: once the
-        person writes.
+        `retry_at`: when the reply is leased again if it is held by now; None: once the person writes.
         """
         ...

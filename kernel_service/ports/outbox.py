@@ -112,7 +112,7 @@ class PartAck:
 class PartReceipt:
     """`state`: any but UNREPORTED. The part is found by its id, else by the channel's id.
 
-    `outcome` is the consequence of `failed`: RETRY (after `retry_after`, in seconds), WINDOW_CLOSED or FAILED.
+    `outcome` is the consequence of `failed`: RETRY and WINDOW_CLOSED (after `retry_after`, in seconds) or FAILED.
     """
 
     reply_id: str
@@ -227,8 +227,14 @@ class OutboxStore(Protocol):
         """
         ...
 
-    async def retry_held(self, *, now: float) -> list[str]:
-        """The held replies whose time to be tried again has come are pending. Returns their channels."""
+    async def retry_held(
+        self, *, asked_recently: float, asked_before: float, made_after: float, now: float
+    ) -> list[str]:
+        """The held replies whose time to be tried again has come are pending. Returns their channels.
+
+        One that was made before `made_after`, or whose person was invited after `asked_recently`, waits until they
+        write. One whose person was invited between `asked_before` and `asked_recently` is looked at again.
+        """
         ...
 
     async def sweep(

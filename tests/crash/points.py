@@ -107,6 +107,11 @@ GATEWAY: Final[Mapping[str, Point]] = {
     "part acknowledged": Point("after", "kernel_client.connection:KernelConnection.acknowledge"),
 }
 
+_TEMPLATES: Final = "whatsapp_gateway.outbound.template_sender:TemplateSender"
+
+INVITING: Final[Mapping[str, Point]] = {"invitation sent": Point("after", f"{_TEMPLATES}.send")}
+"""In addition to the points of any reply."""
+
 POISON: Final = "poison"
 """A message with this word kills the process that asks the model about it."""
 
@@ -125,7 +130,7 @@ LOADED: Final = {"kernel_service": {**KERNEL, **EXPECTED}, "whatsapp_gateway": G
 """The points that every load reaches."""
 POINTS: Final = {
     "kernel_service": {**KERNEL, **EXPECTED, **CONNECTING, **APPROVING, **SCHEDULING, **POISONED},
-    "whatsapp_gateway": GATEWAY,
+    "whatsapp_gateway": {**GATEWAY, **INVITING},
 }
 
 

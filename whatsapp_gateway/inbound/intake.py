@@ -176,7 +176,10 @@ class Intake:
 
     def _classified(self, status: Status) -> Status:
         """The status of a failure, with what this process knows of earlier ones."""
-        if remedy_of_status(status.error_code) is Remedy.BACK_OFF:
+        remedy = remedy_of_status(status.error_code)
+        if remedy is Remedy.WAIT_FOR_WINDOW:
+            return replace(status, retry_after=self._templates.retry_after)
+        if remedy is Remedy.BACK_OFF:
             return replace(status, backoff_count=self._part_backoff.count_refusal(status.callback_id, status.wamid))
         return self._upload_retries.classified(status)
 

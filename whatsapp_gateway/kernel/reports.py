@@ -27,7 +27,8 @@ def receipt(status: say.Status) -> outbox_pb2.Receipt:
     if status.state == "failed":
         remedy = remedy_of_status(status.error_code)
         outcome = DeliveryOutcome.RETRY if status.upload_again else outcome_of(remedy)
-        set_failure(receipt, outcome, status.error_code, retry_delay(remedy, status.backoff_count))
+        retry_after = status.retry_after or retry_delay(remedy, status.backoff_count)
+        set_failure(receipt, outcome, status.error_code, retry_after)
     else:
         receipt.reached = _STAGES[status.state]
     return receipt
@@ -39,11 +40,11 @@ def set_failure(
     error_code: str,
     retry_after: float,
 ) -> None:
-    """retry_after 0: the service decides."""
+    """retry_after 0: the service decides, or waits until the person writes."""
     failure = getattr(settled, _FAILURES[outcome])
     failure.SetInParent()
     failure.error_code = error_code
-    if outcome is DeliveryOutcome.RETRY and retry_after:
+    if outcome in _REPEATED and retry_after:
         failure.retry_after.FromMilliseconds(round(retry_after * 1000))
 
 
@@ -53,6 +54,7 @@ _FAILURES: Final = {
     DeliveryOutcome.WINDOW_CLOSED: "window_closed",
     DeliveryOutcome.UNKNOWN: "in_doubt",
 }
+_REPEATED: Final = frozenset({DeliveryOutcome.RETRY, DeliveryOutcome.WINDOW_CLOSED})
 _MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 
 

@@ -165,6 +165,9 @@ class Status:
 
     number is ours; user_ids are the person's, the best first; either may be empty. upload_again: it failed because of
     its file, for the first time. backoff_count: earlier failures for too many messages to its person.
+
+    retry_after: seconds until the part is sent again if its person is not asked to write by then; 0: it does not wait
+    for that.
     """
 
     wamid: str = field(repr=False)
@@ -176,6 +179,7 @@ class Status:
     user_ids: tuple[str, ...] = field(default=(), repr=False)
     upload_again: bool = False
     backoff_count: int = 0
+    retry_after: float = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,11 +126,18 @@ class ReplySender:
                 return Ack(delivery, part, parts, version, DeliveryOutcome.UNKNOWN, error_code=code)
             case Refused(code, remedy, wait):
                 self._metrics.graph_errors.labels(code).inc()
-                if remedy is Remedy.WAIT_FOR_WINDOW and self._templates is not None:
-                    self._templates.window_closed(delivery.number, delivery.reply.id, delivery.user_id)
                 wait = max(wait, self._wait(remedy, _callback_id(delivery, part, parts)))
+                if remedy is Remedy.WAIT_FOR_WINDOW:
+                    wait = self._ask_to_write(delivery)
                 outcome = outcome_of(remedy)
                 return Ack(delivery, part, parts, version, outcome, error_code=code, retry_after=wait)
+
+    def _ask_to_write(self, delivery: Delivery) -> float:
+        """Returns the seconds until the reply comes again if this process dies before it asks; 0: it does not ask."""
+        if self._templates is None:
+            return 0.0
+        self._templates.window_closed(delivery.number, delivery.reply.id, delivery.user_id)
+        return self._templates.retry_after
 
     def _settle(self, ack: Ack) -> str:
         outcome = ack.outcome.name.lower()

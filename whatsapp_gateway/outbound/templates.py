@@ -28,7 +28,7 @@ MOST_ATTEMPTS: Final = 30
 SOON_SECONDS: Final = 3600.0
 MOST_POSTPONED: Final = 10_000
 RETRY_MARGIN: Final = 600.0
-"""A postponed attempt of this process comes before the kernel service sends the reply again."""
+"""An attempt of this process comes before the kernel service sends the reply again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,11 @@ class WindowTemplates:
         self._postponed: dict[Pair, _Postponed] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds until a reply that a closed window refused comes again, if its claim is lost. 0: no template."""
+        return RETRY_MARGIN if self._sender is not None else 0.0
 
     def window_closed(self, number: str, reply_id: str, *user_ids: str) -> None:
         """A reply could not be sent to a person, known by these ids, the best first: ask them to write.

@@ -18,7 +18,7 @@ from kernel_service.ports.outbox import AckResult, Outcome, ReceivedReceipts, Se
 from kernel_service.ports.states.part import PartState
 from kernel_service.ports.states.reply import REOPENABLE, ReplyState
 from kernel_service.storage.keys import message_ids
-from kernel_service.storage.outbox import doubt, opened_windows
+from kernel_service.storage.outbox import doubt, held_replies, opened_windows
 from kernel_service.storage.outbox.reported_replies import ReportedReplies
 from kernel_service.storage.schema.outbox import reply, reply_part
 
@@ -67,6 +67,8 @@ class Mark:
 def settle(tx: Tx, channel: str, acks: Sequence[PartAck], now: float) -> SettledAcks:
     replies = ReportedReplies(tx, channel, set(map(_reply_of, acks)))
     results = [_settle(tx, replies.by_id.get(ack.reply_id), ack, now) for ack in acks]
+    if any(ack.outcome is Outcome.WINDOW_CLOSED for ack in acks):
+        held_replies.await_asked(tx, channel, replies.held, now)
     return SettledAcks(results, frees=replies.write())
 
 
@@ -103,6 +105,7 @@ def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], now: float) -
             some_held = some_held or row.state is ReplyState.HELD
     if some_held:
         opened_windows.release(tx, channel, replies.held)
+        held_replies.await_asked(tx, channel, replies.held, now)
     return ReceivedReceipts(recorded, frees=replies.write())
 
 
@@ -223,7 +226,7 @@ def _fail(
         case Outcome.FAILED:
             row.move(ReplyState.FAILED, settled_at=now, error_code=problem)
         case Outcome.WINDOW_CLOSED:
-            row.move(ReplyState.HELD, error_code=problem)
+            row.move(ReplyState.HELD, not_before=None if retry_after is None else now + retry_after, error_code=problem)
         case Outcome.UNKNOWN:
             row.doubt(now, until=min(_leased_until(row), now + outbox.SENDING_SECONDS), error_code=problem)
 

@@ -11,7 +11,7 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.invitations import Invitation
 from kernel_service.ports.states.reply import ReplyState
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.outbox import replies
+from kernel_service.storage.outbox import held_replies, replies
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, invitation, reply
 
@@ -30,7 +30,7 @@ _CLAIM: Final = text(
     claimed_by = excluded.claimed_by
     WHERE invitation.asked_at <= :since
     OR (invitation.claimed_by = excluded.claimed_by AND invitation.asked_at >= :repeat)
-    RETURNING person_id
+    RETURNING person_id, address
     """  # noqa: S608 - only names of states
 ).bindparams(
     *(bindparam(name, type_=Float) for name in ("now", "since", "repeat")),
@@ -72,7 +72,6 @@ _RETRY = (
         reply.c.id == bindparam("of"),
         reply.c.channel == bindparam("in_channel"),
         reply.c.state == ReplyState.HELD.value,
-        reply.c.created_at > bindparam("made_after", type_=Float),
     )
     .values(not_before=bindparam("at", type_=Float))
 )
@@ -97,19 +96,19 @@ class SqlInvitations(SqlPort):
     ) -> Invitation | None:
         claimed = {"channel": channel, "reply": reply_id, "claimer": claimer}
         granted = tx.execute(_CLAIM, claimed | {"since": since, "repeat": repeat, "now": now}).one_or_none()
-        return None if granted is None else Invitation(_reminder(tx, reply_id))
+        if granted is None:
+            return None
+        held_replies.await_person(tx, granted.person_id, channel, granted.address)
+        return Invitation(_reminder(tx, reply_id))
 
     @reads
     def last(self, tx: Tx, channel: str, reply_id: str) -> float | None:
         return tx.execute(_LAST, {"of": channel, "reply": reply_id}).scalar_one_or_none()
 
     @writes(in_order_of="reply_id")
-    def withdraw(
-        self, tx: Tx, channel: str, reply_id: str, claimer: str, *, retry_at: float | None, made_after: float
-    ) -> None:
+    def withdraw(self, tx: Tx, channel: str, reply_id: str, claimer: str, *, retry_at: float | None) -> None:
         tx.execute(_WITHDRAW, {"of": channel, "reply": reply_id, "claimer": claimer})
-        if retry_at is not None:
-            tx.execute(_RETRY, {"of": reply_id, "in_channel": channel, "at": retry_at, "made_after": made_after})
+        tx.execute(_RETRY, {"of": reply_id, "in_channel": channel, "at": retry_at})
 
 
 def _reminder(tx: Tx, reply_id: str) -> str:

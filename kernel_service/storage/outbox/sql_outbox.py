@@ -22,21 +22,20 @@ from kernel_service.errors import Unreadable
 from kernel_service.ports.lease_tokens import new_token, prefix_of
 from kernel_service.ports.messages import LATE_REPLY_SECONDS, Notice
 from kernel_service.ports.outbox import Lease
-from kernel_service.ports.states.reply import RELEASED, REPLY, WRITTEN_AGAIN, ReplyState
+from kernel_service.ports.states.reply import RELEASED, REPLY, ReplyState
 from kernel_service.ports.typing import TypingItem
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.nodes import pullers
-from kernel_service.storage.outbox import delivery, doubt, orphans, replies
+from kernel_service.storage.outbox import delivery, doubt, held_replies, orphans, replies
 from kernel_service.storage.outbox.recipients import DELAYS_LATER, earlier, recipient
-from kernel_service.storage.outbox.row_locks import in_order, unlocked
+from kernel_service.storage.outbox.row_locks import in_order
 from kernel_service.storage.people.people import alias_value
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.outbox import (
     LATER_UNSETTLED,
     REPLY_ON_ITS_WAY,
     REPLY_PENDING,
-    REPLY_UNSETTLED,
     reply,
     reply_part,
 )
@@ -135,13 +134,6 @@ _EXPIRE = (
         reply.c.token == bindparam("lease"),
     )
     .values(leased_until=_until)
-)
-_TRIED_AGAIN = reply.c.not_before <= bindparam("now", type_=Float)
-_RETRY_HELD = (
-    update(reply)
-    .where(unlocked(REPLY_UNSETTLED, may_take(reply.c.state, WRITTEN_AGAIN), _TRIED_AGAIN))
-    .values(state=WRITTEN_AGAIN.target.value, not_before=None)
-    .returning(reply.c.channel)
 )
 _LEASED_UNTIL = select(reply.c.id, reply.c.token, reply.c.leased_until).where(
     reply.c.id.in_(bindparam("replies", expanding=True)), reply.c.state == ReplyState.LEASED.value
@@ -246,8 +238,12 @@ class SqlOutbox(SqlPort):
         return orphans.expire(tx, until=until, now=now)
 
     @writes()
-    def retry_held(self, tx: Tx, *, now: float) -> list[str]:
-        return sorted(set(tx.execute(_RETRY_HELD, {"now": now}).scalars()))
+    def retry_held(
+        self, tx: Tx, *, asked_recently: float, asked_before: float, made_after: float, now: float
+    ) -> list[str]:
+        return held_replies.retry(
+            tx, asked_recently=asked_recently, asked_before=asked_before, made_after=made_after, now=now
+        )
 
     @writes()
     def sweep(

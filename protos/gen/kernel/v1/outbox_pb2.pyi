@@ -625,16 +625,25 @@ class DeliveryWindowClosed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ERROR_CODE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
     error_code: _builtins.str
     """The network's error code, for operators; at most 64 bytes."""
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """The caller is about to claim an invitation (ClaimInvitation). If none is granted by this time, for example because
+        the caller died, the reply is leased again. At most a day; ignored three days after the reply was made. Absent: the
+        caller does not invite people, and the reply is leased again when the person writes.
+        """
+
     def __init__(
         self,
         *,
         error_code: _builtins.str = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -948,8 +957,9 @@ class ClaimInvitationRequest(_message.Message):
     """The invitation that was granted to this process was not sent: the next claim is granted."""
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """With `withdraw`: the reply is leased again after this time, so that any process of the channel may try again. At most
-        a day; ignored three days after the reply was made. Absent: it is leased again when the person writes.
+        """With `withdraw`: the reply is leased again after this time, unless an invitation is granted before, so that any
+        process of the channel may try again. At most a day; ignored three days after the reply was made. Absent: it is
+        leased again when the person writes.
         """
 
     def __init__(
