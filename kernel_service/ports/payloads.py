@@ -164,6 +164,7 @@ class Triggered:
     """Events of the person's trigger, which the service puts into their inbox. No channel can send it.
 
     `request` is what the person wants done with them. `events` is a JSON array, and its words may have any author.
+    `others`: further triggers that the events fit, whose requests are in `request`, too.
     """
 
     KIND: ClassVar[str] = "triggered"
@@ -172,6 +173,7 @@ class Triggered:
     name: str = ""
     request: str = field(default="", repr=False)
     events: str = field(default="", repr=False)
+    others: tuple[str, ...] = ()
 
 
 Content = (

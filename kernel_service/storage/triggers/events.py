@@ -15,7 +15,6 @@ from kernel_service.ports.payloads import Triggered
 from kernel_service.ports.triggers import MOST_WAITING, EventOutcome, ToldEvents, TriggerStatus
 from kernel_service.storable import to_json
 from kernel_service.storage.inbox import own_messages
-from kernel_service.storage.keys import damage
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import staying
 from kernel_service.storage.people.served import is_served
@@ -24,7 +23,8 @@ from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.outbox import reply
 from kernel_service.storage.schema.triggers import trigger, trigger_event
 from kernel_service.storage.sealing.ciphers import place
-from kernel_service.storage.triggers.rows import opened
+from kernel_service.storage.triggers import same_events
+from kernel_service.storage.triggers.rows import opened, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +169,7 @@ def tell(tx: Tx, trigger_id: str, now: float, limits: TriggerLimits, limited: st
         return None
     if _is_over_limit(tx, row, now, limits):
         return _put_off(tx, row, now, limited)
-    return _put(tx, row, now)
+    return _put(tx, row, now, limits)
 
 
 def _waits(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> float:
@@ -214,23 +214,25 @@ def _put_off(tx: Tx, row: Row[Any], now: float, limited: str) -> ToldEvents:
     return ToldEvents(row.person_id, notice_in=row.channel)
 
 
-def _put(tx: Tx, row: Row[Any], now: float) -> ToldEvents:
+def _put(tx: Tx, row: Row[Any], now: float, limits: TriggerLimits) -> ToldEvents:
     waiting = tx.execute(_WAITING, {"of": row.id}).all()
-    readable, known = [event for each in waiting if (event := _event_of(tx, each)) is not None], opened(tx, row)
+    readable, known = [event for each in waiting if (event := event_of(tx, each)) is not None], opened(tx, row)
     seq = None
     if readable and known is not None:
         [first_id, _] = readable[0]
+        others = same_events.take(tx, row, [data for _, data in readable])
         seq = own_messages.put(
             tx,
             row.person_id,
             channel=row.channel,
             address=row.address,
             message_id=f"trigger:{first_id}",
-            content=_content(known, [data for _, data in readable], row.unseen),
+            content=_content(known, [data for _, data in readable], row.unseen, others),
             command=Command.TRIGGERED,
             now=now,
         )
         tx.execute(_HEAD, {"of_digest": waiting[0].digest, "at": now})
+        same_events.told(tx, others, seq, now, limits)
     else:
         log.error("alert: events dropped trigger=%s person=%s", row.id, row.person_id)
     tx.execute(_CLEAR, {"of": row.id})
@@ -238,15 +240,12 @@ def _put(tx: Tx, row: Row[Any], now: float) -> ToldEvents:
     return ToldEvents(row.person_id, seq)
 
 
-def _event_of(tx: Tx, row: Row[Any]) -> Any:
-    """The event's id and its data; None: damaged."""
-    return damage.value_of(tx, row.person_id, row.words, place(trigger_event.c.words, row.digest))
-
-
-def _content(known: Trigger, events: Sequence[Any], unseen: int) -> Triggered:
+def _content(known: Trigger, events: Sequence[Any], unseen: int, others: Sequence[Trigger]) -> Triggered:
     more = [{"further_events": unseen, "note": "They are not shown here."}] if unseen else []
     content = to_json([*events, *more]).decode()
-    return Triggered(known.id, known.asked.account, known.asked.name, known.asked.request, content)
+    requests = "\n".join(dict.fromkeys(each.asked.request for each in (known, *others)))
+    ids = tuple(each.id for each in others)
+    return Triggered(known.id, known.asked.account, known.asked.name, requests, content, ids)
 
 
 def _midnight(now: float) -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel_service.ports.triggers import NewTrigger, Trigger, TriggerStatus
 from kernel_service.storage.keys import damage
-from kernel_service.storage.schema.triggers import trigger
+from kernel_service.storage.schema.triggers import trigger, trigger_event
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -28,3 +28,8 @@ def opened(tx: Tx, row: Row[Any]) -> Trigger | None:
     slug, config, request, name, account, tainted = private
     asked = NewTrigger(slug, config, request, name, account, row.channel, row.address, tainted)
     return Trigger(row.id, asked, row.connection_id, TriggerStatus(row.status), row.created_at, row.vendor_id or "")
+
+
+def event_of(tx: Tx, row: Row[Any]) -> Any:
+    """The id and the data of an event; None: damaged. Raises `SealingKeyUnknown`."""
+    return damage.value_of(tx, row.person_id, row.words, place(trigger_event.c.words, row.digest))

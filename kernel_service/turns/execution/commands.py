@@ -91,7 +91,7 @@ class Commands:
         if not isinstance(content, Triggered) or self.turn.begun:
             return None
         watched = {each.id for each in await self.triggers.of_person(self.turn.person_id)}
-        return None if content.trigger_id in watched else Finished((), fixed=True)
+        return Finished((), fixed=True) if watched.isdisjoint({content.trigger_id, *content.others}) else None
 
     async def _list_facts(self, message: TurnMessage) -> Ending:
         """List the facts, after the message has removed some of them."""

@@ -64,6 +64,31 @@ async def test_the_same_event_at_several_nodes(store: Store) -> None:
     assert await heard(store, anna) == [{"number": 1}]
 
 
+async def test_one_event_that_fits_two_requests_is_one_message_with_both(store: Store) -> None:
+    """The vendor tells it for each trigger, under another id. Others wait for their own message."""
+    anna = await person(store, strong("anna"))
+    account = await connect(store, anna)
+    first = await watching(store, account)
+    due = replace(MAIL, config={"query": "due"}, request="Tell me what is due")
+    other = await watching(store, account, "ti_2", due)
+    for vendor_id in ("ti_1", "ti_2"):
+        happened = replace(event(account, vendor_id=vendor_id), id=f"msg_1_{vendor_id}")
+        assert await receive(store, happened) is EventOutcome.KEPT
+    assert await receive(store, event(account, 2, vendor_id="ti_2"), NOW + 1) is EventOutcome.KEPT
+    assert await tell(store) == [anna]
+    owner = await Owner.of(store, anna)
+    turn = await owner.open(NOW + 20)
+    [content] = [message.payload.content for message in turn.messages]
+    assert isinstance(content, Triggered)
+    assert (content.trigger_id, content.others) == (first.id, (other.id,))
+    assert content.request == "Tell me of the bank\nTell me what is due"
+    assert orjson.loads(content.events) == [{"number": 1}]
+    await owner.end(turn)
+    assert await tell(store, NOW + 309) == []
+    assert await tell(store, NOW + 310) == [anna]
+    assert await heard(store, anna) == [{"number": 2}]
+
+
 async def test_an_event_that_is_not_of_the_account_and_its_holder(store: Store) -> None:
     anna, bruno = await person(store, strong("anna")), await person(store, strong("bruno"))
     account, other = await connect(store, anna), await connect(store, bruno)

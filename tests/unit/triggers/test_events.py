@@ -96,8 +96,8 @@ async def test_the_limit_of_a_day_is_told_once_and_the_rest_comes_tomorrow(world
     await watch.connect("p_alice")
     first, second = await watch.set(), await watch.set(query="from:ada")
     for number in range(5):
-        for trigger in (first, second):
-            await watch.deliver(watch.event(trigger, number))
+        for trigger, mail in ((first, number), (second, number + 100)):
+            await watch.deliver(watch.event(trigger, mail))
         await watch.pass_time(400)
         await watch.answer()
     assert len(watch.put) == 2
@@ -275,8 +275,8 @@ async def test_events_out_of_order_are_each_told(watch: Watch) -> None:
 async def test_events_leave_room_for_peoples_own_messages(watch: Watch) -> None:
     """Many accounts have news in the same minute, and the turns of a node are few."""
     triggers = [await watch.set(query=f"from:{number}") for number in range(4)]
-    for trigger in triggers:
-        await watch.deliver(watch.event(trigger))
+    for number, trigger in enumerate(triggers):
+        await watch.deliver(watch.event(trigger, number))
     watch.room = 3
     await watch.pass_time(6)
     await watch.pass_time(1)
