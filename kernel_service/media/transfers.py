@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 30.0
-"""After this time a leased file that was neither uploaded nor failed is requested again."""
+"""After this time a leased file that was neither uploaded nor failed is requested again. Chunks extend the lease."""
 POLL_SECONDS: Final = 5.0
 """How often the store is asked without a notice of a wanted file: for lapsed leases, and other nodes' messages."""
 UPLOADS_AT_ONCE: Final = 8
@@ -151,7 +151,7 @@ class MediaTransfers:
             inspection.see(chunk)
             await self._check_size(upload, inspection.size)
             try:
-                await self._store.add_chunk(upload, count, chunk)
+                await self._store.add_chunk(upload, count, chunk, leased_until=self._clock() + LEASE_SECONDS)
             except Exhausted:
                 await self._store.note_full(upload)
                 raise

@@ -153,8 +153,11 @@ class MediaStore(Protocol):
         """Begin an upload, and discard an earlier one. NotFound MEDIA_NOT_FOUND, also if the lease moved on."""
         ...
 
-    async def add_chunk(self, upload: Upload, number: int, data: bytes) -> None:
-        """Keep the next chunk. NotFound MEDIA_NOT_FOUND: the file is no longer wanted; Exhausted MEDIA_FULL."""
+    async def add_chunk(self, upload: Upload, number: int, data: bytes, *, leased_until: float) -> None:
+        """Keep the next chunk, and extend the lease.
+
+        NotFound MEDIA_NOT_FOUND: the file is no longer wanted; Exhausted MEDIA_FULL.
+        """
         ...
 
     async def note_full(self, upload: Upload) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, delete, exists, not_, or_, select, update
+from sqlalchemy import Float, Integer, bindparam, delete, exists, not_, or_, select, update
 
 from kernel_service.media.read_as import MOST_BYTES
 from kernel_service.ports.lease_tokens import new_token
@@ -80,7 +80,7 @@ _GROW = (
         media.c.upload == bindparam("begun"),
         media.c.state == MediaState.WANTED.value,
     )
-    .values(size=media.c.size + bindparam("more"))
+    .values(size=media.c.size + bindparam("more"), leased_until=bindparam("until", type_=Float))
 )
 _END = (
     update(media)
@@ -172,12 +172,13 @@ class SqlMedia(SqlPort):
         return Upload(media_id, upload_id, ReadAs(row.opening), row.mime_type, asked["filename"], sha256, stored)
 
     @writes_apart
-    def add_chunk(self, tx: Tx, upload: Upload, number: int, data: bytes) -> None:
+    def add_chunk(self, tx: Tx, upload: Upload, number: int, data: bytes, *, leased_until: float) -> None:
         row = tx.execute(_ONE_TO_CHANGE, {"of": upload.media_id}).one_or_none()
         if row is None or row.upload != upload.id:
             raise not_found()
         make_room(tx, row.person_id, len(data), self._quota, now=row.created_at)
-        if not tx.execute(_GROW, {"of": upload.media_id, "begun": upload.id, "more": len(data)}).rowcount:
+        grown = {"of": upload.media_id, "begun": upload.id, "more": len(data), "until": leased_until}
+        if not tx.execute(_GROW, grown).rowcount:
             raise not_found()
         keep_chunk(tx, row.person_id, upload.media_id, number, data)
 

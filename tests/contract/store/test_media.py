@@ -56,7 +56,7 @@ async def lease(store: Store, *, now: float = NOW, **more: Any) -> list[MediaWan
 async def bring(store: Store, wanted: MediaWanted, *chunks: bytes, problem: FileProblem = FileProblem.NONE) -> str:
     upload = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     for number, chunk in enumerate(chunks):
-        await store.media.add_chunk(upload, number, chunk)
+        await store.media.add_chunk(upload, number, chunk, leased_until=NOW + 30)
     return await store.media.end_upload(upload, chunks=len(chunks), mime_type="image/png", problem=problem)
 
 
@@ -221,7 +221,7 @@ async def test_an_expired_lease_is_renewed_and_the_old_token_is_void(store: Stor
         await store.media.begin_upload("test", first.media_id, first.token, now=NOW)
     await bring(store, second, b"new")
     with pytest.raises(NotFound):
-        await store.media.add_chunk(upload, 0, b"old")
+        await store.media.add_chunk(upload, 0, b"old", leased_until=NOW + 30)
     with pytest.raises(NotFound):
         await store.media.end_upload(upload, chunks=1, mime_type="image/png", problem=FileProblem.NONE)
     assert await store.files.chunk(second.media_id, 0) == b"new"
@@ -276,7 +276,7 @@ async def test_an_upload_can_restart_and_be_repeated(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     broken = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
-    await store.media.add_chunk(broken, 0, b"half")
+    await store.media.add_chunk(broken, 0, b"half", leased_until=NOW + 30)
     await bring(store, wanted, b"one", b"two")
     again = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     assert again.stored == 6
@@ -354,7 +354,41 @@ async def test_messages_take_precedence_over_chunks(sqlite_url: str) -> None:
         await work
         order.append(what)
 
-    chunks = [noted("chunk", store.media.add_chunk(upload, number, bytes(CHUNK_BYTES))) for number in range(20)]
+    chunks = [
+        noted("chunk", store.media.add_chunk(upload, number, bytes(CHUNK_BYTES), leased_until=NOW + 30))
+        for number in range(20)
+    ]
     await asyncio.gather(*chunks, noted("message", send(store, Payload(Text("hello")), "m2")))
     assert order.index("message") <= 3
     await store.close()
+
+
+async def test_no_other_process_takes_a_file_while_its_upload_continues(store: Store) -> None:
+    """A large file on a slow line takes longer than a lease."""
+    await send(store, WANTED)
+    (wanted,) = await lease(store)
+    upload = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    for number, seconds in enumerate((25, 50)):
+        await store.media.add_chunk(upload, number, b"slow", leased_until=NOW + seconds + 30)
+        assert await lease(store, now=NOW + seconds + 29) == []
+    (again,) = await lease(store, now=NOW + 80)  # it has stalled
+    assert again.media_id == wanted.media_id
+
+
+async def test_an_upload_that_the_deletion_of_the_person_cuts_leaves_nothing(store: Store) -> None:
+    for number in range(10):
+        person_id = await send(store, WANTED, f"m{number}")
+        (wanted,) = await lease(store)
+        upload = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+        adding = [store.media.add_chunk(upload, each, b"bytes", leased_until=NOW + 30) for each in range(number)]
+        results = await asyncio.gather(*adding, delete_person(store, person_id), return_exceptions=True)
+        assert all(each is None or isinstance(each, NotFound) for each in results), results
+        with pytest.raises(NotFound):
+            await store.media.end_upload(upload, chunks=number, mime_type="image/png", problem=FileProblem.NONE)
+        assert await counted(store) == (0, 0)
+
+
+async def delete_person(store: Store, person_id: str) -> None:
+    step = await store.deletion.begin(person_id, now=NOW)
+    while not step.is_last:
+        step = await store.deletion.go_on(step.people, now=NOW)

@@ -110,7 +110,7 @@ async def test_an_upload_gets_space_too_and_a_person_without_space_is_told_why(s
     [wanted] = await lease(store)
     upload = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     with pytest.raises(Exhausted):
-        await store.media.add_chunk(upload, 0, bytes(min(CHUNK_BYTES, 90 * KB)))
+        await store.media.add_chunk(upload, 0, bytes(min(CHUNK_BYTES, 90 * KB)), leased_until=NOW)
     await store.media.note_full(upload)
     turn = await (await own(store, late)).open(NOW + 1000)
     file = (await store.files.find([wanted.media_id]))[turn.messages[0].payload.media_id]
