@@ -138,17 +138,17 @@ class Inbox:
             self._waiters.withdrawn(accepted.withdrawn)
         # Not for a repeat of a message of a deleted person: an address may be theirs alone.
         if message.chat_link and accepted.person_id:
-            await self._note_chat(channel, message.address, message.chat_link)
+            await self._note_chat(accepted.person_id, channel, message.address, message.chat_link)
         return accepted
 
-    async def _note_chat(self, channel: str, address: str, link: str) -> None:
+    async def _note_chat(self, person_id: str, channel: str, address: str, link: str) -> None:
         """Store how to open the chat. Each message carries it, and only a change is written."""
         chat, now = (channel, address), self._clock()
         known, until = self._chat_links.get(chat, ("", 0.0))
         if known == link and now < until:
             return
         if await self._chats.link(*chat) != link:
-            await self._chats.keep_link(*chat, link)
+            await self._chats.keep_link(person_id, *chat, link)
         if len(self._chat_links) >= MOST_CHAT_LINKS:  # a channel may have an address for each person
             self._chat_links.clear()
         self._chat_links[chat] = link, now + LINK_SECONDS

@@ -10,6 +10,6 @@ class ChatStore(Protocol):
         """The URL that opens the chat in a browser, with `{text}` in it; empty: unknown."""
         ...
 
-    async def keep_link(self, channel: str, address: str, link: str) -> None:
-        """Keep the URL that opens the chat in a browser."""
+    async def keep_link(self, person_id: str, channel: str, address: str, link: str) -> None:
+        """Keep the URL that opens the chat in a browser, unless the person who wrote there was deleted meanwhile."""
         ...

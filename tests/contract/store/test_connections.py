@@ -158,8 +158,9 @@ async def test_an_account_is_removed_page_by_page_and_without_its_persons_key(st
 
 
 async def test_a_chat_link_is_the_channels_latest(store: Store) -> None:
+    person_id = (await Chat(store, "test:anna").write()).person_id
     for link in ("https://one.example/{text}", "https://two.example/{text}"):
-        await store.chats.keep_link("test", "desk", link)
-    await store.chats.keep_link("other", "desk", "https://three.example/{text}")
+        await store.chats.keep_link(person_id, "test", "desk", link)
+    await store.chats.keep_link(person_id, "other", "desk", "https://three.example/{text}")
     assert await store.chats.link("test", "desk") == "https://two.example/{text}"
     assert await store.chats.link("test", "elsewhere") == ""

@@ -87,7 +87,7 @@ async def everything(store: Store, name: str) -> str:
     await answer(store, person_id)
     spoken = Message(f"test:{name}", "own", Payload(Text("hello")), address=f"of {name}", reply_mode=ReplyMode.OUTBOX)
     await store.inbox.accept(spoken, now=NOW, max_pending=100)
-    await store.chats.keep_link("test", f"of {name}", f"https://chat.example/{name}?{{text}}")
+    await store.chats.keep_link(person_id, "test", f"of {name}", f"https://chat.example/{name}?{{text}}")
     await answer(store, person_id, "an answer")
     for lease in await pull(store, limit=100, seconds=30):
         await ack(store, lease)
@@ -494,3 +494,15 @@ async def test_two_deletions_at_once_count_each_row_once(two_nodes: tuple[Store,
     done = [each for each in results if not isinstance(each, BaseException)]
     assert sum(each.rows["person"] for each in done) == 2
     assert sum(each.rows["fact"] for each in done) == 2
+
+
+async def test_a_link_to_the_chat_that_comes_during_the_deletion_does_not_stay(store: Store) -> None:
+    """The link of a message is stored after the message."""
+    for number in range(20):
+        address = f"chat {number}"
+        hello = Message("test:anna", f"m{number}", Payload(Text("hello")), address=address, reply_mode=ReplyMode.OUTBOX)
+        person_id = (await store.inbox.accept(hello, now=NOW, max_pending=100)).person_id
+        keeping = store.chats.keep_link(person_id, "test", address, "https://chat.example/?{text}")
+        both = [keeping, store.deletion.begin(person_id, now=NOW)]
+        await asyncio.gather(*(both if number % 2 else reversed(both)))
+        assert await store.chats.link("test", address) == ""

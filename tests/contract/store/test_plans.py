@@ -314,7 +314,7 @@ async def _connected(store: Store, owner: Owner) -> None:
     await store.connections.bar(made, ConnectionStatus.EXPIRED, remove=True)
     await store.connections.to_remove(limit=10)
     await store.connections.mark_removed(made.id, made.account_id)
-    await store.chats.keep_link(CHANNEL, "desk", "https://chat.example.org")
+    await store.chats.keep_link(owner.person_id, CHANNEL, "desk", "https://chat.example.org")
     await store.chats.link(CHANNEL, "desk")
 
 

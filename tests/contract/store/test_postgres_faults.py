@@ -155,13 +155,14 @@ async def cut(url: str) -> None:
 async def test_a_changed_column_disturbs_each_connection_once(postgres_url: str) -> None:
     """As after a migration beside a running process: the server refuses the statements that it prepared before."""
     store = await open_store(postgres_url, keys("test"), pool=2)
-    await store.chats.keep_link("test", "desk", "https://a.example")
+    person_id = await say(store, "hello")
+    await store.chats.keep_link(person_id, "test", "desk", "https://a.example")
     assert await store.chats.link("test", "desk") == "https://a.example"
     await command(postgres_url, "ALTER TABLE chat ALTER COLUMN link TYPE varchar(100)")
     for _ in range(2):
         with contextlib.suppress(StoreUnavailable):
             await store.chats.link("test", "desk")
     assert await store.chats.link("test", "desk") == "https://a.example"
-    await store.chats.keep_link("test", "desk", "https://b.example")
+    await store.chats.keep_link(person_id, "test", "desk", "https://b.example")
     assert await store.chats.link("test", "desk") == "https://b.example"
     await store.close()

@@ -314,9 +314,9 @@ async def test_a_chat_link_that_is_stored_already_is_not_written_again(
     written: list[str] = []
     keep = scene.store.chats.keep_link
 
-    async def noted(channel: str, address: str, link: str) -> None:
+    async def noted(person_id: str, channel: str, address: str, link: str) -> None:
         written.append(link)
-        await keep(channel, address, link)
+        await keep(person_id, channel, address, link)
 
     monkeypatch.setattr(scene.store.chats, "keep_link", noted)
     for _ in range(3):
