@@ -24,7 +24,7 @@ from kernel_service.storage.schema.outbox import reply
 from kernel_service.storage.schema.triggers import trigger, trigger_event
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.triggers import same_events
-from kernel_service.storage.triggers.rows import opened, event_of
+from kernel_service.storage.triggers.rows import event_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from sqlalchemy import Float, Integer, bindparam, exists, null, select, update
 
 from kernel_service.ports.triggers import TriggerStatus
 from kernel_service.storage.schema.triggers import trigger, trigger_event
-from kernel_service.storage.triggers.rows import opened, event_of
+from kernel_service.storage.triggers.rows import event_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
