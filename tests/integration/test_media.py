@@ -78,7 +78,7 @@ async def test_a_voice_note_is_heard_once(world: World) -> None:
     assert f"(voice) A recording of {digest(VOICE)}" in answer.text
     assert len(world.emulators.effects.all("transcription")) == 1, "the turn was held, and what was heard was kept"
     later = await world.ask(alice, "What did I say?")
-    assert f"(voice) A recording of {digest(VOICE)}" in later.text
+    assert f"“A recording of {digest(VOICE)}.”" in later.text
 
 
 async def test_a_pdf_is_read(world: World) -> None:
