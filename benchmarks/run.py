@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from benchmarks.figures import Accepted, Comparison, Flood, Growth
 
 RESULTS = Path(__file__).with_name("results")
-HELD_BACK = 3600.0
-"""A debounce, in seconds, that delays every turn while acceptance is measured."""
+HELD_BACK = 60.0
+"""A debounce, in seconds, that delays every turn while acceptance is measured: the longest that is allowed."""
 PEOPLE_WHO_WRITE = 1000
 PEOPLE_ANSWERED = 500
 # Messages per second, messages in a round, rounds.
