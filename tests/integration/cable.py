@@ -44,7 +44,11 @@ class Cable:
         await asyncio.gather(*self._forwarding)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.to_ports[0])
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.to_ports[0])
+        except OSError:  # nothing listens there yet, or any longer
+            writer.transport.abort()
+            return
         self.to_ports.rotate(-1)
         for source, sink in ((reader, there_writer), (there_reader, writer)):
             self._writers.add(sink)
