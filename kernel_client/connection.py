@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -270,15 +270,10 @@ class KernelConnection:
 
     async def _responses(self, call: Any) -> AsyncGenerator[Any]:
         try:
-            async for response in call:
-                self._is_admitted = True
-                yield response
-        except grpc.aio.AioRpcError as error:
-            raise error_of(error) from None
-        except asyncio.CancelledError:
-            if is_cancelled():
-                raise
-            raise KernelError("CANCELLED") from None  # by `close`
+            with _as_kernel_errors():
+                async for response in call:
+                    self._is_admitted = True
+                    yield response
         finally:
             call.cancel()
 
@@ -299,8 +294,14 @@ async def _is_served(call: Any) -> bool:
 
 
 async def _result(call: Awaitable[_Answer]) -> _Answer:
-    try:
+    with _as_kernel_errors():
         return await call
+
+
+@contextmanager
+def _as_kernel_errors() -> Iterator[None]:
+    try:
+        yield
     except grpc.aio.AioRpcError as error:
         raise error_of(error) from None
     except asyncio.CancelledError:

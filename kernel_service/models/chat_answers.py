@@ -78,8 +78,9 @@ def _as_response(completion: Item, choice: Item, body: Body) -> Item:
     content = message.get("content")
     calls = list(map(_call, _calls(message)))
     if not calls and isinstance(content, str):
-        content, written = written_calls(without_thinking(content), lambda name: _offers(body, name))
+        written = written_calls(without_thinking(content), lambda name: _offers(body, name))
         calls = [_call({"function": each}) for each in written]
+        content = None if calls else content
     if reason and calls:
         calls[-1]["status"] = "incomplete"
     said = {"type": "message", "content": [*_said(content), *_refusal(message.get("refusal"))]}

@@ -25,13 +25,11 @@ BAD_CONTENT: Final = "content_of_wrong_type"
 
 
 def of_text(raw: bytes) -> str:
-    """Of a body that is no JSON."""
-    begun = raw[:64].lstrip().lower()
+    """Of a body that is neither JSON nor a stream of events."""
+    begun = raw[:64].lstrip()
     if not begun:
         return EMPTY_BODY
-    if begun.startswith(b"<"):
-        return HTML
-    return EVENT_STREAM if begun.startswith((b"data:", b"event:", b":")) else NOT_JSON
+    return HTML if begun.startswith(b"<") else NOT_JSON
 
 
 def of_field(owner: dict[str, Any], name: str) -> str:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EVENT_FIELDS: Final = (b"data:", b"event:", b": ")
-"""How a stream of events begins."""
+_EVENT_FIELDS: Final = (b"data:", b"event:", b":")
+"""How a stream of events begins; a colon begins a comment."""
 
 
 class OpenAIModel(Model):
@@ -151,7 +151,7 @@ class OpenAIModel(Model):
             if streamed is None
             else await self._client.stream(self.path, body, streamed)
         )
-        if whole is not None and not whole.startswith(_EVENT_FIELDS):
+        if whole is not None and not whole[:64].lstrip().startswith(_EVENT_FIELDS):
             return whole
         streamed = streamed or self.streamed(_tell_nobody)
         if whole is not None:

@@ -1,7 +1,7 @@
 """Calls that a model wrote into its text, because its server does not parse them.
 
-Ollama, llama.cpp, vLLM and others send such a text as the answer. All of its calls must name offered tools: otherwise
-the text is only a text.
+Ollama, llama.cpp, vLLM and others send such a text as the answer. It must hold calls of offered tools and nothing else:
+otherwise it is only a text. Anyone can write a mail with a call in it, which a model may quote.
 
 Source: the forms of Hermes, Qwen and Qwen3-Coder, as their chat templates ask for them.
 """
@@ -25,23 +25,20 @@ _DECODER: Final = json.JSONDecoder(strict=False)
 Call = dict[str, Any]
 
 
-def written_calls(text: str, is_offered: Callable[[str], bool]) -> tuple[str, list[Call]]:
-    """The text without its calls, and the calls, each with `name` and `arguments`; no calls: the text as it is."""
-    said, calls = _split(text)
-    if calls and all(is_offered(call["name"]) for call in calls):
-        return said, calls
-    return text, []
+def written_calls(text: str, is_offered: Callable[[str], bool]) -> list[Call]:
+    """The calls, each with `name` and `arguments`; empty: it is a text."""
+    calls = _calls_in(text)
+    return calls if all(is_offered(call["name"]) for call in calls) else []
 
 
-def _split(text: str) -> tuple[str, list[Call]]:
+def _calls_in(text: str) -> list[Call]:
     for form, read in ((_TAGGED, _in_tags), (_FUNCTION, _in_function)):
-        calls = [call for found in form.finditer(text) for call in read(found)]
-        if calls:
-            return form.sub("", text).strip(), calls
+        if form.search(text) and not form.sub("", text).strip():
+            return [call for found in form.finditer(text) for call in read(found)]
     bare = text.strip()
     if bare.startswith(_FENCE):
         bare = bare.removeprefix(_FENCE).removeprefix("json").removesuffix(_FENCE).strip()
-    return "", _objects(bare) if bare.startswith(("{", "[")) else []
+    return _objects(bare) if bare.startswith(("{", "[")) else []
 
 
 def _in_tags(found: re.Match[str]) -> list[Call]:

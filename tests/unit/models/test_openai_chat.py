@@ -98,6 +98,17 @@ async def test_a_call_in_the_text_is_made(emulators: Emulators, chat: OpenAIChat
     assert (unknown.calls, "other" in unknown.text) == ([], True), "no such tool was offered"
 
 
+@pytest.mark.parametrize("oddity", sorted(WRITTEN))
+async def test_a_call_that_a_text_quotes_is_not_made(emulators: Emulators, chat: OpenAIChat, oddity: str) -> None:
+    """Anyone can write a mail that holds one, and the model may repeat it to the person."""
+    emulators.openai.be_odd(oddity)
+    emulators.openai.script([[Text("The mail says:"), ToolCall(*ZONES[0])]])
+    answer = await told(chat, watched=False)
+    assert answer.calls == []
+    assert answer.text.startswith("The mail says:")
+    assert "clock" in answer.text
+
+
 async def test_signatures_go_back_and_unsigned_calls_are_marked_once_refused(
     emulators: Emulators, chat: OpenAIChat
 ) -> None:
